@@ -1,0 +1,1 @@
+"""Floor 0: clock, chance, identifiers, quantities, limits. Knows nothing of the rest."""

@@ -1,0 +1,50 @@
+"""Chance as an argument. The only module that may ask the machine for it."""
+
+from __future__ import annotations
+
+import os
+import random
+import uuid
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+# The alphabet of generated name suffixes: no vowels, no look-alikes (apimachinery/pkg/util/rand).
+SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+
+
+class Chance:
+    """A source of randomness: the machine's own, or replayable from a seed."""
+
+    def __init__(self, seed: int | str | None = None) -> None:
+        self._seeded = seed is not None
+        self._random = random.Random(seed)
+
+    @classmethod
+    def seeded(cls, seed: int | str) -> Chance:
+        return cls(seed)
+
+    def uuid(self) -> str:
+        """A version 4 UUID, as metadata.uid has it."""
+        raw = self._random.randbytes(16) if self._seeded else os.urandom(16)
+        return str(uuid.UUID(bytes=raw, version=4))
+
+    def suffix(self, length: int = 5) -> str:
+        """What metadata.generateName is completed with."""
+        return "".join(self._random.choices(SUFFIX_ALPHABET, k=length))
+
+    def uniform(self, low: float, high: float) -> float:
+        return self._random.uniform(low, high)
+
+    def below(self, bound: int) -> int:
+        """A whole number from 0 up to but not including bound."""
+        return self._random.randrange(bound)
+
+    def choice(self, items: Sequence[T]) -> T:
+        return self._random.choice(items)
+
+    def shuffled(self, items: Sequence[T]) -> list[T]:
+        mixed = list(items)
+        self._random.shuffle(mixed)
+        return mixed

@@ -1,0 +1,18 @@
+"""The bounds of every queue and body, in one place. Each says why it is what it is."""
+
+# etcd refuses requests over 1.5 MiB and the Kubernetes API server bodies over 3 MiB.
+REQUEST_BODY_MAX_BYTES = 3 * 1024 * 1024
+# The largest object that is stored; the same as etcd's default request limit.
+OBJECT_MAX_BYTES = 1536 * 1024
+# All metadata.annotations of an object together (apimachinery validation.TotalAnnotationSizeLimitB).
+ANNOTATIONS_MAX_BYTES = 256 * 1024
+# Changes that wait for one watcher; one that falls further behind is dropped and lists again.
+WATCH_QUEUE_MAX = 16_384
+# Changes per kind that a watch may start from; older ones answer 410 Expired.
+WATCH_HISTORY_MAX = 16_384
+# Decoded documents that the cache keeps beside their bytes.
+DECODED_MAX = 4_096
+# Writes that may wait for the store; more are told to come again (429).
+COMMIT_QUEUE_MAX = 16_384
+# Keys that may wait in one loop's queue. Keys are unique, so this is a bound on objects.
+LOOP_QUEUE_MAX = 1_000_000

@@ -1,0 +1,47 @@
+"""Kubernetes quantities: "100m", "128Mi", "1e3". Source of the grammar: apimachinery/pkg/api/resource."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from functools import lru_cache
+
+_FORM = re.compile(r"^([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?$")
+_SCALE: dict[str, Fraction] = {
+    "n": Fraction(1, 10**9), "u": Fraction(1, 10**6), "m": Fraction(1, 1000),
+    "k": Fraction(10**3), "M": Fraction(10**6), "G": Fraction(10**9),
+    "T": Fraction(10**12), "P": Fraction(10**15), "E": Fraction(10**18),
+    "Ki": Fraction(2**10), "Mi": Fraction(2**20), "Gi": Fraction(2**30),
+    "Ti": Fraction(2**40), "Pi": Fraction(2**50), "Ei": Fraction(2**60),
+}  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str | int | float) -> Fraction:
+    """The exact value of a quantity; ValueError if it is not one."""
+    match = _FORM.match(str(text))
+    if match is None:
+        raise ValueError(
+            "quantities must match the regular expression "
+            "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+        )
+    number, suffix = Fraction(match[1]), match[2] or ""
+    if not suffix:
+        return number
+    if suffix in _SCALE:
+        return number * _SCALE[suffix]
+    return number * Fraction(10) ** int(suffix[1:])
+
+
+def millis(text: str | int | float) -> int:
+    """Thousandths, rounded up: cpu "100m" is 100."""
+    return _ceil(parse(text) * 1000)
+
+
+def whole(text: str | int | float) -> int:
+    """Whole units, rounded up: memory "1Ki" is 1024."""
+    return _ceil(parse(text))
+
+
+def _ceil(value: Fraction) -> int:
+    return -(-value.numerator // value.denominator)

@@ -1,0 +1,22 @@
+"""Who is asking. Filled in by a door from a certificate or a token, judged by the registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A caller: a name and the groups it belongs to, as Kubernetes names them."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+
+    @property
+    def is_master(self) -> bool:
+        return "system:masters" in self.groups
+
+
+def loop_user(name: str) -> User:
+    """The user that an in-process loop acts as."""
+    return User(f"system:longshore:{name}", ("system:masters",))

@@ -1,0 +1,1 @@
+"""Floor 5: composition. Configuration in, running processes out."""

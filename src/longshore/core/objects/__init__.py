@@ -1,0 +1,1 @@
+"""The kinds, as data and pure functions: schemas, defaulting, validation, patches, selectors."""

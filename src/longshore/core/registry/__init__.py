@@ -1,0 +1,1 @@
+"""The one way to read and write: authorise, default, admit, validate, commit."""

@@ -1,0 +1,1 @@
+"""Keys, bytes and revisions on durable ground. Knows nothing of what the bytes mean."""

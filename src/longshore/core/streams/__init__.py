@@ -1,0 +1,1 @@
+"""Protocols for live talk between a door and a node: logs now, exec and attach later."""

@@ -1,0 +1,1 @@
+"""What every door needs: the HTTP server, requests and replies."""

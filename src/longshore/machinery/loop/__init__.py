@@ -1,0 +1,1 @@
+"""The reconciling loop: a keyed queue, four answers, back-off."""

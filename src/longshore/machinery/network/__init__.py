@@ -1,0 +1,1 @@
+"""Pod addresses and links, service routing by nftables, cluster DNS."""

@@ -1,0 +1,1 @@
+"""Containers and images behind one protocol, with the drivers oci and hollow."""

@@ -1,0 +1,1 @@
+"""Choose nodes for pods, in batches."""
