@@ -130,7 +130,9 @@ class Invalid(ApiError):
         parts = [f"{c.field}: {c.message}" if c.field else c.message for c in causes]
         detail = parts[0] if len(parts) == 1 else "[" + ", ".join(parts) + "]"
         qualified = f"{kind.name}.{kind.group}" if kind.group else kind.name
-        return cls(f'{qualified} "{name}" is invalid: {detail}', kind=kind, name=name, causes=causes)
+        return cls(
+            f'{qualified} "{name}" is invalid: {detail}', kind=kind, name=name, causes=causes
+        )
 
 
 class TooManyRequests(ApiError):

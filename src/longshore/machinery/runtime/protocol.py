@@ -1,0 +1,187 @@
+"""The one runtime protocol: what the kubelet may ask of a container runtime.
+
+Two drivers pass one suite (testing/runtime_suite.py): oci (conmon and runc) and hollow (none).
+The runtime knows no pods and no addresses: the kubelet hands it a network namespace's path.
+Containers belong to a sandbox; a sandbox is one pod's shared namespaces and cgroup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+
+class RuntimeFailure(Exception):
+    """The runtime could not do it.
+
+    RuntimeFailure
+    ├── ImageMissing      not on this node, and it was not to be pulled
+    ├── ImagePullFailed   a pull was tried and failed
+    └── StartFailed       the container could not be created or started
+    """
+
+
+class ImageMissing(RuntimeFailure): ...
+
+
+class ImagePullFailed(RuntimeFailure): ...
+
+
+class StartFailed(RuntimeFailure): ...
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One unpacked image. names are the references that lead to it; size in bytes."""
+
+    id: str
+    names: tuple[str, ...]
+    size: int
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    working_dir: str = ""
+    user: str = ""
+    stop_signal: str = "SIGTERM"
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A bind of a host path into the container."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSpec:
+    """One pod's frame. id is the pod's uid; netns the path of its network namespace."""
+
+    id: str
+    namespace: str
+    name: str
+    hostname: str
+    netns: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """cgroup limits; 0 leaves one unlimited. cpu_shares as Docker has them (1024 a core)."""
+
+    cpu_shares: int = 0
+    cpu_limit_millis: int = 0
+    memory_limit_bytes: int = 0
+    pids_limit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """What a container may do. Empty user means the image's; capabilities without CAP_."""
+
+    user: str = ""
+    groups: tuple[int, ...] = ()
+    privileged: bool = False
+    read_only_root: bool = False
+    no_new_privileges: bool = False
+    add_capabilities: tuple[str, ...] = ()
+    drop_capabilities: tuple[str, ...] = ()
+    seccomp_unconfined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """One container. log_path is where the CRI log goes; args replace the image's command,
+    command its entrypoint (both already expanded)."""
+
+    name: str
+    image: str
+    log_path: str
+    attempt: int = 0
+    command: Sequence[str] = ()
+    args: Sequence[str] = ()
+    env: Sequence[tuple[str, str]] = ()
+    working_dir: str = ""
+    mounts: Sequence[Mount] = ()
+    resources: Resources = Resources()
+    security: Security = Security()
+    tty: bool = False
+    stdin: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class State(Enum):
+    CREATED = "created"
+    RUNNING = "running"
+    EXITED = "exited"
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """What the runtime knows of a container. Times are seconds since the epoch, 0 if not yet."""
+
+    id: str
+    sandbox: str
+    name: str
+    attempt: int
+    image: str
+    image_id: str
+    state: State
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    exit_code: int = 0
+    reason: str = ""
+    log_path: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    id: str
+    namespace: str
+    name: str
+    netns: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class Runtime(Protocol):
+    """A container runtime on one node. Every call may raise RuntimeFailure."""
+
+    async def open(self) -> None:
+        """Find what is already there (an agent that starts again re-adopts its containers)."""
+
+    async def close(self) -> None:
+        """Let go; containers keep running."""
+
+    async def images(self) -> list[Image]: ...
+
+    async def image(self, reference: str) -> Image | None:
+        """The image of that reference, if it is on this node."""
+
+    async def pull(self, reference: str) -> Image:
+        """Fetch and unpack. Raises ImagePullFailed with the registry's own words."""
+
+    async def run_sandbox(self, spec: SandboxSpec) -> Sandbox: ...
+
+    async def remove_sandbox(self, sandbox_id: str) -> None:
+        """Remove it and every container in it, which must have been stopped. Idempotent."""
+
+    async def sandboxes(self) -> list[Sandbox]: ...
+
+    async def start_container(self, sandbox_id: str, spec: ContainerSpec) -> Container:
+        """Create and start. Raises ImageMissing or StartFailed; returns when its process runs."""
+
+    async def stop_container(self, container_id: str, grace_s: float) -> None:
+        """Its stop signal, then SIGKILL after the grace. Returns when it is gone. Idempotent."""
+
+    async def remove_container(self, container_id: str) -> None:
+        """Forget an exited container and free what it held. Idempotent."""
+
+    async def containers(self) -> list[Container]:
+        """All of this node, running and exited, from memory: cheap."""
+
+    async def changed(self) -> set[str]:
+        """Wait until containers changed state by themselves; the ids of their sandboxes."""
