@@ -1,0 +1,165 @@
+"""The embedded store: one SQLite file in WAL mode with full synchronisation.
+
+One append-only log table keyed by revision, and the index from keys to revisions in memory: a
+quarter of the cost of a table keyed by text. Rows that newer ones replace are swept in batches.
+A commit runs in the store's own thread, so that the next batch gathers while the disk works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from longshore.core.store.protocol import (
+    Record,
+    Snapshot,
+    StoreBusy,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    Write,
+)
+
+T = TypeVar("T")
+
+SCHEMA_VERSION = 1
+# Replaced rows are swept this many at a time: one sweep costs a few milliseconds of the thread.
+SWEEP_BATCH = 4096
+
+_CREATE = "CREATE TABLE log (revision INTEGER PRIMARY KEY, key TEXT NOT NULL, value BLOB)"
+_INSERT = "INSERT INTO log (revision, key, value) VALUES (?, ?, ?)"
+_READ = "SELECT revision, key, value FROM log ORDER BY revision"
+
+
+class SqliteStore:
+    """One cluster's state in one file, opened by one process at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._connection: sqlite3.Connection | None = None
+        self._index: dict[str, int] = {}
+        self._revision = 0
+        self._replaced: list[tuple[int]] = []
+
+    async def open(self) -> Snapshot:
+        return await self._in_thread(self._open)
+
+    async def commit(self, writes: Sequence[Write]) -> list[int]:
+        return await self._in_thread(lambda: self._commit(writes))
+
+    async def close(self) -> None:
+        await self._in_thread(self._close)
+        self._thread.shutdown()
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _open(self) -> Snapshot:
+        try:
+            self._connection = self._connect()
+            rows = self._connection.execute(_READ).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise _translated(error, self._path) from error
+        newest: dict[str, Record] = {}
+        for revision, key, value in rows:
+            self._note(key, revision, value is None)
+            if value is None:
+                newest.pop(key, None)
+            else:
+                newest[key] = Record(key, value, revision)
+        self._revision = rows[-1][0] if rows else 0
+        return Snapshot([newest[key] for key in sorted(newest)], self._revision)
+
+    def _connect(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._path.touch(mode=0o600)
+        connection = sqlite3.connect(
+            self._path, isolation_level=None, check_same_thread=False, timeout=0
+        )
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(_CREATE)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            connection.execute("COMMIT")
+        elif version != SCHEMA_VERSION:
+            connection.close()
+            raise StoreDamaged(
+                f"{self._path} has schema version {version}, this Longshore reads "
+                f"{SCHEMA_VERSION}: use the version that wrote it"
+            )
+        return connection
+
+    def _commit(self, writes: Sequence[Write]) -> list[int]:
+        assert self._connection is not None, "commit before open"
+        revisions, rows = self._number(writes)
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany(_INSERT, rows)
+            self._connection.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise _translated(error, self._path) from error
+        for revision, key, value in rows:
+            self._note(key, revision, value is None)
+        self._revision += len(rows)
+        if len(self._replaced) >= SWEEP_BATCH:
+            self._sweep()
+        return revisions
+
+    def _number(
+        self, writes: Sequence[Write]
+    ) -> tuple[list[int], list[tuple[int, str, bytes | None]]]:
+        revisions: list[int] = []
+        rows: list[tuple[int, str, bytes | None]] = []
+        index, revision = self._index, self._revision
+        for write in writes:
+            if index.get(write.key, 0) != write.expect:
+                revisions.append(0)
+                continue
+            revision += 1
+            revisions.append(revision)
+            rows.append((revision, write.key, write.value))
+        return revisions, rows
+
+    def _note(self, key: str, revision: int, deleted: bool) -> None:
+        before = self._index.get(key)
+        if before is not None:
+            self._replaced.append((before,))
+        if deleted:
+            self._index.pop(key, None)
+            self._replaced.append((revision,))
+        else:
+            self._index[key] = revision
+
+    def _sweep(self) -> None:
+        """Delete replaced rows, but never the newest: it remembers the revision."""
+        assert self._connection is not None
+        doomed = [row for row in self._replaced if row[0] != self._revision]
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany("DELETE FROM log WHERE revision = ?", doomed)
+        self._connection.execute("COMMIT")
+        self._replaced = [row for row in self._replaced if row[0] == self._revision]
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _translated(error: sqlite3.DatabaseError, path: Path) -> StoreError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StoreBusy(f"{path} is open in another process: stop that one first")
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StoreDamaged(f"{path} cannot be read as a store: {error}; restore it from a backup")
+    return StoreFull(f"{path} could not be written: {error}")

@@ -1,0 +1,204 @@
+"""The cache: every object as it stands, a window of history, and a feed for whoever listens.
+
+There is one in a server. It is written only by the registry, after the store has committed, in
+the order of revisions; doors answer reads from it and in-process loops read it directly.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from longshore.base.limits import WATCH_HISTORY_MAX, WATCH_QUEUE_MAX
+from longshore.core.objects.errors import Expired
+from longshore.core.objects.kinds import Doc, Kind, Kinds
+from longshore.core.watch.feeds import CacheFeed, Hub, Select
+from longshore.core.watch.frames import Frame
+from longshore.core.watch.indexes import Term, terms_of
+from longshore.core.watch.stored import Stored
+
+
+class Shelf:
+    """All objects of one kind, in the order of their keys, with their indexes and history."""
+
+    def __init__(self, kind: Kind, revision: int) -> None:
+        self.kind = kind
+        self.hub = Hub()
+        self._by_key: dict[str, Stored] = {}
+        self._keys: list[str] = []
+        self._by_term: dict[Term, dict[str, Stored]] = {}
+        self._terms: dict[Term, Term] = {}
+        self.history: deque[Frame] = deque(maxlen=WATCH_HISTORY_MAX)
+        self.history_start = revision
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def get(self, key: str) -> Stored | None:
+        return self._by_key.get(key)
+
+    def range(self, prefix: str, after: str = "") -> Iterator[Stored]:
+        """Objects whose keys begin with prefix and come behind after, in order."""
+        keys = self._keys
+        at = bisect_left(keys, max(prefix, after + "\0" if after else ""))
+        while at < len(keys) and keys[at].startswith(prefix):
+            yield self._by_key[keys[at]]
+            at += 1
+
+    def count(self, prefix: str, after: str = "") -> int:
+        """How many objects range() would give, without touching them."""
+        start = bisect_left(self._keys, max(prefix, after + "\0" if after else ""))
+        return bisect_left(self._keys, prefix + "\U0010ffff") - start
+
+    def found(self, term: Term) -> Iterable[Stored]:
+        return self._by_term.get(term, {}).values()
+
+    def put(self, stored: Stored) -> None:
+        before = self._by_key.get(stored.key)
+        # Terms are interned: ten thousand pods of a namespace share one tuple.
+        stored.terms = tuple(
+            self._terms.setdefault(term, term) for term in terms_of(self.kind, stored.doc)
+        )
+        if before is None:
+            insort(self._keys, stored.key)
+        elif before.terms != stored.terms:
+            self._unindex(before)
+        self._by_key[stored.key] = stored
+        for term in stored.terms:
+            self._by_term.setdefault(term, {})[stored.key] = stored
+
+    def drop(self, key: str) -> None:
+        gone = self._by_key.pop(key)
+        del self._keys[bisect_left(self._keys, key)]
+        self._unindex(gone)
+
+    def remember(self, frame: Frame) -> None:
+        if len(self.history) == WATCH_HISTORY_MAX:
+            self.history_start = self.history[0].stored.revision
+        self.history.append(frame)
+        self.hub.publish(frame)
+
+    def _unindex(self, stored: Stored) -> None:
+        for term in stored.terms:
+            entries = self._by_term[term]
+            entries.pop(stored.key, None)
+            if not entries:
+                del self._by_term[term]
+                self._terms.pop(term, None)
+
+
+class Cache:
+    """The current state of the whole cluster."""
+
+    def __init__(self, kinds: Kinds, revision: int = 0) -> None:
+        self.revision = revision
+        self._shelves = {kind.prefix: Shelf(kind, revision) for kind in kinds}
+
+    # --- for loops: decoded, shared, read-only documents ---
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Doc | None:
+        stored = self.shelf(kind).get(kind.key(namespace, name))
+        return None if stored is None else stored.doc
+
+    def all(self, kind: Kind, namespace: str = "") -> list[Doc]:
+        """Every object of a kind (in a namespace), sorted by namespace and name."""
+        return [stored.doc for stored in self.shelf(kind).range(scope(kind, namespace))]
+
+    def indexed(self, kind: Kind, index: str, value: str) -> list[Doc]:
+        """The objects found under an index: "owner" (an owner's uid), "namespace", and for pods
+        "node", for Events "about" (a uid)."""
+        return [stored.doc for stored in self.shelf(kind).found((index, value))]
+
+    def subscribe(self, *kinds: Kind) -> CacheFeed:
+        """What is there, as ADDED, and then every change of these kinds: no gap, no double."""
+        initial = [
+            Frame("ADDED", stored, None)
+            for kind in kinds
+            for stored in self.shelf(kind).range(kind.prefix)
+        ]
+        feed = CacheFeed(initial, None, WATCH_QUEUE_MAX)
+        hubs = [self.shelf(kind).hub for kind in kinds]
+        for hub in hubs:
+            hub.listen(feed, None)
+        feed.on_close = lambda gone: _forget_everywhere(hubs, gone)
+        return feed
+
+    # --- for the registry ---
+
+    def shelf(self, kind: Kind) -> Shelf:
+        return self._shelves[kind.prefix]
+
+    def load(self, stored: Stored) -> None:
+        """Take an object in at start, before anyone listens."""
+        self.shelf(stored.kind).put(stored)
+
+    def apply(self, frame: Frame) -> None:
+        """Make one committed change visible. Revisions come in order, each once."""
+        stored = frame.stored
+        assert stored.revision > self.revision, (stored.key, stored.revision, self.revision)
+        shelf = self.shelf(stored.kind)
+        if frame.type == "DELETED":
+            assert frame.before is not None, stored.key
+            stored.terms = frame.before.terms
+            shelf.drop(stored.key)
+        else:
+            shelf.put(stored)
+        self.revision = stored.revision
+        shelf.remember(frame)
+
+    def watch(
+        self,
+        kind: Kind,
+        *,
+        since: int | None,
+        prefix: str,
+        select: Select | None,
+        term: Term | None,
+    ) -> CacheFeed:
+        """A feed of one kind: after a revision, or (since None) from what is there as ADDED.
+
+        Raises Expired when the history does not reach back to that revision.
+        """
+        shelf = self.shelf(kind)
+        if since is None:
+            seen: Iterable[Frame] = (Frame("ADDED", s, None) for s in shelf.range(prefix))
+        else:
+            if since < shelf.history_start:
+                raise Expired(f"too old resource version: {since} ({shelf.history_start})")
+            seen = (f for f in shelf.history if f.stored.revision > since)
+        chosen = seen if select is None else filter(None, map(select, seen))
+        feed = CacheFeed(list(chosen), select, WATCH_QUEUE_MAX)
+        shelf.hub.listen(feed, term)
+        return feed
+
+    def as_of(self, kind: Kind, revision: int, prefix: str, after: str = "") -> Iterator[Stored]:
+        """Objects as they stood at a revision: the present, with later changes taken back.
+
+        Raises Expired when the history does not reach back that far.
+        """
+        shelf = self.shelf(kind)
+        if revision < shelf.history_start:
+            raise Expired(f"The provided continue parameter is too old: {revision}")
+        undone: dict[str, Stored | None] = {}
+        for frame in reversed(shelf.history):
+            if frame.stored.revision <= revision:
+                break
+            undone[frame.stored.key] = frame.before
+        if not undone:
+            yield from shelf.range(prefix, after)
+            return
+        gone = {k: s for k, s in undone.items() if k.startswith(prefix) and k > after}
+        keep = [s for s in shelf.range(prefix, after) if s.key not in gone]
+        keep += [s for s in gone.values() if s is not None]
+        yield from sorted(keep, key=lambda stored: stored.key)
+
+
+def _forget_everywhere(hubs: list[Hub], feed: CacheFeed) -> None:
+    for hub in hubs:
+        hub.forget(feed)
+
+
+def scope(kind: Kind, namespace: str) -> str:
+    """The prefix of the keys of a kind, in one namespace or in all."""
+    return f"{kind.prefix}{namespace}/" if kind.namespaced and namespace else kind.prefix

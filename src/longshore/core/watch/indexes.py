@@ -1,0 +1,23 @@
+"""What objects are found by besides their key: one function from a document to index terms."""
+
+from __future__ import annotations
+
+from longshore.core.objects import kinds
+from longshore.core.objects.kinds import Doc, Kind
+
+Term = tuple[str, str]
+
+
+def terms_of(kind: Kind, doc: Doc) -> tuple[Term, ...]:
+    """The terms of an object: ("namespace", its namespace), ("owner", each owner's uid), for pods
+    ("node", the node's name or "" while they have none), for Events ("about", the uid of what
+    they are about)."""
+    metadata = doc["metadata"]
+    terms = [("owner", owner["uid"]) for owner in metadata.get("ownerReferences") or ()]
+    if kind.namespaced:
+        terms.append(("namespace", metadata.get("namespace", "")))
+    if kind is kinds.POD:
+        terms.append(("node", (doc.get("spec") or {}).get("nodeName") or ""))
+    elif kind is kinds.EVENT:
+        terms.append(("about", (doc.get("involvedObject") or {}).get("uid") or ""))
+    return tuple(terms)
