@@ -14,5 +14,7 @@ WATCH_HISTORY_MAX = 16_384
 DECODED_MAX = 4_096
 # Writes that may wait for the store; more are told to come again (429).
 COMMIT_QUEUE_MAX = 16_384
+# Changes that wait for an in-process loop: a burst of a whole cluster's pods must fit.
+LOOP_FEED_MAX = 262_144
 # Keys that may wait in one loop's queue. Keys are unique, so this is a bound on objects.
 LOOP_QUEUE_MAX = 1_000_000

@@ -62,6 +62,20 @@ class Kind:
         return self.key(metadata.get("namespace", ""), metadata["name"])
 
 
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """Points at one object, or at a subresource of it ("status", "scale", "finalize")."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    subresource: str = ""
+
+    @property
+    def key(self) -> str:
+        return self.kind.key(self.namespace, self.name)
+
+
 def _core(name: str, plural: str, **more: Any) -> Kind:
     return Kind("", "v1", name, plural, f"io.k8s.api.core.v1.{name}", **more)
 

@@ -103,6 +103,7 @@ class Bind:
 
 
 Operation: TypeAlias = Create | Update | Patch | Delete | Bind
+Answers: TypeAlias = list[Doc | ApiError]
 
 
 class Client(Protocol):
@@ -121,7 +122,7 @@ class Client(Protocol):
     ) -> tuple[Listing, Feed]:
         """A snapshot and the feed that continues it."""
 
-    async def submit(self, operations: Sequence[Operation]) -> list[Doc | ApiError]:
+    async def submit(self, operations: Sequence[Operation]) -> Answers:
         """Many writes at once (one durable transaction where it can be); an answer for each,
         in order. Each stands alone: one that fails does not undo the others."""
 

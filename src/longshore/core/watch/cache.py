@@ -10,7 +10,7 @@ from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from longshore.base.limits import WATCH_HISTORY_MAX, WATCH_QUEUE_MAX
+from longshore.base.limits import LOOP_FEED_MAX, WATCH_HISTORY_MAX, WATCH_QUEUE_MAX
 from longshore.core.objects.errors import Expired
 from longshore.core.objects.kinds import Doc, Kind, Kinds
 from longshore.core.watch.feeds import CacheFeed, Hub, Select
@@ -117,7 +117,7 @@ class Cache:
             for kind in kinds
             for stored in self.shelf(kind).range(kind.prefix)
         ]
-        feed = CacheFeed(initial, None, WATCH_QUEUE_MAX)
+        feed = CacheFeed(initial, None, LOOP_FEED_MAX)
         hubs = [self.shelf(kind).hub for kind in kinds]
         for hub in hubs:
             hub.listen(feed, None)

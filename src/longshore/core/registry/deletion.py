@@ -1,0 +1,93 @@
+"""What a delete does to an object: gone at once, or marked and waiting. Pure.
+
+Rules: kubernetes.io/docs/concepts/architecture/garbage-collection and pod-lifecycle#pod-termination.
+"""
+
+from __future__ import annotations
+
+from longshore.base.clock import parse_rfc3339, rfc3339
+from longshore.core.objects import kinds
+from longshore.core.objects.errors import Conflict, Invalid
+from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.registry.client import DeleteOptions
+
+FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+_FINALIZER_OF = {"Foreground": FOREGROUND, "Orphan": ORPHAN}
+
+
+def check_preconditions(kind: Kind, doc: Doc, options: DeleteOptions) -> None:
+    """Raises Conflict when the object is not the one that was meant."""
+    metadata = doc["metadata"]
+    name = metadata["name"]
+    if options.uid and options.uid != metadata["uid"]:
+        why = f"the UID in the precondition ({options.uid}) does not match the UID in record ({metadata['uid']})"
+        raise Conflict.of(kind, name, f"Precondition failed: {why}")
+    if options.revision and options.revision != metadata["resourceVersion"]:
+        why = f"the ResourceVersion in the precondition ({options.revision}) does not match the ResourceVersion in record ({metadata['resourceVersion']})"
+        raise Conflict.of(kind, name, f"Precondition failed: {why}")
+
+
+def plan_delete(kind: Kind, doc: Doc, options: DeleteOptions, now: float) -> Doc | None:
+    """The object as the delete leaves it, or None when it is to go at once.
+
+    doc is the caller's own copy and is changed in place. now is in seconds since the epoch.
+    """
+    if options.grace_s is not None and options.grace_s < 0:
+        raise Invalid.of(kind, doc["metadata"]["name"], [])
+    _add_finalizer(doc, options.propagation)
+    grace = _grace(kind, doc, options)
+    if is_finished(kind, doc, grace):
+        return None
+    _mark(doc, grace, now)
+    if kind is kinds.NAMESPACE:
+        doc["status"] = {**(doc.get("status") or {}), "phase": "Terminating"}
+    return doc
+
+
+def is_finished(kind: Kind, doc: Doc, grace_s: int | None = None) -> bool:
+    """Nothing holds the object any more: no finalizer, no grace left."""
+    metadata = doc["metadata"]
+    if metadata.get("finalizers"):
+        return False
+    if kind is kinds.NAMESPACE and (doc.get("spec") or {}).get("finalizers"):
+        return False
+    grace = metadata.get("deletionGracePeriodSeconds", 0) if grace_s is None else grace_s
+    return not grace
+
+
+def _grace(kind: Kind, doc: Doc, options: DeleteOptions) -> int:
+    """Seconds that the object may still live: only pods that run somewhere have any."""
+    if kind is not kinds.POD:
+        return 0
+    spec, status = doc.get("spec") or {}, doc.get("status") or {}
+    if not spec.get("nodeName") or status.get("phase") in ("Succeeded", "Failed"):
+        return 0
+    grace = options.grace_s
+    if grace is None:
+        grace = spec.get("terminationGracePeriodSeconds")
+    return 30 if grace is None else int(grace)
+
+
+def _mark(doc: Doc, grace: int, now: float) -> None:
+    metadata = doc["metadata"]
+    until = now + grace
+    before = metadata.get("deletionTimestamp")
+    # A second delete may shorten what is left, never lengthen it.
+    if before is not None and parse_rfc3339(before) <= until:
+        return
+    if before is None:
+        metadata["generation"] = metadata.get("generation", 0) + 1
+    metadata["deletionTimestamp"] = rfc3339(until)
+    metadata["deletionGracePeriodSeconds"] = grace
+
+
+def _add_finalizer(doc: Doc, propagation: str) -> None:
+    wanted = _FINALIZER_OF.get(propagation)
+    metadata = doc["metadata"]
+    kept = [f for f in metadata.get("finalizers") or () if f not in (FOREGROUND, ORPHAN)]
+    if wanted is not None:
+        kept.append(wanted)
+    if kept:
+        metadata["finalizers"] = kept
+    else:
+        metadata.pop("finalizers", None)

@@ -1,0 +1,333 @@
+"""Plans of writes: from the newest state of an object to what is to be stored, or a refusal.
+
+A plan runs in the turn of the loop in which its outcome is queued; it never waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import orjson
+
+from longshore.base.chance import Chance
+from longshore.base.clock import Clock, rfc3339
+from longshore.base.limits import OBJECT_MAX_BYTES
+from longshore.core.objects import kinds, meta
+from longshore.core.objects.defaults import default
+from longshore.core.objects.errors import (
+    AlreadyExists,
+    BadRequest,
+    Cause,
+    Conflict,
+    Invalid,
+    NotFound,
+    TooLarge,
+)
+from longshore.core.objects.kinds import Doc, Kind, Ref
+from longshore.core.objects.rules import validate_create, validate_update
+from longshore.core.objects.validation import check, decoding_error
+from longshore.core.registry.admission import SYSTEM_NAMESPACES, admit_new, check_namespace
+from longshore.core.registry.client import Bind, DeleteOptions
+from longshore.core.registry.deletion import check_preconditions, is_finished, plan_delete
+from longshore.core.registry.services import ServiceAddresses
+from longshore.core.store.protocol import Record
+from longshore.core.watch.cache import Cache
+from longshore.core.watch.stored import Stored, encode, splice
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """field_validation is Strict, Warn or Ignore, as the query parameter fieldValidation has it."""
+
+    dry_run: bool = False
+    field_validation: str = "Ignore"
+
+
+PLAIN = WriteOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """Store doc (None: delete) in place of before (None: there must be nothing)."""
+
+    doc: Doc | None
+    before: Stored | None
+
+
+Plan = Callable[[Stored | None], Intent | Stored]
+"""From what is there to what shall be; a Stored is the answer itself: nothing is to be written."""
+
+
+def stored_from(kind: Kind, record: Record) -> Stored:
+    return Stored(kind, record.key, splice(record.value, record.revision), record.revision)
+
+
+def is_system(stored: Stored) -> bool:
+    return stored.name in SYSTEM_NAMESPACES
+
+
+class Planner:
+    """Makes plans; holds what they need to know besides the object itself."""
+
+    def __init__(
+        self, cache: Cache, clock: Clock, chance: Chance, services: ServiceAddresses
+    ) -> None:
+        self.cache = cache
+        self._clock = clock
+        self._chance = chance
+        self._services = services
+
+    # --- new objects ---
+
+    def new(
+        self, kind: Kind, doc: Doc, namespace: str, options: WriteOptions
+    ) -> tuple[Doc, list[str]]:
+        """A complete, valid new object from what a client sent (all but its name, if that is to be
+        generated), and warnings."""
+        _expect_type(kind, doc)
+        metadata = _metadata(kind, doc, namespace)
+        if metadata.get("resourceVersion"):
+            raise BadRequest("resourceVersion should not be set on objects to be created")
+        doc, warnings = _checked(kind, doc, options)
+        doc = meta.prepare_create(kind, doc)
+        doc = default(kind, doc)
+        check_namespace(self.cache, kind, doc)
+        admit_new(kind, doc)
+        return doc, warnings
+
+    def name(self, kind: Kind, doc: Doc) -> bool:
+        """Complete metadata.name from generateName, in place; whether the client had named it."""
+        metadata = doc["metadata"]
+        if metadata.get("name"):
+            return not metadata.get("generateName")
+        if not metadata.get("generateName"):
+            cause = Cause(
+                "FieldValueRequired",
+                "Required value: name or generateName is required",
+                "metadata.name",
+            )
+            raise Invalid.of(kind, "", [cause])
+        metadata["name"] = metadata["generateName"] + self._chance.suffix()
+        return False
+
+    def creation(self, kind: Kind, doc: Doc, options: WriteOptions) -> Plan:
+        def plan(there: Stored | None) -> Intent | Stored:
+            metadata = doc["metadata"]
+            if there is not None:
+                raise AlreadyExists.of(kind, metadata["name"])
+            metadata["uid"] = self._chance.uuid()
+            metadata["creationTimestamp"] = rfc3339(self._clock.now())
+            if kind in _WITH_GENERATION:
+                metadata["generation"] = 1
+            _refuse(kind, metadata["name"], validate_create(kind, doc))
+            if kind is kinds.SERVICE:
+                self._services.complete(doc)
+            return self._outcome(kind, doc, None, options)
+
+        return plan
+
+    # --- changed objects ---
+
+    def replacement(self, ref: Ref, doc: Doc, options: WriteOptions) -> tuple[Doc, list[str]]:
+        """What a client sent to replace an object with, checked as far as it can be alone."""
+        if ref.subresource == "scale":
+            return _checked_scale(doc), []
+        _expect_type(ref.kind, doc)
+        metadata = _metadata(ref.kind, doc, ref.namespace)
+        if metadata.get("name", ref.name) != ref.name:
+            raise BadRequest(
+                f"the name of the object ({metadata['name']}) does not match "
+                f"the name on the URL ({ref.name})"
+            )
+        metadata["name"] = ref.name
+        return _checked(ref.kind, doc, options)
+
+    def update(self, ref: Ref, changed: Callable[[Stored], Doc], options: WriteOptions) -> Plan:
+        """changed gives the new document; it is the plan's own."""
+        kind = ref.kind
+
+        def plan(there: Stored | None) -> Intent | Stored:
+            if there is None:
+                raise NotFound.of(kind, ref.name)
+            old = there.doc
+            new = changed(there)
+            if ref.subresource == "scale":
+                new = _with_scale(ref, there, new)
+            _check_identity(ref, new, old)
+            new = self._prepared(kind, new, old, ref.subresource)
+            new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
+            if _is_now_finished(kind, new, old):
+                return self._outcome(kind, None, there, options)
+            if new == old:
+                return there
+            if meta.generation_changed(kind, new, old):
+                new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+            return self._outcome(kind, new, there, options)
+
+        return plan
+
+    def _prepared(self, kind: Kind, new: Doc, old: Doc, subresource: str) -> Doc:
+        new = meta.prepare_update(kind, new, old, "" if subresource == "scale" else subresource)
+        if not subresource or subresource == "scale":
+            new = default(kind, new)
+            if kind is kinds.SERVICE:
+                meta.carry_allocations(new, old)
+        _refuse(kind, new["metadata"]["name"], validate_update(kind, new, old))
+        if kind is kinds.SERVICE and not subresource:
+            self._services.complete(new)
+        return new
+
+    def binding(self, operation: Bind) -> Plan:
+        def plan(there: Stored | None) -> Intent | Stored:
+            if there is None:
+                raise NotFound.of(kinds.POD, operation.name)
+            pod = there.fresh()
+            _check_bindable(pod, operation)
+            pod["spec"]["nodeName"] = operation.node
+            status = pod.setdefault("status", {})
+            others = [c for c in status.get("conditions") or () if c["type"] != "PodScheduled"]
+            now = rfc3339(self._clock.now())
+            scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": now}
+            status["conditions"] = [*others, scheduled]
+            return Intent(pod, there)
+
+        return plan
+
+    def deletion(self, ref: Ref, options: DeleteOptions, dry_run: bool) -> Plan:
+        def plan(there: Stored | None) -> Intent | Stored:
+            if there is None:
+                raise NotFound.of(ref.kind, ref.name)
+            check_preconditions(ref.kind, there.doc, options)
+            left = plan_delete(ref.kind, there.fresh(), options, self._clock.now())
+            if dry_run or left == there.doc:
+                return there
+            return Intent(left, there)
+
+        return plan
+
+    def _outcome(
+        self, kind: Kind, doc: Doc | None, there: Stored | None, options: WriteOptions
+    ) -> Intent | Stored:
+        if doc is not None:
+            _check_size(kind, doc)
+        if not options.dry_run:
+            return Intent(doc, there)
+        if doc is None:
+            assert there is not None
+            return there
+        if kind is kinds.SERVICE:
+            self._services.restore(doc, there)
+        revision = there.revision if there is not None else 0
+        raw = splice(encode(doc), revision) if revision else encode(doc)
+        return Stored(kind, kind.key_of(doc), raw, revision)
+
+
+# Upstream keeps metadata.generation for kinds that have a spec; these have none.
+_WITH_GENERATION = frozenset({kinds.POD, kinds.REPLICA_SET, kinds.DEPLOYMENT, kinds.ENDPOINT_SLICE})
+
+
+def _expect_type(kind: Kind, doc: Doc) -> None:
+    got = doc.get("apiVersion") or kind.api_version, doc.get("kind") or kind.name
+    if got != (kind.api_version, kind.name):
+        raise BadRequest(
+            f"the object provided is {got[1]} of {got[0]}, but this address takes {kind.name} of {kind.api_version}"
+        )
+    doc["apiVersion"], doc["kind"] = got
+
+
+def _metadata(kind: Kind, doc: Doc, namespace: str) -> Doc:
+    metadata = doc.get("metadata")
+    if metadata is None:
+        metadata = doc["metadata"] = {}
+    if not isinstance(metadata, dict):
+        raise BadRequest("metadata: expected an object")
+    if not kind.namespaced:
+        if metadata.pop("namespace", ""):
+            raise BadRequest(f"namespace: {kind.plural} are not in a namespace, leave it out")
+    elif metadata.setdefault("namespace", namespace) != namespace:
+        raise BadRequest(
+            f"the namespace of the provided object does not match the namespace sent on the request "
+            f"({metadata['namespace']} is not {namespace})"
+        )
+    return metadata
+
+
+def _checked(kind: Kind, doc: Doc, options: WriteOptions) -> tuple[Doc, list[str]]:
+    checked = check(kind, doc)
+    if checked.causes:
+        raise decoding_error(kind, checked)
+    if checked.unknown and options.field_validation == "Strict":
+        raise BadRequest("strict decoding error: " + ", ".join(checked.unknown))
+    return checked.doc, list(checked.unknown) if options.field_validation == "Warn" else []
+
+
+def _checked_scale(doc: Doc) -> Doc:
+    spec = doc.get("spec") or {}
+    replicas = spec.get("replicas", 0) if isinstance(spec, dict) else None
+    if doc.get("kind", "Scale") != "Scale" or not isinstance(replicas, int):
+        raise BadRequest("expected a Scale of autoscaling/v1 with a whole number in spec.replicas")
+    if replicas < 0:
+        why = f"Invalid value: {replicas}: must be greater than or equal to 0"
+        raise Invalid(
+            f"Scale is invalid: spec.replicas: {why}",
+            causes=[Cause("FieldValueInvalid", why, "spec.replicas")],
+        )
+    return doc
+
+
+def _with_scale(ref: Ref, there: Stored, scale: Doc) -> Doc:
+    sent = (scale.get("metadata") or {}).get("resourceVersion")
+    if sent and sent != str(there.revision):
+        raise Conflict.of(ref.kind, ref.name)
+    replicas = (scale.get("spec") or {}).get("replicas", 0)
+    return meta.with_replicas(ref.kind, there.fresh(), replicas)
+
+
+def _check_identity(ref: Ref, new: Doc, old: Doc) -> None:
+    sent = new["metadata"].get("resourceVersion")
+    if sent and sent != old["metadata"]["resourceVersion"]:
+        raise Conflict.of(ref.kind, ref.name)
+    uid, known = new["metadata"].get("uid"), old["metadata"]["uid"]
+    if uid and uid != known:
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {known}"
+        raise Conflict.of(ref.kind, ref.name, why)
+
+
+def _is_now_finished(kind: Kind, new: Doc, old: Doc) -> bool:
+    """The last thing that held a terminating object is gone."""
+    if "deletionTimestamp" not in new["metadata"]:
+        return False
+    return is_finished(kind, new) and not is_finished(kind, old)
+
+
+def _check_bindable(pod: Doc, operation: Bind) -> None:
+    name = operation.name
+    if operation.uid and operation.uid != pod["metadata"]["uid"]:
+        raise Conflict.of(kinds.POD, name, "the UID in the binding is another pod's")
+    if "deletionTimestamp" in pod["metadata"]:
+        raise Conflict.of(kinds.POD, name, "pod is being deleted, cannot be assigned to a host")
+    if pod["spec"].get("schedulingGates"):
+        raise Conflict.of(kinds.POD, name, "pod has non-empty .spec.schedulingGates")
+    taken = pod["spec"].get("nodeName")
+    if taken:
+        raise Conflict.of(kinds.POD, name, f'pod {name} is already assigned to node "{taken}"')
+    if not operation.node:
+        raise BadRequest("a binding needs the name of a node in target.name", kind=kinds.POD)
+
+
+def _refuse(kind: Kind, name: str, causes: list[Cause]) -> None:
+    if causes:
+        raise Invalid.of(kind, name, causes)
+
+
+def _check_size(kind: Kind, doc: Doc) -> None:
+    # Encoding tells the size exactly, but costs: only documents that could be too large pay.
+    if len(doc) and _maybe_large(doc) and len(orjson.dumps(doc)) > OBJECT_MAX_BYTES:
+        raise TooLarge(f"{kind.name} is larger than {OBJECT_MAX_BYTES} bytes", kind=kind)
+
+
+def _maybe_large(doc: Doc) -> bool:
+    return (
+        "data" in doc or "binaryData" in doc or "annotations" in doc["metadata"] or "subsets" in doc
+    )

@@ -1,0 +1,209 @@
+"""Reading through the registry: one object, a page of a list, a watch. Answers are stored bytes."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import orjson
+
+from longshore.base.users import User
+from longshore.core.objects import kinds
+from longshore.core.objects.errors import BadRequest, NotFound, Timeout
+from longshore.core.objects.kinds import Doc, Kind, Ref
+from longshore.core.objects.selectors import FieldSelector, Selector, parse_fields, parse_labels
+from longshore.core.registry.authorize import authorize
+from longshore.core.watch.cache import Cache, scope
+from longshore.core.watch.feeds import CacheFeed
+from longshore.core.watch.frames import Frame
+from longshore.core.watch.stored import Stored
+
+
+@dataclass(frozen=True, slots=True)
+class ListOptions:
+    """As metav1.ListOptions has them; revision and continue_ are still text."""
+
+    labels: str = ""
+    fields: str = ""
+    limit: int = 0
+    continue_: str = ""
+    revision: str = ""
+    revision_match: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A list, or a piece of one. continue_ is empty on the last; remaining None when unknown."""
+
+    items: list[Stored]
+    revision: int
+    continue_: str = ""
+    remaining: int | None = None
+
+
+class Filter:
+    """Label and field selectors together, against stored objects."""
+
+    def __init__(self, kind: Kind, namespace: str, options: ListOptions) -> None:
+        self.kind = kind
+        self.prefix = scope(kind, namespace)
+        self.labels: Selector = parse_labels(options.labels)
+        self.fields: FieldSelector = parse_fields(kind, options.fields)
+        self.by_prefix_only = not options.labels and not options.fields
+        # Canonical bytes hold a label exactly so: what lacks it need not be decoded.
+        self._needles = [
+            b'"%s":"%s"' % (k.encode(), v.encode()) for k, v in self.labels.exact.items()
+        ]
+
+    def __call__(self, stored: Stored) -> bool:
+        if not stored.key.startswith(self.prefix):
+            return False
+        if self.by_prefix_only:
+            return True
+        if any(needle not in stored.raw for needle in self._needles):
+            return False
+        doc = stored.doc
+        labels = doc["metadata"].get("labels") or {}
+        return self.labels.matches(labels) and self.fields.matches(doc)
+
+    @property
+    def term(self) -> tuple[str, str] | None:
+        """The index term that all matches share, if there is one."""
+        node = self.fields.exact.get("spec.nodeName") if self.kind is kinds.POD else None
+        return ("node", node) if node else None
+
+    def frame(self, frame: Frame) -> Frame | None:
+        """What a watcher with this selector sees of a change (contract rule: an object that
+        starts to match is ADDED, one that stops is DELETED in its last matching state)."""
+        before = frame.before is not None and self(frame.before)
+        after = frame.type != "DELETED" and self(frame.stored)
+        if after:
+            if before == (frame.type == "MODIFIED"):
+                return frame
+            return Frame("ADDED", frame.stored, None)
+        if not before:
+            return None
+        if frame.type == "DELETED":
+            return frame
+        assert frame.before is not None
+        return Frame("DELETED", frame.before.at(frame.stored.revision), frame.before)
+
+
+class Reader:
+    """The reading half of the registry."""
+
+    def __init__(self, cache: Cache) -> None:
+        self.cache = cache
+
+    def get(self, who: User, ref: Ref) -> Stored:
+        """The newest state. Raises NotFound or Forbidden."""
+        authorize(who, "get", ref.kind, ref.namespace, ref.name, ref.subresource)
+        stored = self.cache.shelf(ref.kind).get(ref.key)
+        if stored is None:
+            raise NotFound.of(ref.kind, ref.name)
+        return stored
+
+    def list(self, who: User, kind: Kind, namespace: str, options: ListOptions) -> Page:
+        """Sorted by namespace and name, all pages of one list at one revision."""
+        authorize(who, "list", kind, namespace, "")
+        chosen = Filter(kind, namespace, options)
+        at, after = self._position(options)
+        found = self._found(chosen, at, after)
+        if not options.limit:
+            return Page(list(found), at)
+        items = list(itertools.islice(found, options.limit))
+        if next(found, None) is None:
+            return Page(items, at)
+        remaining = None
+        if chosen.by_prefix_only:
+            remaining = self.cache.shelf(kind).count(chosen.prefix, items[-1].key)
+        return Page(items, at, _continue_token(at, items[-1].key), remaining)
+
+    def watch(
+        self, who: User, kind: Kind, namespace: str, options: ListOptions, *, initial: bool = False
+    ) -> CacheFeed:
+        """Changes after options.revision; with none or "0" (or initial), first what is there.
+
+        Raises Expired, Timeout (a revision of the future) or BadRequest.
+        """
+        authorize(who, "watch", kind, namespace, "")
+        chosen = Filter(kind, namespace, options)
+        since = None
+        if not initial and options.revision not in ("", "0"):
+            since = self._known(options.revision)
+        plain = chosen.by_prefix_only and chosen.prefix == kind.prefix
+        select: Callable[[Frame], Frame | None] | None = None if plain else chosen.frame
+        return self.cache.watch(
+            kind, since=since, prefix=chosen.prefix, select=select, term=chosen.term
+        )
+
+    def _found(self, chosen: Filter, at: int, after: str) -> Iterator[Stored]:
+        kind = chosen.kind
+        if at == self.cache.revision:
+            term = chosen.term
+            if term is not None:
+                under = self.cache.shelf(kind).found(term)
+                candidates = iter(sorted((s for s in under if s.key > after), key=_key))
+            else:
+                candidates = self.cache.shelf(kind).range(chosen.prefix, after)
+        else:
+            candidates = self.cache.as_of(kind, at, chosen.prefix, after)
+        return candidates if chosen.by_prefix_only else filter(chosen, candidates)
+
+    def _position(self, options: ListOptions) -> tuple[int, str]:
+        """The revision to list at, and the key to go on after."""
+        match = options.revision_match
+        if match and not options.revision:
+            raise BadRequest("resourceVersionMatch is forbidden unless resourceVersion is provided")
+        if match not in ("", "Exact", "NotOlderThan"):
+            raise BadRequest(f'resourceVersionMatch "{match}" is not Exact or NotOlderThan')
+        if options.continue_:
+            if options.revision not in ("", "0"):
+                raise BadRequest("specifying resource version is not allowed when using continue")
+            at, after = _parse_continue(options.continue_)
+            # Below 0: the list goes on without its first pages' revision, in the present.
+            return (self.cache.revision if at < 0 else at), after
+        if options.revision in ("", "0"):
+            return self.cache.revision, ""
+        revision = self._known(options.revision)
+        exact = match == "Exact" or (options.limit > 0 and match == "")
+        return (revision if exact else self.cache.revision), ""
+
+    def _known(self, text: str) -> int:
+        if not text.isdigit():
+            raise BadRequest(f'resourceVersion "{text}" is not a number')
+        revision = int(text)
+        if revision > self.cache.revision:
+            raise Timeout(
+                f"Too large resource version: {revision}, current: {self.cache.revision}",
+                retry_after_s=1,
+            )
+        return revision
+
+
+def _key(stored: Stored) -> str:
+    return stored.key
+
+
+def _continue_token(revision: int, key: str) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps({"rv": revision, "start": key})).decode()
+
+
+def inconsistent_continue(token: str) -> str:
+    """A token with which an expired list goes on in the present."""
+    _, after = _parse_continue(token)
+    return _continue_token(-1, after)
+
+
+def _parse_continue(token: str) -> tuple[int, str]:
+    try:
+        parsed: Doc = orjson.loads(base64.urlsafe_b64decode(token))
+        return int(parsed["rv"]), str(parsed["start"])
+    except (ValueError, binascii.Error, KeyError, TypeError) as error:
+        raise BadRequest(f"continue key is not valid: {error}") from error
+
+
+__all__ = ["Filter", "ListOptions", "Page", "Reader", "inconsistent_continue"]

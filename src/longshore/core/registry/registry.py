@@ -1,0 +1,290 @@
+"""The registry: the one way to read and to write.
+
+The road of a write: who may? -> schema -> defaults -> admission -> rules -> commit queue ->
+one durable transaction -> cache -> everyone who watches. A write of an object is planned on its
+newest state, in the same turn of the loop in which it is queued, so nothing comes between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from longshore.base.chance import Chance
+from longshore.base.clock import Clock
+from longshore.base.users import User
+from longshore.core.objects import kinds, meta
+from longshore.core.objects.errors import AlreadyExists, ApiError
+from longshore.core.objects.kinds import KINDS, Doc, Kind, Kinds, Ref
+from longshore.core.objects.patches import apply_patch, json_merge_patch
+from longshore.core.registry import planning
+from longshore.core.registry.admission import check_deletable
+from longshore.core.registry.authorize import authorize
+from longshore.core.registry.client import (
+    Answers,
+    Bind,
+    Create,
+    Delete,
+    DeleteOptions,
+    Operation,
+    Patch,
+    Update,
+)
+from longshore.core.registry.commits import CommitQueue, Pending
+from longshore.core.registry.planning import Plan, WriteOptions
+from longshore.core.registry.reads import ListOptions, Reader
+from longshore.core.registry.services import ServiceAddresses, ServiceRanges
+from longshore.core.store.protocol import Store
+from longshore.core.watch.cache import Cache
+from longshore.core.watch.frames import Frame
+from longshore.core.watch.stored import Stored
+
+# How often a generated name is tried again when it is taken (upstream tries 8 times).
+GENERATE_NAME_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryConfig:
+    ranges: ServiceRanges = field(default_factory=ServiceRanges)
+
+
+class Registry(Reader):
+    """Reads from the cache (see Reader) and writes through the commit queue.
+
+    run() must be running for writes to get anywhere. Documents given to create and update become
+    the registry's own: the caller must not use them again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        chance: Chance,
+        config: RegistryConfig | None = None,
+        kinds_served: Kinds = KINDS,
+    ) -> None:
+        config = config or RegistryConfig()
+        super().__init__(Cache(kinds_served))
+        self.clock = clock
+        self._chance = chance
+        self._store = store
+        self._kinds = kinds_served
+        self._services = ServiceAddresses(config.ranges, chance)
+        self._queue = CommitQueue(store, self.cache)
+        self._queue.on_applied = self._applied
+        self._queue.on_failed = lambda: self._services.reload(self.cache)
+        self._planner = planning.Planner(self.cache, clock, chance, self._services)
+
+    async def open(self) -> None:
+        """Read the store into the cache."""
+        snapshot = await self._store.open()
+        self.cache = Cache(self._kinds, snapshot.revision)
+        self._planner.cache = self._queue.cache = self.cache
+        prefixes = {kind.prefix: kind for kind in self._kinds}
+        for record in snapshot.records:
+            kind = prefixes.get(
+                record.key[: record.key.index("/", record.key.index("/", 1) + 1) + 1]
+            )
+            if kind is not None:
+                self.cache.load(planning.stored_from(kind, record))
+        self._services.reload(self.cache)
+
+    async def run(self) -> None:
+        """Commit what is queued, until cancelled."""
+        await self._queue.run()
+
+    async def close(self) -> None:
+        await self._store.close()
+
+    # --- writes ---
+
+    async def create(
+        self,
+        who: User,
+        kind: Kind,
+        doc: Doc,
+        *,
+        namespace: str = "",
+        options: WriteOptions = planning.PLAIN,
+    ) -> tuple[Stored, list[str]]:
+        """Store a new object; also its warnings. Raises AlreadyExists, Invalid, ..."""
+        authorize(who, "create", kind, namespace, "")
+        doc, warnings = self._planner.new(kind, doc, namespace, options)
+        for attempt in range(GENERATE_NAME_TRIES):
+            name = self._planner.name(kind, doc)
+            try:
+                ref = Ref(kind, namespace, doc["metadata"]["name"])
+                plan = self._planner.creation(kind, doc, options)
+                return await self._write(ref, plan), warnings
+            except AlreadyExists:
+                if name or attempt == GENERATE_NAME_TRIES - 1:
+                    raise
+                doc["metadata"]["name"] = ""
+        raise AssertionError("unreachable")
+
+    async def update(
+        self, who: User, ref: Ref, doc: Doc, options: WriteOptions = planning.PLAIN
+    ) -> tuple[Stored, list[str]]:
+        """Replace an object, or one subresource of it; also the warnings. Raises Conflict if doc's
+        resourceVersion is stale, NotFound, Invalid, ..."""
+        _authorize(who, "update", ref)
+        doc, warnings = self._planner.replacement(ref, doc, options)
+        return await self._write(ref, self._planner.update(ref, lambda _: doc, options)), warnings
+
+    async def patch(
+        self,
+        who: User,
+        ref: Ref,
+        patch_type: str,
+        patch: bytes,
+        options: WriteOptions = planning.PLAIN,
+    ) -> tuple[Stored, list[str]]:
+        """Patch the newest state; patch_type is the patch's media type. A resourceVersion in the
+        patch is a precondition. Raises UnsupportedMediaType, Conflict, Invalid, ..."""
+        _authorize(who, "patch", ref)
+        warnings: list[str] = []
+
+        def changed(old: Stored) -> Doc:
+            base = old.fresh()
+            shown = meta.scale_of(ref.kind, base) if ref.subresource == "scale" else base
+            patched = apply_patch(ref.kind, shown, patch_type, patch)
+            new, warnings[:] = self._planner.replacement(ref, patched, options)
+            return new
+
+        return await self._write(ref, self._planner.update(ref, changed, options)), warnings
+
+    async def delete(
+        self, who: User, ref: Ref, options: DeleteOptions, *, dry_run: bool = False
+    ) -> tuple[Stored, bool]:
+        """Delete, or mark for deletion; the object as it is or was, and whether it is gone."""
+        _authorize(who, "delete", ref)
+        check_deletable(ref.kind, ref.name)
+        stored = await self._write(ref, self._planner.deletion(ref, options, dry_run))
+        return stored, self.cache.shelf(ref.kind).get(ref.key) is None
+
+    async def delete_collection(
+        self, who: User, kind: Kind, namespace: str, options: DeleteOptions, chosen: ListOptions
+    ) -> list[Stored]:
+        """Delete all that match; what they were."""
+        authorize(who, "deletecollection", kind, namespace, "")
+        page = self.list(who, kind, namespace, chosen)
+        doomed = [s for s in page.items if not (kind is kinds.NAMESPACE and planning.is_system(s))]
+        deletes = [Delete(kind, s.namespace, s.name, options) for s in doomed]
+        await self.submit(who, deletes)
+        return doomed
+
+    async def bind(self, who: User, operation: Bind) -> Stored:
+        """Give a pod its node. Raises Conflict if it has one."""
+        ref = Ref(kinds.POD, operation.namespace, operation.name, "binding")
+        _authorize(who, "create", ref)
+        return await self._write(ref, self._planner.binding(operation))
+
+    # --- many at once ---
+
+    async def submit(self, who: User, operations: Sequence[Operation]) -> Answers:
+        """Plan all of them in one go, so that they share a transaction; answers in order."""
+        begun = [self._begin(who, operation) for operation in operations]
+        answers: Answers = []
+        for operation, answer in zip(operations, begun, strict=True):
+            if isinstance(answer, Pending):
+                answers.append(await self._finish(who, operation, answer))
+            elif answer is None:
+                answers.append(await self._alone(who, operation))
+            else:
+                answers.append(answer)
+        return answers
+
+    async def perform(self, who: User, operation: Operation) -> Doc:
+        """One operation; raises its ApiError."""
+        if isinstance(operation, Create):
+            namespace = operation.doc["metadata"].get("namespace", "")
+            stored, _ = await self.create(who, operation.kind, operation.doc, namespace=namespace)
+            return stored.doc
+        ref, plan = self._planned(who, operation)
+        return (await self._write(ref, plan)).doc
+
+    def _planned(self, who: User, operation: Operation) -> tuple[Ref, Plan]:
+        """Authorise an operation and plan it, all but running the plan."""
+        match operation:
+            case Create(kind, doc):
+                namespace = doc["metadata"].get("namespace", "")
+                authorize(who, "create", kind, namespace, "")
+                doc, _ = self._planner.new(kind, doc, namespace, planning.PLAIN)
+                self._planner.name(kind, doc)
+                ref = Ref(kind, namespace, doc["metadata"]["name"])
+                return ref, self._planner.creation(kind, doc, planning.PLAIN)
+            case Update(kind, doc, subresource):
+                metadata = doc["metadata"]
+                ref = Ref(kind, metadata.get("namespace", ""), metadata["name"], subresource)
+                _authorize(who, "update", ref)
+                new, _ = self._planner.replacement(ref, doc, planning.PLAIN)
+                return ref, self._planner.update(ref, lambda _: new, planning.PLAIN)
+            case Patch(kind, namespace, name, patch, subresource):
+                ref = Ref(kind, namespace, name, subresource)
+                _authorize(who, "patch", ref)
+                return ref, self._merge(ref, patch)
+            case Delete(kind, namespace, name, options):
+                ref = Ref(kind, namespace, name)
+                _authorize(who, "delete", ref)
+                check_deletable(kind, name)
+                return ref, self._planner.deletion(ref, options, False)
+            case Bind(namespace, name):
+                ref = Ref(kinds.POD, namespace, name, "binding")
+                _authorize(who, "create", ref)
+                return ref, self._planner.binding(operation)
+
+    def _begin(self, who: User, operation: Operation) -> Doc | ApiError | Pending | None:
+        """Queue an operation at once. None if it has to wait for another write of its object."""
+        try:
+            ref, plan = self._planned(who, operation)
+            if self._queue.in_flight(ref.key) is not None:
+                return None
+            intent = plan(self.cache.shelf(ref.kind).get(ref.key))
+            if isinstance(intent, Stored):
+                return intent.doc
+            return self._queue.put(ref, intent.doc, intent.before)
+        except ApiError as error:
+            return error
+
+    async def _finish(self, who: User, operation: Operation, pending: Pending) -> Doc | ApiError:
+        try:
+            stored = await pending.wait()
+        except ApiError as error:
+            return error
+        return await self._alone(who, operation) if stored is None else stored.doc
+
+    async def _alone(self, who: User, operation: Operation) -> Doc | ApiError:
+        try:
+            return await self.perform(who, operation)
+        except ApiError as error:
+            return error
+
+    # --- the core of it ---
+
+    async def _write(self, ref: Ref, plan: Plan) -> Stored:
+        while True:
+            busy = self._queue.in_flight(ref.key)
+            if busy is not None:
+                await busy.settled()
+                continue
+            intent = plan(self.cache.shelf(ref.kind).get(ref.key))
+            if isinstance(intent, Stored):
+                return intent
+            stored = await self._queue.put(ref, intent.doc, intent.before).wait()
+            if stored is not None:
+                return stored
+
+    def _merge(self, ref: Ref, patch: Doc) -> Plan:
+        def changed(old: Stored) -> Doc:
+            patched: Doc = json_merge_patch(old.fresh(), patch)
+            return patched
+
+        return self._planner.update(ref, changed, planning.PLAIN)
+
+    def _applied(self, frame: Frame) -> None:
+        if frame.kind is kinds.SERVICE:
+            self._services.applied(frame)
+
+
+def _authorize(who: User, verb: str, ref: Ref) -> None:
+    authorize(who, verb, ref.kind, ref.namespace, ref.name, ref.subresource)
