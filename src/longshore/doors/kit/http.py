@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
 
 from longshore.base.users import User
 
 
 @dataclass(slots=True)
 class Request:
-    """One request, read whole. path is percent-decoded; query keeps the order and repeats."""
+    """One request, read whole. path is percent-decoded; query keeps the order and repeats and is
+    shared between equal requests (read-only); header names are lower-case."""
 
     method: str
     path: str
-    query: dict[str, list[str]]
+    query: Mapping[str, list[str]]
     headers: Mapping[str, str]
     body: bytes
     user: User | None
@@ -43,3 +45,30 @@ class StreamReply:
     status: int = 200
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
+
+
+class Wire(Protocol):
+    """A connection that was handed over: bytes both ways, no HTTP any more."""
+
+    async def read(self) -> bytes:
+        """The next bytes; empty at the end."""
+
+    async def write(self, data: bytes) -> None:
+        """Send, waiting while the other side does not read."""
+
+
+@dataclass(slots=True)
+class Takeover:
+    """101 Switching Protocols: after these headers, talk owns the connection until it returns."""
+
+    talk: Callable[[Wire], Awaitable[None]]
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+AnyReply: TypeAlias = Reply | StreamReply | Takeover
+Handler: TypeAlias = Callable[[Request], Awaitable[AnyReply]]
+
+
+def plain_refusal(status: int, message: str) -> Reply:
+    """How the server itself refuses (400, 413, 431, 500) where a door has no form of its own."""
+    return Reply(status, message.encode() + b"\n", "text/plain")

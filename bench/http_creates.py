@@ -1,0 +1,162 @@
+"""Load for a server: POSTs of 1.5 KB pods through TLS on many connections, from a process of its own.
+
+    python bench/http_creates.py --port 6443 --cert admin.crt --key admin.key --ca ca.crt
+
+Prints creates per second, latency, and the CPU that the server's process (--pid) spent on each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import ssl
+import statistics
+import time
+from pathlib import Path
+
+import httptools
+import orjson
+import uvloop
+
+
+def pod(name: str) -> bytes:
+    """A pod of about 1.5 KB, as a Deployment's controller would make it."""
+    container = {
+        "name": "web",
+        "image": "nginx:1.27.1",
+        "ports": [{"name": "http", "containerPort": 80, "protocol": "TCP"}],
+        "env": [{"name": f"SETTING_{n}", "value": f"value-of-setting-{n}"} for n in range(8)],
+        "resources": {
+            "requests": {"cpu": "100m", "memory": "64Mi"},
+            "limits": {"cpu": "200m", "memory": "128Mi"},
+        },
+        "readinessProbe": {"httpGet": {"path": "/ready", "port": 80}, "periodSeconds": 5},
+        "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+    }
+    return orjson.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": name,
+                "labels": {"app": "web", "tier": "front", "release": "stable"},
+                "annotations": {"example.org/description": "a pod as a benchmark makes it " * 3},
+            },
+            "spec": {
+                "containers": [container],
+                "volumes": [{"name": "data", "emptyDir": {}}],
+                "nodeSelector": {"kubernetes.io/os": "linux"},
+                "tolerations": [{"key": "example.org/spot", "operator": "Exists"}],
+            },
+        }
+    )
+
+
+class Caller(asyncio.Protocol):
+    """One connection that creates pods one after another until told to stop."""
+
+    def __init__(self, number: int, path: str, tag: str) -> None:
+        self.number, self.path, self.tag = number, path, tag
+        self.count = self.failures = 0
+        self.latencies: list[float] = []
+        self.stopping = False
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._parser = httptools.HttpResponseParser(self)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
+        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
+
+    def send(self) -> None:
+        body = pod(f"pod-{self.tag}-{self.number}-{self.count}")
+        head = (
+            f"POST {self.path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\n"
+            "Accept: application/json\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        self._sent = time.perf_counter()
+        self.transport.write(head.encode() + body)
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_message_complete(self) -> None:
+        self.latencies.append(time.perf_counter() - self._sent)
+        self.count += 1
+        if self._parser.get_status_code() != 201:
+            self.failures += 1
+        if self.stopping:
+            self.done.set_result(None)
+            self.transport.close()
+        else:
+            self.send()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.done.done():
+            self.failures += 1
+            self.done.set_result(None)
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def context(args: argparse.Namespace) -> ssl.SSLContext | None:
+    if not args.ca:
+        return None
+    made = ssl.create_default_context(cafile=args.ca)
+    made.load_cert_chain(args.cert, args.key)
+    return made
+
+
+async def run(args: argparse.Namespace) -> None:
+    loop = asyncio.get_running_loop()
+    tag, path = f"{time.time_ns():x}", f"/api/v1/namespaces/{args.namespace}/pods"
+    callers = []
+    for number in range(args.connections):
+        _, caller = await loop.create_connection(
+            lambda number=number: Caller(number, path, tag),  # type: ignore[misc]
+            args.host, args.port, ssl=context(args),
+            server_hostname="localhost" if args.ca else None,
+        )  # fmt: skip
+        callers.append(caller)
+    begun, cpu = time.perf_counter(), cpu_seconds(args.pid) if args.pid else 0.0
+    for caller in callers:
+        caller.send()
+    await asyncio.sleep(args.seconds)
+    for caller in callers:
+        caller.stopping = True
+    await asyncio.gather(*(caller.done for caller in callers))
+    took, count = time.perf_counter() - begun, sum(c.count for c in callers)
+    latencies = sorted(one for c in callers for one in c.latencies)
+    line = (
+        f"{count / took:,.0f} creates/s  p50 {statistics.median(latencies) * 1e3:.2f} ms  "
+        f"p99 {latencies[len(latencies) * 99 // 100] * 1e3:.2f} ms  "
+        f"failures {sum(c.failures for c in callers)}  body {len(pod('pod-0'))} B"
+    )
+    if args.pid:
+        line += f"  server CPU {(cpu_seconds(args.pid) - cpu) / count * 1e6:.1f} us/create"
+    print(line)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=6443)
+    parser.add_argument("--namespace", default="default")
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--pid", type=int, default=0, help="the server's process, for its CPU")
+    parser.add_argument("--core", type=int, default=1, help="the core this process keeps to")
+    parser.add_argument("--ca", default="", help="without it, plain HTTP")
+    parser.add_argument("--cert", default="")
+    parser.add_argument("--key", default="")
+    args = parser.parse_args()
+    os.sched_setaffinity(0, {args.core})
+    uvloop.run(run(args))
+
+
+if __name__ == "__main__":
+    main()

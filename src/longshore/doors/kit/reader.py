@@ -1,0 +1,164 @@
+"""Bytes in, requests out, within bounds. Pure: no transport and no clock, so it can be fuzzed.
+
+The grammar is llhttp's (httptools); what is ours is the bounds, and what a request is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import parse_qs, unquote
+
+import httptools
+
+from longshore.base.users import User
+from longshore.doors.kit.http import Request
+
+# A chunked body may come in many small chunks: this many bytes on the wire for one of the body.
+_CHUNK_OVERHEAD = 8
+
+
+class Refused(Exception):
+    """The bytes are no request that is served: answer with status, then close."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+@dataclass(slots=True)
+class Incoming:
+    """A request and how to answer it. chunks: the client understands chunked replies (1.1)."""
+
+    request: Request
+    keep_alive: bool
+    chunks: bool
+
+
+class RequestReader:
+    """Feed it what arrives; finished requests gather in ready, in order.
+
+    upgraded is None until a request asked to switch protocols: then the bytes that followed it,
+    and nothing is read as HTTP any more. user is given to every request.
+    """
+
+    def __init__(self, head_max_bytes: int, body_max_bytes: int) -> None:
+        self.user: User | None = None
+        self.ready: list[Incoming] = []
+        self.upgraded: bytes | None = None
+        self.wants_continue = False
+        self.partial = False
+        self._head_max = head_max_bytes
+        self._body_max = body_max_bytes
+        self._parser = httptools.HttpRequestParser(self)
+        self._in_head = True
+        self._begin()
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Keeps nothing of data itself. Raises Refused; nothing more may be fed then."""
+        if self.upgraded is not None:
+            self.upgraded += bytes(data)
+            return
+        before = len(self.ready)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self.upgraded = bytes(data[upgrade.args[0] :])
+        except httptools.HttpParserCallbackError as error:
+            raise error.__context__ if isinstance(error.__context__, Refused) else error  # noqa: B904
+        except httptools.HttpParserError as error:
+            raise Refused(400, f"malformed request: {error}") from error
+        if self.partial:
+            self._bound(len(data), fresh=len(self.ready) > before)
+
+    def _bound(self, size: int, *, fresh: bool) -> None:
+        """Bound what the parser itself holds back: an endless header, chunk or trailer."""
+        self._fed = 0 if fresh else self._fed + size
+        most = self._head_max
+        if not self._in_head:
+            most += self._body_max * _CHUNK_OVERHEAD
+        if self._fed > most:
+            raise Refused(431, f"the request's head is larger than {self._head_max} bytes")
+
+    # What httptools calls, in this order.
+
+    def on_message_begin(self) -> None:
+        self._begin()
+        self.partial = True
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_size += len(name) + len(value)
+        if self._head_size > self._head_max:
+            raise Refused(431, f"the request's head is larger than {self._head_max} bytes")
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        if key in self._headers:
+            text = f"{self._headers[key]}, {text}"
+        self._headers[key] = text
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        declared = self._headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > self._body_max:
+            raise self._too_large()
+        if self._headers.get("expect", "").lower() == "100-continue":
+            self.wants_continue = True
+
+    def on_body(self, body: bytes) -> None:
+        self._body_size += len(body)
+        if self._body_size > self._body_max:
+            raise self._too_large()
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        parser = self._parser
+        pieces = self._body
+        path, query = split_url(self._url)
+        request = Request(
+            parser.get_method().decode("ascii"), path, query, self._headers,
+            pieces[0] if len(pieces) == 1 else b"".join(pieces), self.user,
+        )  # fmt: skip
+        chunks = parser.get_http_version() != "1.0"
+        self.ready.append(Incoming(request, parser.should_keep_alive(), chunks))
+        self.partial = self.wants_continue = False
+        self._in_head = True
+
+    def _begin(self) -> None:
+        self._url = b""
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+        self._head_size = self._body_size = self._fed = 0
+        self._in_head = True
+
+    def _too_large(self) -> Refused:
+        return Refused(413, f"the request's body is larger than {self._body_max} bytes")
+
+
+def split_url(url: bytes) -> tuple[str, Mapping[str, list[str]]]:
+    """The decoded path and the query of a request's target, in origin or absolute form."""
+    try:
+        target = url.decode("ascii")
+    except UnicodeDecodeError:
+        raise Refused(400, "the request's target is not ASCII") from None
+    if not target.startswith("/"):
+        _, _, rest = target.partition("://")
+        target = rest[rest.find("/") :] if "/" in rest else "/"
+    path, mark, query = target.partition("?")
+    if "%" in path:
+        path = unquote(path)
+    return path, _query(query) if mark else _NO_QUERY
+
+
+_NO_QUERY: Mapping[str, list[str]] = {}
+
+
+@lru_cache(maxsize=2048)
+def _query(text: str) -> Mapping[str, list[str]]:
+    try:
+        return parse_qs(text, keep_blank_values=True, max_num_fields=256)
+    except ValueError as error:
+        raise Refused(400, f"malformed query: {error}") from error

@@ -1,0 +1,56 @@
+"""HTTP/1.1 on the wire: heads and chunks as bytes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+CLOSE = b"Connection: close\r\n"
+# RFC 9110: these never have a body, so no Content-Length either.
+BODILESS = frozenset((101, 204, 304))
+
+
+@lru_cache(maxsize=256)
+def _start(status: int, content_type: str) -> bytes:
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "Status"
+    line = f"HTTP/1.1 {status} {phrase}\r\n"
+    if content_type and status not in BODILESS:
+        line += f"Content-Type: {content_type}\r\n"
+    return line.encode("ascii")
+
+
+def date_line(seconds: float) -> bytes:
+    return b"Date: " + formatdate(int(seconds), usegmt=True).encode() + b"\r\n"
+
+
+def head(status: int, content_type: str, headers: Mapping[str, str], *framing: bytes) -> bytes:
+    """A reply's head. framing holds whole header lines. ValueError if a header would break out of
+    its line: values may carry a caller's words."""
+    start = _start(status, content_type)
+    if not headers:
+        return b"".join((start, *framing, b"\r\n"))
+    return b"".join((start, *map(_line, headers.items()), *framing, b"\r\n"))
+
+
+def _line(header: tuple[str, str]) -> bytes:
+    line = f"{header[0]}: {header[1]}"
+    if "\n" in line or "\r" in line or "\0" in line:
+        raise ValueError(f"header {header[0]!r} holds a line break")
+    return line.encode() + b"\r\n"
+
+
+def length(size: int) -> bytes:
+    return b"Content-Length: %d\r\n" % size
+
+
+def chunk(piece: bytes) -> bytes:
+    """One chunk of a body; an empty piece would end it, so it is none."""
+    return b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
