@@ -1,0 +1,197 @@
+"""Kubernetes Events: what the loops tell people about objects, without ever waiting for it.
+
+Repeats become a count, floods are folded together or dropped (as client-go's EventCorrelator does),
+and what has gathered is written in one batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, TypeVar
+
+from longshore.base.clock import Clock, rfc3339
+from longshore.core.objects import kinds
+from longshore.core.objects.errors import ApiError
+from longshore.core.objects.kinds import Doc
+from longshore.core.registry.client import Client, Create, Operation, Patch
+
+T = TypeVar("T")
+EventType: TypeAlias = Literal["Normal", "Warning"]
+
+# Remembered Events that a repeat may still be counted on (client-go's cache has 4096 too).
+REMEMBERED_MAX = 4096
+# Events that wait to be written: more are dropped and counted.
+WAITING_MAX = 16_384
+BATCH_MAX = 1000
+# What comes within this time of the first is written with it.
+GATHER_S = 0.1
+# After so long a repeat begins a new Event (client-go: ten minutes).
+REPEAT_WINDOW_S = 600.0
+# That many different messages of one reason about one object are folded into one Event.
+SIMILAR_MAX = 10
+FOLDED = "(combined from similar events): "
+
+
+@dataclass(slots=True)
+class _Told:
+    """One Event as it stands; doc is how it was first written, the rest what has changed since."""
+
+    namespace: str
+    name: str
+    doc: Doc
+    message: str
+    count: int
+    last: float
+    written: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What is to be told, and by whom."""
+
+    component: str
+    host: str
+    type: str
+    reason: str
+    message: str
+
+
+_Key: TypeAlias = tuple[str, str, str, str, str]
+
+
+class Recorder:
+    """Tells under one component's name; named() gives another voice to the same journal."""
+
+    def __init__(self, journal: Journal, component: str, host: str = "") -> None:
+        self._journal = journal
+        self._component = component
+        self._host = host
+
+    def named(self, component: str) -> Recorder:
+        return Recorder(self._journal, component, self._host)
+
+    def event(self, about: Doc, type_: EventType, reason: str, message: str) -> None:
+        """Note that something happened to an object. Returns at once."""
+        self._journal.note(about, _News(self._component, self._host, type_, reason, message))
+
+
+class Journal:
+    """Gathers Events and writes them in batches; run() does the writing."""
+
+    def __init__(self, client: Client, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self._told: OrderedDict[_Key, _Told] = OrderedDict()
+        self._messages: OrderedDict[_Key, set[str]] = OrderedDict()
+        self._waiting: dict[_Key, _Told] = {}
+        self._serial = itertools.count()
+        self._some = asyncio.Event()
+        self._log = logging.getLogger("longshore.loop.recorder")
+        self.dropped = 0
+
+    def recorder(self, component: str, host: str = "") -> Recorder:
+        return Recorder(self, component, host)
+
+    def note(self, about: Doc, news: _News) -> None:
+        """Take one Event in; see Recorder.event."""
+        key, message = self._folded(about, news)
+        if key not in self._waiting and len(self._waiting) >= WAITING_MAX:
+            self.dropped += 1
+            return
+        told, now = self._told.get(key), self._clock.now()
+        if told is None or now - told.last >= REPEAT_WINDOW_S:
+            told = self._first(about, news, message, now)
+            _remember(self._told, key, told)
+        else:
+            told.count, told.last, told.message = told.count + 1, now, message
+            self._told.move_to_end(key)
+        self._waiting[key] = told
+        self._some.set()
+
+    async def run(self) -> None:
+        """Write until cancelled. What cannot be written is logged, never retried: it is only news."""
+        while True:
+            await self._some.wait()
+            await self._clock.sleep(GATHER_S)
+            try:
+                await self.flush()
+            except ApiError as error:
+                self._log.warning("events not written: %s", error.message)
+
+    async def flush(self) -> None:
+        """Write what waits now."""
+        self._some.clear()
+        while self._waiting:
+            batch = dict(itertools.islice(self._waiting.items(), BATCH_MAX))
+            for key in batch:
+                del self._waiting[key]
+            operations = [_operation(told) for told in batch.values()]
+            for told in batch.values():
+                told.written = True
+            self._judge(batch, await self._client.submit(operations))
+
+    def _judge(self, batch: dict[_Key, _Told], answers: list[Doc | ApiError]) -> None:
+        for (key, told), answer in zip(batch.items(), answers, strict=True):
+            if isinstance(answer, ApiError):
+                # Expired by its time to live, or gone with its namespace: begin anew next time.
+                if self._told.get(key) is told:
+                    del self._told[key]
+                self._log.debug("event not written: %s", answer.message)
+
+    def _folded(self, about: Doc, news: _News) -> tuple[_Key, str]:
+        """Under which key this is counted, and how it reads."""
+        uid = about["metadata"].get("uid", "")
+        group = (uid, news.component, news.type, news.reason, "")
+        seen = self._messages.get(group)
+        if seen is None:
+            seen = set()
+            _remember(self._messages, group, seen)
+        if news.message not in seen and len(seen) >= SIMILAR_MAX:
+            return group, FOLDED + news.message
+        seen.add(news.message)
+        return (*group[:4], news.message), news.message
+
+    def _first(self, about: Doc, news: _News, message: str, now: float) -> _Told:
+        metadata = about["metadata"]
+        namespace = metadata.get("namespace") or "default"
+        # client-go names them by the nanosecond; the serial keeps two of one instant apart.
+        name = f"{metadata['name']}.{int(now * 1e9) + next(self._serial):x}"
+        doc = {
+            "apiVersion": kinds.EVENT.api_version,
+            "kind": kinds.EVENT.name,
+            "metadata": {"name": name, "namespace": namespace},
+            "involvedObject": _reference(about),
+            "reason": news.reason,
+            "type": news.type,
+            "source": {"component": news.component} | ({"host": news.host} if news.host else {}),
+            "firstTimestamp": rfc3339(now),
+            "reportingComponent": news.component,
+            "reportingInstance": news.host,
+        }
+        return _Told(namespace, name, doc, message, 1, now)
+
+
+def _reference(about: Doc) -> Doc:
+    metadata = about["metadata"]
+    reference = {"apiVersion": about["apiVersion"], "kind": about["kind"], "name": metadata["name"]}
+    for field in ("namespace", "uid", "resourceVersion"):
+        if metadata.get(field):
+            reference[field] = metadata[field]
+    return reference
+
+
+def _operation(told: _Told) -> Operation:
+    newest = {"message": told.message, "count": told.count, "lastTimestamp": rfc3339(told.last)}
+    if told.written:
+        return Patch(kinds.EVENT, told.namespace, told.name, newest)
+    return Create(kinds.EVENT, told.doc | newest)
+
+
+def _remember(memory: OrderedDict[_Key, T], key: _Key, value: T) -> None:
+    memory[key] = value
+    if len(memory) > REMEMBERED_MAX:
+        memory.popitem(last=False)
