@@ -5,7 +5,7 @@ from __future__ import annotations
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import Cause, Forbidden, NotFound
 from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.objects.meta import add_default_tolerations
+from longshore.core.objects.meta import admit_pod
 from longshore.core.watch.cache import Cache
 
 # These are always there, whatever a client deletes (upstream's system namespaces).
@@ -46,13 +46,6 @@ def check_deletable(kind: Kind, name: str) -> None:
 
 
 def admit_new(kind: Kind, doc: Doc) -> None:
-    """Complete a new object in place, as upstream's default admission plugins do: ServiceAccount
-    (the default account), Priority (0), DefaultTolerationSeconds."""
-    if kind is not kinds.POD:
-        return
-    spec = doc["spec"]
-    spec.setdefault("serviceAccountName", "default")
-    spec.setdefault("serviceAccount", spec["serviceAccountName"])
-    spec.setdefault("priority", 0)
-    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
-    add_default_tolerations(doc)
+    """Complete a new object in place, as upstream's default admission plugins do."""
+    if kind is kinds.POD:
+        admit_pod(doc)

@@ -118,8 +118,6 @@ class Planner:
                 raise AlreadyExists.of(kind, metadata["name"])
             metadata["uid"] = self._chance.uuid()
             metadata["creationTimestamp"] = rfc3339(self._clock.now())
-            if kind in _WITH_GENERATION:
-                metadata["generation"] = 1
             _refuse(kind, metadata["name"], validate_create(kind, doc))
             if kind is kinds.SERVICE:
                 self._services.complete(doc)
@@ -161,20 +159,17 @@ class Planner:
                 return self._outcome(kind, None, there, options)
             if new == old:
                 return there
-            if meta.generation_changed(kind, new, old):
-                new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
             return self._outcome(kind, new, there, options)
 
         return plan
 
     def _prepared(self, kind: Kind, new: Doc, old: Doc, subresource: str) -> Doc:
-        new = meta.prepare_update(kind, new, old, "" if subresource == "scale" else subresource)
-        if not subresource or subresource == "scale":
+        part = "" if subresource == "scale" else subresource
+        if not part:
             new = default(kind, new)
-            if kind is kinds.SERVICE:
-                meta.carry_allocations(new, old)
+        new = meta.prepare_update(kind, new, old, part)
         _refuse(kind, new["metadata"]["name"], validate_update(kind, new, old))
-        if kind is kinds.SERVICE and not subresource:
+        if kind is kinds.SERVICE and not part:
             self._services.complete(new)
         return new
 
@@ -221,10 +216,6 @@ class Planner:
         revision = there.revision if there is not None else 0
         raw = splice(encode(doc), revision) if revision else encode(doc)
         return Stored(kind, kind.key_of(doc), raw, revision)
-
-
-# Upstream keeps metadata.generation for kinds that have a spec; these have none.
-_WITH_GENERATION = frozenset({kinds.POD, kinds.REPLICA_SET, kinds.DEPLOYMENT, kinds.ENDPOINT_SLICE})
 
 
 def _expect_type(kind: Kind, doc: Doc) -> None:
@@ -281,7 +272,7 @@ def _with_scale(ref: Ref, there: Stored, scale: Doc) -> Doc:
     if sent and sent != str(there.revision):
         raise Conflict.of(ref.kind, ref.name)
     replicas = (scale.get("spec") or {}).get("replicas", 0)
-    return meta.with_replicas(ref.kind, there.fresh(), replicas)
+    return meta.with_replicas(there.fresh(), replicas)
 
 
 def _check_identity(ref: Ref, new: Doc, old: Doc) -> None:

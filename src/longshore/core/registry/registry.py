@@ -16,7 +16,7 @@ from longshore.base.users import User
 from longshore.core.objects import kinds, meta
 from longshore.core.objects.errors import AlreadyExists, ApiError
 from longshore.core.objects.kinds import KINDS, Doc, Kind, Kinds, Ref
-from longshore.core.objects.patches import apply_patch, json_merge_patch
+from longshore.core.objects.patches import json_merge_patch
 from longshore.core.registry import planning
 from longshore.core.registry.admission import check_deletable
 from longshore.core.registry.authorize import authorize
@@ -31,6 +31,7 @@ from longshore.core.registry.client import (
     Update,
 )
 from longshore.core.registry.commits import CommitQueue, Pending
+from longshore.core.registry.patching import apply_patch
 from longshore.core.registry.planning import Plan, WriteOptions
 from longshore.core.registry.reads import ListOptions, Reader
 from longshore.core.registry.services import ServiceAddresses, ServiceRanges
@@ -146,7 +147,7 @@ class Registry(Reader):
 
         def changed(old: Stored) -> Doc:
             base = old.fresh()
-            shown = meta.scale_of(ref.kind, base) if ref.subresource == "scale" else base
+            shown = meta.scale_of(base) if ref.subresource == "scale" else base
             patched = apply_patch(ref.kind, shown, patch_type, patch)
             new, warnings[:] = self._planner.replacement(ref, patched, options)
             return new

@@ -1,0 +1,141 @@
+"""What a local cluster is: its configuration, kept in cluster.json, and where its files are."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+
+NAME_FORM = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
+NODES_MAX = 200
+
+
+class ClusterError(Exception):
+    """Something the person at the command line can mend; the message says what and how.
+
+    ClusterError
+    ├── UnknownCluster  no cluster of that name below the root
+    └── Unready         the cluster did not come up in time
+    """
+
+
+class UnknownCluster(ClusterError): ...
+
+
+class Unready(ClusterError): ...
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterConfig:
+    """One cluster. runtime is oci or hollow; uplink is user or none; port is on 127.0.0.1."""
+
+    name: str
+    nodes: int
+    runtime: str
+    uplink: str
+    port: int
+
+    @property
+    def hollow(self) -> bool:
+        return self.runtime == "hollow"
+
+    @property
+    def context(self) -> str:
+        """The name of its context, cluster and user in a kubeconfig."""
+        return f"longshore-{self.name}"
+
+    @property
+    def node_names(self) -> list[str]:
+        return [f"node-{number}" for number in range(1, self.nodes + 1)]
+
+    @property
+    def server(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+
+class ClusterPaths:
+    """The files of one cluster, all below one directory of its own (mode 0700)."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        self.root = root
+        self.home = root / name
+        self.config = self.home / "cluster.json"
+        self.store = self.home / "state" / "store.db"
+        self.pki = self.home / "pki"
+        self.kubeconfig = self.home / "kubeconfig"
+        self.images = self.home / "images"
+        self.namespaces = self.home / "ns"
+        self.logs = self.home / "log"
+        self.processes = self.home / "processes"
+
+    def node(self, name: str) -> Path:
+        return self.home / "nodes" / name
+
+    @property
+    def cgroup_parent(self) -> str:
+        """The cgroup, in every hierarchy, below which all the cluster's processes are. It carries
+        the root's identity too, so that clusters of one name under two roots do not meet."""
+        digest = format(_fnv1a(str(self.root.resolve()).encode()), "08x")
+        return f"longshore-{self.home.name}-{digest}"
+
+    def create(self) -> None:
+        for path in (self.home, self.pki, self.logs, self.processes, self.store.parent):
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def save(self, config: ClusterConfig) -> None:
+        write_private(self.config, orjson.dumps(asdict(config), option=orjson.OPT_INDENT_2))
+
+    def load(self) -> ClusterConfig:
+        """Raises UnknownCluster when there is none."""
+        try:
+            return ClusterConfig(**orjson.loads(self.config.read_bytes()))
+        except FileNotFoundError:
+            known = ", ".join(sorted(names(self.root))) or "none"
+            raise UnknownCluster(
+                f"no cluster is called {self.home.name!r} in {self.root} (there: {known})"
+            ) from None
+
+
+def default_root() -> Path:
+    """Where clusters live: /var/lib/longshore for root, else the user's own data directory."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/longshore")
+    data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(data) / "longshore"
+
+
+def names(root: Path) -> Iterator[str]:
+    """The clusters below a root, half-made ones too: down must be able to name them."""
+    if root.is_dir():
+        yield from (path.name for path in root.iterdir() if NAME_FORM.fullmatch(path.name))
+
+
+def check_name(name: str) -> str:
+    if not NAME_FORM.fullmatch(name):
+        raise ClusterError(
+            f"{name!r} is no name for a cluster: use up to 32 of a-z, 0-9 and -, "
+            "beginning and ending with a letter or digit"
+        )
+    return name
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, readable by its owner only."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+
+
+def _fnv1a(data: bytes) -> int:
+    value = 0x811C9DC5
+    for byte in data:
+        value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
+    return value

@@ -1,0 +1,128 @@
+"""The processes of a local cluster: forked from one warm parent, found again by their records.
+
+A record is a file with a pid and the start time of its process, so that a pid that the kernel gave
+to somebody else since is never taken for ours.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from longshore.base.clock import Clock
+from longshore.cluster.config import write_private
+
+POLL_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One of our processes: what it is (server, node-1, ...), its pid and kernel start time."""
+
+    role: str
+    pid: int
+    started: str
+
+    @property
+    def alive(self) -> bool:
+        return start_time(self.pid) == self.started
+
+    def kill(self, number: int) -> None:
+        if self.alive:
+            try:
+                os.kill(self.pid, number)
+            except ProcessLookupError:
+                return
+
+
+def start_time(pid: int) -> str:
+    """Field 22 of /proc/PID/stat (proc(5)); empty if there is no such process, or only its zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return _start_time_elsewhere(pid)
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] in ("Z", "X") else fields[19]
+
+
+def _start_time_elsewhere(pid: int) -> str:
+    """Without /proc (not Linux), being there has to do."""
+    if Path("/proc/self").exists():
+        return ""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    return "present"
+
+
+def spawn(role: str, records: Path, log: Path, main: Callable[[], None]) -> Process:
+    """Fork a daemon that runs main in a session of its own, its output going to log.
+
+    The caller must have no other thread. The child never returns from here.
+    """
+    pid = os.fork()
+    if pid:
+        process = Process(role, pid, start_time(pid))
+        content = {"role": role, "pid": pid, "started": process.started}
+        write_private(records / f"{role}.json", orjson.dumps(content))
+        return process
+    status = 1
+    try:
+        _detach(log)
+        main()
+        status = 0
+    except SystemExit as stop:
+        status = stop.code if isinstance(stop.code, int) else 1
+    except BaseException:  # noqa: BLE001 - the rim of the process: say it in the log and end
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _detach(log: Path) -> None:
+    os.setsid()
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def recorded(records: Path) -> Iterator[Process]:
+    """The processes that were started, whether or not they still live."""
+    for path in sorted(records.glob("*.json")):
+        try:
+            content = orjson.loads(path.read_bytes())
+            yield Process(content["role"], content["pid"], content["started"])
+        except (orjson.JSONDecodeError, KeyError):
+            continue
+
+
+async def end(processes: list[Process], clock: Clock, grace_s: float) -> None:
+    """SIGTERM, then SIGKILL for those that are still there after the grace."""
+    for number, patience in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 5.0)):
+        for process in processes:
+            process.kill(number)
+        deadline = clock.monotonic() + patience
+        while any(p.alive for p in processes) and clock.monotonic() < deadline:
+            _reap(processes)
+            await clock.sleep(POLL_S)
+
+
+def _reap(processes: list[Process]) -> None:
+    """Collect those that are our own children; the others have init for that."""
+    for process in processes:
+        try:
+            os.waitpid(process.pid, os.WNOHANG)
+        except ChildProcessError:
+            continue
