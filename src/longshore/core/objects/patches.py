@@ -1,0 +1,54 @@
+"""JSON patches: RFC 6902 (a list of operations) and RFC 7396 (merge). Strategic merge is next door.
+
+None of them changes its inputs; results may share parts with them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonpatch
+import orjson
+
+from longshore.core.objects.errors import BadRequest, Invalid
+from longshore.core.objects.kinds import Doc, Kind
+
+# Kubernetes' bound on the operations of one JSON patch (endpoints/handlers/patch.go).
+OPERATIONS_MAX = 10_000
+
+
+def json_merge_patch(doc: Any, patch: Any) -> Any:
+    """RFC 7396: null deletes a field, objects are merged, all else replaces."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(doc) if isinstance(doc, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict):
+            merged[key] = json_merge_patch(merged.get(key), value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def json_patch(kind: Kind, doc: Doc, operations: Any) -> Any:
+    """RFC 6902. Raises BadRequest for what is no patch, Invalid (as upstream) for one whose test
+    fails or whose paths are not there."""
+    if not isinstance(operations, list):
+        raise BadRequest("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+    if len(operations) > OPERATIONS_MAX:
+        raise BadRequest(
+            f"The allowed maximum operations in a JSON patch is {OPERATIONS_MAX}, got {len(operations)}"
+        )
+    try:
+        # The library applies in place: a re-decode is the cheapest private copy.
+        return jsonpatch.JsonPatch(operations).apply(orjson.loads(orjson.dumps(doc)), in_place=True)
+    except jsonpatch.InvalidJsonPatch as error:
+        raise BadRequest(f"error decoding patch: {error}") from error
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError) as error:
+        name = doc.get("metadata", {}).get("name", "")
+        raise Invalid(
+            f"the server rejected our request due to an error in our request: {error}",
+            kind=kind, name=name,
+        ) from error  # fmt: skip
