@@ -1,0 +1,44 @@
+"""A process that writes until it is killed, and says on standard output what was acknowledged.
+
+Each line is KEY REVISION VALUE of an acknowledged write; "-" stands for a delete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from longshore.core.store.protocol import Write
+from longshore.core.store.sqlite import SqliteStore
+
+KEYS = 40
+BATCH = 8
+
+
+async def main(path: Path) -> None:
+    store = SqliteStore(path)
+    snapshot = await store.open()
+    at = {record.key: record.revision for record in snapshot.records}
+    count = snapshot.revision
+    print(f"open {snapshot.revision}", flush=True)
+    while True:
+        writes = []
+        for _ in range(BATCH):
+            count += 1
+            key = f"/k/{count % KEYS}"
+            value = None if count % 11 == 0 and key in at else b"value-%d" % count
+            writes.append(Write(key, value, at.get(key, 0)))
+        revisions = await store.commit(writes)
+        for write, revision in zip(writes, revisions, strict=True):
+            assert revision, write
+            if write.value is None:
+                del at[write.key]
+            else:
+                at[write.key] = revision
+            shown = "-" if write.value is None else write.value.decode()
+            print(f"{write.key} {revision} {shown}", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))
