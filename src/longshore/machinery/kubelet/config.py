@@ -1,0 +1,60 @@
+"""What a node agent is told when it starts, and the few numbers it keeps to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# What nodeInfo.kubeletVersion says: the API version that is served, and that it is ours.
+KUBELET_VERSION = "v1.37.0+longshore"
+RUNTIME_NAME = "longshore"
+RUNTIME_VERSION = "longshore://0.1.0"
+
+# pkg/kubelet/apis/config/v1beta1/defaults.go
+LEASE_DURATION_S = 40
+LEASE_RENEW_S = 10.0
+NODE_STATUS_REPORT_S = 300.0
+MAX_PODS = 110
+# pkg/kubelet/kubelet.go: MaxContainerBackOff, backOffPeriod, and the doubling of both.
+BACKOFF_FIRST_S = 10.0
+BACKOFF_MAX_S = 300.0
+# A container that ran this long has its back-off forgotten (client-go flowcontrol: twice the maximum).
+BACKOFF_RESET_S = 2 * BACKOFF_MAX_S
+# How long ErrImagePull is shown before it turns into ImagePullBackOff.
+IMAGE_ERROR_SHOWN_S = 2.0
+# ConfigMaps and Secrets in volumes are read again this often (upstream: sync period plus cache).
+VOLUME_REFRESH_S = 60.0
+# What could not be prepared (a missing ConfigMap, a busy mount) is tried again this often.
+RETRY_S = 10.0
+# Containers of one node that may be started at the same moment.
+STARTS_AT_ONCE = 8
+TERMINATION_MESSAGE_MAX_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class KubeletConfig:
+    """One node. root is the agent's own directory; capacity overrides what the machine has
+    (quantities: {"cpu": "4", "memory": "8Gi", "pods": "110"}); cluster_dns are addresses."""
+
+    node_name: str
+    root: Path
+    node_ip: str
+    pod_cidr: str = ""
+    capacity: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    cluster_dns: tuple[str, ...] = ()
+    cluster_domain: str = "cluster.local"
+    host_netns: str = ""
+    """The path of the node's own network namespace; pods with hostNetwork join it."""
+
+    @property
+    def pods_dir(self) -> Path:
+        """Volumes and files of pods, by uid. Private: Secrets are below it."""
+        return self.root / "pods"
+
+    @property
+    def logs_dir(self) -> Path:
+        """Container logs, as NAMESPACE_NAME_UID/CONTAINER/ATTEMPT.log."""
+        return self.root / "logs"

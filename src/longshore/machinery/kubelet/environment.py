@@ -1,0 +1,160 @@
+"""Build a container's environment and expand $(VARIABLES). Pure.
+
+Order and precedence follow pkg/kubelet/kubelet_pods.go makeEnvironmentVariables; expansion
+follows third_party/forked/golang/expansion; service variables pkg/kubelet/envvars.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from longshore.core.objects.kinds import Doc
+from longshore.machinery.kubelet.facts import ConfigMissing, Facts, field_value, resource_value
+
+_REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a pod's environment and volumes may be made of: ConfigMaps and Secrets of its
+    namespace by name (those that exist), and Services of it (plus default/kubernetes)."""
+
+    config_maps: Mapping[str, Doc] = field(default_factory=dict)
+    secrets: Mapping[str, Doc] = field(default_factory=dict)
+    services: tuple[Doc, ...] = ()
+
+
+def expand(text: str, known: Mapping[str, str]) -> str:
+    """Replace $(NAME) where NAME is known; $$ stands for one $."""
+
+    def one(match: re.Match[str]) -> str:
+        if match[0] == "$$":
+            return "$"
+        return known.get(match[1], match[0])
+
+    return _REFERENCE.sub(one, text)
+
+
+def container_env(container: Doc, facts: Facts, sources: Sources) -> dict[str, str]:
+    """Every variable of the container but the image's own. Raises ConfigMissing."""
+    links = service_env(facts.pod, sources.services)
+    env: dict[str, str] = {}
+    for source in container.get("envFrom") or []:
+        env |= _all_of(source, sources)
+    for entry in container.get("env") or []:
+        value = _value(entry, container["name"], facts, sources, {**links, **env})
+        if value is not None:
+            env[entry["name"]] = value
+    return {**links, **env}
+
+
+def _value(
+    entry: Doc, container: str, facts: Facts, sources: Sources, known: Mapping[str, str]
+) -> str | None:
+    source = entry.get("valueFrom")
+    if not source:
+        return expand(entry.get("value") or "", known)
+    if "fieldRef" in source:
+        return field_value(facts, source["fieldRef"]["fieldPath"])
+    if "resourceFieldRef" in source:
+        return resource_value(facts, source["resourceFieldRef"], container)
+    if "configMapKeyRef" in source:
+        return _key_of("configmap", source["configMapKeyRef"], facts, sources.config_maps)
+    if "secretKeyRef" in source:
+        return _key_of("secret", source["secretKeyRef"], facts, sources.secrets)
+    raise ConfigMissing(f"env {entry['name']}: valueFrom.{next(iter(source))} is not supported")
+
+
+def _key_of(what: str, ref: Doc, facts: Facts, known: Mapping[str, Doc]) -> str | None:
+    doc = known.get(ref.get("name", ""))
+    namespace, optional = facts.pod["metadata"]["namespace"], ref.get("optional", False)
+    if doc is None:
+        if optional:
+            return None
+        raise ConfigMissing(f'{what} "{ref.get("name", "")}" not found')
+    value = contents(doc).get(ref["key"])
+    if value is None and not optional:
+        raise ConfigMissing(f"couldn't find key {ref['key']} in {_TITLES[what]} "
+                            f"{namespace}/{ref.get('name', '')}")  # fmt: skip
+    return None if value is None else value.decode(errors="replace")
+
+
+_TITLES = {"configmap": "ConfigMap", "secret": "Secret"}
+
+
+def _all_of(source: Doc, sources: Sources) -> dict[str, str]:
+    """The variables of one envFrom entry."""
+    what = "configmap" if "configMapRef" in source else "secret"
+    ref = source.get("configMapRef") or source.get("secretRef") or {}
+    known = sources.config_maps if what == "configmap" else sources.secrets
+    doc = known.get(ref.get("name", ""))
+    if doc is None:
+        if ref.get("optional"):
+            return {}
+        raise ConfigMissing(f'{what} "{ref.get("name", "")}" not found')
+    prefix = source.get("prefix") or ""
+    return {prefix + key: value.decode(errors="replace") for key, value in contents(doc).items()}
+
+
+def contents(doc: Doc) -> dict[str, bytes]:
+    """What a ConfigMap or a Secret holds, by key."""
+    if doc.get("kind") == "Secret":
+        return {key: base64.b64decode(value) for key, value in (doc.get("data") or {}).items()}
+    texts = {key: value.encode() for key, value in (doc.get("data") or {}).items()}
+    blobs = {key: base64.b64decode(value) for key, value in (doc.get("binaryData") or {}).items()}
+    return texts | blobs
+
+
+# -- services --------------------------------------------------------------------------------
+
+
+def service_env(pod: Doc, services: Iterable[Doc]) -> dict[str, str]:
+    """{NAME}_SERVICE_HOST and the variables of Docker's links. Without enableServiceLinks only
+    those of the API server's own Service."""
+    links, own = pod["spec"].get("enableServiceLinks", True), pod["metadata"]["namespace"]
+    env: dict[str, str] = {}
+    for service in services:
+        metadata = service["metadata"]
+        master = (metadata["namespace"], metadata["name"]) == ("default", "kubernetes")
+        if master or (links and metadata["namespace"] == own):
+            env |= _service_variables(service)
+    return env
+
+
+def _service_variables(service: Doc) -> dict[str, str]:
+    spec = service["spec"]
+    address, ports = spec.get("clusterIP"), spec.get("ports") or []
+    if address in (None, "", "None") or not ports:
+        return {}
+    name = _variable(service["metadata"]["name"])
+    env = {f"{name}_SERVICE_HOST": address, f"{name}_SERVICE_PORT": str(ports[0]["port"])}
+    for port in ports:
+        if port.get("name"):
+            env[f"{name}_SERVICE_PORT_{_variable(port['name'])}"] = str(port["port"])
+    for number, port in enumerate(ports):
+        env |= _link_variables(name, address, port, number == 0)
+    return env
+
+
+def _link_variables(name: str, address: str, port: Doc, first: bool) -> dict[str, str]:
+    protocol = port.get("protocol") or "TCP"
+    url = f"{protocol.lower()}://{_bracketed(address)}:{port['port']}"
+    prefix = f"{name}_PORT_{port['port']}_{protocol.upper()}"
+    env = {f"{name}_PORT": url} if first else {}
+    return env | {
+        prefix: url,
+        f"{prefix}_PROTO": protocol.lower(),
+        f"{prefix}_PORT": str(port["port"]),
+        f"{prefix}_ADDR": address,
+    }
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _variable(name: str) -> str:
+    return name.upper().replace("-", "_")

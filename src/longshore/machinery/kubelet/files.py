@@ -1,0 +1,119 @@
+"""The small files every container gets: /etc/hosts, /etc/hostname, /etc/resolv.conf. Pure.
+
+Contents follow pkg/kubelet/kubelet_pods.go (managedHostsFileContent) and
+pkg/kubelet/network/dns/dns.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from longshore.core.objects.kinds import Doc
+
+# glibc reads no more (pkg/apis/core/validation: MaxDNSNameservers, MaxDNSSearchPaths).
+NAMESERVERS_MAX = 3
+SEARCHES_MAX = 32
+HOSTNAME_MAX = 63
+
+_HOSTS = """\
+# Kubernetes-managed hosts file.
+127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::\tip6-localnet
+fe00::\tip6-mcastprefix
+fe00::1\tip6-allnodes
+fe00::2\tip6-allrouters
+"""
+
+
+def hostname_of(pod: Doc, node_name: str) -> str:
+    """The pod's host name: its own wish, else its name; the node's with hostNetwork."""
+    spec = pod["spec"]
+    if spec.get("hostNetwork"):
+        return node_name
+    name: str = spec.get("hostname") or pod["metadata"]["name"]
+    return name[:HOSTNAME_MAX].rstrip("-.")
+
+
+def hosts_file(pod: Doc, ips: tuple[str, ...], node_name: str, domain: str) -> str:
+    """/etc/hosts with the pod's own line and its hostAliases."""
+    spec = pod["spec"]
+    name, subdomain = hostname_of(pod, node_name), spec.get("subdomain")
+    names = name
+    if subdomain and not spec.get("hostNetwork"):
+        names = f"{name}.{subdomain}.{pod['metadata']['namespace']}.svc.{domain}\t{name}"
+    text = _HOSTS + "".join(f"{ip}\t{names}\n" for ip in ips)
+    if aliases := spec.get("hostAliases"):
+        text += "\n# Entries added by HostAliases.\n"
+        text += "".join(f"{a['ip']}\t{chr(9).join(a.get('hostnames') or [])}\n" for a in aliases)
+    return text
+
+
+def resolv_conf(
+    pod: Doc, cluster_dns: tuple[str, ...], domain: str, node_resolv_conf: str = ""
+) -> str:
+    """/etc/resolv.conf by dnsPolicy, with dnsConfig merged in."""
+    spec, namespace = pod["spec"], pod["metadata"]["namespace"]
+    servers, searches, options = _base(spec, namespace, cluster_dns, domain, node_resolv_conf)
+    extra = spec.get("dnsConfig") or {}
+    servers += extra.get("nameservers") or []
+    searches += extra.get("searches") or []
+    options |= {o["name"]: o.get("value") for o in extra.get("options") or []}
+    lines = []
+    if searches:
+        lines.append("search " + " ".join(_unique(searches)[:SEARCHES_MAX]))
+    lines += [f"nameserver {server}" for server in _unique(servers)[:NAMESERVERS_MAX]]
+    if options:
+        lines.append("options " + " ".join(_option(n, v) for n, v in options.items()))
+    return "\n".join(lines) + "\n"
+
+
+def _base(
+    spec: Doc, namespace: str, cluster_dns: tuple[str, ...], domain: str, node: str
+) -> tuple[list[str], list[str], dict[str, str | None]]:
+    policy = spec.get("dnsPolicy", "ClusterFirst")
+    if policy == "None":
+        return [], [], {}
+    servers, searches, options = _parsed(node)
+    in_cluster = policy == "ClusterFirstWithHostNet" or not spec.get("hostNetwork")
+    if policy == "Default" or not in_cluster or not cluster_dns:
+        return servers, searches, options
+    own = [f"{namespace}.svc.{domain}", f"svc.{domain}", domain]
+    return list(cluster_dns), own + searches, {"ndots": "5"}
+
+
+def _parsed(text: str) -> tuple[list[str], list[str], dict[str, str | None]]:
+    servers: list[str] = []
+    searches: list[str] = []
+    options: dict[str, str | None] = {}
+    for line in text.splitlines():
+        match line.split():
+            case ["nameserver", server, *_]:
+                servers.append(server)
+            case ["search", *names]:
+                searches = names
+            case ["options", *words]:
+                for word in words:
+                    name, _, value = word.partition(":")
+                    options[name] = value or None
+    return servers, searches, options
+
+
+def _unique(items: list[str]) -> list[str]:
+    return list(dict.fromkeys(items))
+
+
+def _option(name: str, value: str | None) -> str:
+    return name if value is None else f"{name}:{value}"
+
+
+def pod_files(
+    pod: Doc, ips: tuple[str, ...], node_name: str, dns: tuple[tuple[str, ...], str, str]
+) -> Mapping[str, str]:
+    """Contents by target path; dns is (cluster DNS addresses, domain, the node's resolv.conf)."""
+    servers, domain, node_resolv_conf = dns
+    return {
+        "/etc/hosts": hosts_file(pod, ips, node_name, domain),
+        "/etc/hostname": hostname_of(pod, node_name) + "\n",
+        "/etc/resolv.conf": resolv_conf(pod, servers, domain, node_resolv_conf),
+    }

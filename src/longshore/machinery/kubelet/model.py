@@ -1,0 +1,114 @@
+"""What is known of one pod at one moment: the input of plan.py and status.py. Data only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from longshore.core.objects.kinds import Doc
+from longshore.machinery.runtime.protocol import Container, State
+
+TERMINAL_PHASES = ("Succeeded", "Failed")
+# Used for a container that status knew as running and the runtime no longer has.
+LOST_EXIT_CODE = 137
+# Used for a container that could not be started (pkg/kubelet/container: ErrRunContainer).
+START_ERROR_EXIT_CODE = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why something cannot go on just now. Times are seconds since the epoch."""
+
+    reason: str
+    message: str
+    since: float
+    retry_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long a container waits after its next end; at is when that was decided."""
+
+    delay_s: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the probes say of a running container; failed is a sentence if it must be killed."""
+
+    started: bool = True
+    ready: bool = True
+    failed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """One pod, as the API server, the runtime and the agent's memory know it.
+
+    containers has the newest attempt of each container, previous the one before; troubles and
+    health are by container name, messages by (name, attempt). phase is the last one reported.
+    """
+
+    doc: Doc
+    now: float
+    containers: Mapping[str, Container] = field(default_factory=dict)
+    previous: Mapping[str, Container] = field(default_factory=dict)
+    sandbox: bool = False
+    ips: tuple[str, ...] = ()
+    host_ip: str = ""
+    pod_trouble: Trouble | None = None
+    troubles: Mapping[str, Trouble] = field(default_factory=dict)
+    backoffs: Mapping[str, Backoff] = field(default_factory=dict)
+    health: Mapping[str, Health] = field(default_factory=dict)
+    messages: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    reported: Doc = field(default_factory=dict)
+    """The status that was sent last; doc may still have an older one."""
+    started_at: float = 0.0
+    phase: str = "Pending"
+    held: bool = False
+    """Volumes and the network attachment are still there."""
+    gone: bool = False
+    """The API server no longer has the pod."""
+
+    @property
+    def spec(self) -> Doc:
+        spec: Doc = self.doc["spec"]
+        return spec
+
+    @property
+    def deleting(self) -> bool:
+        return self.gone or "deletionTimestamp" in self.doc["metadata"]
+
+    def running(self, name: str) -> bool:
+        container = self.containers.get(name)
+        return container is not None and container.state is not State.EXITED
+
+    def healthy(self, name: str) -> Health:
+        return self.health.get(name, Health())
+
+
+def is_sidecar(container: Doc) -> bool:
+    """An init container that keeps running beside the others (KEP-753)."""
+    return container.get("restartPolicy") == "Always"
+
+
+def main_containers(spec: Doc) -> list[Doc]:
+    containers: list[Doc] = spec["containers"]
+    return containers
+
+
+def init_containers(spec: Doc) -> list[Doc]:
+    containers: list[Doc] = spec.get("initContainers") or []
+    return containers
+
+
+def key_of(doc: Doc) -> str:
+    """NAMESPACE/NAME, as messages show a pod."""
+    return f"{doc['metadata']['namespace']}/{doc['metadata']['name']}"
+
+
+def full_name(doc: Doc) -> str:
+    """NAME_NAMESPACE(UID), as upstream's back-off messages show a pod."""
+    metadata = doc["metadata"]
+    return f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"

@@ -1,0 +1,122 @@
+"""Keep this node registered: its Node object, its status, its heartbeat."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from longshore.base.clock import Clock
+from longshore.core.objects import kinds
+from longshore.core.objects.errors import AlreadyExists, ApiError, NotFound
+from longshore.core.objects.kinds import Doc
+from longshore.core.registry.client import Client, Create, Patch
+from longshore.machinery.kubelet.config import LEASE_RENEW_S, NODE_STATUS_REPORT_S, KubeletConfig
+from longshore.machinery.kubelet.events import NoRecorder, Recorder
+from longshore.machinery.kubelet.node.plan import (
+    LEASE_NAMESPACE,
+    MachineFacts,
+    lease_doc,
+    lease_renewal,
+    materially_equal,
+    node_doc,
+    node_status,
+)
+from longshore.machinery.runtime.protocol import Runtime
+
+_RETRY_S = 1.0
+_log = logging.getLogger("longshore.kubelet.node")
+
+
+class NodeKeeper:
+    """Registers the node, renews its lease every 10 s, and reports its status when it changes
+    or is five minutes old. A Node object that vanished is made again."""
+
+    def __init__(
+        self,
+        config: KubeletConfig,
+        client: Client,
+        runtime: Runtime,
+        clock: Clock,
+        facts: Callable[[], MachineFacts],
+    ) -> None:
+        self._config = config
+        self._client = client
+        self._runtime = runtime
+        self._clock = clock
+        self._facts = facts
+        self._reported_at = 0.0
+        self._machine = facts()
+        self.node: Doc = {}
+        self.recorder: Recorder = NoRecorder()
+
+    @property
+    def allocatable(self) -> dict[str, str]:
+        """What pods may have of this node, as quantities."""
+        return {**self._machine.capacity, **self._config.capacity}
+
+    async def register(self) -> None:
+        """Make the Node object and report its status. Raises ApiError."""
+        facts = self._facts()
+        wanted = node_doc(self._config, facts)
+        try:
+            self.node = await self._client.write(Create(kinds.NODE, wanted))
+        except AlreadyExists:
+            labels = {"metadata": {"labels": wanted["metadata"]["labels"]}}
+            self.node = await self._client.write(
+                Patch(kinds.NODE, "", self._config.node_name, labels)
+            )
+        old, images = self.node.get("status") or {}, await self._runtime.images()
+        await self._report(node_status(self._config, facts, images, old, self._clock.now()))
+        await self._renew()
+        message = f"Node {self._config.node_name} status is now: NodeReady"
+        self.recorder.event(self.node, "Normal", "NodeReady", message)
+
+    async def run(self) -> None:
+        """Register, then heartbeats and reports until cancelled."""
+        await self._register_at_last()
+        async with asyncio.TaskGroup() as crew:
+            crew.create_task(self._forever(self._renew), name="renew the node's lease")
+            crew.create_task(self._forever(self._check), name="report the node's status")
+
+    async def _register_at_last(self) -> None:
+        while True:
+            try:
+                return await self.register()
+            except (ApiError, OSError) as error:
+                _log.warning("node %s not registered yet: %s", self._config.node_name, error)
+                await self._clock.sleep(_RETRY_S)
+
+    async def _forever(self, act: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await self._clock.sleep(LEASE_RENEW_S)
+            try:
+                await act()
+            except (ApiError, OSError) as error:
+                _log.warning("node %s: %s", self._config.node_name, error)
+
+    async def _renew(self) -> None:
+        name, now = self._config.node_name, self._clock.now()
+        try:
+            await self._client.write(Patch(kinds.LEASE, LEASE_NAMESPACE, name, lease_renewal(now)))
+        except NotFound:
+            await self._client.write(Create(kinds.LEASE, lease_doc(self.node, now)))
+
+    async def _check(self) -> None:
+        """Report what changed; every five minutes report anyway. The newest object is compared:
+        someone else may have marked the node as lost meanwhile."""
+        try:
+            newest = await self._client.get(kinds.NODE, "", self._config.node_name)
+        except NotFound:
+            _log.warning("node %s vanished; registering it again", self._config.node_name)
+            return await self.register()
+        old, images = newest.get("status") or {}, await self._runtime.images()
+        status = node_status(self._config, self._facts(), images, old, self._clock.now())
+        old_enough = self._clock.now() - self._reported_at >= NODE_STATUS_REPORT_S
+        if old_enough or not materially_equal(status, old):
+            await self._report(status)
+
+    async def _report(self, status: Doc) -> None:
+        patch = Patch(kinds.NODE, "", self._config.node_name, {"status": status}, "status")
+        self.node = await self._client.write(patch)
+        self._reported_at = self._clock.now()

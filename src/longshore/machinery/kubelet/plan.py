@@ -1,0 +1,293 @@
+"""Decide what one pod needs next. Pure: PodView in, frozen PodPlan out; worker.py carries it out.
+
+The life of a pod goes one way: prepare (network, volumes, sandbox), init containers in order,
+the containers themselves, then an ending. Rules follow pkg/kubelet/kuberuntime:
+computePodActions for what starts, doBackOff for when, and pkg/kubelet/kubelet_pods.go for phases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from longshore.core.objects.kinds import Doc
+from longshore.machinery.kubelet.config import (
+    BACKOFF_FIRST_S,
+    BACKOFF_MAX_S,
+    BACKOFF_RESET_S,
+    IMAGE_ERROR_SHOWN_S,
+)
+from longshore.machinery.kubelet.model import (
+    TERMINAL_PHASES,
+    Backoff,
+    PodView,
+    init_containers,
+    is_sidecar,
+    main_containers,
+)
+from longshore.machinery.runtime.protocol import Container, State
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Attach the network, fill the volumes, run the sandbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """See that the image is there, then create and start this attempt of the container."""
+
+    name: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """Stop a running container. Kills that stand side by side are carried out together."""
+
+    name: str
+    container_id: str
+    grace_s: float
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The pod has ended but stays on record: give back its address and unmount its volumes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Remove everything, report the last status, and let the API server forget the pod."""
+
+
+Step: TypeAlias = Prepare | Start | Kill | Release | Finish
+
+
+@dataclass(frozen=True, slots=True)
+class PodPlan:
+    """Steps to take now, in order; then look again at wake_at (None: when something changes)."""
+
+    steps: tuple[Step, ...] = ()
+    wake_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The pod's containers are not to run any more, and why."""
+
+    phase: str
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    until: float
+
+
+_Want: TypeAlias = Start | Kill | _Wait | None
+
+
+def plan_pod(view: PodView) -> PodPlan:
+    """What to do next for this pod."""
+    if view.deleting:
+        return PodPlan(_kills(view, "Stopping container") or (Finish(),))
+    if (end := ending(view)) is not None:
+        kills = _kills(view, end.message or "Stopping container")
+        return PodPlan(kills or ((Release(),) if view.held else ()))
+    if not view.sandbox:
+        return _prepare(view)
+    wants = _wants(view)
+    steps = tuple(want for want in wants if isinstance(want, Start | Kill))
+    return PodPlan(steps, None if steps else _earliest(view, wants))
+
+
+def _prepare(view: PodView) -> PodPlan:
+    trouble = view.pod_trouble
+    if trouble is not None and trouble.retry_at > view.now:
+        return PodPlan((), _earliest(view, [_Wait(trouble.retry_at)]))
+    return PodPlan((Prepare(),))
+
+
+def _earliest(view: PodView, wants: list[_Want]) -> float | None:
+    moments = [want.until for want in wants if isinstance(want, _Wait)]
+    for trouble in view.troubles.values():
+        if trouble.since + IMAGE_ERROR_SHOWN_S > view.now:
+            moments.append(trouble.since + IMAGE_ERROR_SHOWN_S)
+    if (deadline := deadline_of(view)) is not None:
+        moments.append(deadline)
+    return min(moments, default=None)
+
+
+# -- what should start ---------------------------------------------------------------------
+
+
+def _wants(view: PodView) -> list[_Want]:
+    wants, ready = _init_wants(view)
+    if ready:
+        policy = restart_policy(view.spec)
+        wants += [want(view, c["name"], policy) for c in main_containers(view.spec)]
+    return wants
+
+
+def _init_wants(view: PodView) -> tuple[list[_Want], bool]:
+    """What init containers need, and whether the main containers may run."""
+    wants: list[_Want] = []
+    begun = main_begun(view)
+    for container in init_containers(view.spec):
+        name = container["name"]
+        if is_sidecar(container):
+            wants.append(want(view, name, "Always"))
+        elif not begun and not _done(view, name):
+            wants.append(want(view, name, _init_policy(view.spec)))
+        if not begun and not _passed(view, container):
+            return wants, False
+    return wants, True
+
+
+def want(view: PodView, name: str, policy: str) -> _Want:
+    """What one container needs under a restart policy."""
+    newest = view.containers.get(name)
+    if newest is not None and newest.state is not State.EXITED:
+        failed = view.healthy(name).failed
+        return Kill(name, newest.id, grace_s(view), "Unhealthy", failed) if failed else None
+    if newest is not None and not should_restart(policy, newest):
+        return None
+    wait_until = max(_trouble_until(view, name), restart_at(view, name))
+    if wait_until > view.now:
+        return _Wait(wait_until)
+    return Start(name, 0 if newest is None else newest.attempt + 1)
+
+
+def should_restart(policy: str, container: Container) -> bool:
+    """Whether a container that ended is started again (container.ShouldContainerBeRestarted)."""
+    return policy == "Always" or (policy == "OnFailure" and container.exit_code != 0)
+
+
+def restart_policy(spec: Doc) -> str:
+    policy: str = spec.get("restartPolicy", "Always")
+    return policy
+
+
+def _init_policy(spec: Doc) -> str:
+    """An init container that succeeded is done, whatever the pod's policy."""
+    return "Never" if restart_policy(spec) == "Never" else "OnFailure"
+
+
+def _trouble_until(view: PodView, name: str) -> float:
+    trouble = view.troubles.get(name)
+    return 0.0 if trouble is None else trouble.retry_at
+
+
+def main_begun(view: PodView) -> bool:
+    """Whether a main container was ever started: init containers never run again then."""
+    return any(c["name"] in view.containers for c in main_containers(view.spec))
+
+
+def initialized(view: PodView) -> bool:
+    """Whether every init container has done its part."""
+    return main_begun(view) or all(_passed(view, c) for c in init_containers(view.spec))
+
+
+def _passed(view: PodView, container: Doc) -> bool:
+    name = container["name"]
+    if is_sidecar(container):
+        return view.running(name) and view.healthy(name).started
+    return _done(view, name)
+
+
+def _done(view: PodView, name: str) -> bool:
+    newest = view.containers.get(name)
+    return newest is not None and newest.state is State.EXITED and newest.exit_code == 0
+
+
+# -- back-off ------------------------------------------------------------------------------
+
+
+def restart_at(view: PodView, name: str) -> float:
+    """The moment from which an ended container may start again; 0 if at once."""
+    newest, backoff = view.containers.get(name), view.backoffs.get(name)
+    if newest is None or backoff is None or _forgotten(backoff, newest.finished_at):
+        return 0.0
+    return newest.finished_at + backoff.delay_s
+
+
+def next_backoff(old: Backoff | None, finished_at: float, now: float) -> Backoff:
+    """The back-off after one more restart: 10 s, doubling up to 5 min."""
+    if old is None or _forgotten(old, finished_at):
+        return Backoff(BACKOFF_FIRST_S, now)
+    return Backoff(min(old.delay_s * 2, BACKOFF_MAX_S), now)
+
+
+def _forgotten(backoff: Backoff, finished_at: float) -> bool:
+    return finished_at - backoff.at > BACKOFF_RESET_S
+
+
+# -- endings -------------------------------------------------------------------------------
+
+
+def ending(view: PodView) -> Ending | None:
+    """Why this pod is to end, if it is; it has ended once none of its containers runs."""
+    if view.phase in TERMINAL_PHASES:
+        return Ending(view.phase)
+    deadline = deadline_of(view)
+    if deadline is not None and deadline <= view.now:
+        return Ending("Failed", "DeadlineExceeded",
+                      "Pod was active on the node longer than the specified deadline")  # fmt: skip
+    if _init_failed(view):
+        return Ending("Failed")
+    return _main_ended(view)
+
+
+def deadline_of(view: PodView) -> float | None:
+    seconds = view.spec.get("activeDeadlineSeconds")
+    return None if seconds is None or not view.started_at else view.started_at + seconds
+
+
+def _init_failed(view: PodView) -> bool:
+    if main_begun(view) or restart_policy(view.spec) != "Never":
+        return False
+    return any(
+        (seen := view.containers.get(c["name"])) is not None
+        and seen.state is State.EXITED
+        and seen.exit_code != 0
+        for c in init_containers(view.spec)
+        if not is_sidecar(c)
+    )
+
+
+def _main_ended(view: PodView) -> Ending | None:
+    policy = restart_policy(view.spec)
+    seen = [view.containers.get(c["name"]) for c in main_containers(view.spec)]
+    ended = [c for c in seen if c is not None and c.state is State.EXITED]
+    if len(ended) < len(seen) or any(should_restart(policy, c) for c in ended):
+        return None
+    return Ending("Failed" if any(c.exit_code for c in ended) else "Succeeded")
+
+
+def anything_runs(view: PodView) -> bool:
+    return any(c.state is not State.EXITED for c in view.containers.values())
+
+
+def grace_s(view: PodView) -> float:
+    """How long a container has between its stop signal and SIGKILL. At least a second: a pod
+    deleted by force still gets the signal (kuberuntime: minimumGracePeriodInSeconds is 2)."""
+    metadata = view.doc["metadata"]
+    given = metadata.get("deletionGracePeriodSeconds") if view.deleting else None
+    if given is None:
+        given = view.spec.get("terminationGracePeriodSeconds", 30)
+    return float(max(int(given), 1))
+
+
+def _kills(view: PodView, why: str) -> tuple[Kill, ...]:
+    """Main and plain init containers together; then sidecars, last started first, one by one."""
+    sidecars = [c["name"] for c in init_containers(view.spec) if is_sidecar(c)]
+    running = [name for name in view.containers if view.running(name)]
+    first = [name for name in running if name not in sidecars]
+    chosen = first or [name for name in reversed(sidecars) if name in running][:1]
+    return tuple(
+        Kill(name, view.containers[name].id, grace_s(view), "Killing", f"{why} {name}")
+        for name in chosen
+    )

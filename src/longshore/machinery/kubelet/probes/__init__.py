@@ -1,0 +1,1 @@
+"""Probes and hooks of containers: how results add up (plan.py), how they are come by (run.py)."""

@@ -1,0 +1,201 @@
+"""The node agent. Owns everything that runs for one node; pods themselves are in worker.py.
+
+Cancelling run() is the graceful stop: containers keep running, and the next life adopts them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from longshore.base.chance import Chance
+from longshore.base.clock import Clock
+from longshore.core.objects import kinds
+from longshore.core.objects.errors import ApiError
+from longshore.core.objects.kinds import Doc
+from longshore.core.registry.client import Change, Client
+from longshore.machinery.kubelet.config import STARTS_AT_ONCE, KubeletConfig
+from longshore.machinery.kubelet.images import Puller
+from longshore.machinery.kubelet.network import PodNetwork
+from longshore.machinery.kubelet.node.machine import machine_facts
+from longshore.machinery.kubelet.node.plan import MachineFacts
+from longshore.machinery.kubelet.node.run import NodeKeeper
+from longshore.machinery.kubelet.orphans import Orphans
+from longshore.machinery.kubelet.probes.handlers import CanExec, Checker, RealChecker
+from longshore.machinery.kubelet.sources import Fetcher, ServiceMirror
+from longshore.machinery.kubelet.worker import PodWorker, Tools
+from longshore.machinery.kubelet.writer import StatusWriter
+from longshore.machinery.loop.alarms import Alarms
+from longshore.machinery.loop.recorder import Journal
+from longshore.machinery.runtime.protocol import Container, Runtime, RuntimeFailure
+
+_log = logging.getLogger("longshore.kubelet")
+_RETRY_S = 1.0
+_RESOLV_CONF = Path("/etc/resolv.conf")
+
+
+class Kubelet:
+    """One node. runtime and network are its own; client acts as system:node:NAME."""
+
+    def __init__(
+        self,
+        config: KubeletConfig,
+        client: Client,
+        runtime: Runtime,
+        network: PodNetwork,
+        clock: Clock,
+        chance: Chance,
+    ) -> None:
+        self._config = config
+        self._client = client
+        self._runtime = runtime
+        self._network = network
+        self._clock = clock
+        self._chance = chance
+        # Replaced by tests that have no machine or no network to speak of.
+        self.facts: Callable[[], MachineFacts] = lambda: machine_facts(config.root)
+        self.checker: Checker = RealChecker(runtime if isinstance(runtime, CanExec) else None)
+        self._workers: dict[str, PodWorker] = {}
+        self._uids: dict[tuple[str, str], str] = {}
+        self._found: dict[str, list[Container]] = {}
+
+    async def run(self) -> None:
+        """Serve the node until cancelled."""
+        for directory in (self._config.pods_dir, self._config.logs_dir):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await self._runtime.open()
+        try:
+            await self._serve()
+        finally:
+            await self._runtime.close()
+
+    async def _serve(self) -> None:
+        config, client, clock = self._config, self._client, self._clock
+        journal, services = Journal(client, clock), ServiceMirror(client, clock)
+        writer = StatusWriter(client, clock)
+        recorder = journal.recorder("kubelet", config.node_name)
+        keeper = NodeKeeper(config, client, self._runtime, clock, self.facts)
+        keeper.recorder = recorder
+        async with asyncio.TaskGroup() as crew:
+            alarms = Alarms[str](clock, self._ring, crew)
+            self._tools = Tools(
+                config=config, runtime=self._runtime, network=self._network, clock=clock,
+                events=recorder, writer=writer, crew=crew, puller=Puller(self._runtime, crew),
+                fetcher=Fetcher(client, services), checker=self.checker,
+                starts=asyncio.Semaphore(STARTS_AT_ONCE), alarm=alarms.set,
+                allocatable=lambda: keeper.allocatable, node_resolv_conf=_node_resolv_conf(),
+            )  # fmt: skip
+            for name, work in (
+                ("events", journal.run()), ("services", services.run()), ("statuses", writer.run()),
+                ("node", keeper.run()), ("pods", self._follow_pods()),
+                ("containers", self._follow_containers()),
+            ):  # fmt: skip
+                crew.create_task(work, name=name)
+
+    # -- pods --------------------------------------------------------------------------------
+
+    async def _follow_pods(self) -> None:
+        while True:
+            try:
+                await self._follow_once()
+            except (ApiError, OSError) as error:
+                _log.info("node %s: pods: %s", self._config.node_name, error)
+                await self._clock.sleep(_RETRY_S)
+
+    async def _follow_once(self) -> None:
+        selector = f"spec.nodeName={self._config.node_name}"
+        listing, feed = await self._client.list_and_watch(kinds.POD, fields=selector)
+        try:
+            await self._settle_in(listing.items)
+            while True:
+                for change in await feed.next_batch():
+                    self._take(change)
+        finally:
+            feed.close()
+
+    async def _settle_in(self, pods: Iterable[Doc]) -> None:
+        """Begin with the pods that there are: adopt their containers, end all others."""
+        self._found = await self._by_sandbox()
+        present = {pod["metadata"]["uid"]: pod for pod in pods}
+        for uid in [uid for uid in self._workers if uid not in present]:
+            self._drop(uid)
+        for pod in present.values():
+            self._offer(pod)
+        kept = self._workers.keys() | present.keys()
+        orphans = Orphans(self._config, self._runtime, self._network)
+        self._tools.crew.create_task(orphans.remove_all_but(kept, self._found), name="orphans")
+
+    async def _by_sandbox(self) -> dict[str, list[Container]]:
+        found: dict[str, list[Container]] = defaultdict(list)
+        for container in await self._runtime.containers():
+            found[container.sandbox].append(container)
+        return found
+
+    def _take(self, change: Change) -> None:
+        if change.type == "DELETED":
+            self._drop(change.doc["metadata"]["uid"])
+        else:
+            self._offer(change.doc)
+
+    def _offer(self, pod: Doc) -> None:
+        metadata = pod["metadata"]
+        uid: str = metadata["uid"]
+        worker = self._workers.get(uid)
+        if worker is not None:
+            return worker.offer(pod)
+        worker = PodWorker(pod, self._found.pop(uid, []), self._tools)
+        self._workers[uid] = worker
+        self._uids[metadata["namespace"], metadata["name"]] = uid
+        self._tools.crew.create_task(self._work(worker), name=f"pod {uid}")
+
+    async def _work(self, worker: PodWorker) -> None:
+        await worker.run()
+        # One that ended because its pod vanished is not heard of again; any other stays until the
+        # API server says DELETED, lest a late MODIFIED brings the pod back to life.
+        if worker.vanished:
+            self._forget(worker)
+
+    def _drop(self, uid: str) -> None:
+        worker = self._workers.get(uid)
+        if worker is None:
+            return
+        worker.vanish()
+        if worker.done:
+            self._forget(worker)
+
+    def _forget(self, worker: PodWorker) -> None:
+        self._workers.pop(worker.uid, None)
+        metadata = worker.pod["metadata"]
+        key = (metadata["namespace"], metadata["name"])
+        if self._uids.get(key) == worker.uid:
+            del self._uids[key]
+
+    def _ring(self, uid: str) -> None:
+        if (worker := self._workers.get(uid)) is not None:
+            worker.poke()
+
+    # -- containers --------------------------------------------------------------------------
+
+    async def _follow_containers(self) -> None:
+        """Tell workers when their containers change by themselves."""
+        while True:
+            try:
+                changed = await self._runtime.changed()
+                seen = await self._by_sandbox()
+            except RuntimeFailure as error:
+                _log.warning("node %s: containers: %s", self._config.node_name, error)
+                await self._clock.sleep(_RETRY_S)
+                continue
+            for uid in changed:
+                if (worker := self._workers.get(uid)) is not None:
+                    worker.observe(seen.get(uid, []))
+
+
+def _node_resolv_conf() -> str:
+    try:
+        return _RESOLV_CONF.read_text(encoding="utf-8")
+    except OSError:
+        return ""

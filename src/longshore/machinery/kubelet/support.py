@@ -1,0 +1,96 @@
+"""What this agent does not do, refused by name. Pure: pod in, one sentence out (or none).
+
+A field that is not honoured is never ignored in silence: the pod stays Pending and says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from longshore.core.objects.kinds import Doc
+from longshore.machinery.kubelet.model import init_containers, is_sidecar, main_containers
+
+VOLUMES = ("emptyDir", "configMap", "secret", "downwardAPI", "projected", "hostPath")
+_PROJECTIONS = ("configMap", "secret", "downwardAPI")
+_POD_FIELDS = ("hostPID", "hostIPC", "shareProcessNamespace", "setHostnameAsFQDN",
+               "resourceClaims", "runtimeClassName", "ephemeralContainers")  # fmt: skip
+_POD_SECURITY = ("seLinuxOptions", "windowsOptions", "sysctls")
+_CONTAINER_SECURITY = ("seLinuxOptions", "windowsOptions")
+_EMPTY_DIR = ("", "Memory")
+
+
+def refused(spec: Doc, *, can_exec: bool) -> str:
+    """A sentence that names each field of the pod that cannot be honoured; "" if there is none."""
+    found = [*_pod(spec), *_volumes(spec)]
+    for container in init_containers(spec) + main_containers(spec):
+        init = container in init_containers(spec)
+        name = f"{'initContainers' if init else 'containers'}[{container['name']}]"
+        found += [f"{name}.{what}" for what in _container(container, init, can_exec)]
+        if not spec.get("hostNetwork"):
+            found += [f"{name}.ports.hostPort" for p in container.get("ports") or []
+                      if p.get("hostPort")][:1]  # fmt: skip
+    if not found:
+        return ""
+    return f"not supported by this node: {', '.join('spec.' + what for what in found)}"
+
+
+def _pod(spec: Doc) -> Iterator[str]:
+    yield from (field for field in _POD_FIELDS if spec.get(field))
+    if spec.get("hostUsers") is False:
+        yield "hostUsers=false"
+    security = spec.get("securityContext") or {}
+    yield from (f"securityContext.{field}" for field in _POD_SECURITY if security.get(field))
+    yield from _profiles("securityContext", security)
+
+
+def _profiles(where: str, security: Doc) -> Iterator[str]:
+    for field in ("seccompProfile", "appArmorProfile"):
+        if (security.get(field) or {}).get("type") == "Localhost":
+            yield f"{where}.{field}.type=Localhost"
+
+
+def _volumes(spec: Doc) -> Iterator[str]:
+    for volume in spec.get("volumes") or []:
+        kinds = [key for key in volume if key != "name"]
+        where = f"volumes[{volume['name']}]"
+        yield from (f"{where}.{kind}" for kind in kinds if kind not in VOLUMES)
+        medium = (volume.get("emptyDir") or {}).get("medium", "")
+        if medium not in _EMPTY_DIR:
+            yield f"{where}.emptyDir.medium={medium}"
+        for source in (volume.get("projected") or {}).get("sources") or []:
+            yield from (f"{where}.projected.{k}" for k in source if k not in _PROJECTIONS)
+
+
+def _container(container: Doc, init: bool, can_exec: bool) -> Iterator[str]:
+    if container.get("volumeDevices"):
+        yield "volumeDevices"
+    if container.get("restartPolicyRules") or (
+        container.get("restartPolicy") and not (init and is_sidecar(container))
+    ):
+        yield "restartPolicy"
+    for mount in container.get("volumeMounts") or []:
+        if mount.get("mountPropagation") not in (None, "None"):
+            yield f"volumeMounts[{mount['mountPath']}].mountPropagation"
+        if mount.get("recursiveReadOnly") not in (None, "Disabled"):
+            yield f"volumeMounts[{mount['mountPath']}].recursiveReadOnly"
+    yield from _container_security(container.get("securityContext") or {})
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        yield from _handler(probe, container.get(probe) or {}, can_exec)
+    for hook in ("postStart", "preStop"):
+        yield from _handler(
+            f"lifecycle.{hook}", (container.get("lifecycle") or {}).get(hook) or {}, can_exec
+        )
+
+
+def _container_security(security: Doc) -> Iterator[str]:
+    yield from (f"securityContext.{f}" for f in _CONTAINER_SECURITY if security.get(f))
+    yield from _profiles("securityContext", security)
+    if security.get("procMount") not in (None, "Default"):
+        yield f"securityContext.procMount={security['procMount']}"
+
+
+def _handler(where: str, handler: Doc, can_exec: bool) -> Iterator[str]:
+    if "grpc" in handler:
+        yield f"{where}.grpc"
+    if "exec" in handler and not can_exec:
+        yield f"{where}.exec"

@@ -1,0 +1,157 @@
+"""Decide what a pod's volumes hold and where they are mounted. Pure.
+
+Sources: pkg/volume/{configmap,secret,downwardapi,projected,emptydir}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from longshore.base import quantities
+from longshore.core.objects.kinds import Doc
+from longshore.machinery.kubelet.environment import Sources, contents
+from longshore.machinery.kubelet.facts import ConfigMissing, Facts, field_value, resource_value
+
+DEFAULT_MODE = 0o644
+Medium: TypeAlias = Literal["disk", "memory"]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of a volume; mode in Unix bits."""
+
+    content: bytes
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A volume whose files the agent writes, by path within the volume. secret ones are kept
+    in memory only; gid owns the files when the pod has an fsGroup."""
+
+    name: str
+    files: Mapping[str, File] = field(default_factory=dict)
+    secret: bool = False
+    gid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EmptyDir:
+    """A directory that lives as long as the pod. size_bytes bounds it (memory only); 0: no bound."""
+
+    name: str
+    medium: Medium = "disk"
+    size_bytes: int = 0
+    gid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostPath:
+    """A path of the node itself; type as in HostPathVolumeSource."""
+
+    name: str
+    path: str
+    type: str = ""
+
+
+Volume: TypeAlias = Payload | EmptyDir | HostPath
+
+
+def plan_volumes(facts: Facts, sources: Sources) -> tuple[Volume, ...]:
+    """Every volume of the pod. Raises ConfigMissing for what is not there and not optional."""
+    spec = facts.pod["spec"]
+    gid = (spec.get("securityContext") or {}).get("fsGroup")
+    return tuple(_volume(v, facts, sources, gid) for v in spec.get("volumes") or [])
+
+
+def _volume(volume: Doc, facts: Facts, sources: Sources, gid: int | None) -> Volume:
+    name = volume["name"]
+    if "hostPath" in volume:
+        source = volume["hostPath"]
+        return HostPath(name, source["path"], source.get("type") or "")
+    if "emptyDir" in volume:
+        return _empty_dir(name, volume["emptyDir"] or {}, gid)
+    if "projected" in volume:
+        return _projected(name, volume["projected"], facts, sources, gid)
+    for kind in ("configMap", "secret", "downwardAPI"):
+        if kind in volume:
+            files = _source(kind, volume[kind] or {}, facts, sources)
+            return Payload(name, _masked(files, gid), kind == "secret", gid)
+    # support.refused() has turned away everything else; a volume with no source is an emptyDir.
+    return EmptyDir(name, gid=gid)
+
+
+def _empty_dir(name: str, source: Doc, gid: int | None) -> EmptyDir:
+    size = quantities.whole(source.get("sizeLimit") or 0)
+    memory = source.get("medium") == "Memory"
+    return EmptyDir(name, "memory" if memory else "disk", size if memory else 0, gid)
+
+
+def _projected(name: str, source: Doc, facts: Facts, sources: Sources, gid: int | None) -> Payload:
+    mode, files, secret = source.get("defaultMode"), dict[str, File](), False
+    for part in source.get("sources") or []:
+        kind = next(iter(part))
+        secret = secret or kind == "secret"
+        shared = {"defaultMode": mode, **(part[kind] or {})}
+        files |= _source(kind, shared, facts, sources)
+    return Payload(name, _masked(files, gid), secret, gid)
+
+
+def _source(kind: str, source: Doc, facts: Facts, sources: Sources) -> dict[str, File]:
+    mode = source.get("defaultMode")
+    mode = DEFAULT_MODE if mode is None else mode
+    if kind == "downwardAPI":
+        return {item["path"]: _downward(item, mode, facts) for item in source.get("items") or []}
+    known = sources.secrets if kind == "secret" else sources.config_maps
+    name = source.get("secretName") or source.get("name") or ""
+    doc = known.get(name)
+    if doc is None:
+        if source.get("optional"):
+            return {}
+        raise ConfigMissing(f'{kind.lower()} "{name}" not found')
+    return _chosen(contents(doc), source, name, mode)
+
+
+def _chosen(data: Mapping[str, bytes], source: Doc, name: str, mode: int) -> dict[str, File]:
+    """The keys that items choose, or all of them."""
+    items = source.get("items")
+    if not items:
+        return {key: File(value, mode) for key, value in data.items()}
+    files: dict[str, File] = {}
+    for item in items:
+        if item["key"] in data:
+            own = item.get("mode")
+            files[item["path"]] = File(data[item["key"]], mode if own is None else own)
+        elif not source.get("optional"):
+            raise ConfigMissing(f"references non-existent config key: {item['key']} ({name})")
+    return files
+
+
+def _downward(item: Doc, mode: int, facts: Facts) -> File:
+    own = item.get("mode")
+    if "fieldRef" in item:
+        text = field_value(facts, item["fieldRef"]["fieldPath"])
+    else:
+        text = resource_value(facts, item["resourceFieldRef"], "")
+    return File(text.encode(), mode if own is None else own)
+
+
+def _masked(files: dict[str, File], gid: int | None) -> dict[str, File]:
+    """With an fsGroup the group may read (volume.SetVolumeOwnership: mode |= 0440)."""
+    if gid is None:
+        return files
+    return {path: File(file.content, file.mode | 0o440) for path, file in files.items()}
+
+
+def stale(old: tuple[Volume, ...], new: tuple[Volume, ...]) -> tuple[Payload, ...]:
+    """The payloads whose files changed since they were written."""
+    before = {volume.name: volume for volume in old}
+    return tuple(v for v in new if isinstance(v, Payload) and before.get(v.name) != v)
+
+
+def safe_path(path: str) -> bool:
+    """Whether a path stays within its volume (the API validates this too; we write as root)."""
+    parts = path.split("/")
+    return bool(path) and not path.startswith("/") and ".." not in parts and parts[0] != "..data"
