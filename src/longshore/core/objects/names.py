@@ -6,6 +6,7 @@ those of apimachinery/pkg/util/validation.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from functools import lru_cache
 
@@ -162,4 +163,14 @@ def env_name_problems(text: str) -> tuple[str, ...]:
     """The relaxed rule (on by default since 1.34): printable ASCII, no '='."""
     if not text or not all(" " <= c <= "~" and c != "=" for c in text):
         return (_ENV_SENTENCE,)
+    return ()
+
+
+@lru_cache(maxsize=_CACHED)
+def address_problems(text: str) -> tuple[str, ...]:
+    """An IP address of either family."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return ("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",)
     return ()

@@ -1,0 +1,70 @@
+"""Are the values of a document sensible, beyond their types? Rules and wording are upstream's.
+
+Documents that come here passed validation.check and, if new, defaults.default. Each kind has rules
+for what an object must be, and some have rules for what may change of one that is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from longshore.core.objects.errors import Cause
+from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.objects.rules import endpoints, metadata, pods, records, services, workloads
+from longshore.core.objects.rules.pod_updates import pod_update
+from longshore.core.objects.rules.problems import Problems
+
+_Rule = Callable[[Doc, Problems], None]
+_UpdateRule = Callable[[Doc, Doc, Problems], None]
+
+_RULES: dict[str, _Rule] = {
+    "io.k8s.api.core.v1.Pod": pods.pod,
+    "io.k8s.api.apps.v1.Deployment": workloads.deployment,
+    "io.k8s.api.apps.v1.ReplicaSet": workloads.replica_set,
+    "io.k8s.api.core.v1.Service": services.service,
+    "io.k8s.api.core.v1.Endpoints": endpoints.endpoints,
+    "io.k8s.api.discovery.v1.EndpointSlice": endpoints.endpoint_slice,
+    "io.k8s.api.core.v1.ConfigMap": records.config_map,
+    "io.k8s.api.core.v1.Secret": records.secret,
+    "io.k8s.api.core.v1.Namespace": records.namespace,
+    "io.k8s.api.core.v1.Node": records.node,
+    "io.k8s.api.coordination.v1.Lease": records.lease,
+    "io.k8s.api.core.v1.Event": records.event,
+}
+_UPDATE_RULES: dict[str, _UpdateRule] = {
+    "io.k8s.api.core.v1.Pod": pod_update,
+    "io.k8s.api.apps.v1.Deployment": workloads.selector_update,
+    "io.k8s.api.apps.v1.ReplicaSet": workloads.selector_update,
+    "io.k8s.api.core.v1.Service": services.service_update,
+    "io.k8s.api.discovery.v1.EndpointSlice": endpoints.endpoint_slice_update,
+    "io.k8s.api.core.v1.ConfigMap": records.config_map_update,
+    "io.k8s.api.core.v1.Secret": records.secret_update,
+    "io.k8s.api.core.v1.Node": records.node_update,
+}
+# A pod that is there is not held to rules that came later: only what may change is looked at.
+_NOT_AGAIN = frozenset(("io.k8s.api.core.v1.Pod",))
+
+
+def validate_create(kind: Kind, doc: Doc) -> list[Cause]:
+    """Every rule that a new object breaks."""
+    problems = Problems()
+    metadata.metadata(kind, doc["metadata"], problems)
+    rule = _RULES.get(kind.schema)
+    if rule is not None:
+        rule(doc, problems)
+    return problems.causes
+
+
+def validate_update(kind: Kind, new: Doc, old: Doc, subresource: str = "") -> list[Cause]:
+    """Every rule that a change breaks. new is what prepare_update made of it."""
+    problems = Problems()
+    metadata.metadata(kind, new["metadata"], problems)
+    metadata.metadata_update(new["metadata"], old["metadata"], problems)
+    if subresource == "status":
+        return problems.causes
+    rule, update_rule = _RULES.get(kind.schema), _UPDATE_RULES.get(kind.schema)
+    if rule is not None and kind.schema not in _NOT_AGAIN:
+        rule(new, problems)
+    if update_rule is not None:
+        update_rule(new, old, problems)
+    return problems.causes

@@ -1,0 +1,253 @@
+"""Rules for containers (pkg/apis/core/validation: validateContainers and what it calls)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from longshore.core.objects import names
+from longshore.core.objects.kinds import Doc
+from longshore.core.objects.rules import resources
+from longshore.core.objects.rules.problems import Path, Problems
+
+PROTOCOLS = ("SCTP", "TCP", "UDP")
+PORT_RANGE = "must be between 1 and 65535, inclusive"
+_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+_MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
+_PROBE_NUMBERS = (
+    "initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold",
+)  # fmt: skip
+_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
+
+
+def container(one: Doc, path: Path, volumes: Collection[str], problems: Problems) -> None:
+    """One container of any sort. volumes are the names that mounts may refer to."""
+    name = one.get("name", "")
+    if not name:
+        problems.required((path, "name"))
+    else:
+        wrong = names.label_problems(name)
+        if wrong:
+            problems.all_invalid((path, "name"), name, wrong)
+    image(one.get("image", ""), (path, "image"), problems)
+    if one.get("imagePullPolicy") not in _PULL_POLICIES:
+        problems.one_of((path, "imagePullPolicy"), one.get("imagePullPolicy", ""), _PULL_POLICIES)
+    if one.get("terminationMessagePolicy") not in _MESSAGE_POLICIES:
+        at = (path, "terminationMessagePolicy")
+        problems.one_of(at, one.get("terminationMessagePolicy", ""), _MESSAGE_POLICIES)
+    _parts(one, path, volumes, problems)
+
+
+def _parts(one: Doc, path: Path, volumes: Collection[str], problems: Problems) -> None:
+    for field, value in one.items():
+        rule = _PARTS.get(field)
+        if rule is not None:
+            rule(value, (path, field), problems)
+    if "volumeMounts" in one:
+        _mounts(one["volumeMounts"], (path, "volumeMounts"), volumes, problems)
+
+
+def image(name: str, path: Path, problems: Problems) -> None:
+    if not name:
+        problems.required(path)
+    elif name != name.strip():
+        problems.invalid(path, name, "must not have leading or trailing whitespace")
+
+
+def port_number(value: Any, path: Path, problems: Problems) -> None:
+    if not 1 <= value <= 65535:
+        problems.invalid(path, value, PORT_RANGE)
+
+
+def port_or_name(value: int | str | None, path: Path, problems: Problems) -> None:
+    if isinstance(value, int):
+        port_number(value, path, problems)
+    else:
+        wrong = names.port_name_problems(value or "")
+        problems.all_invalid(path, value or "", wrong)
+
+
+def _ports(ports: list[Doc], path: Path, problems: Problems) -> None:
+    seen = set()
+    for index, port in enumerate(ports):
+        at = (path, index)
+        name = port.get("name")
+        if name:
+            wrong = names.port_name_problems(name)
+            if wrong:
+                problems.all_invalid((at, "name"), name, wrong)
+            elif name in seen:
+                problems.duplicate((at, "name"), name)
+            seen.add(name)
+        if not port.get("containerPort"):
+            problems.required((at, "containerPort"))
+        else:
+            port_number(port["containerPort"], (at, "containerPort"), problems)
+        if port.get("hostPort"):
+            port_number(port["hostPort"], (at, "hostPort"), problems)
+        if port.get("protocol") not in PROTOCOLS:
+            problems.one_of((at, "protocol"), port.get("protocol", ""), PROTOCOLS)
+
+
+def _env(env: list[Doc], path: Path, problems: Problems) -> None:
+    for index, one in enumerate(env):
+        name = one.get("name")
+        if not name:
+            problems.required(((path, index), "name"))
+        else:
+            wrong = names.env_name_problems(name)
+            if wrong:
+                problems.all_invalid(((path, index), "name"), name, wrong)
+        if "valueFrom" in one:
+            _env_source(one, ((path, index), "valueFrom"), problems)
+
+
+def _env_source(one: Doc, path: Path, problems: Problems) -> None:
+    source = one["valueFrom"]
+    given = [name for name in _SOURCES if name in source]
+    if one.get("value"):
+        problems.invalid(path, "", "may not be specified when `value` is not empty")
+    if not given:
+        problems.invalid(path, "", "must specify one of: `fieldRef`, `resourceFieldRef`, "
+                                   "`configMapKeyRef`, `secretKeyRef` or `fileKeyRef`")  # fmt: skip
+    elif len(given) > 1:
+        problems.invalid(path, "", "may not have more than one field specified at a time")
+    for name in ("configMapKeyRef", "secretKeyRef"):
+        if name in source:
+            at = (path, name)
+            if not source[name].get("name"):
+                problems.required((at, "name"))
+            if not source[name].get("key"):
+                problems.required((at, "key"))
+            else:
+                wrong = names.config_key_problems(source[name]["key"])
+                problems.all_invalid((at, "key"), source[name]["key"], wrong)
+    if "fieldRef" in source and not source["fieldRef"].get("fieldPath"):
+        problems.required(((path, "fieldRef"), "fieldPath"))
+    if "resourceFieldRef" in source and not source["resourceFieldRef"].get("resource"):
+        problems.required(((path, "resourceFieldRef"), "resource"))
+
+
+def _env_from(sources: list[Doc], path: Path, problems: Problems) -> None:
+    for index, one in enumerate(sources):
+        at = (path, index)
+        if one.get("prefix"):
+            problems.all_invalid(
+                (at, "prefix"), one["prefix"], names.env_name_problems(one["prefix"])
+            )
+        given = [name for name in ("configMapRef", "secretRef") if name in one]
+        if not given:
+            problems.invalid(at, "", "must specify one of: `configMapRef` or `secretRef`")
+        elif len(given) > 1:
+            problems.invalid(at, "", "may not have more than one field specified at a time")
+        for name in given:
+            if not one[name].get("name"):
+                problems.required(((at, name), "name"))
+
+
+def _mounts(mounts: list[Doc], path: Path, volumes: Collection[str], problems: Problems) -> None:
+    seen = set()
+    for index, mount in enumerate(mounts):
+        at = (path, index)
+        name, where = mount.get("name"), mount.get("mountPath")
+        if not name:
+            problems.required((at, "name"))
+        elif name not in volumes:
+            problems.not_found((at, "name"), name)
+        if not where:
+            problems.required((at, "mountPath"))
+        elif where in seen:
+            problems.invalid((at, "mountPath"), where, "must be unique")
+        seen.add(where)
+        if "subPath" in mount or "subPathExpr" in mount:
+            _sub_path(mount, at, problems)
+        spread = mount.get("mountPropagation")
+        if spread:
+            choices = ("Bidirectional", "HostToContainer", "None")
+            problems.one_of((at, "mountPropagation"), spread, choices)
+
+
+def _sub_path(mount: Doc, at: Path, problems: Problems) -> None:
+    if mount.get("subPath") and mount.get("subPathExpr"):
+        problems.invalid((at, "subPathExpr"), mount["subPathExpr"],
+                         "subPathExpr and subPath are mutually exclusive")  # fmt: skip
+    for field in ("subPath", "subPathExpr"):
+        if mount.get(field):
+            relative_path(mount[field], (at, field), problems)
+
+
+def relative_path(text: str, path: Path, problems: Problems) -> None:
+    """A path below a volume's root."""
+    if text.startswith("/"):
+        problems.invalid(path, text, "must be a relative path")
+    if ".." in text.split("/"):
+        problems.invalid(path, text, "must not contain '..'")
+
+
+def _probe(probe: Doc, path: Path, problems: Problems) -> None:
+    _handler(probe, path, problems)
+    for name in _PROBE_NUMBERS:
+        problems.not_negative((path, name), probe.get(name))
+
+
+def _single_probe(probe: Doc, path: Path, problems: Problems) -> None:
+    """A probe that acts on the first success, so that a higher threshold means nothing."""
+    _probe(probe, path, problems)
+    if probe.get("successThreshold", 1) != 1:
+        problems.invalid((path, "successThreshold"), probe["successThreshold"], "must be 1")
+
+
+def _lifecycle(lifecycle: Doc, path: Path, problems: Problems) -> None:
+    for name in ("postStart", "preStop"):
+        if name in lifecycle:
+            _handler(lifecycle[name], (path, name), problems)
+
+
+def _handler(handler: Doc, path: Path, problems: Problems) -> None:
+    given = [n for n in ("exec", "httpGet", "tcpSocket", "grpc", "sleep") if n in handler]
+    if not given:
+        problems.required(path, "must specify a handler type")
+    elif len(given) > 1:
+        problems.forbidden((path, given[1]), "may not specify more than 1 handler type")
+    if "exec" in handler and not handler["exec"].get("command"):
+        problems.required(((path, "exec"), "command"))
+    if "httpGet" in handler:
+        at = (path, "httpGet")
+        if not handler["httpGet"].get("path"):
+            problems.required((at, "path"))
+        problems.one_of((at, "scheme"), handler["httpGet"].get("scheme", ""), ("HTTP", "HTTPS"))
+    for name in ("httpGet", "tcpSocket"):
+        if name in handler:
+            port_or_name(handler[name].get("port", 0), ((path, name), "port"), problems)
+    if "grpc" in handler:
+        port_number(handler["grpc"].get("port", 0), ((path, "grpc"), "port"), problems)
+
+
+def _security(context: Doc, path: Path, problems: Problems) -> None:
+    for field in ("runAsUser", "runAsGroup"):
+        user_id(context.get(field), (path, field), problems)
+    if context.get("allowPrivilegeEscalation") is False:
+        if context.get("privileged"):
+            problems.invalid(path, context, "cannot set `allowPrivilegeEscalation` to false and "
+                                            "`privileged` to true")  # fmt: skip
+        if "CAP_SYS_ADMIN" in context.get("capabilities", {}).get("add", ()):
+            problems.invalid(path, context, "cannot set `allowPrivilegeEscalation` to false and "
+                                            "`capabilities.Add` CAP_SYS_ADMIN")  # fmt: skip
+
+
+def user_id(value: int | None, path: Path, problems: Problems) -> None:
+    if value is not None and not 0 <= value <= 2**31 - 1:
+        problems.invalid(path, value, "must be between 0 and 2147483647, inclusive")
+
+
+_PARTS: dict[str, Callable[[Any, Path, Problems], None]] = {
+    "ports": _ports,
+    "env": _env,
+    "envFrom": _env_from,
+    "resources": resources.requirements,
+    "livenessProbe": _single_probe,
+    "readinessProbe": _probe,
+    "startupProbe": _single_probe,
+    "lifecycle": _lifecycle,
+    "securityContext": _security,
+}
