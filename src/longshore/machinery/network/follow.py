@@ -1,0 +1,107 @@
+"""Keep a ServiceTable true to the cluster, and tell its readers whose entries changed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+from longshore.base.clock import Clock
+from longshore.core.objects.errors import ApiError, Expired
+from longshore.core.objects.kinds import ENDPOINT_SLICE, SERVICE, Doc, Kind
+from longshore.core.registry.client import Change, Client
+from longshore.machinery.network.table import Key, ServiceTable
+
+# A server that cannot be reached is asked again after this long.
+_RETRY_S = 1.0
+
+
+class Dirty:
+    """Whose entries changed since a reader last asked. Keys are unique, so this is bounded by the
+    services there are."""
+
+    def __init__(self) -> None:
+        self._keys: set[Key] = set()
+        self._some = asyncio.Event()
+
+    def add(self, keys: Iterable[Key]) -> None:
+        self._keys.update(keys)
+        if self._keys:
+            self._some.set()
+
+    async def take(self) -> set[Key]:
+        """Wait until there are some, and take them all."""
+        await self._some.wait()
+        self._some.clear()
+        taken, self._keys = self._keys, set()
+        return taken
+
+
+class ServiceWatch:
+    """The table, fed by run()."""
+
+    def __init__(self, client: Client, clock: Clock) -> None:
+        self.table = ServiceTable()
+        self._client = client
+        self._clock = clock
+        self._readers: list[Dirty] = []
+        self._seen: set[Kind] = set()
+        self._whole = asyncio.Event()
+        self._log = logging.getLogger("longshore.network.watch")
+
+    def reader(self) -> Dirty:
+        """A new reader; what is in the table already counts as changed."""
+        reader = Dirty()
+        reader.add(self.table.keys())
+        self._readers.append(reader)
+        return reader
+
+    async def synced(self) -> None:
+        """Return once both kinds were read whole: before that, a service without endpoints may
+        only look so."""
+        await self._whole.wait()
+
+    async def run(self) -> None:
+        """Follow both kinds until cancelled."""
+        table = self.table
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                self._follow(SERVICE, table.replace_services, table.apply_services),
+                name="follow services",
+            )
+            group.create_task(
+                self._follow(ENDPOINT_SLICE, table.replace_slices, table.apply_slices),
+                name="follow endpoint slices",
+            )
+
+    async def _follow(
+        self,
+        kind: Kind,
+        replace: Callable[[Iterable[Doc]], set[Key]],
+        apply: Callable[[Iterable[Change]], set[Key]],
+    ) -> None:
+        while True:
+            try:
+                listing, feed = await self._client.list_and_watch(kind)
+            except ApiError as error:
+                self._log.warning("cannot read %s: %s", kind.plural, error.message)
+                await self._clock.sleep(_RETRY_S)
+                continue
+            self._tell(replace(listing.items))
+            self._mark(kind)
+            try:
+                while True:
+                    self._tell(apply(await feed.next_batch()))
+            except Expired:
+                self._log.info("reading %s anew", kind.plural)
+            finally:
+                feed.close()
+
+    def _tell(self, keys: set[Key]) -> None:
+        for reader in self._readers:
+            reader.add(keys)
+
+    def _mark(self, kind: Kind) -> None:
+        self._seen.add(kind)
+        if len(self._seen) == 2:
+            self._whole.set()

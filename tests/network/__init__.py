@@ -1,0 +1,1 @@
+"""The network room: plans by value, and the real thing in namespaces where the machine allows."""

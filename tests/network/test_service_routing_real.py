@@ -1,0 +1,191 @@
+"""Services routed by the real kernel, between real namespaces."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from longshore.base.clock import SystemClock
+from longshore.core.objects.kinds import ENDPOINT_SLICE, SERVICE
+from longshore.machinery.network import namespaces
+from longshore.machinery.network.follow import ServiceWatch
+from longshore.machinery.network.services.run import ServiceRouting
+
+from .network_world import (
+    HandCluster,
+    Lan,
+    endpoint,
+    endpoint_slice,
+    off_loop,
+    real_lan,
+    service,
+    shell,
+    site,
+)
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def lan(tmp_path: Path) -> Iterator[Lan]:
+    with real_lan(tmp_path / "ns") as built:
+        yield built
+
+
+class Echo(asyncio.Protocol):
+    """Says its name and whom it sees, and hangs up."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        seen = transport.get_extra_info("peername")[0]
+        transport.write(f"{self._name} sees {seen}".encode())
+        transport.close()
+
+
+class EchoDatagrams(asyncio.DatagramProtocol):
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._transport.sendto(f"{self._name} sees {addr[0]}".encode(), addr)
+
+
+async def serve(stack: ExitStack, netns: str, name: str, port: int = 80) -> None:
+    """Answer on a TCP and a UDP port inside a namespace."""
+    loop = asyncio.get_running_loop()
+    tcp = namespaces.socket_in(netns)
+    tcp.bind(("0.0.0.0", port))
+    server = await loop.create_server(lambda: Echo(name), sock=tcp)
+    stack.callback(server.close)
+    udp = namespaces.socket_in(netns, kind=socket.SOCK_DGRAM)
+    udp.bind(("0.0.0.0", port))
+    transport, _ = await loop.create_datagram_endpoint(lambda: EchoDatagrams(name), sock=udp)
+    stack.callback(transport.close)
+
+
+async def ask(netns: str, ip: str, port: int, kind: int = socket.SOCK_STREAM) -> str:
+    """What a client inside a namespace gets from an address."""
+    client = namespaces.socket_in(netns, kind=kind)
+    client.setblocking(False)
+    loop = asyncio.get_running_loop()
+    with client:
+        async with asyncio.timeout(5):
+            await loop.sock_connect(client, (ip, port))
+            if kind == socket.SOCK_DGRAM:
+                await loop.sock_sendall(client, b"?")
+            return (await loop.sock_recv(client, 100)).decode()
+
+
+@asynccontextmanager
+async def routed(lan: Lan, cluster: HandCluster) -> AsyncIterator[list[ServiceRouting]]:
+    watch = ServiceWatch(cluster, SystemClock())
+    routings = [
+        ServiceRouting(watch, site(node), SystemClock(), node_ns=lan.node_ns(index))
+        for index, node in enumerate(lan.nodes)
+    ]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(watch.run())]
+        tasks += [group.create_task(routing.run()) for routing in routings]
+        for routing in routings:
+            await routing.ready.wait()
+        yield routings
+        for task in tasks:
+            task.cancel()
+
+
+async def test_every_way_to_a_service(lan: Lan) -> None:
+    cluster = HandCluster()
+    here, there = lan.pods(0), lan.pods(1)
+    with ExitStack() as stack:
+        await here.open()
+        await there.open()
+        a, b = await here.attach("a"), await there.attach("b")
+        client = await here.attach("client")
+        await serve(stack, a.netns, "a")
+        await serve(stack, b.netns, "b")
+        ports = [
+            {"name": "http", "protocol": "TCP", "port": 8080, "nodePort": 30080},
+            {"name": "dns", "protocol": "UDP", "port": 53},
+        ]
+        web = service(type="NodePort", ports=ports)
+        both = endpoint_slice("web", endpoint(a.ip), endpoint(b.ip))
+        both["ports"].append({"name": "dns", "protocol": "UDP", "port": 80})
+        cluster.put(SERVICE, web)
+        cluster.put(ENDPOINT_SLICE, both)
+        async with routed(lan, cluster):
+            # From a pod: both answer, and see the pod itself.
+            seen = Counter([await ask(client.netns, "10.96.0.50", 8080) for _ in range(60)])
+            assert set(seen) == {f"a sees {client.ip}", f"b sees {client.ip}"}
+            assert min(seen.values()) > 10
+            # From the node's own namespace.
+            assert (await ask(lan.node_ns(1), "10.96.0.50", 8080))[0] in "ab"
+            # UDP.
+            answer = await ask(client.netns, "10.96.0.50", 53, socket.SOCK_DGRAM)
+            assert answer.endswith(client.ip)
+            # A node port from the LAN, on either node, whichever endpoint is chosen.
+            for node in lan.nodes:
+                for _ in range(10):
+                    assert (await ask(lan.lan_ns, node.lan_ip, 30080))[0] in "ab"
+            # A pod that reaches itself.
+            for _ in range(20):
+                assert (await ask(a.netns, "10.96.0.50", 8080))[0] in "ab"
+            # A node port from a pod, and from the node itself.
+            assert (await ask(client.netns, lan.nodes[0].lan_ip, 30080))[0] in "ab"
+            assert (await ask(lan.node_ns(0), lan.nodes[0].lan_ip, 30080))[0] in "ab"
+        await here.close()
+        await there.close()
+
+
+async def until_text(routing: ServiceRouting, lan: Lan, present: str, absent: str = "\0") -> None:
+    """Wait for the kernel's table to say so."""
+    async with asyncio.timeout(5):
+        while True:
+            text = await off_loop(lambda: listed(lan.node_ns(0)))
+            if present in text and absent not in text:
+                return
+
+
+def listed(netns: str) -> str:
+    return shell(netns, "nft", "list", "table", "ip", "longshore").stdout
+
+
+async def test_a_change_is_one_small_transaction(lan: Lan) -> None:
+    pods = lan.pods(0)
+    web = service()
+    cluster = HandCluster((SERVICE, web))
+    with ExitStack() as stack:
+        await pods.open()
+        a, b, client = [await pods.attach(uid) for uid in ("a", "b", "client")]
+        await serve(stack, a.netns, "a")
+        await serve(stack, b.netns, "b")
+        async with routed(lan, cluster) as (routing, _):
+            # No endpoints: refused at once, not left to time out; an unknown port likewise.
+            for port in (80, 81):
+                with pytest.raises(ConnectionRefusedError):
+                    await ask(client.netns, "10.96.0.50", port)
+                with pytest.raises(ConnectionRefusedError):
+                    await ask(lan.node_ns(0), "10.96.0.50", port)
+            cluster.put(ENDPOINT_SLICE, endpoint_slice("web", endpoint(a.ip)))
+            await until_text(routing, lan, a.ip + " . 80")
+            assert (await ask(client.netns, "10.96.0.50", 80))[0] == "a"
+            cluster.put(ENDPOINT_SLICE, endpoint_slice("web", endpoint(b.ip)))
+            await until_text(routing, lan, b.ip + " . 80")
+            assert (await ask(client.netns, "10.96.0.50", 80))[0] == "b"
+            cluster.drop(SERVICE, web)
+            await until_text(routing, lan, "chain serve", "svc/")
+            with pytest.raises(ConnectionRefusedError):
+                await ask(client.netns, "10.96.0.50", 80)
+        await pods.close()
