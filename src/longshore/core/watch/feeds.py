@@ -25,6 +25,7 @@ class CacheFeed:
         self._wake: asyncio.Future[None] | None = None
         self._closed = False
         self._overrun = False
+        self._nudged = False
         self.on_close: Callable[[CacheFeed], None] | None = None
 
     def push(self, frame: Frame) -> None:
@@ -40,13 +41,17 @@ class CacheFeed:
         self._rouse()
 
     async def next_batch(self) -> list[Frame]:
-        """All that has come since the last call; waits for the first. Never an empty list.
+        """All that has come since the last call; waits for the first. Never an empty list, but
+        after a nudge.
 
         Raises Expired once the feed was dropped for falling behind, or is closed.
         """
         while not self._waiting or self._overrun:
             if self._closed:
                 raise Expired("the watch was dropped: list again, then watch from there")
+            if self._nudged:
+                self._nudged = False
+                return []
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
         return self.take()
@@ -56,6 +61,11 @@ class CacheFeed:
         batch = list(self._waiting)
         self._waiting.clear()
         return batch
+
+    def nudge(self) -> None:
+        """Let whoever waits for changes look at the time: next_batch returns, if need be empty."""
+        self._nudged = True
+        self._rouse()
 
     def close(self) -> None:
         if not self._closed:

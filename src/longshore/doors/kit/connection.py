@@ -188,9 +188,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def _wake(self) -> None:
         if self._arrival is not None and not self._arrival.done():
-            if self._reader.ready or self._refused is not None or self._pulse.stopping:
-                self._arrival.set_result(None)
-            elif self._reader.upgraded is not None:
+            reader = self._reader
+            if reader.ready or reader.upgraded is not None or self._refused or self._pulse.stopping:
                 self._arrival.set_result(None)
 
     async def _next(self) -> Incoming | None:
@@ -238,7 +237,7 @@ class Connection(asyncio.BufferedProtocol):
     async def _ask(self, incoming: Incoming) -> AnyReply:
         try:
             return await self._handler(incoming.request)
-        except Exception:  # noqa: BLE001  the worker's rim: a fault of ours costs one request
+        except Exception:  # the worker's rim: a fault of ours costs one request
             log.exception("handler failed: %s %s", incoming.request.method, incoming.request.path)
             return self._refusal(500, "internal error")
 
@@ -291,7 +290,7 @@ class Connection(asyncio.BufferedProtocol):
         except asyncio.CancelledError:
             if not self._ending():
                 raise
-        except Exception:  # noqa: BLE001  the worker's rim: a stream cut short is all a client can see
+        except Exception:  # the worker's rim: a stream cut short is all a client can see
             log.exception("stream failed: %s", incoming.request.path)
             self.abort()
             return

@@ -48,10 +48,11 @@ class StreamReply:
 
 
 class Wire(Protocol):
-    """A connection that was handed over: bytes both ways, no HTTP any more."""
+    """A connection that was handed over: bytes both ways, no HTTP any more. Whoever holds it is
+    cancelled when the other side leaves."""
 
     async def read(self) -> bytes:
-        """The next bytes; empty at the end."""
+        """The next bytes, never none."""
 
     async def write(self, data: bytes) -> None:
         """Send, waiting while the other side does not read."""

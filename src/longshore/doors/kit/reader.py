@@ -54,6 +54,7 @@ class RequestReader:
         self._body_max = body_max_bytes
         self._parser = httptools.HttpRequestParser(self)
         self._in_head = True
+        self._fed = 0
         self._begin()
 
     def feed(self, data: bytes | memoryview) -> None:

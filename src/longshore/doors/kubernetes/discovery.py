@@ -1,0 +1,147 @@
+"""What is served, as clients discover it: /api, /apis, and both in one aggregated document. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from longshore.core.objects.kinds import ALL_VERBS, Doc, Kind, Kinds
+
+# Subresources: the kind that they take or give where it is another, and their verbs.
+_SUBRESOURCES: dict[str, tuple[tuple[str, str, str] | None, tuple[str, ...]]] = {
+    "status": (None, ("get", "patch", "update")),
+    "scale": (("autoscaling", "v1", "Scale"), ("get", "patch", "update")),
+    "log": (None, ("get",)),
+    "binding": (("", "v1", "Binding"), ("create",)),
+    "finalize": (None, ("update",)),
+}
+
+
+def groups(kinds: Kinds) -> dict[str, list[str]]:
+    """The versions of each group, the preferred one first."""
+    found: dict[str, list[str]] = {}
+    for kind in kinds:
+        versions = found.setdefault(kind.group, [])
+        if kind.version not in versions:
+            versions.append(kind.version)
+    return found
+
+
+def core_versions(address: str) -> Doc:
+    """/api"""
+    return {
+        "kind": "APIVersions",
+        "versions": ["v1"],
+        "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}],
+    }
+
+
+def group_list(kinds: Kinds) -> Doc:
+    """/apis"""
+    listed = [_group(name, versions) for name, versions in groups(kinds).items() if name]
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
+
+
+def group(kinds: Kinds, name: str) -> Doc | None:
+    """/apis/GROUP"""
+    versions = groups(kinds).get(name)
+    if not name or versions is None:
+        return None
+    return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, versions)}
+
+
+def _group(name: str, versions: list[str]) -> Doc:
+    listed = [{"groupVersion": f"{name}/{v}", "version": v} for v in versions]
+    return {"name": name, "versions": listed, "preferredVersion": listed[0]}
+
+
+def resource_list(kinds: Kinds, group: str, version: str) -> Doc | None:
+    """/api/v1 and /apis/GROUP/VERSION"""
+    served = _served(kinds, group, version)
+    if not served:
+        return None
+    resources = [entry for kind in served for entry in _entries(kind)]
+    group_version = served[0].api_version
+    return {
+        "kind": "APIResourceList", "apiVersion": "v1",
+        "groupVersion": group_version, "resources": resources,
+    }  # fmt: skip
+
+
+def _served(kinds: Kinds, group: str, version: str) -> list[Kind]:
+    found = [k for k in kinds if (k.group, k.version) == (group, version)]
+    return sorted(found, key=lambda kind: kind.plural)
+
+
+def _entries(kind: Kind) -> Iterable[Doc]:
+    entry: Doc = {
+        "name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced,
+        "kind": kind.name, "verbs": list(verbs(kind)),
+    }  # fmt: skip
+    if kind.short_names:
+        entry["shortNames"] = list(kind.short_names)
+    if kind.categories:
+        entry["categories"] = list(kind.categories)
+    yield entry
+    for name in kind.subresources:
+        other, allowed = _SUBRESOURCES[name]
+        below: Doc = {
+            "name": f"{kind.plural}/{name}", "singularName": "", "namespaced": kind.namespaced,
+            "kind": other[2] if other else kind.name, "verbs": list(allowed),
+        }  # fmt: skip
+        if other and (other[0], other[1]) != (kind.group, kind.version):
+            below |= {"group": other[0], "version": other[1]}
+        yield below
+
+
+def verbs(kind: Kind) -> tuple[str, ...]:
+    # As upstream: namespaces are deleted one by one.
+    if not kind.group and kind.plural == "namespaces":
+        return tuple(verb for verb in ALL_VERBS if verb != "deletecollection")
+    return ALL_VERBS
+
+
+def aggregated(kinds: Kinds, version: str, *, core: bool) -> Doc:
+    """Everything below /api (core) or /apis at once; version is v2 or v2beta1."""
+    items = []
+    for name, versions in groups(kinds).items():
+        if (name == "") == core:
+            items.append({
+                "metadata": {"name": name, "creationTimestamp": None},
+                "versions": [_aggregated_version(kinds, name, one) for one in versions],
+            })  # fmt: skip
+    return {
+        "kind": "APIGroupDiscoveryList", "apiVersion": f"apidiscovery.k8s.io/{version}",
+        "metadata": {}, "items": items,
+    }  # fmt: skip
+
+
+def _aggregated_version(kinds: Kinds, group: str, version: str) -> Doc:
+    resources = [_aggregated_resource(kind) for kind in _served(kinds, group, version)]
+    return {"version": version, "resources": resources, "freshness": "Current"}
+
+
+def _aggregated_resource(kind: Kind) -> Doc:
+    own = (kind.group, kind.version, kind.name)
+    resource: Doc = {
+        "resource": kind.plural, "responseKind": _gvk(own),
+        "scope": "Namespaced" if kind.namespaced else "Cluster",
+        "singularResource": kind.singular, "verbs": list(verbs(kind)),
+    }  # fmt: skip
+    if kind.short_names:
+        resource["shortNames"] = list(kind.short_names)
+    if kind.categories:
+        resource["categories"] = list(kind.categories)
+    if kind.subresources:
+        resource["subresources"] = [
+            {
+                "subresource": name,
+                "responseKind": _gvk(_SUBRESOURCES[name][0] or own),
+                "verbs": list(_SUBRESOURCES[name][1]),
+            }
+            for name in kind.subresources
+        ]
+    return resource
+
+
+def _gvk(of: tuple[str, str, str]) -> Doc:
+    return {"group": of[0], "version": of[1], "kind": of[2]}

@@ -1,0 +1,281 @@
+"""The Kubernetes door: who asks, which part of the API is meant, and errors as metav1.Status."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import orjson
+
+from longshore.base.chance import Chance
+from longshore.base.clock import Clock
+from longshore.base.users import User
+from longshore.core.objects.errors import (
+    ApiError,
+    BadRequest,
+    Forbidden,
+    InternalError,
+    NotAcceptable,
+    Unauthorized,
+)
+from longshore.core.objects.kinds import KINDS, Doc, Kinds
+from longshore.core.registry.registry import Registry
+from longshore.core.streams.protocols import Streams
+from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply
+from longshore.doors.kit.identity import AUTHENTICATED
+from longshore.doors.kubernetes import discovery, translate
+from longshore.doors.kubernetes.media import JSON, YAML, negotiate, ranked
+from longshore.doors.kubernetes.openapi import OpenApi
+from longshore.doors.kubernetes.rendering import encode
+from longshore.doors.kubernetes.routes import Api
+
+log = logging.getLogger(__name__)
+
+# The version of Kubernetes whose API is served.
+KUBERNETES_VERSION = "v1.37.0"
+_HEALTH = ("healthz", "livez", "readyz")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What /version says besides."""
+
+    git_version: str = f"{KUBERNETES_VERSION}+longshore"
+    git_commit: str = ""
+    build_date: str = "1970-01-01T00:00:00Z"
+    platform: str = "linux/amd64"
+
+    def doc(self) -> Doc:
+        major, minor, _ = KUBERNETES_VERSION[1:].split(".", 2)
+        return {
+            "major": major, "minor": minor, "gitVersion": self.git_version,
+            "gitCommit": self.git_commit, "gitTreeState": "clean", "buildDate": self.build_date,
+            "goVersion": "none", "compiler": "python", "platform": self.platform,
+        }  # fmt: skip
+
+
+_VERSION = Version()
+
+
+@dataclass(frozen=True, slots=True)
+class DoorConfig:
+    """What a door has besides a registry. checks are what readyz looks at, by name; address is
+    what /api tells clients; without streams, logs are refused."""
+
+    streams: Streams | None = None
+    kinds: Kinds = KINDS
+    checks: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
+    version: Version = _VERSION
+    address: str = ""
+
+
+class KubernetesDoor:
+    """Give handle and refusal to a Server, and let run() run beside it."""
+
+    def __init__(
+        self, registry: Registry, clock: Clock, chance: Chance, config: DoorConfig | None = None
+    ) -> None:
+        config = config or DoorConfig()
+        self._api = Api(registry, clock, chance, config.streams)
+        self._kinds = config.kinds
+        self._checks: dict[str, Callable[[], bool]] = {"ping": lambda: True, **config.checks}
+        self._version = config.version.doc()
+        self._address = config.address
+        self._openapi = OpenApi(config.kinds, KUBERNETES_VERSION)
+        # Audit-ID: unique by a random part for this door and a count.
+        self._audit = chance.uuid()[:24]
+        self._asked = 0
+
+    async def run(self) -> None:
+        """Mind the time of open watches, until cancelled."""
+        await self._api.watches.run()
+
+    async def handle(self, request: Request) -> AnyReply:
+        try:
+            reply = await self._answer(request)
+        except ApiError as error:
+            reply = self._failure(error)
+        except Exception:  # the door's rim: a fault of ours is a 500 to one client
+            log.exception("%s %s", request.method, request.path)
+            reply = self._failure(InternalError("internal error; the server's log says more"))
+        if isinstance(reply, Reply | StreamReply):
+            self._stamp(request, reply)
+        return reply
+
+    def refusal(self, status: int, message: str) -> Reply:
+        """How the server under this door refuses what is no request."""
+        reason = {413: "RequestEntityTooLarge", 400: "BadRequest"}.get(status, "")
+        refused = {
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "message": message, "reason": reason, "code": status,
+        }  # fmt: skip
+        return Reply(status, orjson.dumps(refused))
+
+    def _stamp(self, request: Request, reply: Reply | StreamReply) -> None:
+        self._asked += 1
+        given = request.headers.get("audit-id", "")
+        proper = given.isascii() and given.isprintable() and 0 < len(given) <= 64
+        reply.headers["Audit-ID"] = given if proper else f"{self._audit}{self._asked:012x}"
+        reply.headers.setdefault("Cache-Control", "no-cache, private")
+
+    @staticmethod
+    def _failure(error: ApiError) -> Reply:
+        headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else {}
+        return Reply(error.code, orjson.dumps(translate.failure(error)), headers=headers)
+
+    async def _answer(self, request: Request) -> AnyReply:
+        path = request.path
+        first = path.split("/", 2)[1] if path.count("/") else ""
+        if first in _HEALTH:
+            return self._health(request)
+        if path == "/version" or path == "/version/":
+            return Reply(200, encode(self._version, JSON, pretty=True))
+        who = _caller(request)
+        if first in ("api", "apis"):
+            target = translate.parse_target(self._kinds, path)
+            if target is not None:
+                return await self._api.answer(request, target, who)
+            return self._discover(request)
+        if first == "openapi":
+            return self._publish(request)
+        if path == "/":
+            return Reply(200, encode({"paths": self._root_paths}, JSON, pretty=True))
+        return _not_found()
+
+    # --- documents ---
+
+    def _discover(self, request: Request) -> Reply:
+        _only_get(request)
+        parts = request.path.strip("/").split("/")
+        if len(parts) == 1:
+            version = _aggregated_version(request.headers.get("accept", ""))
+            if version:
+                return self._aggregated(request, version, core=parts[0] == "api")
+        doc = self._discovery(parts)
+        if doc is None:
+            return _not_found()
+        media, _ = negotiate(request.headers.get("accept", ""))
+        return Reply(200, encode(doc, media), media)
+
+    def _discovery(self, parts: list[str]) -> Doc | None:
+        match parts:
+            case ["api"]:
+                return discovery.core_versions(self._address)
+            case ["api", version]:
+                return discovery.resource_list(self._kinds, "", version)
+            case ["apis"]:
+                return discovery.group_list(self._kinds)
+            case ["apis", group]:
+                return discovery.group(self._kinds, group)
+            case ["apis", group, version]:
+                return discovery.resource_list(self._kinds, group, version)
+        return None
+
+    def _aggregated(self, request: Request, version: str, *, core: bool) -> Reply:
+        body = encode(discovery.aggregated(self._kinds, version, core=core), JSON)
+        media = f"{JSON};g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
+        return _cacheable(request, body, media)
+
+    def _publish(self, request: Request) -> Reply:
+        _only_get(request)
+        match request.path.strip("/").split("/", 2):
+            case [_, "v2"]:
+                _refuse_protobuf_only(request)
+                return _cacheable(request, self._openapi.v2, JSON)
+            case [_, "v3"]:
+                return _cacheable(request, self._openapi.v3_index, JSON)
+            case [_, "v3", name]:
+                body = self._openapi.v3(name)
+                if body is not None:
+                    return _cacheable(request, body, JSON)
+        return _not_found()
+
+    @cached_property
+    def _root_paths(self) -> list[str]:
+        paths = ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz"]
+        for group, versions in discovery.groups(self._kinds).items():
+            if group:
+                paths += [f"/apis/{group}", *(f"/apis/{group}/{one}" for one in versions)]
+            else:
+                paths += [f"/api/{one}" for one in versions]
+        return sorted([*paths, "/version"])
+
+    # --- health ---
+
+    def _health(self, request: Request) -> Reply:
+        _only_get(request)
+        kind, _, only = request.path.strip("/").partition("/")
+        if only and only not in self._checks:
+            return _not_found()
+        excluded = request.query.get("exclude", ())
+        names = [only] if only else [name for name in self._checks if name not in excluded]
+        results = {name: self._checks[name]() for name in names}
+        healthy = all(results.values())
+        if healthy and "verbose" not in request.query:
+            return Reply(200, b"ok", "text/plain")
+        lines = [
+            f"[+]{name} ok" if passed else f"[-]{name} failed: reason withheld"
+            for name, passed in results.items()
+        ]
+        lines.append(f"{kind} check {'passed' if healthy else 'failed'}\n")
+        return Reply(200 if healthy else 500, "\n".join(lines).encode(), "text/plain")
+
+
+def _caller(request: Request) -> User:
+    """Who asks, after impersonation. Raises Unauthorized or Forbidden."""
+    who = request.user
+    if who is None:
+        raise Unauthorized("Unauthorized")
+    headers = request.headers
+    name = headers.get("impersonate-user", "")
+    if not name and not any(header.startswith("impersonate-") for header in headers):
+        return who
+    if not who.is_master:
+        raise Forbidden(f'User "{who.name}" cannot impersonate resource "users"')
+    beyond = {h for h in headers if h.startswith("impersonate-")}
+    beyond -= {"impersonate-user", "impersonate-group"}
+    if beyond or not name:
+        raise BadRequest("impersonation is served by Impersonate-User and Impersonate-Group only")
+    groups = [g.strip() for g in headers.get("impersonate-group", "").split(",") if g.strip()]
+    return User(name, (*groups, AUTHENTICATED))
+
+
+def _only_get(request: Request) -> None:
+    if request.method not in ("GET", "HEAD"):
+        raise BadRequest(f"{request.path} can only be read")
+
+
+def _not_found() -> Reply:
+    # Upstream's own words and form for paths that nothing serves.
+    return Reply(404, b"404 page not found\n", "text/plain")
+
+
+def _aggregated_version(accept: str) -> str:
+    """v2 or v2beta1 if the client asks for aggregated discovery before plain JSON."""
+    for media, parameters in ranked(accept):
+        wanted = parameters.get("as")
+        if media == JSON and wanted == "APIGroupDiscoveryList":
+            version = parameters.get("v", "")
+            if version in ("v2", "v2beta1") and parameters.get("g") == "apidiscovery.k8s.io":
+                return version
+        elif media in (JSON, YAML, "*/*") and not wanted:
+            return ""
+    return ""
+
+
+def _refuse_protobuf_only(request: Request) -> None:
+    offers = [media for media, _ in ranked(request.headers.get("accept", ""))]
+    if not any(media in (JSON, "application/*", "*/*") for media in offers):
+        raise NotAcceptable("only the following media types are accepted: application/json")
+
+
+def _cacheable(request: Request, body: bytes, media: str) -> Reply:
+    """With an ETag; nothing but it if the client has that already."""
+    etag = '"' + hashlib.sha256(body).hexdigest().upper() + '"'
+    headers = {"ETag": etag, "Vary": "Accept", "Cache-Control": "public"}
+    if request.headers.get("if-none-match") == etag:
+        return Reply(304, b"", "", headers)
+    return Reply(200, body, media, headers)

@@ -1,0 +1,356 @@
+"""The Kubernetes API as a table: method and shape of the path to what is done.
+
+Everything here asks the registry; what requests mean is in translate.py, how answers look in
+rendering.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeAlias
+
+import orjson
+
+from longshore.base.chance import Chance
+from longshore.base.clock import Clock, parse_rfc3339
+from longshore.base.users import User
+from longshore.core.objects import kinds, meta
+from longshore.core.objects.errors import (
+    BadRequest,
+    Cause,
+    Expired,
+    Invalid,
+    MethodNotAllowed,
+    NotFound,
+    Unavailable,
+)
+from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.registry.client import Bind
+from longshore.core.registry.reads import ListOptions, inconsistent_continue
+from longshore.core.registry.registry import Registry
+from longshore.core.streams.protocols import LogOptions, Streams
+from longshore.core.watch.stored import Stored
+from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply
+from longshore.doors.kubernetes import translate
+from longshore.doors.kubernetes.media import negotiate
+from longshore.doors.kubernetes.rendering import View, encode
+from longshore.doors.kubernetes.translate import Target, flag, number
+from longshore.doors.kubernetes.watching import Watch, Watches
+
+Action: TypeAlias = Callable[["Api", Request, Target, User], Awaitable[AnyReply]]
+
+# Subresources that upstream has and this door does not serve yet: refused by name.
+REFUSED = {
+    "exec": "running a command in a container",
+    "attach": "attaching to a container",
+    "portforward": "forwarding ports",
+    "proxy": "proxying to a pod, service or node",
+    "eviction": "the eviction API (delete the pod instead)",
+    "token": "issuing service account tokens",
+    "ephemeralcontainers": "ephemeral containers",
+    "resize": "resizing pods in place",
+}
+# Kinds whose deletion is answered with the object itself; all others with a Status.
+_ANSWERS_OBJECT = frozenset({
+    kinds.POD.prefix, kinds.SERVICE.prefix, kinds.SERVICE_ACCOUNT.prefix,
+})  # fmt: skip
+_SCALE = Kind("autoscaling", "v1", "Scale", "scales", "io.k8s.api.autoscaling.v1.Scale")
+_BINDING = Kind("", "v1", "Binding", "bindings", "io.k8s.api.core.v1.Binding")
+# A watch without timeoutSeconds ends after this long, spread so that not all return together.
+_WATCH_MIN_S, _WATCH_MAX_S = 1800.0, 3600.0
+
+
+class Api:
+    """The resources under /api and /apis."""
+
+    def __init__(
+        self, registry: Registry, clock: Clock, chance: Chance, streams: Streams | None
+    ) -> None:
+        self.registry = registry
+        self.watches = Watches(clock)
+        self._clock = clock
+        self._chance = chance
+        self._streams = streams
+
+    async def answer(self, request: Request, target: Target, who: User) -> AnyReply:
+        method = "GET" if request.method == "HEAD" else request.method
+        action = ROUTES.get((method, target.shape, target.subresource))
+        if target.subresource and target.subresource not in target.kind.subresources:
+            raise _not_served(target)
+        if action is None:
+            raise MethodNotAllowed(
+                f"the server does not allow {request.method} on {_called(target)}",
+                kind=target.kind, name=target.name,
+            )  # fmt: skip
+        return await action(self, request, target, who)
+
+    def _view(self, request: Request) -> View:
+        media, form = negotiate(request.headers.get("accept", ""))
+        return View(media, form, request.param("includeObject", "Metadata"), self._clock.now)
+
+    def _shown(
+        self, view: View, stored: Stored, target: Target, warnings: list[str] | None = None
+    ) -> Reply:
+        headers = translate.warning_header(warnings) if warnings else {}
+        if target.subresource == "scale":
+            scale = meta.scale_of(stored.doc)
+            return Reply(200, encode(scale, view.media), view.media, headers)
+        return Reply(200, view.object(stored), view.media, headers)
+
+    # --- reads ---
+
+    async def get(self, request: Request, target: Target, who: User) -> AnyReply:
+        view = self._view(request)
+        return self._shown(view, self.registry.get(who, target.ref), target)
+
+    async def list(self, request: Request, target: Target, who: User) -> AnyReply:
+        options = translate.list_options(request)
+        if flag(request.query, "watch"):
+            return self._watch(request, target, who, options)
+        _refuse_initial_events(request)
+        view = self._view(request)
+        try:
+            page = self.registry.list(who, target.kind, target.namespace, options)
+        except Expired as error:
+            return _expired_page(error, options)
+        return Reply(200, view.page(target.kind, page), view.media)
+
+    async def get_or_watch(self, request: Request, target: Target, who: User) -> AnyReply:
+        """GET of one object; with ?watch, a watch of that one (as kubectl get NAME -w asks)."""
+        if not flag(request.query, "watch"):
+            return await self.get(request, target, who)
+        options = translate.list_options(request)
+        only = f"metadata.name={target.name}"
+        options = ListOptions(options.labels, only, revision=options.revision)
+        return self._watch(request, target, who, options)
+
+    def _watch(
+        self, request: Request, target: Target, who: User, options: ListOptions
+    ) -> StreamReply:
+        view = self._view(request)
+        initial = _initial_events(request)
+        if initial is False and options.revision in ("", "0"):
+            options = ListOptions(
+                options.labels, options.fields, revision=str(self.registry.cache.revision)
+            )
+        feed = self.registry.watch(
+            who, target.kind, target.namespace, options, initial=bool(initial)
+        )
+        watch = Watch(self.watches, target.kind, feed, view, lambda: self.registry.cache.revision)
+        timeout = number(request.query, "timeoutSeconds")
+        seconds = float(timeout) if timeout else self._chance.uniform(_WATCH_MIN_S, _WATCH_MAX_S)
+        bookmarks = flag(request.query, "allowWatchBookmarks")
+        pieces = watch.begin(seconds, bookmarks=bookmarks, initial=bool(initial))
+        return StreamReply(pieces, content_type=view.media)
+
+    async def log(self, request: Request, target: Target, who: User) -> AnyReply:
+        pod = self.registry.get(who, target.ref).doc
+        if self._streams is None:
+            raise Unavailable("this server reaches no nodes: logs cannot be read here")
+        node = pod["spec"].get("nodeName", "")
+        container = _container(pod, request.param("container"))
+        if not node:
+            raise BadRequest(f"pod {target.name} does not have a host assigned")
+        options = _log_options(request, self._clock.now())
+        pieces = self._streams.logs(node, target.namespace, target.name, container, options)
+        # The first piece decides between a Status and a stream.
+        first = await anext(pieces, b"")
+        return StreamReply(_continued(first, pieces), content_type="text/plain")
+
+    # --- writes ---
+
+    async def create(self, request: Request, target: Target, who: User) -> AnyReply:
+        view = self._view(request)
+        options = translate.write_options(request, "CreateOptions")
+        doc, doubled = translate.read_object(request, target, options)
+        if target.kind.namespaced and not target.namespace:
+            raise MethodNotAllowed(f"{target.kind.plural} are created in a namespace")
+        stored, warnings = await self.registry.create(
+            who, target.kind, doc, namespace=target.namespace, options=options
+        )
+        headers = translate.warning_header([*doubled, *warnings])
+        return Reply(201, view.object(stored), view.media, headers)
+
+    async def update(self, request: Request, target: Target, who: User) -> AnyReply:
+        view = self._view(request)
+        options = translate.write_options(request, "UpdateOptions")
+        expected = _SCALE if target.subresource == "scale" else target.kind
+        doc, doubled = translate.read_object(request, target, options, expected)
+        stored, warnings = await self.registry.update(who, target.ref, doc, options)
+        return self._shown(view, stored, target, [*doubled, *warnings])
+
+    async def patch(self, request: Request, target: Target, who: User) -> AnyReply:
+        view = self._view(request)
+        options = translate.write_options(request, "PatchOptions")
+        kind = translate.patch_type(request)
+        stored, warnings = await self.registry.patch(who, target.ref, kind, request.body, options)
+        return self._shown(view, stored, target, warnings)
+
+    async def delete(self, request: Request, target: Target, who: User) -> AnyReply:
+        view = self._view(request)
+        options, dry_run = translate.delete_options(request)
+        stored, gone = await self.registry.delete(who, target.ref, options, dry_run=dry_run)
+        if not gone and not dry_run:
+            status = 202 if options.propagation == "Foreground" else 200
+            return Reply(status, view.object(stored), view.media)
+        if target.kind.prefix in _ANSWERS_OBJECT:
+            return Reply(200, view.object(stored), view.media)
+        done = translate.success(target, stored.doc["metadata"].get("uid", ""))
+        return Reply(200, encode(done, view.media), view.media)
+
+    async def delete_collection(self, request: Request, target: Target, who: User) -> AnyReply:
+        view = self._view(request)
+        options, dry_run = translate.delete_options(request)
+        if dry_run:
+            raise BadRequest("a dry run of deleting a collection is not served")
+        chosen = translate.list_options(request)
+        deleted = await self.registry.delete_collection(
+            who, target.kind, target.namespace, options, chosen
+        )
+        listing = {
+            "kind": target.kind.list_name, "apiVersion": target.kind.api_version,
+            "metadata": {"resourceVersion": str(self.registry.cache.revision)},
+            "items": [orjson.Fragment(stored.raw) for stored in deleted],
+        }  # fmt: skip
+        return Reply(200, orjson.dumps(listing), view.media)
+
+    async def bind(self, request: Request, target: Target, who: User) -> AnyReply:
+        options = translate.write_options(request, "CreateOptions")
+        doc, _ = translate.read_object(request, target, options, _BINDING)
+        wanted = doc.get("target") or {}
+        if wanted.get("kind", "Node") not in ("", "Node"):
+            cause = Cause(
+                "FieldValueNotSupported",
+                f'Unsupported value: "{wanted["kind"]}": supported values: "Node", "<empty>"',
+                "target.kind",
+            )
+            raise Invalid.of(_BINDING, target.name, [cause])
+        if options.dry_run:
+            raise BadRequest("a dry run of a binding is not served")
+        operation = Bind(
+            target.namespace, target.name, wanted.get("name") or "",
+            doc["metadata"].get("uid") or "",
+        )  # fmt: skip
+        await self.registry.bind(who, operation)
+        return Reply(201, orjson.dumps(translate.success(target)))
+
+
+ROUTES: dict[tuple[str, str, str], Action] = {
+    ("GET", "collection", ""): Api.list,
+    ("POST", "collection", ""): Api.create,
+    ("DELETE", "collection", ""): Api.delete_collection,
+    ("GET", "object", ""): Api.get_or_watch,
+    ("PUT", "object", ""): Api.update,
+    ("PATCH", "object", ""): Api.patch,
+    ("DELETE", "object", ""): Api.delete,
+    ("GET", "object", "status"): Api.get,
+    ("PUT", "object", "status"): Api.update,
+    ("PATCH", "object", "status"): Api.patch,
+    ("GET", "object", "scale"): Api.get,
+    ("PUT", "object", "scale"): Api.update,
+    ("PATCH", "object", "scale"): Api.patch,
+    ("GET", "object", "log"): Api.log,
+    ("POST", "object", "binding"): Api.bind,
+    ("PUT", "object", "finalize"): Api.update,
+}
+
+
+def _called(target: Target) -> str:
+    return f"{target.kind.resource}/{target.subresource}".rstrip("/")
+
+
+def _not_served(target: Target) -> NotFound | MethodNotAllowed:
+    what = REFUSED.get(target.subresource)
+    if what is None:
+        return NotFound("the server could not find the requested resource")
+    return MethodNotAllowed(f"{_called(target)}: {what} is not served", kind=target.kind)
+
+
+def _expired_page(error: Expired, options: ListOptions) -> Reply:
+    """Expired, with a token by which the client may go on in the present all the same."""
+    status = translate.failure(error)
+    if options.continue_:
+        status["metadata"]["continue"] = inconsistent_continue(options.continue_)
+    return Reply(410, orjson.dumps(status))
+
+
+def _initial_events(request: Request) -> bool | None:
+    """sendInitialEvents; None if it is not asked. Raises Invalid for what does not go with it."""
+    asked = request.query.get("sendInitialEvents")
+    match = request.param("resourceVersionMatch")
+    if asked is None:
+        if match:
+            raise _invalid_list(
+                "resourceVersionMatch", "is forbidden for watch unless sendInitialEvents is provided"
+            )
+        return None
+    if match != "NotOlderThan":
+        raise _invalid_list(
+            "resourceVersionMatch",
+            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+        )
+    return flag(request.query, "sendInitialEvents")
+
+
+def _refuse_initial_events(request: Request) -> None:
+    if "sendInitialEvents" in request.query:
+        raise _invalid_list("sendInitialEvents", "is forbidden for list")
+
+
+def _invalid_list(field: str, why: str) -> Invalid:
+    options = Kind("meta.k8s.io", "v1", "ListOptions", "listoptions", "")
+    return Invalid.of(options, "", [Cause("FieldValueForbidden", f"Forbidden: {why}", field)])
+
+
+# --- logs ---
+
+
+def _container(pod: Doc, asked: str) -> str:
+    """The container whose log is meant. Raises BadRequest as upstream words it."""
+    spec, name = pod["spec"], pod["metadata"]["name"]
+    mains = [c["name"] for c in spec.get("containers") or ()]
+    starters = [c["name"] for c in spec.get("initContainers") or ()]
+    if asked:
+        if asked not in mains + starters:
+            raise BadRequest(f"container {asked} is not valid for pod {name}")
+        return asked
+    if len(mains) == 1 and not starters:
+        return str(mains[0])
+    init = f" or one of the init containers: [{' '.join(starters)}]" if starters else ""
+    raise BadRequest(
+        f"a container name must be specified for pod {name}, "
+        f"choose one of: [{' '.join(mains)}]{init}"
+    )
+
+
+def _log_options(request: Request, now: float) -> LogOptions:
+    query = request.query
+    since_s, since_time = number(query, "sinceSeconds"), request.param("sinceTime")
+    since = 0.0
+    if since_s is not None:
+        since = now - since_s
+    elif since_time:
+        try:
+            since = parse_rfc3339(since_time)
+        except ValueError:
+            raise BadRequest(f'invalid value for "sinceTime": "{since_time}"') from None
+    for name in ("tailLines", "limitBytes"):
+        if (number(query, name) or 0) < 0:
+            raise BadRequest(f"{name} must not be negative")
+    return LogOptions(
+        follow=flag(query, "follow"), previous=flag(query, "previous"),
+        timestamps=flag(query, "timestamps"), tail_lines=number(query, "tailLines"),
+        limit_bytes=number(query, "limitBytes"), since=since,
+    )  # fmt: skip
+
+
+async def _continued(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    try:
+        if first:
+            yield first
+        async for piece in rest:
+            yield piece
+    finally:
+        close = getattr(rest, "aclose", None)
+        if close is not None:
+            await close()

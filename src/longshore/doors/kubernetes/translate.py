@@ -1,0 +1,355 @@
+"""From Kubernetes' HTTP to the registry's terms and back. Pure.
+
+Paths become targets, queries become options, bodies become documents, errors become metav1.Status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from longshore.core.objects.duplicates import duplicate_fields
+from longshore.core.objects.errors import (
+    ApiError,
+    BadRequest,
+    Cause,
+    Invalid,
+    UnsupportedMediaType,
+)
+from longshore.core.objects.kinds import Doc, Kind, Kinds, Ref
+from longshore.core.objects.validation import check
+from longshore.core.registry.client import DeleteOptions
+from longshore.core.registry.planning import WriteOptions
+from longshore.core.registry.reads import ListOptions
+from longshore.doors.kit.http import Request
+
+PATCH_TYPES = (
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+)
+APPLY_PATCH_TYPES = ("application/apply-patch+yaml", "application/apply-patch+cbor")
+YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a path points at; name is empty for a collection."""
+
+    kind: Kind
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+
+    @property
+    def shape(self) -> str:
+        return "object" if self.name else "collection"
+
+    @property
+    def ref(self) -> Ref:
+        return Ref(self.kind, self.namespace, self.name, self.subresource)
+
+
+def parse_target(kinds: Kinds, path: str) -> Target | None:
+    """None if nothing of that name is served there."""
+    parts = path.strip("/").split("/")
+    if parts[0] == "api" and len(parts) > 2:
+        return _target(kinds, "", parts[1], parts[2:])
+    if parts[0] == "apis" and len(parts) > 3:
+        return _target(kinds, parts[1], parts[2], parts[3:])
+    return None
+
+
+def _target(kinds: Kinds, group: str, version: str, rest: list[str]) -> Target | None:
+    namespace = ""
+    if rest[0] == "namespaces" and len(rest) > 2:
+        below = kinds.at(group, version, rest[2])
+        if below is not None and below.namespaced:
+            namespace, rest = rest[1], rest[2:]
+            if not namespace:
+                return None
+    kind = kinds.at(group, version, rest[0])
+    if kind is None or len(rest) > 3 or "" in rest:
+        return None
+    name, subresource = (*rest[1:], "", "")[:2]
+    if name and kind.namespaced and not namespace:
+        return None
+    return Target(kind, namespace, name, subresource)
+
+
+# --- options ---
+
+
+def list_options(request: Request) -> ListOptions:
+    query = request.query
+    if not query:
+        return _EVERYTHING
+    return ListOptions(
+        labels=_first(query, "labelSelector"),
+        fields=_first(query, "fieldSelector"),
+        limit=number(query, "limit") or 0,
+        continue_=_first(query, "continue"),
+        revision=_first(query, "resourceVersion"),
+        revision_match=_first(query, "resourceVersionMatch"),
+    )
+
+
+_EVERYTHING = ListOptions()
+
+
+def write_options(request: Request, options_kind: str) -> WriteOptions:
+    """Raises Invalid naming options_kind ("CreateOptions") for values that there are not."""
+    query = request.query
+    if not query:
+        return _WARN
+    level = _first(query, "fieldValidation") or "Warn"
+    if level not in ("Ignore", "Warn", "Strict"):
+        raise _unsupported(options_kind, "fieldValidation", level, ("Ignore", "Strict", "Warn"))
+    return WriteOptions(_dry_run(query.get("dryRun", ()), options_kind), level)
+
+
+_WARN = WriteOptions(False, "Warn")
+
+
+def delete_options(request: Request) -> tuple[DeleteOptions, bool]:
+    """From the body, else from the query; and whether it is a dry run."""
+    body = read_body(request) if request.body.strip() else {}
+    if not isinstance(body, dict):
+        raise BadRequest("DeleteOptions must be an object")
+    grace = body.get("gracePeriodSeconds", number(request.query, "gracePeriodSeconds"))
+    if grace is not None and not isinstance(grace, int):
+        raise BadRequest("gracePeriodSeconds must be a whole number")
+    policy = body.get("propagationPolicy") or _first(request.query, "propagationPolicy")
+    orphan = body.get("orphanDependents", _first(request.query, "orphanDependents") or None)
+    if not policy:
+        policy = "Orphan" if orphan in (True, "true") else "Background"
+    if policy not in ("Background", "Foreground", "Orphan"):
+        values = ("Background", "Foreground", "Orphan")
+        raise _unsupported("DeleteOptions", "propagationPolicy", str(policy), values)
+    wants = body.get("preconditions") or {}
+    dry_run = body.get("dryRun") or request.query.get("dryRun") or []
+    return (
+        DeleteOptions(grace, policy, wants.get("uid") or "", wants.get("resourceVersion") or ""),
+        _dry_run(dry_run, "DeleteOptions"),
+    )
+
+
+def _dry_run(values: Sequence[str], options_kind: str) -> bool:
+    for value in values:
+        if value != "All":
+            raise _unsupported(options_kind, "dryRun", value, ("All",))
+    return bool(values)
+
+
+def _unsupported(kind: str, field: str, value: str, supported: Sequence[str]) -> Invalid:
+    quoted = ", ".join(f'"{one}"' for one in supported)
+    message = f'Unsupported value: "{value}": supported values: {quoted}'
+    options = Kind("meta.k8s.io", "v1", kind, kind.lower(), "")
+    return Invalid.of(options, "", [Cause("FieldValueNotSupported", message, field)])
+
+
+def _first(query: Mapping[str, Sequence[str]], name: str) -> str:
+    values = query.get(name)
+    return values[0] if values else ""
+
+
+def number(query: Mapping[str, Sequence[str]], name: str) -> int | None:
+    """A whole number of the query, None if it is not given. Raises BadRequest."""
+    text = _first(query, name)
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise BadRequest(f'invalid value for "{name}": "{text}" is not a whole number') from None
+
+
+def flag(query: Mapping[str, Sequence[str]], name: str) -> bool:
+    """As Go reads it: present and neither "false" nor "0"."""
+    values = query.get(name)
+    return bool(values) and values[0].lower() not in ("false", "0")  # type: ignore[index]
+
+
+# --- bodies ---
+
+
+def media_type(header: str) -> str:
+    return header.partition(";")[0].strip().lower()
+
+
+def read_body(request: Request) -> Any:
+    """The decoded body. Raises UnsupportedMediaType or BadRequest."""
+    kind = media_type(request.headers.get("content-type", ""))
+    if kind in ("", "application/json", "*/*"):
+        try:
+            return orjson.loads(request.body)
+        except orjson.JSONDecodeError as error:
+            raise BadRequest(f"the body is not valid JSON: {error}") from None
+    if kind in YAML_TYPES:
+        return read_yaml(request.body)
+    raise UnsupportedMediaType(
+        f'the body of the request was in an unknown format - "{kind}" is not among the accepted '
+        "media types: application/json, application/yaml"
+    )
+
+
+def read_yaml(body: bytes) -> Any:
+    """One YAML document, with JSON's types: no dates, and no aliases (they could stand for
+    gigabytes). Raises BadRequest."""
+    import yaml
+
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(body, yaml.CSafeLoader)):
+            raise BadRequest("YAML aliases are not served")
+        return yaml.load(body, _yaml_loader())
+    except yaml.YAMLError as error:
+        raise BadRequest(f"the body is not valid YAML: {error}") from None
+
+
+def _yaml_loader() -> Any:
+    import yaml
+
+    class JsonTypes(yaml.CSafeLoader):
+        yaml_implicit_resolvers = {  # noqa: RUF012  the shape that PyYAML prescribes
+            first: [(tag, form) for tag, form in rules if tag != "tag:yaml.org,2002:timestamp"]
+            for first, rules in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+        }
+
+    return JsonTypes
+
+
+def read_object(
+    request: Request, target: Target, options: WriteOptions, expected: Kind | None = None
+) -> tuple[Doc, list[str]]:
+    """The object in the body, with apiVersion and kind completed; warnings of doubled fields.
+
+    Raises BadRequest if it is another kind's than expected (the target's own by default).
+    """
+    doc = read_body(request)
+    if not isinstance(doc, dict):
+        raise BadRequest(f"the body is not a {target.kind.name}")
+    kind = expected or target.kind
+    _expect(doc, "apiVersion", "API version", kind.api_version)
+    _expect(doc, "kind", "kind", kind.name)
+    _place(doc, target)
+    if options.field_validation == "Ignore":
+        return doc, []
+    doubled = duplicate_fields(request.body, doc) if _is_json(request) else []
+    if doubled and options.field_validation == "Strict":
+        unknown = check(kind, doc).unknown if kind is target.kind else []
+        raise BadRequest("strict decoding error: " + ", ".join([*doubled, *unknown]))
+    return doc, doubled
+
+
+def _is_json(request: Request) -> bool:
+    return media_type(request.headers.get("content-type", "")) not in YAML_TYPES
+
+
+def _expect(doc: Doc, field: str, called: str, value: str) -> None:
+    given = doc.get(field)
+    if given is None or given == "":
+        doc[field] = value
+    elif given != value:
+        raise BadRequest(
+            f"the {called} in the data ({given}) does not match the expected {called} ({value})"
+        )
+
+
+def _place(doc: Doc, target: Target) -> None:
+    """Check that the body is about the object that the URL names."""
+    metadata = doc.setdefault("metadata", {})
+    if not isinstance(metadata, dict):
+        raise BadRequest("metadata must be an object")
+    given = metadata.get("namespace") or target.namespace
+    if given != target.namespace:
+        raise BadRequest(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    name = metadata.get("name") or ""
+    if target.name and name and name != target.name:
+        raise BadRequest(
+            f"the name of the object ({name}) does not match the name on the URL ({target.name})"
+        )
+
+
+def patch_type(request: Request) -> str:
+    """The patch's media type. Raises UnsupportedMediaType: server-side apply is not served yet."""
+    kind = media_type(request.headers.get("content-type", ""))
+    if kind in PATCH_TYPES:
+        return kind
+    known = ", ".join(PATCH_TYPES)
+    if kind in APPLY_PATCH_TYPES:
+        raise UnsupportedMediaType(f"server-side apply ({kind}) is not served; served are: {known}")
+    raise UnsupportedMediaType(
+        f'the body of the request was in an unknown format - "{kind}" is not among the accepted '
+        f"media types: {known}"
+    )
+
+
+# --- answers ---
+
+
+def failure(error: ApiError) -> Doc:
+    """metav1.Status of an error, as clients branch on it."""
+    status: Doc = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": error.message,
+        "reason": error.reason,
+        "details": _details(error),
+        "code": error.code,
+    }
+    if not status["details"]:
+        del status["details"]
+    return status
+
+
+def _details(error: ApiError) -> Doc:
+    details: Doc = {}
+    if error.name:
+        details["name"] = error.name
+    if error.kind is not None:
+        if error.kind.group:
+            details["group"] = error.kind.group
+        # Upstream names the kind where it judged an object, the resource everywhere else.
+        details["kind"] = error.kind.name if isinstance(error, Invalid) else error.kind.plural
+    if error.causes:
+        details["causes"] = [_cause(cause) for cause in error.causes]
+    if error.retry_after_s:
+        details["retryAfterSeconds"] = error.retry_after_s
+    return details
+
+
+def _cause(cause: Cause) -> Doc:
+    shown = {"reason": cause.reason, "message": cause.message, "field": cause.field}
+    return {key: value for key, value in shown.items() if value}
+
+
+def success(target: Target, uid: str = "") -> Doc:
+    """metav1.Status of a deletion or a binding."""
+    details: Doc = {"name": target.name, "kind": target.kind.plural}
+    if target.kind.group:
+        details["group"] = target.kind.group
+    if uid:
+        details["uid"] = uid
+    return {
+        "kind": "Status", "apiVersion": "v1", "metadata": {},
+        "status": "Success", "details": details,
+    }  # fmt: skip
+
+
+def warning_header(warnings: Sequence[str]) -> dict[str, str]:
+    """As client-go reads them: 299 - "text". Several are one header's list."""
+    if not warnings:
+        return {}
+    quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in map(_one_line, warnings))
+    return {"Warning": ", ".join(f'299 - "{text}"' for text in quoted)}
+
+
+def _one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
