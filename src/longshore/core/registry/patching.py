@@ -8,7 +8,7 @@ import orjson
 
 from longshore.core.objects.errors import BadRequest, UnsupportedMediaType
 from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.objects.merge import strategic_merge
+from longshore.core.objects.strategic import strategic_merge
 from longshore.core.objects.patches import json_merge_patch, json_patch
 
 JSON_PATCH = "application/json-patch+json"

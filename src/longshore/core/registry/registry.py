@@ -109,7 +109,7 @@ class Registry(Reader):
         options: WriteOptions = planning.PLAIN,
     ) -> tuple[Stored, list[str]]:
         """Store a new object; also its warnings. Raises AlreadyExists, Invalid, ..."""
-        authorize(who, "create", kind, namespace, "")
+        authorize(who, "create", kind, namespace, _given_name(doc))
         doc, warnings = self._planner.new(kind, doc, namespace, options)
         for attempt in range(GENERATE_NAME_TRIES):
             name = self._planner.name(kind, doc)
@@ -209,7 +209,7 @@ class Registry(Reader):
         match operation:
             case Create(kind, doc):
                 namespace = doc["metadata"].get("namespace", "")
-                authorize(who, "create", kind, namespace, "")
+                authorize(who, "create", kind, namespace, _given_name(doc))
                 doc, _ = self._planner.new(kind, doc, namespace, planning.PLAIN)
                 self._planner.name(kind, doc)
                 ref = Ref(kind, namespace, doc["metadata"]["name"])
@@ -289,3 +289,8 @@ class Registry(Reader):
 
 def _authorize(who: User, verb: str, ref: Ref) -> None:
     authorize(who, verb, ref.kind, ref.namespace, ref.name, ref.subresource)
+
+
+def _given_name(doc: Doc) -> str:
+    metadata = doc.get("metadata")
+    return str(metadata.get("name") or "") if isinstance(metadata, dict) else ""

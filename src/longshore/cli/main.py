@@ -1,0 +1,214 @@
+"""The `longshore` command. Each command imports what it needs when it runs, so that --help and
+completion stay instant."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from longshore import __version__
+
+# What a person can mend ends with this code and one sentence.
+REFUSED = 2
+
+name_option = click.option("--name", default="default", show_default=True, help="Which cluster.")
+root_option = click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where clusters live. [default: /var/lib/longshore; without root ~/.local/share/longshore]",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+
+
+class Refusing(click.Group):
+    """Turns the errors that a person can mend into one sentence and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from longshore.cluster.config import ClusterError
+
+        try:
+            return super().invoke(ctx)
+        except (ClusterError, PermissionError) as error:
+            click.echo(f"longshore: {error}", err=True)
+            sys.exit(REFUSED)
+
+
+@click.group(cls=Refusing, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """One container platform: real clusters of real containers, driven by kubectl."""
+
+
+@main.command()
+@name_option
+@click.option("--nodes", default=1, show_default=True, help="How many nodes.")
+@click.option(
+    "--runtime", type=click.Choice(["oci", "hollow"]), default="oci", show_default=True,
+    help="oci: conmon and runc; hollow: pods run nothing.",
+)  # fmt: skip
+@click.option(
+    "--hollow", is_flag=True, help="The same as --runtime hollow: no root, no Linux needed."
+)
+@click.option(
+    "--uplink", type=click.Choice(["user", "none"]), default="user", show_default=True,
+    help="user: pods reach the outside through pasta.",
+)  # fmt: skip
+@root_option
+@click.option("--no-merge", is_flag=True, help="Leave ~/.kube/config alone.")
+@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for the nodes.")
+@json_option
+def up(hollow: bool, no_merge: bool, as_json: bool, **options: Any) -> None:
+    """Start a cluster."""
+    from longshore.cli.report import Report
+    from longshore.cluster.up import UpRequest, up
+
+    if hollow:
+        options["runtime"] = "hollow"
+    options["wait_s"] = options.pop("wait")
+    report = Report(quiet=as_json)
+    report.done(up(UpRequest(merge=not no_merge, **options), report.phase), as_json)
+
+
+@main.command()
+@name_option
+@click.option("--all", "everything", is_flag=True, help="Every cluster.")
+@click.option(
+    "--list", "only_list", is_flag=True, help="Say what would be removed; remove nothing."
+)
+@root_option
+def down(name: str, everything: bool, only_list: bool, root: Path | None) -> None:
+    """Remove a cluster: every process, namespace, mount, cgroup and file of it."""
+    from longshore.cluster import down as downs
+
+    for one in downs.chosen(name, everything, root):
+        if only_list:
+            for line in downs.remains(one, root):
+                click.echo(line)
+        else:
+            downs.down(one, root)
+            click.echo(f"{one} is gone")
+
+
+@main.command()
+@name_option
+@root_option
+def stop(name: str, root: Path | None) -> None:
+    """Stop everything of a cluster, and keep every object."""
+    from longshore.cluster.down import stop
+
+    stop(name, root)
+    click.echo(f"{name} is stopped; longshore start{_named(name)} brings it back")
+
+
+@main.command()
+@name_option
+@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for the nodes.")
+@root_option
+@json_option
+def start(name: str, wait: float, root: Path | None, as_json: bool) -> None:
+    """Start a stopped cluster, or what is missing of one."""
+    from longshore.cli.report import Report
+    from longshore.cluster.up import start
+
+    report = Report(quiet=as_json)
+    report.done(start(name, root, wait, report.phase), as_json)
+
+
+@main.command("list")
+@root_option
+@json_option
+def list_clusters(root: Path | None, as_json: bool) -> None:
+    """The clusters on this machine."""
+    from longshore.cli.report import clusters_as_text
+    from longshore.cluster.overview import overview
+
+    found = overview(root)
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps({"clusters": found}).decode())
+    else:
+        click.echo(clusters_as_text(found))
+
+
+@main.command()
+@name_option
+@root_option
+def kubeconfig(name: str, root: Path | None) -> None:
+    """Print the cluster's kubeconfig."""
+    from longshore.cluster.config import ClusterPaths, default_root
+
+    paths = ClusterPaths(root or default_root(), name)
+    paths.load()
+    click.echo(paths.kubeconfig.read_text(), nl=False)
+
+
+@main.group()
+def image() -> None:
+    """The images on a cluster's nodes."""
+
+
+@image.command("load")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@name_option
+@root_option
+def image_load(file: Path, name: str, root: Path | None) -> None:
+    """Put the images of FILE (docker save, or an OCI layout as tar) on all nodes, once."""
+    from longshore.cluster.images import load
+
+    for line in load(file, name, root):
+        click.echo(line)
+
+
+@image.command("list")
+@name_option
+@root_option
+@json_option
+def image_list(name: str, root: Path | None, as_json: bool) -> None:
+    """The images that the nodes have."""
+    from longshore.cluster.images import listed
+
+    found = listed(name, root)
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps({"images": found}).decode())
+        return
+    for one in found:
+        click.echo(f"{one['name']:<50} {one['id'][:19]:<20} {one['size'] / 1e6:8.1f} MB")
+
+
+@main.command()
+@click.option("--install", is_flag=True, help="Install what is missing (with apt, as root).")
+@json_option
+def doctor(install: bool, as_json: bool) -> None:
+    """What this machine lacks for real containers, and how to mend it."""
+    from longshore.cluster.doctor import examine, install_missing
+
+    findings = install_missing(click.echo) if install else examine()
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps({"findings": [f.as_dict() for f in findings]}).decode())
+    else:
+        for finding in findings:
+            click.echo(finding.line())
+    sys.exit(0 if all(finding.ok or finding.optional for finding in findings) else 1)
+
+
+@main.command()
+@json_option
+def version(as_json: bool) -> None:
+    """The version."""
+    from longshore.base.version import KUBERNETES_VERSION
+
+    if as_json:
+        click.echo(f'{{"longshore": "{__version__}", "kubernetes": "{KUBERNETES_VERSION}"}}')
+    else:
+        click.echo(f"longshore {__version__} (Kubernetes API {KUBERNETES_VERSION})")
+
+
+def _named(name: str) -> str:
+    return "" if name == "default" else f" --name {name}"

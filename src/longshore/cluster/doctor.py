@@ -1,0 +1,123 @@
+"""What a machine needs for real containers: look, say, and mend."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from longshore.cluster.config import ClusterError
+
+# Command, Debian package, what it is for.
+COMMANDS = (
+    ("conmon", "conmon", "keeps containers' logs and exit codes"),
+    ("runc", "runc", "starts containers"),
+    ("nft", "nftables", "routes Services"),
+)
+OPTIONAL_COMMANDS = (
+    ("skopeo", "skopeo", "pulls images from registries"),
+    ("pasta", "passt", "--uplink user"),
+)
+INOTIFY_INSTANCES_MIN = 128
+_SBIN = ":/usr/sbin:/sbin"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. mend says what to do when it is not ok."""
+
+    what: str
+    ok: bool
+    mend: str = ""
+    optional: bool = False
+
+    def line(self) -> str:
+        mark = "ok     " if self.ok else "lacking"
+        if not self.ok and self.optional:
+            mark = "without"
+        return f"{mark}  {self.what}" + ("" if self.ok else f": {self.mend}")
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def found(command: str) -> bool:
+    return shutil.which(command, path=os.environ.get("PATH", "") + _SBIN) is not None
+
+
+def examine() -> list[Finding]:
+    """Everything that `longshore up` with real containers leans on, looked at afresh."""
+    findings = [Finding("Linux", sys.platform == "linux", "only --hollow works here")]
+    findings.append(Finding("root", os.geteuid() == 0, "run as root, or use --hollow"))
+    findings += [_command(*entry) for entry in COMMANDS]
+    findings += [_optional(*entry) for entry in OPTIONAL_COMMANDS]
+    findings.append(_file("overlayfs", Path("/proc/filesystems"), "\toverlay", "modprobe overlay"))
+    findings.append(
+        Finding("cgroups", Path("/sys/fs/cgroup").is_dir(), "mount them on /sys/fs/cgroup")
+    )
+    findings.append(_inotify())
+    return findings
+
+
+def require(runtime: str) -> None:
+    """Raise one clear ClusterError if a cluster of this runtime cannot start here."""
+    if runtime == "hollow":
+        return
+    lacking = [finding for finding in examine() if not finding.ok and not finding.optional]
+    if not lacking:
+        return
+    if any(finding.what == "root" for finding in lacking):
+        raise ClusterError("real containers need root: run as root, or use --hollow")
+    what = ", ".join(finding.what.split(" (")[0] for finding in lacking)
+    raise ClusterError(
+        f"this machine lacks {what}: longshore doctor --install mends what it can, or use --hollow"
+    )
+
+
+def install_missing(say: Callable[[str], None]) -> list[Finding]:
+    """Install missing commands with apt, then look again. Raises ClusterError where apt can't."""
+    packages = [p for command, p, _ in (*COMMANDS, *OPTIONAL_COMMANDS) if not found(command)]
+    if packages:
+        if os.geteuid() != 0 or not found("apt-get"):
+            raise ClusterError(f"apt cannot run here: install {' '.join(packages)} by other means")
+        say(f"installing {' '.join(packages)}")
+        _apt("update")
+        _apt("install", "-y", "--no-install-recommends", *packages)
+    return examine()
+
+
+def _apt(*words: str) -> None:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(
+        ["apt-get", "-qq", *words], env=environment, capture_output=True, text=True
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise ClusterError(f"apt-get {words[0]} failed: {last}")
+
+
+def _command(command: str, package: str, purpose: str) -> Finding:
+    return Finding(f"{command} ({purpose})", found(command), f"apt-get install {package}")
+
+
+def _optional(command: str, package: str, purpose: str) -> Finding:
+    return Finding(
+        f"{command} ({purpose}, optional)", found(command), f"apt-get install {package}", True
+    )
+
+
+def _file(what: str, path: Path, needle: str, mend: str) -> Finding:
+    return Finding(what, path.exists() and needle in path.read_text(), mend)
+
+
+def _inotify() -> Finding:
+    path = Path("/proc/sys/fs/inotify/max_user_instances")
+    enough = not path.exists() or int(path.read_text()) >= INOTIFY_INSTANCES_MIN
+    return Finding(
+        "inotify instances", enough, f"sysctl fs.inotify.max_user_instances={INOTIFY_INSTANCES_MIN}"
+    )

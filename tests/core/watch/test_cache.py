@@ -1,0 +1,147 @@
+"""The cache: order, indexes, history, feeds."""
+
+from __future__ import annotations
+
+import pytest
+
+from longshore.core.objects import kinds
+from longshore.core.objects.errors import Expired
+from longshore.core.objects.kinds import KINDS, Doc
+from longshore.core.watch.cache import Cache
+from longshore.core.watch.feeds import CacheFeed
+from longshore.core.watch.frames import Frame
+from longshore.core.watch.stored import Stored, encode, splice
+
+
+def pod(name: str, namespace: str = "default", node: str = "", labels: Doc | None = None) -> Doc:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels or {}},
+        "spec": {"nodeName": node} if node else {},
+    }
+
+
+class World:
+    """A cache and the means to change it as the registry does."""
+
+    def __init__(self) -> None:
+        self.cache = Cache(KINDS)
+
+    def put(self, doc: Doc) -> Stored:
+        key = kinds.POD.key_of(doc)
+        before = self.cache.shelf(kinds.POD).get(key)
+        revision = self.cache.revision + 1
+        stored = Stored(kinds.POD, key, splice(encode(doc), revision), revision)
+        self.cache.apply(Frame("ADDED" if before is None else "MODIFIED", stored, before))
+        return stored
+
+    def drop(self, name: str, namespace: str = "default") -> None:
+        before = self.cache.shelf(kinds.POD).get(kinds.POD.key(namespace, name))
+        assert before is not None
+        self.cache.apply(Frame("DELETED", before.at(self.cache.revision + 1), before))
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def names(feed: CacheFeed) -> list[tuple[str, str]]:
+    return [(frame.type, frame.stored.name) for frame in feed.take()]
+
+
+def test_raw_bytes_carry_the_revision_once(world: World) -> None:
+    stored = world.put(
+        {**pod("a"), "metadata": {"name": "a", "namespace": "n", "resourceVersion": "99"}}
+    )
+    assert stored.raw.count(b"resourceVersion") == 1
+    assert stored.doc["metadata"]["resourceVersion"] == "1"
+    assert (stored.namespace, stored.name) == ("n", "a")
+
+
+def test_lists_are_sorted_by_namespace_and_name(world: World) -> None:
+    for name, namespace in (("b", "two"), ("a", "two"), ("z", "one"), ("c", "ten")):
+        world.put(pod(name, namespace))
+    listed = [
+        (d["metadata"]["namespace"], d["metadata"]["name"]) for d in world.cache.all(kinds.POD)
+    ]
+    assert listed == [("one", "z"), ("ten", "c"), ("two", "a"), ("two", "b")]
+    assert [d["metadata"]["name"] for d in world.cache.all(kinds.POD, "two")] == ["a", "b"]
+    assert world.cache.shelf(kinds.POD).count("/core/pods/two/") == 2
+
+
+def test_indexes_follow_an_object_that_moves(world: World) -> None:
+    world.put(pod("a"))
+    assert len(world.cache.indexed(kinds.POD, "node", "")) == 1
+    world.put(pod("a", node="n1"))
+    assert world.cache.indexed(kinds.POD, "node", "") == []
+    assert [d["metadata"]["name"] for d in world.cache.indexed(kinds.POD, "node", "n1")] == ["a"]
+    world.drop("a")
+    assert world.cache.indexed(kinds.POD, "node", "n1") == []
+    assert world.cache.indexed(kinds.POD, "namespace", "default") == []
+
+
+def test_subscribe_gives_what_is_there_and_then_each_change_once(world: World) -> None:
+    world.put(pod("a"))
+    feed = world.cache.subscribe(kinds.POD, kinds.NODE)
+    world.put(pod("b"))
+    world.put(pod("a", node="n1"))
+    world.drop("b")
+    assert names(feed) == [("ADDED", "a"), ("ADDED", "b"), ("MODIFIED", "a"), ("DELETED", "b")]
+    feed.close()
+    world.put(pod("c"))
+    assert names(feed) == []
+
+
+def test_a_deleted_event_has_the_last_state_and_the_deletes_revision(world: World) -> None:
+    world.put(pod("a", labels={"x": "y"}))
+    feed = world.cache.watch(kinds.POD, since=1, prefix="", select=None, term=None)
+    world.drop("a")
+    (frame,) = feed.take()
+    assert frame.doc["metadata"] == {
+        "name": "a", "namespace": "default", "labels": {"x": "y"}, "resourceVersion": "2",
+    }  # fmt: skip
+    assert frame.line() == b'{"type":"DELETED","object":%s}\n' % frame.stored.raw
+
+
+def test_a_watch_of_one_node_hears_only_of_its_pods(world: World) -> None:
+    feed = world.cache.watch(kinds.POD, since=0, prefix="", select=None, term=("node", "n1"))
+    world.put(pod("a"))
+    world.put(pod("b", node="n2"))
+    world.put(pod("a", node="n1"))
+    world.drop("b")
+    world.drop("a")
+    assert names(feed) == [("MODIFIED", "a"), ("DELETED", "a")]
+
+
+async def test_a_slow_listener_is_dropped_and_told_so(world: World) -> None:
+    feed = CacheFeed([], None, room=2)
+    world.cache.shelf(kinds.POD).hub.listen(feed, None)
+    for name in "abc":
+        world.put(pod(name))
+    with pytest.raises(Expired):
+        await feed.next_batch()
+    assert len(world.cache.shelf(kinds.POD).hub) == 0
+
+
+def test_a_watch_from_before_the_history_is_refused(world: World) -> None:
+    late = Cache(KINDS, revision=50)
+    with pytest.raises(Expired, match="too old resource version: 49"):
+        late.watch(kinds.POD, since=49, prefix="", select=None, term=None)
+    late.watch(kinds.POD, since=50, prefix="", select=None, term=None)
+
+
+def test_a_list_can_be_taken_as_of_an_earlier_revision(world: World) -> None:
+    for name in "abcd":
+        world.put(pod(name))
+    at = world.cache.revision
+    before = [s.raw for s in world.cache.as_of(kinds.POD, at, kinds.POD.prefix)]
+    world.put(pod("b", node="n1"))
+    world.drop("c")
+    world.put(pod("aa"))
+    world.drop("aa")
+    world.put(pod("b", node="n2"))
+    assert [s.raw for s in world.cache.as_of(kinds.POD, at, kinds.POD.prefix)] == before
+    after_b = world.cache.as_of(kinds.POD, at, kinds.POD.prefix, after="/core/pods/default/b")
+    assert [s.name for s in after_b] == ["c", "d"]
