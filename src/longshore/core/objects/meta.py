@@ -9,6 +9,7 @@ fresh `new` and a shared `old`, whose parts it may share but never changes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from longshore.base import quantities
@@ -156,19 +157,17 @@ def add_default_tolerations(spec: Doc) -> None:
     """Tolerate a node that is not ready or unreachable for 300 s, unless the pod says otherwise
     (plugin/pkg/admission/defaulttolerationseconds)."""
     given = spec.get("tolerations", ())
-    spec["tolerations"] = [
-        *given,
-        *(
-            {
-                "key": key,
-                "operator": "Exists",
-                "effect": "NoExecute",
-                "tolerationSeconds": TOLERATION_S,
-            }
-            for key in _TOLERATED
-            if not any(_speaks_of(one, key) for one in given)
-        ),
-    ]
+    spec["tolerations"] = [*given]
+    for key in _TOLERATED:
+        if not any(_speaks_of(one, key) for one in given):
+            spec["tolerations"].append(
+                {
+                    "key": key,
+                    "operator": "Exists",
+                    "effect": "NoExecute",
+                    "tolerationSeconds": TOLERATION_S,
+                }
+            )
 
 
 def _speaks_of(toleration: Doc, key: str) -> bool:
@@ -187,14 +186,21 @@ def qos_class(pod: Doc) -> str:
     else:
         containers = (*spec.get("containers", ()), *spec.get("initContainers", ()))
         shares = [container.get("resources") or {} for container in containers]
-    if not any(_counts(share, side) for share in shares for side in ("requests", "limits")):
+    if not any(_counts(share.get("requests")) or _counts(share.get("limits")) for share in shares):
         return "BestEffort"
     return "Guaranteed" if all(map(_is_guaranteed, shares)) else "Burstable"
 
 
-def _counts(share: Doc, side: str) -> bool:
-    amounts = share.get(side) or {}
-    return any(quantities.parse(amounts[n]) > 0 for n in ("cpu", "memory") if n in amounts)
+def _counts(amounts: Doc | None) -> bool:
+    """Whether there is any cpu or memory."""
+    if not amounts:
+        return False
+    return _is_some(amounts.get("cpu", "0")) or _is_some(amounts.get("memory", "0"))
+
+
+@lru_cache(maxsize=4096)
+def _is_some(amount: str) -> bool:
+    return quantities.parse(amount) > 0
 
 
 def _is_guaranteed(share: Doc) -> bool:
@@ -202,7 +208,7 @@ def _is_guaranteed(share: Doc) -> bool:
     requests = share.get("requests") or limits
     return all(
         name in limits
-        and quantities.parse(limits[name]) > 0
+        and _is_some(limits[name])
         and quantities.parse(requests.get(name, limits[name])) == quantities.parse(limits[name])
         for name in ("cpu", "memory")
     )

@@ -15,11 +15,13 @@ import binascii
 import re
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from longshore.base import quantities
 from longshore.core.objects.errors import BadRequest, Cause
 from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.objects.recent import Recent, key_of
 from longshore.core.objects.schema import INT_OR_STRING, QUANTITY, Schema, definition, referred
 
 _Test = Callable[[Any], bool]
@@ -76,17 +78,29 @@ def _compile(name: str) -> _Test:
     schema = definition(name)
     if "properties" not in schema:
         return _test_of(schema)
-    types: dict[str, type] = {}
-    tests: dict[str, _Test] = {}
+    fields: dict[str, type | _Test] = {}
     # Known before it is filled: a definition may contain itself.
-    _TESTS[name] = test = _object_test(types, tests)
+    _TESTS[name] = test = _object_test(fields)
     for field, inner in schema["properties"].items():
-        plain = _plain_type(inner)
-        if plain is None:
-            tests[field] = _test_of(inner)
-        else:
-            types[field] = plain
+        fields[field] = _plain_type(inner) or _test_of(inner)
+    if "spec" in fields and "apiVersion" in fields:  # a whole object
+        fields["spec"] = _remembering(_test_of(schema["properties"]["spec"]))
     return test
+
+
+def _remembering(test: _Test) -> _Test:
+    recent = Recent()
+
+    def remembering(value: Any) -> bool:
+        key = key_of(value)
+        if key in recent:
+            return True
+        good = test(value)
+        if good:
+            recent.add(key)
+        return good
+
+    return remembering
 
 
 def _plain_type(schema: Schema) -> type | None:
@@ -96,17 +110,20 @@ def _plain_type(schema: Schema) -> type | None:
     return {"string": str, "boolean": bool}.get(schema.get("type", ""))
 
 
-def _object_test(types: dict[str, type], tests: dict[str, _Test]) -> _Test:
-    type_of, test_of = types.get, tests.get
+def _object_test(fields: dict[str, Any]) -> _Test:
+    """fields: for each, the very type that is asked for, or a test (it is never called for a type,
+    whose instances passed already)."""
+    wanted_of = fields.get
 
     def test(value: Any) -> bool:
         if type(value) is not dict:
             return False
         for key, item in value.items():
-            if type_of(key) is not type(item):
-                inner = test_of(key)
-                if inner is None or not inner(item):
-                    return False
+            wanted = wanted_of(key)
+            if wanted is not type(item) and (
+                wanted is None or wanted is str or wanted is bool or not wanted(item)
+            ):
+                return False
         return True
 
     return test
@@ -167,7 +184,8 @@ def _is_quantity(value: Any) -> bool:
     return type(value) is str and _parses(value)
 
 
-def _parses(value: Any) -> bool:
+@lru_cache(maxsize=4096)
+def _parses(value: str | float) -> bool:
     try:
         quantities.parse(value)
     except ValueError:

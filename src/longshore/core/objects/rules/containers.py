@@ -17,6 +17,8 @@ _MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
 _PROBE_NUMBERS = (
     "initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold",
 )  # fmt: skip
+_HANDLERS = frozenset(("exec", "httpGet", "tcpSocket", "grpc", "sleep"))
+_SCHEMES = ("HTTP", "HTTPS")
 _SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
 
 
@@ -104,7 +106,7 @@ def _env(env: list[Doc], path: Path, problems: Problems) -> None:
 
 def _env_source(one: Doc, path: Path, problems: Problems) -> None:
     source = one["valueFrom"]
-    given = [name for name in _SOURCES if name in source]
+    given = [name for name in source if name in _SOURCES]
     if one.get("value"):
         problems.invalid(path, "", "may not be specified when `value` is not empty")
     if not given:
@@ -187,7 +189,8 @@ def relative_path(text: str, path: Path, problems: Problems) -> None:
 def _probe(probe: Doc, path: Path, problems: Problems) -> None:
     _handler(probe, path, problems)
     for name in _PROBE_NUMBERS:
-        problems.not_negative((path, name), probe.get(name))
+        if probe.get(name, 0) < 0:
+            problems.not_negative((path, name), probe[name])
 
 
 def _single_probe(probe: Doc, path: Path, problems: Problems) -> None:
@@ -204,7 +207,7 @@ def _lifecycle(lifecycle: Doc, path: Path, problems: Problems) -> None:
 
 
 def _handler(handler: Doc, path: Path, problems: Problems) -> None:
-    given = [n for n in ("exec", "httpGet", "tcpSocket", "grpc", "sleep") if n in handler]
+    given = [name for name in handler if name in _HANDLERS]
     if not given:
         problems.required(path, "must specify a handler type")
     elif len(given) > 1:
@@ -215,7 +218,7 @@ def _handler(handler: Doc, path: Path, problems: Problems) -> None:
         at = (path, "httpGet")
         if not handler["httpGet"].get("path"):
             problems.required((at, "path"))
-        problems.one_of((at, "scheme"), handler["httpGet"].get("scheme", ""), ("HTTP", "HTTPS"))
+        problems.one_of((at, "scheme"), handler["httpGet"].get("scheme", ""), _SCHEMES)
     for name in ("httpGet", "tcpSocket"):
         if name in handler:
             port_or_name(handler[name].get("port", 0), ((path, name), "port"), problems)

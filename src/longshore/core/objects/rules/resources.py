@@ -21,11 +21,10 @@ def requirements(given: Doc, path: Path, problems: Problems) -> None:
         amounts(requests, (path, "requests"), problems)
         _within(requests, limits, (path, "requests"), problems)
     for name in limits:
-        if _is_extended(name) and name not in requests and requests:
+        if requests and name not in requests and _is_extended(name):
             problems.required((path, "requests"), f"must be set to the limit of {name}")
-    if any(n.startswith("hugepages-") for n in (*limits, *requests)) and not any(
-        n in limits or n in requests for n in ("cpu", "memory")
-    ):
+    pages = [name for name in (*limits, *requests) if name.startswith("hugepages-")]
+    if pages and not {"cpu", "memory"} & {*limits, *requests}:
         problems.forbidden(path, "HugePages require cpu or memory")
 
 
@@ -35,11 +34,20 @@ def amounts(given: Doc, path: Path, problems: Problems) -> None:
         wrong = resource_name_problems(name)
         if wrong:
             problems.all_invalid(path, name, wrong)
-        value = quantities.parse(amount)
-        if value.numerator < 0:
-            problems.invalid((path, f"[{name}]"), amount, NOT_NEGATIVE)
-        if value.denominator != 1 and _is_extended(name):
-            problems.invalid((path, f"[{name}]"), amount, "must be an integer")
+        wrong = _amount_problems(name, amount)
+        if wrong:
+            problems.all_invalid((path, f"[{name}]"), amount, wrong)
+
+
+@lru_cache(maxsize=4096)
+def _amount_problems(name: str, amount: str) -> tuple[str, ...]:
+    value = quantities.parse(amount)
+    negative = (NOT_NEGATIVE,) if value < 0 else ()
+    return (
+        (*negative, "must be an integer")
+        if value.denominator != 1 and _is_extended(name)
+        else negative
+    )
 
 
 def _within(requests: Doc, limits: Doc, path: Path, problems: Problems) -> None:
@@ -49,14 +57,22 @@ def _within(requests: Doc, limits: Doc, path: Path, problems: Problems) -> None:
             if _is_extended(name) or name.startswith("hugepages-"):
                 problems.required(path, "Limit must be set for non overcommitable resources")
         elif amount != limit:
-            asked, most = quantities.parse(amount), quantities.parse(limit)
-            if _is_extended(name) and asked != most:
+            over = _compared(amount, limit)
+            if over and _is_extended(name):
                 problems.invalid(path, amount, f"must be equal to {name} limit of {limit}")
-            elif asked > most:
+            elif over > 0:
                 why = f"must be less than or equal to {name} limit of {limit}"
                 problems.invalid(path, amount, why)
 
 
+@lru_cache(maxsize=4096)
+def _compared(one: str, other: str) -> int:
+    """Less than, equal to, or greater than 0, as one is to the other."""
+    difference = quantities.parse(one) - quantities.parse(other)
+    return difference.numerator
+
+
+@lru_cache(maxsize=1024)
 def _is_extended(name: str) -> bool:
     """A resource that a device plugin counts: it has a domain, and not Kubernetes' own."""
     domain, slash, _ = name.partition("/")
