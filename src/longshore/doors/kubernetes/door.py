@@ -26,7 +26,7 @@ from longshore.core.registry.registry import Registry
 from longshore.core.streams.protocols import Streams
 from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply
 from longshore.doors.kit.identity import AUTHENTICATED
-from longshore.doors.kubernetes import discovery, translate
+from longshore.doors.kubernetes import discovery, gnostic, translate
 from longshore.doors.kubernetes.media import JSON, YAML, negotiate, ranked
 from longshore.doors.kubernetes.openapi import OpenApi
 from longshore.doors.kubernetes.rendering import encode
@@ -183,7 +183,8 @@ class KubernetesDoor:
         _only_get(request)
         match request.path.strip("/").split("/", 2):
             case [_, "v2"]:
-                _refuse_protobuf_only(request)
+                if _wants_gnostic(request.headers.get("accept", "")):
+                    return _cacheable(request, self._openapi.v2_protobuf, gnostic.REPLY_MEDIA)
                 return _cacheable(request, self._openapi.v2, JSON)
             case [_, "v3"]:
                 return _cacheable(request, self._openapi.v3_index, JSON)
@@ -266,10 +267,14 @@ def _aggregated_version(accept: str) -> str:
     return ""
 
 
-def _refuse_protobuf_only(request: Request) -> None:
-    offers = [media for media, _ in ranked(request.headers.get("accept", ""))]
-    if not any(media in (JSON, "application/*", "*/*") for media in offers):
-        raise NotAcceptable("only the following media types are accepted: application/json")
+def _wants_gnostic(accept: str) -> bool:
+    """Whether protobuf is the best offer that can be met. Raises NotAcceptable."""
+    for media, _ in ranked(accept):
+        if media in (JSON, "application/*", "*/*"):
+            return False
+        if media == gnostic.MEDIA:
+            return True
+    raise NotAcceptable(f"only the following media types are accepted: {JSON}, {gnostic.MEDIA}")
 
 
 def _cacheable(request: Request, body: bytes, media: str) -> Reply:

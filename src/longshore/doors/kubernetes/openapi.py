@@ -15,6 +15,7 @@ import orjson
 
 from longshore.core.objects.kinds import Doc, Kind, Kinds
 from longshore.core.objects.schema import openapi_v2_definitions, openapi_v3_schemas
+from longshore.doors.kubernetes import gnostic
 from longshore.doors.kubernetes.discovery import groups
 
 _V3_REF = "#/components/schemas/"
@@ -41,17 +42,23 @@ class OpenApi:
     @cached_property
     def v2(self) -> bytes:
         """/openapi/v2"""
+        return orjson.dumps(self._v2_document())
+
+    @cached_property
+    def v2_protobuf(self) -> bytes:
+        """/openapi/v2 as older kubectl wants it."""
+        return gnostic.encode(self._v2_document())
+
+    def _v2_document(self) -> Doc:
         paths: Doc = {}
         for kind in self._kinds:
             paths.update(_paths(kind, v3=False))
-        return orjson.dumps(
-            {
-                "swagger": "2.0",
-                "info": self._info,
-                "paths": paths,
-                "definitions": openapi_v2_definitions(),
-            }
-        )
+        return {
+            "swagger": "2.0",
+            "info": self._info,
+            "paths": paths,
+            "definitions": openapi_v2_definitions(),
+        }
 
     @cached_property
     def v3_index(self) -> bytes:

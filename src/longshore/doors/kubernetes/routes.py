@@ -34,7 +34,7 @@ from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply
 from longshore.doors.kubernetes import translate
 from longshore.doors.kubernetes.media import negotiate
 from longshore.doors.kubernetes.rendering import View, encode
-from longshore.doors.kubernetes.translate import Target, flag, number
+from longshore.doors.kubernetes.translate import BINDING, Target, flag, number
 from longshore.doors.kubernetes.watching import Watch, Watches
 
 Action: TypeAlias = Callable[["Api", Request, Target, User], Awaitable[AnyReply]]
@@ -54,8 +54,6 @@ REFUSED = {
 _ANSWERS_OBJECT = frozenset({
     kinds.POD.prefix, kinds.SERVICE.prefix, kinds.SERVICE_ACCOUNT.prefix,
 })  # fmt: skip
-_SCALE = Kind("autoscaling", "v1", "Scale", "scales", "io.k8s.api.autoscaling.v1.Scale")
-_BINDING = Kind("", "v1", "Binding", "bindings", "io.k8s.api.core.v1.Binding")
 # A watch without timeoutSeconds ends after this long, spread so that not all return together.
 _WATCH_MIN_S, _WATCH_MAX_S = 1800.0, 3600.0
 
@@ -174,7 +172,7 @@ class Api:
     async def update(self, request: Request, target: Target, who: User) -> AnyReply:
         view = self._view(request)
         options = translate.write_options(request, "UpdateOptions")
-        expected = _SCALE if target.subresource == "scale" else target.kind
+        expected = translate.SCALE if target.subresource == "scale" else target.kind
         doc, doubled = translate.read_object(request, target, options, expected)
         stored, warnings = await self.registry.update(who, target.ref, doc, options)
         return self._shown(view, stored, target, [*doubled, *warnings])
@@ -216,7 +214,7 @@ class Api:
 
     async def bind(self, request: Request, target: Target, who: User) -> AnyReply:
         options = translate.write_options(request, "CreateOptions")
-        doc, _ = translate.read_object(request, target, options, _BINDING)
+        doc, _ = translate.read_object(request, target, options, BINDING)
         wanted = doc.get("target") or {}
         if wanted.get("kind", "Node") not in ("", "Node"):
             cause = Cause(
@@ -224,7 +222,7 @@ class Api:
                 f'Unsupported value: "{wanted["kind"]}": supported values: "Node", "<empty>"',
                 "target.kind",
             )
-            raise Invalid.of(_BINDING, target.name, [cause])
+            raise Invalid.of(BINDING, target.name, [cause])
         if options.dry_run:
             raise BadRequest("a dry run of a binding is not served")
         operation = Bind(

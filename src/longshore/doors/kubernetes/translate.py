@@ -19,12 +19,13 @@ from longshore.core.objects.errors import (
     Invalid,
     UnsupportedMediaType,
 )
-from longshore.core.objects.kinds import Doc, Kind, Kinds, Ref
+from longshore.core.objects.kinds import KINDS, Doc, Kind, Kinds, Ref
 from longshore.core.objects.validation import check
 from longshore.core.registry.client import DeleteOptions
 from longshore.core.registry.planning import WriteOptions
 from longshore.core.registry.reads import ListOptions
 from longshore.doors.kit.http import Request
+from longshore.doors.kubernetes import protobuf
 
 PATCH_TYPES = (
     "application/json-patch+json",
@@ -32,6 +33,9 @@ PATCH_TYPES = (
     "application/strategic-merge-patch+json",
 )
 APPLY_PATCH_TYPES = ("application/apply-patch+yaml", "application/apply-patch+cbor")
+# Kinds that are asked and answered but never stored.
+SCALE = Kind("autoscaling", "v1", "Scale", "scales", "io.k8s.api.autoscaling.v1.Scale")
+BINDING = Kind("", "v1", "Binding", "bindings", "io.k8s.api.core.v1.Binding")
 YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml")
 
 
@@ -190,10 +194,23 @@ def read_body(request: Request) -> Any:
             raise BadRequest(f"the body is not valid JSON: {error}") from None
     if kind in YAML_TYPES:
         return read_yaml(request.body)
+    if kind == protobuf.MEDIA:
+        return protobuf.decode(request.body, _schema_named)
     raise UnsupportedMediaType(
         f'the body of the request was in an unknown format - "{kind}" is not among the accepted '
-        "media types: application/json, application/yaml"
+        "media types: application/json, application/yaml, application/vnd.kubernetes.protobuf"
     )
+
+
+def _schema_named(api_version: str, kind: str) -> str:
+    """The definition of what a body may hold; empty if it may not."""
+    known = KINDS.named(api_version, kind)
+    if known is not None:
+        return known.schema
+    if kind == "DeleteOptions":
+        return "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
+    other = {SCALE.name: SCALE, BINDING.name: BINDING}.get(kind)
+    return other.schema if other is not None and other.api_version == api_version else ""
 
 
 def read_yaml(body: bytes) -> Any:
@@ -245,7 +262,7 @@ def read_object(
 
 
 def _is_json(request: Request) -> bool:
-    return media_type(request.headers.get("content-type", "")) not in YAML_TYPES
+    return media_type(request.headers.get("content-type", "")) in ("", "application/json", "*/*")
 
 
 def _expect(doc: Doc, field: str, called: str, value: str) -> None:
