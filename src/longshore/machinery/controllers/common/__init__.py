@@ -1,0 +1,1 @@
+"""What several controllers know: owners, pods, selectors, settings."""

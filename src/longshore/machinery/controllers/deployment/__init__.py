@@ -1,0 +1,1 @@
+"""Move a Deployment from one ReplicaSet to the next."""

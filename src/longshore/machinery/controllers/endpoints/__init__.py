@@ -1,0 +1,1 @@
+"""Who stands behind a Service: EndpointSlices, and Endpoints for older clients."""

@@ -1,0 +1,1 @@
+"""Collect what has lost its owner, its node, or its use."""

@@ -1,0 +1,1 @@
+"""What every namespace has from the start, and how one ends."""

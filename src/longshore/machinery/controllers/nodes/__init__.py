@@ -1,0 +1,1 @@
+"""Notice silent nodes, mark and taint them, and move their pods."""

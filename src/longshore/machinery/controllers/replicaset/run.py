@@ -1,0 +1,169 @@
+"""Bring ReplicaSets about: hear of pods, plan, and apply the plan in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from longshore.base.clock import Clock, rfc3339
+from longshore.core.objects import kinds, selectors
+from longshore.core.objects.errors import ApiError, NotFound
+from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.registry.client import Client, Create, Delete, DeleteOptions, Operation, Update
+from longshore.core.watch.cache import Cache
+from longshore.core.watch.frames import Frame
+from longshore.machinery.controllers.common import owners
+from longshore.machinery.controllers.common.answers import (
+    first_error,
+    namespace_ends,
+    raise_first,
+)
+from longshore.machinery.controllers.common.watching import Orphans, SelectorIndex
+from longshore.machinery.controllers.replicaset import plan as planning
+from longshore.machinery.loop.answers import DONE, Answer, sooner
+from longshore.machinery.loop.recorder import Recorder
+
+Key = tuple[str, str]
+
+
+class ReplicaSets:
+    """The reconciler; its keys are (namespace, name)."""
+
+    name = "replicaset"
+    watches: tuple[Kind, ...] = (kinds.REPLICA_SET, kinds.POD)
+
+    def __init__(self, cache: Cache, client: Client, clock: Clock, recorder: Recorder) -> None:
+        self._cache = cache
+        self._client = client
+        self._clock = clock
+        self._recorder = recorder.named("replicaset-controller")
+        self._selectors = SelectorIndex()
+        self._orphans = Orphans()
+
+    def keys(self, event: Frame) -> Iterable[Key]:
+        metadata = event.doc["metadata"]
+        namespace = metadata["namespace"]
+        if event.kind is kinds.REPLICA_SET:
+            gone = event.type == "DELETED"
+            selector = None if gone else selectors.from_doc(event.doc["spec"].get("selector"))
+            self._selectors.put(namespace, metadata["name"], selector)
+            return ((namespace, metadata["name"]),)
+        owner = owners.controller(event.doc)
+        self._orphans.note(event.doc, orphan=owner is None and event.type != "DELETED")
+        if owner is not None:
+            return ((namespace, owner["name"]),) if owner["kind"] == "ReplicaSet" else ()
+        matching = self._selectors.matching(namespace, metadata.get("labels"))
+        return [(namespace, name) for name in matching] + self._former_owner(event)
+
+    async def reconcile(self, key: Key) -> Answer:
+        replica_set = self._cache.get(kinds.REPLICA_SET, *key)
+        if replica_set is None:
+            return DONE
+        pods = await self._claimed(replica_set)
+        plan = planning.plan(
+            replica_set, pods, lambda: self._related(replica_set), self._clock.now()
+        )
+        status, failure = plan.status, None
+        if plan.create:
+            failure = await self._create(replica_set, plan.create)
+        elif plan.delete:
+            failure = await self._delete(replica_set, plan.delete)
+        if failure is None:
+            status = planning.recovered(status)
+        elif not namespace_ends(failure):
+            reason = "FailedCreate" if plan.create else "FailedDelete"
+            now = rfc3339(self._clock.now())
+            status = planning.failed(status, reason, failure.message, now)
+        await self._write_status(replica_set, status)
+        if failure is not None and not namespace_ends(failure):
+            raise failure
+        unfinished = 0.0 if max(plan.create, len(plan.delete)) == planning.BURST else None
+        return sooner(plan.wake_after_s, unfinished)
+
+    async def _claimed(self, replica_set: Doc) -> Sequence[Doc]:
+        """The pods that the set controls, after it has taken and let go what it must."""
+        metadata = replica_set["metadata"]
+        selector = selectors.from_doc(replica_set["spec"].get("selector"))
+        assert selector is not None, "validation asks for a selector"
+        namespace = metadata["namespace"]
+        orphans = [self._cache.get(kinds.POD, namespace, n) for n in self._orphans.of(namespace)]
+        owned = self._cache.indexed(kinds.POD, "owner", metadata["uid"])
+        claims = owners.claim(replica_set, selector, [*owned, *(o for o in orphans if o)])
+        work: list[Operation] = [
+            owners.adoption(kinds.POD, pod, kinds.REPLICA_SET, replica_set) for pod in claims.adopt
+        ]
+        work += [owners.without_owner(kinds.POD, pod, [metadata["uid"]]) for pod in claims.release]
+        if not work:
+            return claims.mine
+        answers = await self._client.submit(work)
+        raise_first(answers)
+        return owners.controlled_by(
+            metadata["uid"], self._cache.indexed(kinds.POD, "owner", metadata["uid"])
+        )
+
+    def _related(self, replica_set: Doc) -> list[Doc]:
+        """Pods of all sets of the same owner: their nodes are where pods are doubled up."""
+        owner = owners.controller(replica_set)
+        family = (
+            [replica_set]
+            if owner is None
+            else self._cache.indexed(kinds.REPLICA_SET, "owner", owner["uid"])
+        )
+        return [
+            pod
+            for one in family
+            for pod in self._cache.indexed(kinds.POD, "owner", one["metadata"]["uid"])
+        ]
+
+    async def _create(self, replica_set: Doc, count: int) -> ApiError | None:
+        owner = owners.reference(kinds.REPLICA_SET, replica_set)
+        pod = planning.pod_from(replica_set, owner)
+        # One first when the last turn failed: a quota or a policy would refuse all of them alike.
+        conditions = (replica_set.get("status") or {}).get("conditions") or ()
+        if any(one["type"] == "ReplicaFailure" for one in conditions):
+            count = 1
+        answers = await self._client.submit([Create(kinds.POD, pod)] * count)
+        for answer in answers:
+            if not isinstance(answer, ApiError):
+                self._tell(replica_set, "SuccessfulCreate", f"Created pod: {_name(answer)}")
+        failure = first_error(answers)
+        if failure is not None and not namespace_ends(failure):
+            message = f"Error creating: {failure.message}"
+            self._recorder.event(replica_set, "Warning", "FailedCreate", message)
+        return failure
+
+    async def _delete(self, replica_set: Doc, pods: Sequence[Doc]) -> ApiError | None:
+        work = [
+            Delete(
+                kinds.POD,
+                pod["metadata"]["namespace"],
+                _name(pod),
+                DeleteOptions(uid=pod["metadata"]["uid"]),
+            )
+            for pod in pods
+        ]
+        answers = [None if isinstance(a, NotFound) else a for a in await self._client.submit(work)]
+        for pod, answer in zip(pods, answers, strict=True):
+            if not isinstance(answer, ApiError):
+                self._tell(replica_set, "SuccessfulDelete", f"Deleted pod: {_name(pod)}")
+        return first_error(answers)
+
+    def _tell(self, replica_set: Doc, reason: str, message: str) -> None:
+        self._recorder.event(replica_set, "Normal", reason, message)
+
+    def _former_owner(self, event: Frame) -> list[Key]:
+        """The set that controlled a pod until this change."""
+        if event.before is None or not any(t[0] == "owner" for t in event.before.terms):
+            return []
+        owner = owners.controller(event.before.doc)
+        return [] if owner is None else [(event.doc["metadata"]["namespace"], owner["name"])]
+
+    async def _write_status(self, replica_set: Doc, status: Doc) -> None:
+        if status == (replica_set.get("status") or {}):
+            return
+        await self._client.write(
+            Update(kinds.REPLICA_SET, {**replica_set, "status": status}, "status")
+        )
+
+
+def _name(doc: Doc) -> str:
+    return str(doc["metadata"]["name"])
