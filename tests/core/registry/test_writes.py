@@ -189,8 +189,8 @@ async def test_services_get_addresses_and_ports_that_nobody_else_has(desk: Desk)
     assert 30000 <= port <= 32767
     with pytest.raises(Invalid, match="provided IP is already allocated"):
         await desk.create(kinds.SERVICE, service("b", clusterIP=address))
+    ports = [{"port": 80, "nodePort": port}]
     with pytest.raises(Invalid, match="provided port is already allocated"):
-        ports = [{"port": 80, "nodePort": port}]
         await desk.create(kinds.SERVICE, service("c", type="NodePort", ports=ports))
     await desk.registry.delete(ADMIN, Ref(kinds.SERVICE, "default", "a"), DeleteOptions())
     taken = await desk.create(kinds.SERVICE, service("d", clusterIP=address))
