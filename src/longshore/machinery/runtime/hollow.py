@@ -27,6 +27,7 @@ from longshore.machinery.runtime.protocol import (
     StartFailed,
     State,
 )
+from longshore.machinery.runtime.waiting import within
 
 EXIT_LABEL = "longshore.io/hollow-exit"
 _KILLED = 128 + signal.SIGTERM
@@ -160,12 +161,7 @@ class HollowRuntime:
         if not self._endings:
             await self._wake.wait()
             return
-        async with asyncio.TaskGroup() as group:
-            woken = group.create_task(self._wake.wait())
-            due = group.create_task(self._clock.sleep(self._endings[0][0] - self._clock.now()))
-            await asyncio.wait((woken, due), return_when=asyncio.FIRST_COMPLETED)
-            woken.cancel()
-            due.cancel()
+        await within(self._clock, self._endings[0][0] - self._clock.now(), self._wake)
 
     def _settle(self) -> None:
         """End what is due. Stopped and removed containers left their deadlines behind."""

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from longshore.machinery.runtime.images.openat2 import open_beneath
+from longshore.machinery.runtime.linux import open_beneath
 
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"

@@ -1,0 +1,82 @@
+"""The few Linux calls that Python's os module lacks: openat2, mount, umount2, unshare."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import threading
+from pathlib import Path
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_SYS_OPENAT2 = 437  # the same on every architecture
+_RESOLVE_NO_MAGICLINKS = 0x02
+_RESOLVE_IN_ROOT = 0x10
+
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 0x1, 0x2, 0x4, 0x8
+MS_BIND, MS_PRIVATE = 0x1000, 1 << 18
+_MNT_DETACH = 2
+_CLONE_NEWUTS, _CLONE_NEWIPC = 0x04000000, 0x08000000
+
+
+class _How(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+def open_beneath(root: int, path: str, flags: int) -> int:
+    """A descriptor of path, resolved as if the directory root were /. Raises OSError."""
+    how = _How(flags | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+    encoded = os.fsencode(path)
+    fd = _libc.syscall(_SYS_OPENAT2, root, encoded, ctypes.byref(how), ctypes.sizeof(how))
+    _check(fd, path)
+    return int(fd)
+
+
+def mount(source: str, target: Path, kind: str, flags: int = 0, data: str = "") -> None:
+    """mount(2). Raises OSError."""
+    done = _libc.mount(
+        source.encode(), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), data.encode()
+    )
+    _check(done, str(target))
+
+
+def unmount(target: Path) -> None:
+    """Detach whatever is mounted there, busy or not; nothing there is fine. Raises OSError."""
+    if _libc.umount2(os.fsencode(target), _MNT_DETACH) != 0:
+        code = ctypes.get_errno()
+        if code not in (22, 2):  # EINVAL: not a mount point; ENOENT: not even a path
+            raise OSError(code, os.strerror(code), str(target))
+
+
+def is_mount_point(path: Path, mountinfo: str) -> bool:
+    """Whether something is mounted at path, given the text of /proc/self/mountinfo."""
+    return any(line.split(" ", 5)[4] == str(path) for line in mountinfo.splitlines())
+
+
+def keep_namespaces(hostname: str, ipc: Path, uts: Path) -> None:
+    """Make an IPC and a UTS namespace and bind them to two existing empty files, where they live
+    on without a process. Raises OSError."""
+    failure: list[OSError] = []
+
+    def make() -> None:
+        # Namespaces belong to a thread: this one ends here and takes nothing with it.
+        try:
+            _check(_libc.unshare(_CLONE_NEWIPC | _CLONE_NEWUTS), "unshare")
+            socket.sethostname(hostname)
+            own = f"/proc/self/task/{threading.get_native_id()}/ns"
+            mount(f"{own}/ipc", ipc, "", MS_BIND)
+            mount(f"{own}/uts", uts, "", MS_BIND)
+        except OSError as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=make, name="namespaces")
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+
+
+def _check(result: int, what: str) -> None:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), what)

@@ -1,0 +1,179 @@
+"""Starts conmon, which starts runc, which makes the container; then lets the container go.
+
+conmon outlives its agent: it has a session and a control group of its own, keeps the container's
+log, and writes the exit code to a file before it ends itself. Both pipes are conmon's own protocol
+(_OCI_STARTPIPE: it waits for a word before it forks; _OCI_SYNCPIPE: it reports the container's pid).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from longshore.machinery.runtime.oci import cgroups
+from longshore.machinery.runtime.protocol import StartFailed
+from longshore.machinery.runtime.waiting import either
+
+_REPORT_MAX_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """Where the two programs are, and runc's state directory."""
+
+    conmon: str
+    runc: str
+    state: Path
+
+    @classmethod
+    def find(cls, state: Path) -> Programs:
+        """Raises StartFailed naming the one that is missing."""
+        found = {}
+        for name in ("conmon", "runc"):
+            path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+            if path is None:
+                raise StartFailed(f"{name} is not installed (Debian: apt install conmon runc)")
+            found[name] = path
+        return cls(found["conmon"], found["runc"], state)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One container to be made from a bundle directory."""
+
+    id: str
+    bundle: Path
+    log_path: str
+    log_max_bytes: int
+    group: str
+    tty: bool = False
+    stdin: bool = False
+
+
+async def create(programs: Programs, order: Order) -> int:
+    """Make the container, stopped before its first instruction; its pid in this namespace. Raises
+    StartFailed with runc's own words."""
+    sync_out, sync_in = os.pipe()
+    start_out, start_in = os.pipe()
+    try:
+        pid = _spawn(programs, order, sync_in, start_out)
+    except OSError as error:
+        os.close(start_in)
+        os.close(sync_out)
+        raise StartFailed(f"conmon cannot be started: {error.strerror}") from error
+    finally:
+        os.close(sync_in)
+        os.close(start_out)
+    try:
+        with contextlib.suppress(OSError):  # a host that forbids it still gets its container
+            cgroups.move(pid, order.group)
+        os.write(start_in, b"go\n")
+        report = await _first_word(sync_out)
+    finally:
+        os.close(start_in)
+        os.close(sync_out)
+        _reap(pid)
+    return _judge(report, order)
+
+
+async def release(programs: Programs, container_id: str, ended: asyncio.Event) -> None:
+    """Let a created container run. This is all that `runc start` does, without another process:
+    its init waits for a reader of exec.fifo, writes one byte and executes. ended is set if it ends
+    before. Raises StartFailed."""
+    fifo = programs.state / container_id / "exec.fifo"
+    try:
+        fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise StartFailed("the container ended before it was started") from None
+    try:
+        if not await _first_word(fd, ended):
+            raise StartFailed("the container ended before it was started")
+    finally:
+        os.close(fd)
+    fifo.unlink(missing_ok=True)
+
+
+def _spawn(programs: Programs, order: Order, sync_fd: int, start_fd: int) -> int:
+    bundle = str(order.bundle)
+    arguments = [
+        programs.conmon, "--cid", order.id, "--cuuid", order.id, "--name", order.id,
+        "--bundle", bundle, "--exit-dir", bundle, "--persist-dir", bundle, "--full-attach",
+        "--container-pidfile", f"{bundle}/pid", "--conmon-pidfile", f"{bundle}/conmon.pid",
+        "--runtime", programs.runc, "--runtime-arg", f"--root={programs.state}",
+        "--log-path", f"k8s-file:{order.log_path}", "--log-level", "error", "--no-sync-log",
+    ]  # fmt: skip
+    if order.log_max_bytes:
+        arguments += ["--log-size-max", str(order.log_max_bytes)]
+    if order.tty:
+        arguments.append("--terminal")
+    if order.stdin:
+        arguments += ["--stdin", "--leave-stdin-open"]
+    said = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    return os.posix_spawn(
+        programs.conmon,
+        arguments,
+        {
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "_OCI_SYNCPIPE": str(sync_fd),
+            "_OCI_STARTPIPE": str(start_fd),
+        },
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, f"{bundle}/conmon.log", said, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+            # Onto themselves: the child's copies lose close-on-exec, ours keep it.
+            (os.POSIX_SPAWN_DUP2, sync_fd, sync_fd),
+            (os.POSIX_SPAWN_DUP2, start_fd, start_fd),
+        ],
+        setsid=True,
+    )
+
+
+async def _first_word(fd: int, ended: asyncio.Event | None = None) -> bytes:
+    """The first piece a pipe gives; b"" if its writers are gone, or ended is set before."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(fd, ready.set)
+    try:
+        await (ready.wait() if ended is None else either(ready, ended))
+    finally:
+        loop.remove_reader(fd)
+    with contextlib.suppress(BlockingIOError):
+        return os.read(fd, _REPORT_MAX_BYTES)
+    return b""
+
+
+def _reap(pid: int) -> None:
+    """conmon's first process ends as soon as it has forked the one that stays."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+
+
+def _judge(report: bytes, order: Order) -> int:
+    said: dict[str, Any] = {}
+    with contextlib.suppress(orjson.JSONDecodeError):
+        said = orjson.loads(report) if report else {}
+    pid = int(said.get("pid", -1))
+    if pid > 0:
+        return pid
+    words = said.get("message") or (order.bundle / "conmon.log").read_text(errors="replace")
+    raise StartFailed(_plain(words) or "conmon ended without a word")
+
+
+def _plain(words: str) -> str:
+    """runc's complaint on one line, without the frames around it."""
+    last = words.strip().rpartition("\n")[2]
+    for noise in (
+        "container_linux.go:",
+        "runc create failed: ",
+        "unable to start container process: ",
+    ):
+        last = last.partition(noise)[2] or last
+    return last.strip()

@@ -1,0 +1,126 @@
+"""What is kept on disk of each container and sandbox, so that an agent that starts again finds them.
+
+    root/sandboxes/UID/sandbox.json   ipc, uts: its namespaces; shm: its shared memory
+    root/containers/ID/state.json     written before anything is made
+                       started        when it was let run (seconds since the epoch): from here on it counts
+                       ID             conmon's exit file: the code; its time is the finish
+                       oom            there if the kernel killed it for want of memory
+                       pid, conmon.pid, config.json, rootfs, upper, work
+
+A directory without `started` is what a dying agent left half made: it is thrown away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from longshore.machinery.runtime.protocol import Container, Sandbox, SandboxSpec, State
+
+_OOM_EXIT = 137
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerRecord:
+    """A container and what only its driver needs to know of it."""
+
+    container: Container
+    stop_signal: str
+    cpu_shares: int
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxRecord:
+    sandbox: Sandbox
+    hostname: str
+
+
+def sandbox_record(spec: SandboxSpec) -> SandboxRecord:
+    return SandboxRecord(
+        Sandbox(spec.id, spec.namespace, spec.name, spec.netns, dict(spec.labels)), spec.hostname
+    )
+
+
+def write_sandbox(directory: Path, record: SandboxRecord) -> None:
+    fields = {slot: getattr(record.sandbox, slot) for slot in Sandbox.__slots__}
+    (directory / "sandbox.json").write_bytes(orjson.dumps(fields | {"hostname": record.hostname}))
+
+
+def read_sandboxes(directory: Path) -> Iterator[tuple[Path, SandboxRecord | None]]:
+    """Each sandbox's directory, with None for one that was never finished."""
+    for path in sorted(directory.iterdir()):
+        fields = _read(path / "sandbox.json")
+        if fields is None:
+            yield path, None
+            continue
+        hostname = str(fields.pop("hostname"))
+        yield path, SandboxRecord(Sandbox(**fields), hostname)
+
+
+def write_container(directory: Path, record: ContainerRecord) -> None:
+    fields = {slot: getattr(record.container, slot) for slot in Container.__slots__}
+    fields |= {"state": "", "stop_signal": record.stop_signal, "cpu_shares": record.cpu_shares}
+    (directory / "state.json").write_bytes(orjson.dumps(fields))
+
+
+def write_started(directory: Path, at: float) -> None:
+    (directory / "started").write_text(repr(at))
+
+
+def read_containers(directory: Path) -> Iterator[tuple[Path, ContainerRecord | None]]:
+    """Each container's directory; started ones as running, with None for one that never was."""
+    for path in sorted(directory.iterdir()):
+        fields, started = _read(path / "state.json"), _text(path / "started")
+        if fields is None or not started:
+            yield path, None
+            continue
+        own = (str(fields.pop("stop_signal")), int(fields.pop("cpu_shares")))
+        fields |= {"state": State.RUNNING, "started_at": float(started)}
+        yield path, ContainerRecord(Container(**fields), *own)
+
+
+def exited(record: ContainerRecord, directory: Path) -> ContainerRecord | None:
+    """The record with what its exit file says, None if there is none yet."""
+    path = directory / record.container.id
+    text = _text(path)
+    if not text:
+        return None
+    code = int(text) & 0xFF
+    killed = code == _OOM_EXIT and (directory / "oom").exists()
+    reason = "OOMKilled" if killed else ("Completed" if code == 0 else "Error")
+    return ended(record, code, reason, path.stat().st_mtime)
+
+
+def ended(record: ContainerRecord, code: int, reason: str, at: float) -> ContainerRecord:
+    done = replace(
+        record.container,
+        state=State.EXITED,
+        exit_code=code,
+        reason=reason,
+        finished_at=max(at, record.container.started_at),
+    )
+    return replace(record, container=done)
+
+
+def pid_in(path: Path) -> int:
+    """The number in a pid file; 0 if there is none."""
+    text = _text(path)
+    return int(text) if text.isdecimal() else 0
+
+
+def _text(path: Path) -> str:
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_text().strip()
+    return ""
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    with contextlib.suppress(FileNotFoundError, orjson.JSONDecodeError):
+        fields: dict[str, Any] = orjson.loads(path.read_bytes())
+        return fields
+    return None

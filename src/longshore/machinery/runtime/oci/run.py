@@ -1,0 +1,531 @@
+"""OciRuntime: a Runtime of real containers, each an overlay mount, a conmon and a runc.
+
+No daemon stands between: the agent makes containers and hears of their end; conmon keeps them, and
+everything needed to take them up again is on disk (records.py). The end of a container is the end
+of its conmon, which is heard through a pidfd: no signal, no polling.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+import orjson
+
+from longshore.base.clock import Clock
+from longshore.machinery.runtime.images import ImageStore, StoredImage
+from longshore.machinery.runtime.linux import (
+    MS_BIND,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_PRIVATE,
+    is_mount_point,
+    keep_namespaces,
+    mount,
+    open_beneath,
+    unmount,
+)
+from longshore.machinery.runtime.oci import cgroups, conmon, records
+from longshore.machinery.runtime.oci.destroy import end_processes, remove_tree
+from longshore.machinery.runtime.oci.records import ContainerRecord, SandboxRecord
+from longshore.machinery.runtime.oci.spec import CAPABILITIES, Frame, configuration
+from longshore.machinery.runtime.oci.users import ProcessUser, find_user
+from longshore.machinery.runtime.protocol import (
+    Container,
+    ContainerSpec,
+    Image,
+    ImageMissing,
+    RuntimeFailure,
+    Sandbox,
+    SandboxSpec,
+    StartFailed,
+    State,
+)
+from longshore.machinery.runtime.waiting import within
+
+# Containers that are being made at the same time. runc is busy, not waiting: more than a few per
+# core only makes each of them later.
+_STARTS_PER_CORE = 3
+_LOG_MAX_BYTES = 10 * 1024 * 1024
+_PASSWD_MAX_BYTES = 1024 * 1024
+_PAGE_BYTES = 4096
+_SHM_OPTIONS = "mode=1777,size=65536k"
+_LOST_EXIT_CODE = 255
+
+Said = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class _Live:
+    """A container this process looks after. pidfd is its init's, -1 once it has ended."""
+
+    record: ContainerRecord
+    directory: Path
+    pidfd: int = -1
+    conmon_fd: int = -1
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def container(self) -> Container:
+        return self.record.container
+
+
+class OciRuntime:
+    """Containers below root, in control groups below cgroup_parent. log is told, in one sentence,
+    of what went wrong without anyone asking."""
+
+    def __init__(
+        self,
+        root: Path,
+        images: ImageStore,
+        clock: Clock,
+        *,
+        cgroup_parent: str,
+        log: Said = lambda sentence: None,
+        log_max_bytes: int = _LOG_MAX_BYTES,
+    ) -> None:
+        self._root = root
+        self._images = images
+        self._clock = clock
+        self._parent = cgroups.checked(cgroup_parent)
+        self._log = log
+        self._log_max_bytes = log_max_bytes
+        self._programs = conmon.Programs.find(root / "runc")
+        self._sandboxes: dict[str, SandboxRecord] = {}
+        self._live: dict[str, _Live] = {}
+        self._in_sandbox: dict[str, set[str]] = {}
+        self._starting: set[str] = set()
+        self._changed: set[str] = set()
+        self._wake = asyncio.Event()
+        self._slots = asyncio.Semaphore(_STARTS_PER_CORE * (os.cpu_count() or 1))
+
+    # -- coming and going --
+
+    async def open(self) -> None:
+        """Take up what is on disk; throw away what was half made."""
+        for directory in (self._root, *self._directories()):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not is_mount_point(self._root, Path("/proc/self/mountinfo").read_text()):
+            # Private, so that no other mount namespace gets copies that keep our mounts busy.
+            mount(str(self._root), self._root, "", MS_BIND)
+            mount("", self._root, "", MS_PRIVATE)
+        for path, sandbox in records.read_sandboxes(self._root / "sandboxes"):
+            if sandbox is None:
+                _discard_sandbox(path)
+            else:
+                self._sandboxes[sandbox.sandbox.id] = sandbox
+                self._in_sandbox.setdefault(sandbox.sandbox.id, set())
+        for path, record in records.read_containers(self._root / "containers"):
+            await self._adopt(path, record)
+
+    async def close(self) -> None:
+        """Let go; containers keep running."""
+        for live in self._live.values():
+            self._unwatch(live)
+        self._live.clear()
+
+    def _directories(self) -> list[Path]:
+        return [self._root / name for name in ("sandboxes", "containers", "runc")]
+
+    async def _adopt(self, path: Path, record: ContainerRecord | None) -> None:
+        if record is None or record.container.sandbox not in self._sandboxes:
+            await self._discard(path)
+            return
+        live = _Live(record, path)
+        self._keep(live)
+        if not self._watch(live):
+            self._end(live)
+
+    # -- images --
+
+    async def images(self) -> list[Image]:
+        return self._images.list()
+
+    async def image(self, reference: str) -> Image | None:
+        return self._images.get(reference)
+
+    async def pull(self, reference: str) -> Image:
+        return await self._images.pull(reference)
+
+    # -- sandboxes --
+
+    async def run_sandbox(self, spec: SandboxSpec) -> Sandbox:
+        known = self._sandboxes.get(spec.id)
+        if known is not None:
+            return known.sandbox
+        directory = self._sandbox_dir(spec.id)
+        record = records.sandbox_record(spec)
+        try:
+            _make_sandbox(directory, record)
+        except OSError as error:
+            _discard_sandbox(directory)
+            raise RuntimeFailure(f"sandbox {spec.id} cannot be made: {error}") from error
+        self._sandboxes[spec.id] = record
+        self._in_sandbox[spec.id] = set()
+        return record.sandbox
+
+    async def remove_sandbox(self, sandbox_id: str) -> None:
+        for container_id in list(self._in_sandbox.get(sandbox_id, ())):
+            await self.remove_container(container_id)
+        directory = self._sandbox_dir(sandbox_id)
+        await asyncio.to_thread(_discard_sandbox, directory)
+        await asyncio.to_thread(cgroups.remove, self._pod_group(sandbox_id))
+        self._sandboxes.pop(sandbox_id, None)
+        self._in_sandbox.pop(sandbox_id, None)
+
+    async def sandboxes(self) -> list[Sandbox]:
+        return [record.sandbox for record in self._sandboxes.values()]
+
+    # -- containers --
+
+    async def start_container(self, sandbox_id: str, spec: ContainerSpec) -> Container:
+        sandbox = self._sandboxes.get(sandbox_id)
+        if sandbox is None:
+            raise StartFailed(f"sandbox {sandbox_id} does not exist")
+        container_id = _container_id(sandbox_id, spec)
+        stored = self._images.find(spec.image)
+        if stored is None:
+            raise ImageMissing(f'image "{spec.image}" is not on this node')
+        known = self._live.get(container_id)
+        if known is not None:
+            return known.container
+        if container_id in self._starting:
+            raise StartFailed(f"container {spec.name} is being started already")
+        live = _Live(_record(container_id, sandbox_id, spec, stored.image), self._dir(container_id))
+        self._starting.add(container_id)
+        try:
+            async with self._slots:
+                await self._start(live, spec, stored, sandbox)
+        except (OSError, ValueError) as error:
+            await self._give_up(live)
+            raise StartFailed(str(error)) from error
+        except BaseException:
+            await self._give_up(live)
+            raise
+        finally:
+            self._starting.discard(container_id)
+        return live.container
+
+    async def _start(
+        self, live: _Live, spec: ContainerSpec, stored: StoredImage, sandbox: SandboxRecord
+    ) -> None:
+        self._prepare(live, spec, stored, sandbox)
+        container = live.container
+        order = conmon.Order(
+            id=container.id,
+            bundle=live.directory,
+            log_path=spec.log_path,
+            log_max_bytes=self._log_max_bytes,
+            group=f"{self._parent}/conmon",
+            tty=spec.tty,
+            stdin=spec.stdin,
+        )
+        await conmon.create(self._programs, order)
+        if not self._watch(live):
+            raise StartFailed("the container ended before it was started")
+        await conmon.release(self._programs, container.id, live.ended)
+        at = self._clock.now()
+        records.write_started(live.directory, at)
+        live.record = replace(
+            live.record, container=replace(container, state=State.RUNNING, started_at=at)
+        )
+        self._keep(live)
+        self._weigh(sandbox.sandbox.id)
+        if live.ended.is_set():
+            self._end(live)
+
+    def _prepare(
+        self, live: _Live, spec: ContainerSpec, stored: StoredImage, sandbox: SandboxRecord
+    ) -> None:
+        """Directory, record, root file system, configuration: all that runc needs."""
+        directory = live.directory
+        directory.mkdir(mode=0o700)
+        records.write_container(directory, live.record)
+        for name in ("rootfs", "upper", "work"):
+            (directory / name).mkdir(mode=0o755)
+        self._mount_root(directory, stored)
+        user = _find_user(directory / "rootfs", spec.security.user or stored.image.user)
+        frame = self._frame(live, spec, sandbox)
+        config = configuration(spec, stored.image, user, frame)
+        (directory / "config.json").write_bytes(orjson.dumps(config))
+        Path(spec.log_path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+
+    def _mount_root(self, directory: Path, stored: StoredImage) -> None:
+        lower = ":".join(f"{self._images.layers_dir}/{layer}/fs" for layer in stored.layers)
+        # Volatile: what a container writes need not outlive a power cut, nor does the container.
+        options = f"lowerdir={lower},upperdir={directory}/upper,workdir={directory}/work,volatile"
+        if len(options) >= _PAGE_BYTES:
+            raise StartFailed(
+                f"the image has {len(stored.layers)} layers: more than one overlay mount takes"
+            )
+        mount("overlay", directory / "rootfs", "overlay", 0, options)
+
+    def _frame(self, live: _Live, spec: ContainerSpec, sandbox: SandboxRecord) -> Frame:
+        place = self._sandbox_dir(sandbox.sandbox.id)
+        return Frame(
+            hostname=sandbox.hostname,
+            netns=sandbox.sandbox.netns,
+            ipc=str(place / "ipc"),
+            uts=str(place / "uts"),
+            shm=str(place / "shm"),
+            cgroup=self._group(live.container),
+            rootfs="rootfs",
+            bounding=_bounding_capabilities(),
+            devices=_host_devices() if spec.security.privileged else (),
+        )
+
+    async def stop_container(self, container_id: str, grace_s: float) -> None:
+        live = self._live.get(container_id)
+        if live is None or live.ended.is_set():
+            return
+        if grace_s > 0:
+            self._signal(live, _signal_number(live.record.stop_signal))
+            if await within(self._clock, grace_s, live.ended):
+                return
+        self._signal(live, signal.SIGKILL)
+        await live.ended.wait()
+
+    async def remove_container(self, container_id: str) -> None:
+        live = self._live.get(container_id)
+        if live is None:
+            return
+        if not live.ended.is_set():
+            raise RuntimeFailure(f"container {container_id[:12]} is running: stop it first")
+        group = self._group(live.container)
+        while cgroups.kill(group):  # only where conmon was lost is there somebody left
+            await self._clock.sleep(0.002)
+        await asyncio.to_thread(_free, live.directory, self._programs.state, group)
+        self._live.pop(container_id, None)
+        self._in_sandbox.get(live.container.sandbox, set()).discard(container_id)
+
+    async def containers(self) -> list[Container]:
+        return [live.container for live in self._live.values()]
+
+    async def changed(self) -> set[str]:
+        while not self._changed:
+            self._wake.clear()
+            await self._wake.wait()
+        changed, self._changed = self._changed, set()
+        return changed
+
+    # -- the end of a container --
+
+    def _watch(self, live: _Live) -> bool:
+        """Listen for the end of its conmon. False if that is over already."""
+        container_id = live.container.id
+        live.conmon_fd = _process(records.pid_in(live.directory / "conmon.pid"), container_id)
+        if live.conmon_fd < 0:
+            return False
+        # While its conmon lives, the container's pid cannot have become somebody else's.
+        live.pidfd = _process(records.pid_in(live.directory / "pid"))
+        asyncio.get_running_loop().add_reader(live.conmon_fd, self._conmon_ended, live)
+        return True
+
+    def _unwatch(self, live: _Live) -> None:
+        if live.conmon_fd >= 0:
+            asyncio.get_running_loop().remove_reader(live.conmon_fd)
+            os.close(live.conmon_fd)
+        if live.pidfd >= 0:
+            os.close(live.pidfd)
+        live.conmon_fd = live.pidfd = -1
+
+    def _conmon_ended(self, live: _Live) -> None:
+        asyncio.get_running_loop().remove_reader(live.conmon_fd)
+        live.ended.set()
+        if live.container.id in self._live:
+            self._end(live)
+
+    def _end(self, live: _Live) -> None:
+        """Its conmon is gone: the exit file says how it ended, or nobody knows."""
+        self._note_memory(live)
+        done = records.exited(live.record, live.directory)
+        if done is None:
+            self._log(
+                f"container {live.container.id[:12]}: its conmon is gone and left no exit code"
+            )
+            self._signal(live, signal.SIGKILL)
+            cgroups.kill(self._group(live.container))
+            done = records.ended(live.record, _LOST_EXIT_CODE, "Unknown", self._clock.now())
+        self._unwatch(live)
+        live.record = done
+        live.ended.set()
+        self._changed.add(done.container.sandbox)
+        self._wake.set()
+
+    def _note_memory(self, live: _Live) -> None:
+        """conmon can miss it, and the group does not outlive a restart of the machine: write it down."""
+        if cgroups.oom_kills(self._group(live.container)):
+            (live.directory / "oom").touch()
+
+    def _signal(self, live: _Live, number: int) -> None:
+        if live.pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(live.pidfd, number)
+
+    async def _give_up(self, live: _Live) -> None:
+        """A start that failed, or was cancelled half-way, leaves nothing."""
+        self._unwatch(live)
+        await self._discard(live.directory)
+
+    async def _discard(self, directory: Path) -> None:
+        """Kill, unmount and remove one container that was never let run."""
+        group = self._find_group(directory)
+        await asyncio.to_thread(end_processes, directory, group)
+        await asyncio.to_thread(_free, directory, self._programs.state, group)
+
+    def _find_group(self, directory: Path) -> str:
+        with contextlib.suppress(FileNotFoundError, orjson.JSONDecodeError):
+            document = orjson.loads((directory / "config.json").read_bytes())
+            return str(document["linux"]["cgroupsPath"])
+        return ""
+
+    # -- bookkeeping --
+
+    def _keep(self, live: _Live) -> None:
+        self._live[live.container.id] = live
+        self._in_sandbox[live.container.sandbox].add(live.container.id)
+
+    def _weigh(self, sandbox_id: str) -> None:
+        """A pod weighs as much as its containers; else all pods would share alike."""
+        running = (self._live[one] for one in self._in_sandbox[sandbox_id])
+        shares = sum(live.record.cpu_shares for live in running if not live.ended.is_set())
+        if shares:
+            cgroups.set_cpu_shares(self._pod_group(sandbox_id), shares)
+
+    def _dir(self, container_id: str) -> Path:
+        return self._root / "containers" / container_id
+
+    def _sandbox_dir(self, sandbox_id: str) -> Path:
+        return self._root / "sandboxes" / sandbox_id
+
+    def _pod_group(self, sandbox_id: str) -> str:
+        return f"{self._parent}/pod{sandbox_id}"
+
+    def _group(self, container: Container) -> str:
+        return f"{self._pod_group(container.sandbox)}/{container.id}"
+
+
+def _container_id(sandbox_id: str, spec: ContainerSpec) -> str:
+    """64 hex digits, always the same for one attempt at one container: starting it twice is harmless."""
+    return sha256(f"{sandbox_id}/{spec.name}/{spec.attempt}".encode()).hexdigest()
+
+
+def _record(
+    container_id: str, sandbox_id: str, spec: ContainerSpec, image: Image
+) -> ContainerRecord:
+    container = Container(
+        id=container_id,
+        sandbox=sandbox_id,
+        name=spec.name,
+        attempt=spec.attempt,
+        image=spec.image,
+        image_id=image.id,
+        state=State.CREATED,
+        log_path=spec.log_path,
+        labels=dict(spec.labels),
+    )
+    return ContainerRecord(container, image.stop_signal, spec.resources.cpu_shares)
+
+
+def _make_sandbox(directory: Path, record: SandboxRecord) -> None:
+    shm = directory / "shm"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    shm.mkdir(exist_ok=True)
+    for name in ("ipc", "uts"):
+        (directory / name).touch()
+    mount("shm", shm, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, _SHM_OPTIONS)
+    keep_namespaces(record.hostname, directory / "ipc", directory / "uts")
+    records.write_sandbox(directory, record)
+
+
+def _discard_sandbox(directory: Path) -> None:
+    for name in ("ipc", "uts", "shm"):
+        unmount(directory / name)
+    remove_tree(directory)
+
+
+def _free(directory: Path, runc_state: Path, group: str) -> None:
+    """What `runc delete` would do, without a process: an ended container is its group, its state
+    directory and our mount."""
+    unmount(directory / "rootfs")
+    if group:
+        cgroups.remove(group)
+    remove_tree(runc_state / directory.name)
+    remove_tree(directory)
+
+
+def _find_user(rootfs: Path, wanted: str) -> ProcessUser:
+    root = os.open(rootfs, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return find_user(
+            wanted, _read_beneath(root, "etc/passwd"), _read_beneath(root, "etc/group")
+        )
+    finally:
+        os.close(root)
+
+
+def _read_beneath(root: int, path: str) -> str:
+    """A file of the image's, whose links may not lead into the host."""
+    try:
+        fd = open_beneath(root, path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return ""
+        return file.read(_PASSWD_MAX_BYTES).decode(errors="replace")
+
+
+def _process(pid: int, argument: str = "") -> int:
+    """A pidfd of a running process, -1 if it is gone. argument must be on its command line: a pid
+    from a file may have become somebody else's."""
+    if pid <= 0:
+        return -1
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return -1
+    if argument:
+        with contextlib.suppress(OSError):
+            if argument.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return fd
+        os.close(fd)
+        return -1
+    return fd
+
+
+def _signal_number(name: str) -> int:
+    """Of SIGTERM, TERM or 15; SIGTERM for anything that is no signal."""
+    if name.isdecimal() and int(name) in signal.valid_signals():
+        return int(name)
+    found = signal.Signals.__members__.get(f"SIG{name.upper().removeprefix('SIG')}")
+    return int(found or signal.SIGTERM)
+
+
+@cache
+def _bounding_capabilities() -> frozenset[str]:
+    """Those this process may hand on: some hosts keep a few back."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapBnd:"):
+            mask = int(line.split()[1], 16)
+            return frozenset(name for bit, name in enumerate(CAPABILITIES) if mask >> bit & 1)
+    return frozenset(CAPABILITIES)
+
+
+def _host_devices() -> list[tuple[str, str, int, int]]:
+    found = []
+    for path in sorted(Path("/dev").iterdir()):
+        mode = path.lstat()
+        if stat.S_ISCHR(mode.st_mode) or stat.S_ISBLK(mode.st_mode):
+            kind = "c" if stat.S_ISCHR(mode.st_mode) else "b"
+            found.append((str(path), kind, os.major(mode.st_rdev), os.minor(mode.st_rdev)))
+    return found
