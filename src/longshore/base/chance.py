@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import uuid
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -27,8 +26,10 @@ class Chance:
 
     def uuid(self) -> str:
         """A version 4 UUID, as metadata.uid has it."""
-        raw = self._random.randbytes(16) if self._seeded else os.urandom(16)
-        return str(uuid.UUID(bytes=raw, version=4))
+        raw = (self._random.randbytes(16) if self._seeded else os.urandom(16)).hex()
+        # RFC 9562: the version is the 13th digit, the variant the two high bits of the 17th.
+        variant = "89ab"[int(raw[16], 16) & 3]
+        return f"{raw[:8]}-{raw[8:12]}-4{raw[13:16]}-{variant}{raw[17:20]}-{raw[20:]}"
 
     def suffix(self, length: int = 5) -> str:
         """What metadata.generateName is completed with."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 Doc: TypeAlias = dict[str, Any]
@@ -12,9 +12,9 @@ Doc: TypeAlias = dict[str, Any]
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
-    """One served kind.
+    """One served kind. There is one instance of each, so kinds are compared by identity.
 
     schema is the definition's name in the published OpenAPI document; subresources names what is
     served below an object's path ("status", "scale", "log", "binding").
@@ -29,6 +29,11 @@ class Kind:
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     subresources: tuple[str, ...] = ()
+    # Where objects of the kind begin in the store; looked up at every request.
+    prefix: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prefix", f"/{self.group or 'core'}/{self.plural}/")
 
     @property
     def api_version(self) -> str:
@@ -47,11 +52,6 @@ class Kind:
     def resource(self) -> str:
         """The qualified resource name that error messages use: "pods", "deployments.apps"."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
-
-    @property
-    def prefix(self) -> str:
-        """Where objects of the kind begin in the store."""
-        return f"/{self.group or 'core'}/{self.plural}/"
 
     def key(self, namespace: str, name: str) -> str:
         """The store's key of one object; the namespace is empty for cluster-scoped kinds."""
