@@ -179,7 +179,7 @@ def _speaks_of(toleration: Doc, key: str) -> bool:
 
 def qos_class(pod: Doc) -> str:
     """Guaranteed, Burstable or BestEffort (pkg/apis/core/v1/helper/qos)."""
-    spec = pod["spec"]
+    spec = pod.get("spec", {})
     whole = spec.get("resources")  # pod-level resources come before those of containers
     if whole and (whole.get("requests") or whole.get("limits")):
         shares = [whole]

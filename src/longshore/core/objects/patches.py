@@ -42,13 +42,28 @@ def json_patch(kind: Kind, doc: Doc, operations: Any) -> Any:
             f"The allowed maximum operations in a JSON patch is {OPERATIONS_MAX}, got {len(operations)}"
         )
     try:
+        patch = jsonpatch.JsonPatch(operations)
+    except _LIBRARY_ERRORS as error:
+        raise BadRequest(f"error decoding patch: {error}") from error
+    try:
         # The library applies in place: a re-decode is the cheapest private copy.
-        return jsonpatch.JsonPatch(operations).apply(orjson.loads(orjson.dumps(doc)), in_place=True)
+        return patch.apply(orjson.loads(orjson.dumps(doc)), in_place=True)
     except jsonpatch.InvalidJsonPatch as error:
         raise BadRequest(f"error decoding patch: {error}") from error
-    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError) as error:
+    except _LIBRARY_ERRORS as error:
         name = doc.get("metadata", {}).get("name", "")
         raise Invalid(
             f"the server rejected our request due to an error in our request: {error}",
-            kind=kind, name=name,
-        ) from error  # fmt: skip
+            kind=kind,
+            name=name,
+        ) from error
+
+
+# TypeError, KeyError and the like: the library lets a path into a string or number run into them.
+_LIBRARY_ERRORS = (
+    jsonpatch.JsonPatchException,
+    jsonpatch.JsonPointerException,
+    AttributeError,
+    LookupError,
+    TypeError,
+)
