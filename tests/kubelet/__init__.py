@@ -1,0 +1,1 @@
+"""The kubelet room: plans by value, and whole agents on a virtual clock and on real containers."""
