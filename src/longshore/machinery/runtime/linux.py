@@ -53,9 +53,10 @@ def is_mount_point(path: Path, mountinfo: str) -> bool:
     return any(line.split(" ", 5)[4] == str(path) for line in mountinfo.splitlines())
 
 
-def keep_namespaces(hostname: str, ipc: Path, uts: Path) -> None:
-    """Make an IPC and a UTS namespace and bind them to two existing empty files, where they live
-    on without a process. Raises OSError."""
+def new_namespaces(hostname: str) -> tuple[int, int]:
+    """Descriptors of a new IPC and a new UTS namespace, which live while one of them is open or
+    somebody is in them. Raises OSError."""
+    made: list[int] = []
     failure: list[OSError] = []
 
     def make() -> None:
@@ -64,8 +65,9 @@ def keep_namespaces(hostname: str, ipc: Path, uts: Path) -> None:
             _check(_libc.unshare(_CLONE_NEWIPC | _CLONE_NEWUTS), "unshare")
             socket.sethostname(hostname)
             own = f"/proc/self/task/{threading.get_native_id()}/ns"
-            mount(f"{own}/ipc", ipc, "", MS_BIND)
-            mount(f"{own}/uts", uts, "", MS_BIND)
+            made.extend(
+                os.open(f"{own}/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("ipc", "uts")
+            )
         except OSError as error:
             failure.append(error)
 
@@ -74,6 +76,8 @@ def keep_namespaces(hostname: str, ipc: Path, uts: Path) -> None:
     thread.join()
     if failure:
         raise failure[0]
+    ipc, uts = made
+    return ipc, uts
 
 
 def _check(result: int, what: str) -> None:

@@ -1,6 +1,6 @@
 """What is kept on disk of each container and sandbox, so that an agent that starts again finds them.
 
-    root/sandboxes/UID/sandbox.json   ipc, uts: its namespaces; shm: its shared memory
+    root/sandboxes/UID/sandbox.json   and shm: the pod's shared memory
     root/containers/ID/state.json     written before anything is made
                        started        when it was let run (seconds since the epoch): from here on it counts
                        ID             conmon's exit file: the code; its time is the finish

@@ -11,10 +11,8 @@ import asyncio
 import contextlib
 import os
 import signal
-import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -29,16 +27,14 @@ from longshore.machinery.runtime.linux import (
     MS_NOSUID,
     MS_PRIVATE,
     is_mount_point,
-    keep_namespaces,
     mount,
-    open_beneath,
+    new_namespaces,
     unmount,
 )
-from longshore.machinery.runtime.oci import cgroups, conmon, records
+from longshore.machinery.runtime.oci import cgroups, conmon, host, records
 from longshore.machinery.runtime.oci.destroy import end_processes, remove_tree
 from longshore.machinery.runtime.oci.records import ContainerRecord, SandboxRecord
-from longshore.machinery.runtime.oci.spec import CAPABILITIES, Frame, configuration
-from longshore.machinery.runtime.oci.users import ProcessUser, find_user
+from longshore.machinery.runtime.oci.spec import Frame, configuration
 from longshore.machinery.runtime.protocol import (
     Container,
     ContainerSpec,
@@ -56,7 +52,6 @@ from longshore.machinery.runtime.waiting import within
 # core only makes each of them later.
 _STARTS_PER_CORE = 3
 _LOG_MAX_BYTES = 10 * 1024 * 1024
-_PASSWD_MAX_BYTES = 1024 * 1024
 _PAGE_BYTES = 4096
 _SHM_OPTIONS = "mode=1777,size=65536k"
 _LOST_EXIT_CODE = 255
@@ -77,6 +72,21 @@ class _Live:
     @property
     def container(self) -> Container:
         return self.record.container
+
+
+@dataclass(slots=True)
+class _Pod:
+    """A sandbox this process looks after: descriptors of its IPC and UTS namespaces (no bind mounts:
+    every mount of ours makes every later container start slower), and who is in it."""
+
+    record: SandboxRecord
+    ipc: int
+    uts: int
+    members: set[str] = field(default_factory=set)
+
+    def close(self) -> None:
+        os.close(self.ipc)
+        os.close(self.uts)
 
 
 class OciRuntime:
@@ -100,9 +110,8 @@ class OciRuntime:
         self._log = log
         self._log_max_bytes = log_max_bytes
         self._programs = conmon.Programs.find(root / "runc")
-        self._sandboxes: dict[str, SandboxRecord] = {}
+        self._pods: dict[str, _Pod] = {}
         self._live: dict[str, _Live] = {}
-        self._in_sandbox: dict[str, set[str]] = {}
         self._starting: set[str] = set()
         self._changed: set[str] = set()
         self._wake = asyncio.Event()
@@ -118,32 +127,45 @@ class OciRuntime:
             # Private, so that no other mount namespace gets copies that keep our mounts busy.
             mount(str(self._root), self._root, "", MS_BIND)
             mount("", self._root, "", MS_PRIVATE)
+        adopted = [
+            await self._adopt(*found)
+            for found in records.read_containers(self._root / "containers")
+        ]
         for path, sandbox in records.read_sandboxes(self._root / "sandboxes"):
             if sandbox is None:
                 _discard_sandbox(path)
-            else:
-                self._sandboxes[sandbox.sandbox.id] = sandbox
-                self._in_sandbox.setdefault(sandbox.sandbox.id, set())
-        for path, record in records.read_containers(self._root / "containers"):
-            await self._adopt(path, record)
+                continue
+            members = [
+                live for live in adopted if live and live.container.sandbox == sandbox.sandbox.id
+            ]
+            self._pods[sandbox.sandbox.id] = _adopted_pod(sandbox, members)
+            for live in members:
+                self._keep(live)
+                if live.conmon_fd < 0:
+                    self._end(live)
 
     async def close(self) -> None:
         """Let go; containers keep running."""
         for live in self._live.values():
             self._unwatch(live)
+        for pod in self._pods.values():
+            pod.close()
         self._live.clear()
+        self._pods.clear()
 
     def _directories(self) -> list[Path]:
         return [self._root / name for name in ("sandboxes", "containers", "runc")]
 
-    async def _adopt(self, path: Path, record: ContainerRecord | None) -> None:
-        if record is None or record.container.sandbox not in self._sandboxes:
+    async def _adopt(self, path: Path, record: ContainerRecord | None) -> _Live | None:
+        if (
+            record is None
+            or not (self._sandbox_dir(record.container.sandbox) / "sandbox.json").exists()
+        ):
             await self._discard(path)
-            return
+            return None
         live = _Live(record, path)
-        self._keep(live)
-        if not self._watch(live):
-            self._end(live)
+        self._watch(live)
+        return live
 
     # -- images --
 
@@ -159,37 +181,37 @@ class OciRuntime:
     # -- sandboxes --
 
     async def run_sandbox(self, spec: SandboxSpec) -> Sandbox:
-        known = self._sandboxes.get(spec.id)
+        known = self._pods.get(spec.id)
         if known is not None:
-            return known.sandbox
+            return known.record.sandbox
         directory = self._sandbox_dir(spec.id)
         record = records.sandbox_record(spec)
         try:
             _make_sandbox(directory, record)
+            self._pods[spec.id] = _Pod(record, *new_namespaces(spec.hostname))
         except OSError as error:
             _discard_sandbox(directory)
             raise RuntimeFailure(f"sandbox {spec.id} cannot be made: {error}") from error
-        self._sandboxes[spec.id] = record
-        self._in_sandbox[spec.id] = set()
         return record.sandbox
 
     async def remove_sandbox(self, sandbox_id: str) -> None:
-        for container_id in list(self._in_sandbox.get(sandbox_id, ())):
+        pod = self._pods.get(sandbox_id)
+        for container_id in list(pod.members if pod else ()):
             await self.remove_container(container_id)
-        directory = self._sandbox_dir(sandbox_id)
-        await asyncio.to_thread(_discard_sandbox, directory)
+        await asyncio.to_thread(_discard_sandbox, self._sandbox_dir(sandbox_id))
         await asyncio.to_thread(cgroups.remove, self._pod_group(sandbox_id))
-        self._sandboxes.pop(sandbox_id, None)
-        self._in_sandbox.pop(sandbox_id, None)
+        pod = self._pods.pop(sandbox_id, None)
+        if pod is not None:
+            pod.close()
 
     async def sandboxes(self) -> list[Sandbox]:
-        return [record.sandbox for record in self._sandboxes.values()]
+        return [pod.record.sandbox for pod in self._pods.values()]
 
     # -- containers --
 
     async def start_container(self, sandbox_id: str, spec: ContainerSpec) -> Container:
-        sandbox = self._sandboxes.get(sandbox_id)
-        if sandbox is None:
+        pod = self._pods.get(sandbox_id)
+        if pod is None:
             raise StartFailed(f"sandbox {sandbox_id} does not exist")
         container_id = _container_id(sandbox_id, spec)
         stored = self._images.find(spec.image)
@@ -204,7 +226,7 @@ class OciRuntime:
         self._starting.add(container_id)
         try:
             async with self._slots:
-                await self._start(live, spec, stored, sandbox)
+                await self._start(live, spec, stored, pod)
         except (OSError, ValueError) as error:
             await self._give_up(live)
             raise StartFailed(str(error)) from error
@@ -216,9 +238,9 @@ class OciRuntime:
         return live.container
 
     async def _start(
-        self, live: _Live, spec: ContainerSpec, stored: StoredImage, sandbox: SandboxRecord
+        self, live: _Live, spec: ContainerSpec, stored: StoredImage, pod: _Pod
     ) -> None:
-        self._prepare(live, spec, stored, sandbox)
+        self._prepare(live, spec, stored, pod)
         container = live.container
         order = conmon.Order(
             id=container.id,
@@ -239,13 +261,11 @@ class OciRuntime:
             live.record, container=replace(container, state=State.RUNNING, started_at=at)
         )
         self._keep(live)
-        self._weigh(sandbox.sandbox.id)
+        self._weigh(pod)
         if live.ended.is_set():
             self._end(live)
 
-    def _prepare(
-        self, live: _Live, spec: ContainerSpec, stored: StoredImage, sandbox: SandboxRecord
-    ) -> None:
+    def _prepare(self, live: _Live, spec: ContainerSpec, stored: StoredImage, pod: _Pod) -> None:
         """Directory, record, root file system, configuration: all that runc needs."""
         directory = live.directory
         directory.mkdir(mode=0o700)
@@ -253,8 +273,8 @@ class OciRuntime:
         for name in ("rootfs", "upper", "work"):
             (directory / name).mkdir(mode=0o755)
         self._mount_root(directory, stored)
-        user = _find_user(directory / "rootfs", spec.security.user or stored.image.user)
-        frame = self._frame(live, spec, sandbox)
+        user = host.user_of(directory / "rootfs", spec.security.user or stored.image.user)
+        frame = self._frame(live, spec, pod)
         config = configuration(spec, stored.image, user, frame)
         (directory / "config.json").write_bytes(orjson.dumps(config))
         Path(spec.log_path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -269,18 +289,19 @@ class OciRuntime:
             )
         mount("overlay", directory / "rootfs", "overlay", 0, options)
 
-    def _frame(self, live: _Live, spec: ContainerSpec, sandbox: SandboxRecord) -> Frame:
-        place = self._sandbox_dir(sandbox.sandbox.id)
+    def _frame(self, live: _Live, spec: ContainerSpec, pod: _Pod) -> Frame:
+        own = f"/proc/{os.getpid()}/fd"
+        sandbox = pod.record.sandbox
         return Frame(
-            hostname=sandbox.hostname,
-            netns=sandbox.sandbox.netns,
-            ipc=str(place / "ipc"),
-            uts=str(place / "uts"),
-            shm=str(place / "shm"),
+            hostname=pod.record.hostname,
+            netns=sandbox.netns,
+            ipc=f"{own}/{pod.ipc}",
+            uts=f"{own}/{pod.uts}",
+            shm=str(self._sandbox_dir(sandbox.id) / "shm"),
             cgroup=self._group(live.container),
             rootfs="rootfs",
-            bounding=_bounding_capabilities(),
-            devices=_host_devices() if spec.security.privileged else (),
+            bounding=host.bounding_capabilities(),
+            devices=host.devices() if spec.security.privileged else (),
         )
 
     async def stop_container(self, container_id: str, grace_s: float) -> None:
@@ -288,7 +309,7 @@ class OciRuntime:
         if live is None or live.ended.is_set():
             return
         if grace_s > 0:
-            self._signal(live, _signal_number(live.record.stop_signal))
+            self._signal(live, host.signal_number(live.record.stop_signal))
             if await within(self._clock, grace_s, live.ended):
                 return
         self._signal(live, signal.SIGKILL)
@@ -305,7 +326,7 @@ class OciRuntime:
             await self._clock.sleep(0.002)
         await asyncio.to_thread(_free, live.directory, self._programs.state, group)
         self._live.pop(container_id, None)
-        self._in_sandbox.get(live.container.sandbox, set()).discard(container_id)
+        self._pods[live.container.sandbox].members.discard(container_id)
 
     async def containers(self) -> list[Container]:
         return [live.container for live in self._live.values()]
@@ -322,11 +343,11 @@ class OciRuntime:
     def _watch(self, live: _Live) -> bool:
         """Listen for the end of its conmon. False if that is over already."""
         container_id = live.container.id
-        live.conmon_fd = _process(records.pid_in(live.directory / "conmon.pid"), container_id)
+        live.conmon_fd = host.running(records.pid_in(live.directory / "conmon.pid"), container_id)
         if live.conmon_fd < 0:
             return False
         # While its conmon lives, the container's pid cannot have become somebody else's.
-        live.pidfd = _process(records.pid_in(live.directory / "pid"))
+        live.pidfd = host.running(records.pid_in(live.directory / "pid"))
         asyncio.get_running_loop().add_reader(live.conmon_fd, self._conmon_ended, live)
         return True
 
@@ -392,14 +413,14 @@ class OciRuntime:
 
     def _keep(self, live: _Live) -> None:
         self._live[live.container.id] = live
-        self._in_sandbox[live.container.sandbox].add(live.container.id)
+        self._pods[live.container.sandbox].members.add(live.container.id)
 
-    def _weigh(self, sandbox_id: str) -> None:
+    def _weigh(self, pod: _Pod) -> None:
         """A pod weighs as much as its containers; else all pods would share alike."""
-        running = (self._live[one] for one in self._in_sandbox[sandbox_id])
-        shares = sum(live.record.cpu_shares for live in running if not live.ended.is_set())
+        running = [self._live[one] for one in pod.members if not self._live[one].ended.is_set()]
+        shares = sum(live.record.cpu_shares for live in running)
         if shares:
-            cgroups.set_cpu_shares(self._pod_group(sandbox_id), shares)
+            cgroups.set_cpu_shares(self._pod_group(pod.record.sandbox.id), shares)
 
     def _dir(self, container_id: str) -> Path:
         return self._root / "containers" / container_id
@@ -440,16 +461,23 @@ def _make_sandbox(directory: Path, record: SandboxRecord) -> None:
     shm = directory / "shm"
     directory.mkdir(mode=0o700, exist_ok=True)
     shm.mkdir(exist_ok=True)
-    for name in ("ipc", "uts"):
-        (directory / name).touch()
     mount("shm", shm, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, _SHM_OPTIONS)
-    keep_namespaces(record.hostname, directory / "ipc", directory / "uts")
     records.write_sandbox(directory, record)
 
 
+def _adopted_pod(record: SandboxRecord, members: Sequence[_Live]) -> _Pod:
+    """The pod with the namespaces its running containers are in; with new ones if none runs."""
+    for live in members:
+        own = Path(f"/proc/{records.pid_in(live.directory / 'pid')}/ns")
+        if live.pidfd >= 0:
+            with contextlib.suppress(OSError):
+                ipc = os.open(own / "ipc", os.O_RDONLY | os.O_CLOEXEC)
+                return _Pod(record, ipc, os.open(own / "uts", os.O_RDONLY | os.O_CLOEXEC))
+    return _Pod(record, *new_namespaces(record.hostname))
+
+
 def _discard_sandbox(directory: Path) -> None:
-    for name in ("ipc", "uts", "shm"):
-        unmount(directory / name)
+    unmount(directory / "shm")
     remove_tree(directory)
 
 
@@ -461,71 +489,3 @@ def _free(directory: Path, runc_state: Path, group: str) -> None:
         cgroups.remove(group)
     remove_tree(runc_state / directory.name)
     remove_tree(directory)
-
-
-def _find_user(rootfs: Path, wanted: str) -> ProcessUser:
-    root = os.open(rootfs, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        return find_user(
-            wanted, _read_beneath(root, "etc/passwd"), _read_beneath(root, "etc/group")
-        )
-    finally:
-        os.close(root)
-
-
-def _read_beneath(root: int, path: str) -> str:
-    """A file of the image's, whose links may not lead into the host."""
-    try:
-        fd = open_beneath(root, path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        return ""
-    with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return ""
-        return file.read(_PASSWD_MAX_BYTES).decode(errors="replace")
-
-
-def _process(pid: int, argument: str = "") -> int:
-    """A pidfd of a running process, -1 if it is gone. argument must be on its command line: a pid
-    from a file may have become somebody else's."""
-    if pid <= 0:
-        return -1
-    try:
-        fd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return -1
-    if argument:
-        with contextlib.suppress(OSError):
-            if argument.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return fd
-        os.close(fd)
-        return -1
-    return fd
-
-
-def _signal_number(name: str) -> int:
-    """Of SIGTERM, TERM or 15; SIGTERM for anything that is no signal."""
-    if name.isdecimal() and int(name) in signal.valid_signals():
-        return int(name)
-    found = signal.Signals.__members__.get(f"SIG{name.upper().removeprefix('SIG')}")
-    return int(found or signal.SIGTERM)
-
-
-@cache
-def _bounding_capabilities() -> frozenset[str]:
-    """Those this process may hand on: some hosts keep a few back."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("CapBnd:"):
-            mask = int(line.split()[1], 16)
-            return frozenset(name for bit, name in enumerate(CAPABILITIES) if mask >> bit & 1)
-    return frozenset(CAPABILITIES)
-
-
-def _host_devices() -> list[tuple[str, str, int, int]]:
-    found = []
-    for path in sorted(Path("/dev").iterdir()):
-        mode = path.lstat()
-        if stat.S_ISCHR(mode.st_mode) or stat.S_ISBLK(mode.st_mode):
-            kind = "c" if stat.S_ISCHR(mode.st_mode) else "b"
-            found.append((str(path), kind, os.major(mode.st_rdev), os.minor(mode.st_rdev)))
-    return found
