@@ -97,12 +97,18 @@ class Loop(Generic[K]):
             try:
                 while True:
                     for event in await feed.next_batch():
-                        for key in self.reconciler.keys(event):
-                            self.queue.add(key)
+                        self._take_in(event)
             except Expired:
                 self._log.warning("fell too far behind: reading everything anew")
             finally:
                 feed.close()
+
+    def _take_in(self, event: Frame) -> None:
+        try:
+            for key in self.reconciler.keys(event):
+                self.queue.add(key)
+        except Exception:  # noqa: BLE001 - the loop's rim: one odd object must not deafen the loop
+            self._log.exception("%s %s not understood", event.kind.name, event.stored.key)
 
     async def _work(self) -> None:
         while (key := await self.queue.take()) is not None:

@@ -10,12 +10,18 @@ from longshore.base.chance import Chance
 from longshore.base.clock import Clock
 from longshore.core.registry.client import Client
 from longshore.core.watch.cache import Cache
-from longshore.machinery.loop.recorder import Recorder
+from longshore.machinery.loop.recorder import Journal
 
 
-async def run_scheduler(
-    cache: Cache, client: Client, clock: Clock, chance: Chance, recorder: Recorder
-) -> None:
-    """Give every pod without a node one, until cancelled."""
-    room = await asyncio.to_thread(import_module, "longshore.machinery.scheduler.worker")
-    await room.Worker(cache, client, clock, chance, recorder).run()
+class Scheduler:
+    """Gives every pod without a node one."""
+
+    def __init__(
+        self, cache: Cache, client: Client, clock: Clock, chance: Chance, journal: Journal
+    ) -> None:
+        self._parts = (cache, client, clock, chance, journal.recorder("default-scheduler"))
+
+    async def run(self) -> None:
+        """Schedule until cancelled."""
+        room = await asyncio.to_thread(import_module, "longshore.machinery.scheduler.worker")
+        await room.Worker(*self._parts).run()

@@ -35,7 +35,7 @@ class Worker:
         self._cache = cache
         self._client = client
         self._clock = clock
-        self._recorder = recorder.named("default-scheduler")
+        self._recorder = recorder
         self._desk = Desk()
         # Held while a batch of changes is half heard: nothing is decided on half a picture.
         self._picture = asyncio.Lock()

@@ -1,0 +1,98 @@
+"""Collect pods that nobody else will: those of nodes that are gone, and too many finished ones.
+
+Rules: upstream's pkg/controller/podgc. A node must be gone for a while before its pods are: it may
+only have been registered anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from longshore.base.clock import Clock
+from longshore.core.objects import kinds
+from longshore.core.objects.errors import NotFound
+from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.registry.client import Client, Delete, DeleteOptions
+from longshore.core.watch.cache import Cache
+from longshore.core.watch.frames import Frame
+from longshore.machinery.controllers.common import pods as pod_state
+from longshore.machinery.controllers.common.answers import raise_first
+from longshore.machinery.loop.answers import DONE, Answer, WakeAfter
+
+# The key under which finished pods are counted; no node can have this name.
+FINISHED = "/finished"
+
+
+def oldest(pods: Iterable[Doc], count: int) -> list[Doc]:
+    """The count oldest of some pods."""
+
+    def age(pod: Doc) -> tuple[str, str]:
+        return pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]
+
+    return sorted(pods, key=age)[: max(0, count)]
+
+
+class PodCollector:
+    """The reconciler; its keys are names of nodes, and FINISHED."""
+
+    name = "pod-gc"
+    watches: tuple[Kind, ...] = (kinds.NODE, kinds.POD)
+
+    def __init__(
+        self, cache: Cache, client: Client, clock: Clock, finished_max: int, node_gone_s: float
+    ) -> None:
+        self._cache = cache
+        self._client = client
+        self._clock = clock
+        self._finished_max = finished_max
+        self._node_gone_s = node_gone_s
+        self._finished: set[tuple[str, str]] = set()
+        self._missing_since: dict[str, float] = {}
+
+    def keys(self, event: Frame) -> Iterable[str]:
+        if event.kind is kinds.NODE:
+            return (event.stored.name,) if event.type != "MODIFIED" else ()
+        where = (event.stored.namespace, event.stored.name)
+        if event.type != "DELETED" and pod_state.is_terminal(event.doc):
+            self._finished.add(where)
+            return (FINISHED,) if len(self._finished) > self._finished_max else ()
+        self._finished.discard(where)
+        node = pod_state.node_name(event.doc) if event.type == "ADDED" else ""
+        return (node,) if node and self._cache.get(kinds.NODE, "", node) is None else ()
+
+    async def reconcile(self, key: str) -> Answer:
+        if key == FINISHED:
+            return await self._collect_finished()
+        if self._cache.get(kinds.NODE, "", key) is not None:
+            self._missing_since.pop(key, None)
+            return DONE
+        pods = self._cache.indexed(kinds.POD, "node", key)
+        if not pods:
+            self._missing_since.pop(key, None)
+            return DONE
+        now = self._clock.monotonic()
+        left = self._missing_since.setdefault(key, now) + self._node_gone_s - now
+        if left > 0:
+            return WakeAfter(left)
+        await self._delete(pods)
+        return DONE
+
+    async def _collect_finished(self) -> Answer:
+        found = (self._cache.get(kinds.POD, *where) for where in self._finished)
+        pods = [pod for pod in found if pod is not None and pod_state.is_terminal(pod)]
+        await self._delete(oldest(pods, len(pods) - self._finished_max))
+        return DONE
+
+    async def _delete(self, pods: Sequence[Doc]) -> None:
+        """At once: there is no agent that could end them in order."""
+        work = [
+            Delete(
+                kinds.POD,
+                pod["metadata"]["namespace"],
+                pod["metadata"]["name"],
+                DeleteOptions(grace_s=0, uid=pod["metadata"]["uid"]),
+            )
+            for pod in pods
+        ]
+        answers = await self._client.submit(work)
+        raise_first(None if isinstance(answer, NotFound) else answer for answer in answers)

@@ -1,0 +1,172 @@
+"""Listen for signs of life of nodes, and act on silence: see plan.py.
+
+A sign of life is a renewed Lease in kube-node-lease, or a Ready condition with a newer heartbeat.
+When it came is told by this process's own monotonic clock, so the clocks of nodes do not matter,
+and a machine that slept does not find all nodes dead when it wakes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from longshore.base.clock import Clock, rfc3339
+from longshore.core.objects import kinds
+from longshore.core.objects.errors import NotFound
+from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.registry.client import (
+    Client,
+    Delete,
+    DeleteOptions,
+    Operation,
+    Update,
+)
+from longshore.core.watch.cache import Cache
+from longshore.core.watch.frames import Frame
+from longshore.machinery.controllers.common import conditions as cond
+from longshore.machinery.controllers.common import pods as pod_state
+from longshore.machinery.controllers.common.answers import raise_first
+from longshore.machinery.controllers.nodes import plan as planning
+from longshore.machinery.controllers.nodes.plan import NodePlan, NodeRules
+from longshore.machinery.loop.answers import DONE, Answer, sooner
+from longshore.machinery.loop.recorder import Recorder
+
+LEASES = "kube-node-lease"
+
+
+class NodeLifecycle:
+    """The reconciler; its keys are names of nodes."""
+
+    name = "node-lifecycle"
+    watches: tuple[Kind, ...] = (kinds.NODE, kinds.LEASE, kinds.POD)
+
+    def __init__(
+        self, cache: Cache, client: Client, clock: Clock, recorder: Recorder, rules: NodeRules
+    ) -> None:
+        self._cache = cache
+        self._client = client
+        self._clock = clock
+        self._recorder = recorder.named("node-controller")
+        self._rules = rules
+        self._heard: dict[str, float] = {}
+        self._heard_any = clock.monotonic()
+        self._silent: set[str] = set()
+        self._troubled: set[str] = set()
+
+    def keys(self, event: Frame) -> Iterable[str]:
+        if event.kind is kinds.LEASE:
+            return self._hear_lease(event)
+        if event.kind is kinds.NODE:
+            return self._hear_node(event)
+        node = pod_state.node_name(event.doc) if self._troubled else ""
+        return (node,) if node in self._troubled else ()
+
+    async def reconcile(self, key: str) -> Answer:
+        node = self._cache.get(kinds.NODE, "", key)
+        if node is None:
+            return DONE
+        plan = self._plan(key, node)
+        if plan.conditions is not None:
+            status = {**node["status"], "conditions": plan.conditions}
+            node = await self._client.write(
+                Update(kinds.NODE, {**node, "status": status}, "status")
+            )
+        if plan.silenced:
+            message = f"Node {key} status is now: NodeNotReady"
+            self._recorder.event(node, "Normal", "NodeNotReady", message)
+        if plan.taints is not None:
+            tainted = {**node, "spec": {**node["spec"], "taints": plan.taints}}
+            node = await self._client.write(Update(kinds.NODE, tainted))
+        return sooner(plan.wake_after_s, await self._move_pods(key, node))
+
+    def _plan(self, key: str, node: Doc) -> NodePlan:
+        now = self._clock.monotonic()
+        ago = now - self._heard.setdefault(key, now)
+        if ago >= self._rules.grace_s:
+            self._silent.add(key)
+        return planning.plan_node(
+            node, ago, self._clock.now(), self._rules, all_silent=self._all_silent()
+        )
+
+    def _all_silent(self) -> bool:
+        """Agents renew several times within the grace: half of it without any word from anybody
+        means that the fault is here, or that there is nowhere to go."""
+        return self._clock.monotonic() - self._heard_any >= self._rules.grace_s / 2
+
+    async def _move_pods(self, key: str, node: Doc) -> float | None:
+        """Evict, remove and mark what the node's state asks for; when to look again."""
+        if not _is_troubled(node):
+            self._troubled.discard(key)
+            return None
+        self._troubled.add(key)
+        pods = self._cache.indexed(kinds.POD, "node", key)
+        plan = planning.plan_pods(node, pods, self._clock.now(), self._rules)
+        for pod in plan.evict:
+            name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+            message = f"Marking for deletion Pod {name}"
+            self._recorder.event(pod, "Normal", "TaintManagerEviction", message)
+        work: list[Operation] = [_not_ready(pod, self._clock.now()) for pod in plan.unready]
+        await self._submit(work)
+        await self._submit([_deletion(pod, None) for pod in plan.evict])
+        await self._submit([_deletion(pod, 0) for pod in plan.remove])
+        return plan.wake_after_s
+
+    async def _submit(self, work: Sequence[Operation]) -> None:
+        if work:
+            answers = await self._client.submit(work)
+            raise_first(None if isinstance(answer, NotFound) else answer for answer in answers)
+
+    def _hear_lease(self, event: Frame) -> Iterable[str]:
+        name = event.stored.name
+        if event.stored.namespace != LEASES or event.type == "DELETED":
+            return ()
+        return self._sign_of_life(name) if event.type == "MODIFIED" else ()
+
+    def _hear_node(self, event: Frame) -> Iterable[str]:
+        name = event.stored.name
+        if event.type == "DELETED":
+            self._heard.pop(name, None)
+            self._silent.discard(name)
+            self._troubled.discard(name)
+            return ()
+        known = name in self._heard
+        if not known or (event.old is not None and _heartbeat(event.old) != _heartbeat(event.doc)):
+            return {name, *self._sign_of_life(name)}
+        return (name,)
+
+    def _sign_of_life(self, name: str) -> Iterable[str]:
+        """Note it; whom it concerns: a node that was silent, and all others if none was heard."""
+        none_was_heard = self._all_silent()
+        self._heard[name] = self._heard_any = self._clock.monotonic()
+        if name in self._silent:
+            self._silent.discard(name)
+            return {name, *self._silent} if none_was_heard else (name,)
+        return tuple(self._silent) if none_was_heard else ()
+
+
+def _heartbeat(node: Doc) -> str:
+    ready = cond.find((node.get("status") or {}).get("conditions") or (), "Ready")
+    return str(ready.get("lastHeartbeatTime", "")) if ready is not None else ""
+
+
+def _is_troubled(node: Doc) -> bool:
+    ready = cond.find((node.get("status") or {}).get("conditions") or (), "Ready")
+    executed = any(one["effect"] == "NoExecute" for one in node["spec"].get("taints") or ())
+    return executed or ready is None or ready["status"] != "True"
+
+
+def _not_ready(pod: Doc, now: float) -> Update:
+    """Endpoints must not lead to a pod of which nothing is known."""
+    status = pod["status"]
+    after = [
+        {**one, "status": "False", "lastTransitionTime": rfc3339(now)}
+        if one["type"] == "Ready"
+        else one
+        for one in status["conditions"]
+    ]
+    return Update(kinds.POD, {**pod, "status": {**status, "conditions": after}}, "status")
+
+
+def _deletion(pod: Doc, grace_s: int | None) -> Delete:
+    metadata = pod["metadata"]
+    options = DeleteOptions(grace_s=grace_s, uid=metadata["uid"])
+    return Delete(kinds.POD, metadata["namespace"], metadata["name"], options)

@@ -1,0 +1,73 @@
+"""All controllers, put together: one call for whoever composes a server."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from longshore.base.chance import Chance
+from longshore.base.clock import Clock
+from longshore.core.objects.kinds import KINDS
+from longshore.core.registry.client import Client
+from longshore.core.watch.cache import Cache
+from longshore.machinery.controllers.deployment.run import Deployments
+from longshore.machinery.controllers.endpoints.run import Endpoints
+from longshore.machinery.controllers.gc.pods import PodCollector
+from longshore.machinery.controllers.gc.run import GarbageCollector
+from longshore.machinery.controllers.namespace.defaults import NamespaceDefaults
+from longshore.machinery.controllers.namespace.run import Namespaces
+from longshore.machinery.controllers.nodes.plan import NodeRules
+from longshore.machinery.controllers.nodes.run import NodeLifecycle
+from longshore.machinery.controllers.replicaset.run import ReplicaSets
+from longshore.machinery.loop.loop import Loop, Reconciler
+from longshore.machinery.loop.recorder import Journal, Recorder
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerConfig:
+    """authority: the cluster's CA certificate in PEM, for every namespace (empty: none).
+    finished_pods_max: finished pods beyond this are collected. node_gone_s: how long a node must
+    be gone before its pods are."""
+
+    authority: str = ""
+    nodes: NodeRules = field(default_factory=NodeRules)
+    finished_pods_max: int = 12_500
+    node_gone_s: float = 40.0
+
+
+def build(
+    cache: Cache,
+    client: Client,
+    clock: Clock,
+    chance: Chance,
+    recorder: Recorder,
+    config: ControllerConfig,
+) -> list[Loop[Any]]:
+    """A loop for each controller, ready to run."""
+    reconcilers: tuple[Reconciler[Any], ...] = (
+        Deployments(cache, client, clock, recorder),
+        ReplicaSets(cache, client, clock, recorder),
+        Endpoints(cache, client),
+        Namespaces(cache, client, clock, KINDS),
+        NamespaceDefaults(cache, client, config.authority),
+        GarbageCollector(cache, client, KINDS),
+        PodCollector(cache, client, clock, config.finished_pods_max, config.node_gone_s),
+        NodeLifecycle(cache, client, clock, recorder, config.nodes),
+    )
+    return [Loop(one, cache, clock, chance) for one in reconcilers]
+
+
+async def run_controllers(
+    cache: Cache,
+    client: Client,
+    clock: Clock,
+    chance: Chance,
+    journal: Journal,
+    config: ControllerConfig,
+) -> None:
+    """Run all controllers until cancelled. The journal is run by whoever made it."""
+    recorder = journal.recorder("controllers")
+    async with asyncio.TaskGroup() as crew:
+        for loop in build(cache, client, clock, chance, recorder, config):
+            crew.create_task(loop.run(), name=f"{loop.name} controller")
