@@ -56,6 +56,10 @@ def main() -> None:
     help="user: pods reach the outside through pasta.",
 )  # fmt: skip
 @root_option
+@click.option(
+    "--node-grace", default=40.0, show_default=True,
+    help="Seconds that a node may be silent before it counts as lost.",
+)  # fmt: skip
 @click.option("--no-merge", is_flag=True, help="Leave ~/.kube/config alone.")
 @click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for the nodes.")
 @json_option
@@ -67,6 +71,7 @@ def up(hollow: bool, no_merge: bool, as_json: bool, **options: Any) -> None:
     if hollow:
         options["runtime"] = "hollow"
     options["wait_s"] = options.pop("wait")
+    options["node_grace_s"] = options.pop("node_grace")
     report = Report(quiet=as_json)
     report.done(up(UpRequest(merge=not no_merge, **options), report.phase), as_json)
 

@@ -31,13 +31,15 @@ class Unready(ClusterError): ...
 
 @dataclass(frozen=True, slots=True)
 class ClusterConfig:
-    """One cluster. runtime is oci or hollow; uplink is user or none; port is on 127.0.0.1."""
+    """One cluster. runtime is oci or hollow; uplink is user or none; port is on 127.0.0.1;
+    node_grace_s is how long a node may be silent before it counts as lost."""
 
     name: str
     nodes: int
     runtime: str
     uplink: str
     port: int
+    node_grace_s: float = 40.0
 
     @property
     def hollow(self) -> bool:

@@ -65,16 +65,15 @@ def _start_time_elsewhere(pid: int) -> str:
 def spawn(role: str, records: Path, log: Path, main: Callable[[], None]) -> Process:
     """Fork a daemon that runs main in a session of its own, its output going to log.
 
-    The caller must have no other thread. The child never returns from here.
+    The caller must have no other thread. The child never returns from here. Its first act is to
+    record itself: if `down` has removed the directory meanwhile, the child ends there.
     """
     pid = os.fork()
     if pid:
-        process = Process(role, pid, start_time(pid))
-        content = {"role": role, "pid": pid, "started": process.started}
-        write_private(records / f"{role}.json", orjson.dumps(content))
-        return process
+        return Process(role, pid, start_time(pid))
     status = 1
     try:
+        _record(role, records)
         _detach(log)
         main()
         status = 0
@@ -85,6 +84,11 @@ def spawn(role: str, records: Path, log: Path, main: Callable[[], None]) -> Proc
     finally:
         sys.stderr.flush()
         os._exit(status)
+
+
+def _record(role: str, records: Path) -> None:
+    content = {"role": role, "pid": os.getpid(), "started": start_time(os.getpid())}
+    write_private(records / f"{role}.json", orjson.dumps(content))
 
 
 def _detach(log: Path) -> None:

@@ -121,7 +121,7 @@ def node(doc: Doc, problems: Problems) -> None:
     for field in ("capacity", "allocatable"):
         amounts = doc.get("status", {}).get(field)
         if amounts:
-            resources.amounts(amounts, (STATUS, field), problems)
+            resources.amounts(amounts, (STATUS, field), problems, resources.OF_NODES)
 
 
 def node_update(new: Doc, old: Doc, problems: Problems) -> None:

@@ -9,7 +9,9 @@ from longshore.core.objects import names
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rules.problems import NOT_NEGATIVE, Path, Problems
 
-_STANDARD = ("cpu", "memory", "ephemeral-storage")
+_OF_CONTAINERS = ("cpu", "memory", "ephemeral-storage")
+# core.IsStandardResourceName: a node also has room for so many pods.
+OF_NODES = (*_OF_CONTAINERS, "pods", "storage")
 
 
 def requirements(given: Doc, path: Path, problems: Problems) -> None:
@@ -28,10 +30,12 @@ def requirements(given: Doc, path: Path, problems: Problems) -> None:
         problems.forbidden(path, "HugePages require cpu or memory")
 
 
-def amounts(given: Doc, path: Path, problems: Problems) -> None:
-    """Named quantities, none of them negative."""
+def amounts(
+    given: Doc, path: Path, problems: Problems, standard: tuple[str, ...] = _OF_CONTAINERS
+) -> None:
+    """Named quantities, none of them negative; standard are the names without a domain."""
     for name, amount in given.items():
-        wrong = resource_name_problems(name)
+        wrong = resource_name_problems(name, standard)
         if wrong:
             problems.all_invalid(path, name, wrong)
         wrong = _amount_problems(name, amount)
@@ -80,10 +84,12 @@ def _is_extended(name: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def resource_name_problems(name: str) -> tuple[str, ...]:
+def resource_name_problems(
+    name: str, standard: tuple[str, ...] = _OF_CONTAINERS
+) -> tuple[str, ...]:
     wrong = names.qualified_name_problems(name)
     if wrong:
         return wrong
-    if "/" not in name and name not in _STANDARD and not name.startswith("hugepages-"):
+    if "/" not in name and name not in standard and not name.startswith("hugepages-"):
         return ("must be a standard resource type or fully qualified",)
     return ()

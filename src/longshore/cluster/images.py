@@ -1,0 +1,39 @@
+"""Images of a local cluster: unpacked once, shared by all its nodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from longshore.cluster.config import ClusterError, ClusterPaths, check_name, default_root
+from longshore.machinery.runtime.images.store import ImageStore
+from longshore.machinery.runtime.protocol import RuntimeFailure
+
+
+def load(file: Path, name: str, root: Path | None) -> list[str]:
+    """Unpack the images of a tar; a line for each. Raises ClusterError, and then nothing changed."""
+    store = _store(name, root)
+    try:
+        images = store.load(file)
+    except RuntimeFailure as error:
+        raise ClusterError(str(error)) from error
+    return [f"loaded {', '.join(image.names) or image.id}" for image in images]
+
+
+def listed(name: str, root: Path | None) -> list[dict[str, Any]]:
+    """One dictionary for each name of an image: name, id, size in bytes."""
+    return sorted(
+        (
+            {"name": reference, "id": image.id, "size": image.size}
+            for image in _store(name, root).list()
+            for reference in image.names or ("<none>",)
+        ),
+        key=lambda one: str(one["name"]),
+    )
+
+
+def _store(name: str, root: Path | None) -> ImageStore:
+    paths = ClusterPaths((root or default_root()).absolute(), check_name(name))
+    if paths.load().hollow:
+        raise ClusterError(f"cluster {name!r} is hollow: its nodes have every image and run none")
+    return ImageStore(paths.images)

@@ -1,0 +1,187 @@
+"""The server process: store, registry, door, controllers and scheduler in one loop around one cache."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Iterator
+
+import uvloop
+
+from longshore.base.chance import Chance
+from longshore.base.clock import SystemClock
+from longshore.base.users import loop_user
+from longshore.cluster.bootstrap import bootstrap
+from longshore.cluster.certificates import Pair, client_context, server_context
+from longshore.cluster.config import ClusterConfig, ClusterPaths
+from longshore.cluster.machine import lan_listener, lan_namespace
+from longshore.cluster.probe import is_ready
+from longshore.cluster.streams import NodeStreams, NoStreams
+from longshore.core.objects import kinds
+from longshore.core.registry.inprocess import InProcess
+from longshore.core.registry.registry import Registry
+from longshore.core.store.sqlite import SqliteStore
+from longshore.core.streams.protocols import Streams
+from longshore.doors.kit.server import Server
+from longshore.doors.kubernetes.door import DoorConfig, KubernetesDoor
+from longshore.machinery.controllers.nodes.plan import NodeRules
+from longshore.machinery.controllers.run_all import ControllerConfig, run_controllers
+from longshore.machinery.kubelet.hollow import HollowNodes
+from longshore.machinery.loop.recorder import Journal
+from longshore.machinery.network.balancer.run import Balancer
+from longshore.machinery.scheduler.run import Scheduler
+
+log = logging.getLogger("longshore.server")
+
+API_ENDPOINT = ("10.90.0.1", 6443)
+# Collecting is rare: what the cache holds is bytes, and the rest dies young.
+GC_THRESHOLDS = (50_000, 50, 100)
+
+
+def main(config: ClusterConfig, paths: ClusterPaths, listener: socket.socket, tell: int) -> None:
+    """The server's life, until SIGTERM. tell is the descriptor on which `up` hears how far it is."""
+    prepare_process("longshore-server")
+    run_to_the_end(_run(config, paths, listener, tell))
+
+
+def prepare_process(name: str) -> None:
+    """What the server and the agents have in common."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    gc.set_threshold(*GC_THRESHOLDS)
+    try:
+        with open("/proc/self/comm", "w") as comm:
+            comm.write(name)
+    except OSError:
+        log.debug("this system has no process names")
+
+
+def run_to_the_end(work: Coroutine[None, None, None]) -> None:
+    """Run a process's work. What ends it is said in full, and once more in the log's last line."""
+    try:
+        uvloop.run(work)
+    except BaseExceptionGroup as group:
+        log.exception("stopped by a fault")
+        log.error("stopped by %s", "; ".join(_causes(group)))
+        raise SystemExit(1) from group
+
+
+def _causes(group: BaseExceptionGroup[BaseException]) -> Iterator[str]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _causes(error)
+        else:
+            yield f"{type(error).__name__}: {error}"
+
+
+async def until_signalled(work: Coroutine[None, None, None]) -> None:
+    """Run work until it ends, or until SIGTERM or SIGINT cancels it."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        await work
+    except asyncio.CancelledError:
+        log.info("stopping")
+
+
+async def _run(
+    config: ClusterConfig, paths: ClusterPaths, listener: socket.socket, tell: int
+) -> None:
+    registry = Registry(SqliteStore(paths.store), SystemClock(), Chance())
+    await registry.open()
+    cluster = _Cluster(config, paths, registry)
+    await until_signalled(cluster.run(listener, lambda word: os.write(tell, word.encode() + b"\n")))
+    await registry.close()
+
+
+class _Cluster:
+    """Everything that a server runs, put together."""
+
+    def __init__(self, config: ClusterConfig, paths: ClusterPaths, registry: Registry) -> None:
+        self._config = config
+        self._paths = paths
+        self._registry = registry
+        self._clock = SystemClock()
+        self._chance = Chance()
+
+    def _client(self, loop: str) -> InProcess:
+        return InProcess(self._registry, loop_user(loop))
+
+    async def run(self, listener: socket.socket, tell: Callable[[str], object]) -> None:
+        async with asyncio.TaskGroup() as crew:
+            crew.create_task(self._registry.run(), name="registry")
+            endpoint = None if self._config.hollow else API_ENDPOINT
+            await bootstrap(self._client("bootstrap"), endpoint)
+            self._serve(crew, listener)
+            tell("serving")
+            self._run_loops(crew)
+            await self._until_ready()
+            tell("ready")
+
+    def _serve(self, crew: asyncio.TaskGroup, listener: socket.socket) -> None:
+        """Open the door on 127.0.0.1 of the host and, if there is one, on the LAN."""
+        pki = self._paths.pki
+        door = KubernetesDoor(
+            self._registry,
+            self._clock,
+            self._chance,
+            DoorConfig(streams=self._streams(), address=f"127.0.0.1:{self._config.port}"),
+        )
+        server = Server(door.handle, self._clock, refusal=door.refusal)
+        listeners = [listener]
+        if not self._config.hollow:
+            listeners.append(lan_listener(self._paths, API_ENDPOINT))
+        context = server_context(Pair(pki / "server.crt", pki / "server.key"), pki / "ca.crt")
+        crew.create_task(server.serve(listeners, context), name="door")
+        crew.create_task(door.run(), name="watch times")
+
+    def _streams(self) -> Streams:
+        if self._config.hollow:
+            return NoStreams()
+        pki = self._paths.pki
+        pair = Pair(pki / "server-to-nodes.crt", pki / "server-to-nodes.key")
+        lan = lan_namespace(self._paths)
+        return NodeStreams(self._registry.cache, client_context(pair, pki / "ca.crt"), lan)
+
+    def _run_loops(self, crew: asyncio.TaskGroup) -> None:
+        cache, clock, chance = self._registry.cache, self._clock, self._chance
+        journal = Journal(self._client("events"), clock)
+        crew.create_task(journal.run(), name="events")
+        config = ControllerConfig(
+            authority=(self._paths.pki / "ca.crt").read_text(),
+            nodes=NodeRules(grace_s=self._config.node_grace_s),
+        )
+        controllers = run_controllers(
+            cache, self._client("controllers"), clock, chance, journal, config
+        )
+        crew.create_task(controllers, name="controllers")
+        scheduler = Scheduler(cache, self._client("scheduler"), clock, chance, journal)
+        crew.create_task(scheduler.run(), name="scheduler")
+        if self._config.hollow:
+            hollow = HollowNodes(self._config.node_names, self._client("hollow"), clock, chance)
+            crew.create_task(hollow.run(), name="hollow nodes")
+        else:
+            balancer = Balancer(
+                self._client("balancer"), lan_namespace(self._paths), clock, journal
+            )
+            crew.create_task(balancer.run(), name="balancer")
+
+    async def _until_ready(self) -> None:
+        """Return once all nodes of the cluster are Ready."""
+        feed = self._registry.cache.subscribe(kinds.NODE)
+        ready: set[str] = set()
+        while len(ready) < self._config.nodes:
+            for frame in await feed.next_batch():
+                name = frame.stored.name
+                if frame.type != "DELETED" and is_ready(frame.doc):
+                    ready.add(name)
+                else:
+                    ready.discard(name)
+        feed.close()

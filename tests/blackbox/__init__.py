@@ -1,0 +1,1 @@
+"""From outside: the command line, real clusters, the real kubectl."""

@@ -1,0 +1,173 @@
+"""The words that black-box tests use: the longshore command, kubectl, and looks at the machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from longshore.base.clock import SystemClock
+
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / ".cache"
+EXAMPLES = ROOT / "examples"
+PATIENCE_S = 60.0
+
+
+def longshore(*words: str, code: int = 0, env: dict[str, str] | None = None) -> str:
+    """Run the command; its standard output. Fails the test if it ends with another code."""
+    program = Path(sys.executable).with_name("longshore")
+    done = subprocess.run(
+        [str(program), *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **(env or {})},
+        timeout=120,
+    )
+    assert done.returncode == code, (
+        f"longshore {words}: {done.returncode}\n{done.stdout}{done.stderr}"
+    )
+    return done.stdout if code == 0 else done.stderr
+
+
+def kubectl_program() -> str:
+    """The kubectl of this machine, else Debian's, unpacked and not installed."""
+    found = shutil.which("kubectl")
+    if found is not None:
+        return found
+    program = CACHE / "kubernetes-client" / "usr" / "bin" / "kubectl"
+    if not program.exists():
+        downloads = CACHE / "downloads"
+        downloads.mkdir(parents=True, exist_ok=True)
+        downloads.chmod(0o777)
+        subprocess.run(
+            ["apt-get", "-qq", "download", "kubernetes-client"], cwd=downloads, check=True
+        )
+        (package,) = downloads.glob("kubernetes-client_*.deb")
+        subprocess.run(
+            ["dpkg-deb", "-x", str(package), str(CACHE / "kubernetes-client")], check=True
+        )
+    return str(program)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster of a test's own."""
+
+    name: str
+    root: Path
+    server: str
+    kubeconfig: str
+
+    def longshore(self, verb: str, *words: str, code: int = 0) -> str:
+        return longshore(
+            *verb.split(), *words, "--name", self.name, "--root", str(self.root), code=code
+        )
+
+    def kubectl(self, *words: str, stdin: str | None = None, code: int = 0) -> str:
+        """Run kubectl against the cluster; its standard output (standard error if it must fail)."""
+        done = self.kubectl_run(*words, stdin=stdin)
+        assert done.returncode == code, (
+            f"kubectl {words}: {done.returncode}\n{done.stdout}{done.stderr}"
+        )
+        return done.stdout if code == 0 else done.stderr
+
+    def kubectl_run(
+        self, *words: str, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "KUBECONFIG": self.kubeconfig}
+        return subprocess.run(
+            [kubectl_program(), *words],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=120,
+        )
+
+    def get(self, *words: str) -> Any:
+        return json.loads(self.kubectl("get", *words, "-o", "json"))
+
+    def pods(self, selector: str, namespace: str = "default") -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.get("pods", "-n", namespace, "-l", selector)["items"]
+        return found
+
+    def running(self, selector: str) -> list[dict[str, Any]]:
+        """Pods of that selector that run, are ready and are not on their way out."""
+        return [pod for pod in self.pods(selector) if is_ready(pod)]
+
+    def apply(self, manifest: dict[str, Any]) -> None:
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
+
+
+def is_ready(pod: dict[str, Any]) -> bool:
+    conditions = pod["status"].get("conditions", [])
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    return ready and "deletionTimestamp" not in pod["metadata"]
+
+
+async def eventually(
+    look: Callable[[], Any], what: str, patience_s: float = PATIENCE_S, pause_s: float = 0.1
+) -> Any:
+    """Look again and again until there is something true to be seen; that. Real clusters have no
+    virtual clock, so this is where black-box tests wait, and the only place."""
+    clock = SystemClock()
+    deadline = clock.monotonic() + patience_s
+    while not (seen := look()):
+        assert clock.monotonic() < deadline, f"not within {patience_s:g} s: {what}"
+        await clock.sleep(pause_s)
+    return seen
+
+
+def machine() -> dict[str, list[str]]:
+    """What a cluster could leave behind on this machine."""
+    return {
+        "links": _lines("ip", "-o", "link"),
+        "addresses": _lines("ip", "-o", "-4", "address"),
+        "routes": _lines("ip", "route", "show", "table", "all"),
+        "rules": _lines("nft", "list", "ruleset"),
+        "mounts": sorted(
+            line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()
+        ),
+        "cgroups": sorted(
+            str(path) for path in Path("/sys/fs/cgroup").glob("**/longshore-*") if path.is_dir()
+        ),
+        "namespaces": sorted(_namespaces()),
+        "processes": sorted(_ours()),
+    }
+
+
+def _lines(*command: str) -> list[str]:
+    return sorted(
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    )
+
+
+def _namespaces() -> set[str]:
+    """Every network namespace that some process is in."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/ns/net"):
+        try:
+            found.add(os.readlink(path))
+        except OSError:
+            continue
+    return found
+
+
+def _ours() -> set[str]:
+    """Processes that only a cluster starts."""
+    names = set()
+    for path in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            name = path.read_text().strip()
+        except OSError:
+            continue
+        if name.startswith(("longshore-", "conmon", "runc", "nginx", "pasta")):
+            names.add(f"{path.parent.name} {name}")
+    return names
