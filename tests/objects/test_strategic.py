@@ -26,10 +26,10 @@ def names(items: list[Doc]) -> list[str]:
     return [item["name"] for item in items]
 
 
-def test_items_are_merged_by_their_key_and_new_ones_appended() -> None:
+def test_items_are_merged_by_their_key_and_new_ones_follow_the_patch() -> None:
     patch = {"containers": [{"name": "b", "image": "2"}, {"name": "d", "image": "4"}]}
     result = merged("containers", ABC, patch)
-    assert result == [ABC[0], {"name": "b", "image": "2"}, ABC[2], {"name": "d", "image": "4"}]
+    assert result == [ABC[0], {"name": "b", "image": "2"}, {"name": "d", "image": "4"}, ABC[2]]
     assert result[0] is ABC[0], "what did not change is shared"
 
 
@@ -43,7 +43,7 @@ def test_nested_lists_have_keys_of_their_own() -> None:
         }
     ]
     assert merged("containers", old, {"containers": patch}) == [{
-        "name": "a", "env": [{"name": "X", "value": "1"}, {"name": "Y", "value": "2"}],
+        "name": "a", "env": [{"name": "Y", "value": "2"}, {"name": "X", "value": "1"}],
         "ports": [{"containerPort": 80, "name": "h"}],
     }]  # fmt: skip
 
@@ -99,6 +99,28 @@ def test_new_items_take_their_place_in_the_order() -> None:
     order = [{"name": n} for n in ("x", "a", "b", "c")]
     patch = {"$setElementOrder/containers": order, "containers": [{"name": "x", "image": "1"}]}
     assert names(merged("containers", ABC, patch)) == ["x", "a", "b", "c"]
+
+
+def test_items_that_are_only_new_come_first() -> None:
+    """As upstream has it (checked against kubectl patch --local, like the two below)."""
+    patch = {"containers": [{"name": "x", "image": "1"}]}
+    assert names(merged("containers", ABC, patch)) == ["x", "a", "b", "c"]
+
+
+def test_an_added_item_takes_the_place_that_a_deleted_one_left() -> None:
+    order = {"$setElementOrder/containers": [{"name": "e"}, {"name": "a"}, {"name": "c"}]}
+    patch = {
+        **order,
+        "containers": [{"name": "e", "image": "1"}, {"name": "a", "$patch": "delete"}],
+    }
+    old = [ABC[0], ABC[1], {"name": "d", "image": "1"}]
+    assert names(merged("containers", old, patch)) == ["b", "d", "e"]
+
+
+def test_without_a_deletion_there_is_no_such_place() -> None:
+    order = {"$setElementOrder/containers": [{"name": "e"}, {"name": "c"}]}
+    patch = {**order, "containers": [{"name": "e", "image": "1"}]}
+    assert names(merged("containers", ABC, patch)) == ["e", "a", "b", "c"]
 
 
 def test_an_item_outside_the_order_is_refused() -> None:

@@ -23,6 +23,8 @@ from longshore.core.objects.schema import Schema, definition, referred
 _PATCH, _RETAIN = "$patch", "$retainKeys"
 _DELETE_FROM, _ORDER = "$deleteFromPrimitiveList/", "$setElementOrder/"
 _FREE: Schema = {}
+_Identity = Callable[[Any], Any]
+"""What makes an item of a merged list the same item."""
 
 
 def strategic_merge(kind: Kind, doc: Doc, patch: Any) -> Doc:
@@ -82,12 +84,22 @@ def _arrange(merged: Doc, doc: Doc, patch: Doc, schema: Schema) -> None:
             if isinstance(merged.get(name), list) and _is_list(order, key):
                 identity = _identity(_merge_key(_field(schema, name)))
                 _all_in_order(patch.get(name) or (), order, identity, name)
-                merged[name] = _ordered(merged[name], doc.get(name) or [], order, identity)
+                before = _order_before(doc.get(name) or [], merged[name], identity)
+                merged[name] = _ordered(merged[name], before, order, identity)
     for key, gone in patch.items():
         if key.startswith(_DELETE_FROM):
             name = key[len(_DELETE_FROM) :]
             if isinstance(merged.get(name), list) and _is_list(gone, key):
                 merged[name] = [item for item in merged[name] if item not in gone]
+
+
+def _order_before(old: list[Any], merged: list[Any], identity: _Identity) -> list[Any]:
+    """What counts as the old order. Upstream deletes and appends in place, so that added items
+    stand at the end as far as deleted ones left room; the same is done here to the same result."""
+    kept, had = {identity(item) for item in merged}, {identity(item) for item in old}
+    left = [item for item in old if identity(item) in kept]
+    added = [item for item in merged if identity(item) not in had]
+    return (left + added)[: len(old)]
 
 
 def _is_list(value: Any, key: str) -> bool:
@@ -108,25 +120,29 @@ def _merge_value(old: Any, new: Any, schema: Schema) -> Any:
 def _merge_list(old: list[Any], new: list[Any], schema: Schema) -> list[Any]:
     key = _merge_key(schema)
     if not key:
-        return _union(old, new)
+        return _ordered(_union(old, new), old, new, _frozen)
     for item in (*old, *new):
         if not isinstance(item, dict) or (key not in item and item.get(_PATCH) != "replace"):
             raise BadRequest(f"map: {item} does not contain declared merge key: {key}")
     if any(item.get(_PATCH) == "replace" for item in new):
         return [_clean(item) for item in new if _PATCH not in item]
+    changes = [item for item in new if item.get(_PATCH) != "delete"]
     gone = [item[key] for item in new if item.get(_PATCH) == "delete"]
-    merged = [item for item in old if item[key] not in gone]
+    left = [item for item in old if item[key] not in gone]
+    merged = _merge_items(left, changes, key, _resolved(schema["items"]))
+    return _ordered(merged, left, changes, _identity(key))
+
+
+def _merge_items(old: list[Doc], changes: list[Doc], key: str, schema: Schema) -> list[Doc]:
+    merged = list(old)
     places = {_frozen(item[key]): index for index, item in reversed(list(enumerate(merged)))}
-    items = _resolved(schema["items"])
-    for item in new:
-        if item.get(_PATCH) == "delete":
-            continue
+    for item in changes:
         at = places.get(_frozen(item[key]))
         if at is None:
             places[_frozen(item[key])] = len(merged)
             merged.append(_clean(item))
         else:
-            merged[at] = _merge_map(merged[at], item, items)
+            merged[at] = _merge_map(merged[at], item, schema)
     return merged
 
 
@@ -136,9 +152,6 @@ def _union(old: list[Any], new: list[Any]) -> list[Any]:
         if item not in united:
             united.append(item)
     return united
-
-
-_Identity = Callable[[Any], Any]
 
 
 def _identity(key: str) -> _Identity:
@@ -165,8 +178,9 @@ def _all_in_order(given: Iterable[Any], order: list[Any], identity: _Identity, n
 def _ordered(
     merged: list[Any], before: list[Any], order: list[Any], identity: _Identity
 ) -> list[Any]:
-    """Items that the patch orders, in its order; the others, in their old order, each before the
-    first ordered item that it used to precede (strategicpatch.mergeSortedSlice)."""
+    """Items that are in order (the patch's own, or what $setElementOrder says) in that order; the
+    others in their old one, each before the first ordered item that it used to precede
+    (strategicpatch.normalizeElementOrder)."""
     rank = {identity(item): index for index, item in reversed(list(enumerate(order)))}
     was = {identity(item): index for index, item in reversed(list(enumerate(before)))}
     theirs = sorted((i for i in merged if identity(i) in rank), key=lambda i: rank[identity(i)])
