@@ -168,7 +168,9 @@ def _some(found: list[str], most: int, none: str = NONE) -> str:
 def _node(doc: Doc, now: float) -> list[Any]:
     status, metadata = doc.get("status") or {}, doc["metadata"]
     info = status.get("nodeInfo") or {}
-    addresses = {a.get("type"): a.get("address", "") for a in reversed(status.get("addresses") or [])}
+    addresses = {
+        a.get("type"): a.get("address", "") for a in reversed(status.get("addresses") or [])
+    }
     return [
         _node_status(doc), _roles(metadata.get("labels") or {}), age(doc, now),
         info.get("kubeletVersion", ""), addresses.get("InternalIP", NONE),

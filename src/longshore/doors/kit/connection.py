@@ -51,6 +51,7 @@ class ServerLimits:
     idle_s: float = 90.0
     request_read_s: float = 60.0
     write_stall_s: float = 60.0
+    linger_s: float = 2.0
     grace_s: float = 5.0
 
 
@@ -175,13 +176,28 @@ class Connection(asyncio.BufferedProtocol):
         except asyncio.CancelledError:
             self.abort()
             raise
+        except Exception:  # the worker's rim: a fault of ours costs one connection, not the server
+            log.exception("connection failed")
+            self.abort()
 
     async def _part(self) -> None:
         """Close, and wait until what was written has left or the client's time for it is over."""
         self._task = None
         self.deadline = self._pulse.now + self._limits.write_stall_s
         assert self._transport is not None
+        if self._refused is not None:
+            await self._linger(self._transport)
         self._transport.close()
+        await self._lost
+
+    async def _linger(self, transport: asyncio.Transport) -> None:
+        """After a refusal the client may still be sending: closing now would reset the connection
+        before it has read why. So what comes is dropped until the client closes, for a while."""
+        self.deadline = self._pulse.now + self._limits.linger_s
+        if self._reading_paused:
+            self._resume_reading()
+        if transport.can_write_eof():
+            transport.write_eof()
         await self._lost
 
     # The worker's steps.
@@ -244,7 +260,9 @@ class Connection(asyncio.BufferedProtocol):
     async def _refuse(self, refused: Refused) -> None:
         self._closing = True
         reply = self._refusal(refused.status, refused.message)
-        await self._write_whole(self._head(reply, wire.length(len(reply.body)), keep=False), reply.body)
+        await self._write_whole(
+            self._head(reply, wire.length(len(reply.body)), keep=False), reply.body
+        )
 
     async def _send(self, incoming: Incoming, reply: Reply, keep: bool) -> None:
         body = reply.body
@@ -324,10 +342,13 @@ class Connection(asyncio.BufferedProtocol):
         self._closing = True
         if self._reader.upgraded is None:
             reply = self._refusal(400, "an upgrade was expected")
-            await self._write_whole(self._head(reply, wire.length(len(reply.body)), keep=False), reply.body)
+            await self._write_whole(
+                self._head(reply, wire.length(len(reply.body)), keep=False), reply.body
+            )
             return
         upgrade = wire.head(101, "", takeover.headers, b"Connection: Upgrade\r\n", self._pulse.date)
         self._write(upgrade)
+        self.deadline = inf
         with contextlib.suppress(ConnectionError):
             await takeover.talk(_RawWire(self))
 

@@ -17,6 +17,8 @@ from longshore.doors.kit.http import Request
 
 # A chunked body may come in many small chunks: this many bytes on the wire for one of the body.
 _CHUNK_OVERHEAD = 8
+# No client sends nearly as many headers; Go's and llhttp's users bound them likewise.
+_HEADERS_MAX = 256
 
 
 class Refused(Exception):
@@ -93,8 +95,9 @@ class RequestReader:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_size += len(name) + len(value)
-        if self._head_size > self._head_max:
+        self._head_size += len(name) + len(value) + 4
+        self._header_count += 1
+        if self._head_size > self._head_max or self._header_count > _HEADERS_MAX:
             raise Refused(431, f"the request's head is larger than {self._head_max} bytes")
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         if key in self._headers:
@@ -132,7 +135,7 @@ class RequestReader:
         self._url = b""
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
-        self._head_size = self._body_size = self._fed = 0
+        self._head_size = self._header_count = self._body_size = self._fed = 0
         self._in_head = True
 
     def _too_large(self) -> Refused:

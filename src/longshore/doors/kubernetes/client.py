@@ -57,15 +57,6 @@ class Call:
     content_type: str = _JSON
 
 
-def client_context(certificate: str, key: str, ca: str) -> ssl.SSLContext:
-    """TLS of a client with a certificate, from PEM files."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(ca)
-    context.load_cert_chain(certificate, key)
-    return context
-
-
 class HttpClient:
     """Client (core/registry/client.py) over HTTPS.
 

@@ -138,12 +138,15 @@ def _paths(kind: Kind, *, v3: bool) -> Iterator[tuple[str, Doc]]:
     collection = f"{inside}/{kind.plural}"
     if kind.namespaced:
         yield f"{root}/{kind.plural}", {"get": make("list", _LIST_PARAMETERS)}
-    yield collection, {
-        "get": make("list", _LIST_PARAMETERS),
-        "post": make("post", _WRITE_PARAMETERS, body=("*/*",)),
-        "delete": make("deletecollection", _LIST_PARAMETERS),
-        "parameters": make.placed(name=False),
-    }
+    yield (
+        collection,
+        {
+            "get": make("list", _LIST_PARAMETERS),
+            "post": make("post", _WRITE_PARAMETERS, body=("*/*",)),
+            "delete": make("deletecollection", _LIST_PARAMETERS),
+            "parameters": make.placed(name=False),
+        },
+    )
     yield f"{collection}/{{name}}", make.item()
     for subresource in kind.subresources:
         if subresource in ("status", "scale"):

@@ -135,6 +135,8 @@ def encode(value: Any, media: str, *, pretty: bool = False) -> bytes:
     if media == YAML:
         import yaml
 
-        text: bytes = yaml.dump(value, Dumper=yaml.CSafeDumper, encoding="utf-8", allow_unicode=True)
+        text: bytes = yaml.dump(
+            value, Dumper=yaml.CSafeDumper, encoding="utf-8", allow_unicode=True
+        )
         return text
     return orjson.dumps(value, option=orjson.OPT_INDENT_2 if pretty else None)

@@ -279,7 +279,8 @@ def _initial_events(request: Request) -> bool | None:
     if asked is None:
         if match:
             raise _invalid_list(
-                "resourceVersionMatch", "is forbidden for watch unless sendInitialEvents is provided"
+                "resourceVersionMatch",
+                "is forbidden for watch unless sendInitialEvents is provided",
             )
         return None
     if match != "NotOlderThan":
