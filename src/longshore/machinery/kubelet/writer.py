@@ -20,7 +20,8 @@ from longshore.core.registry.client import Client, Delete, DeleteOptions, Operat
 
 _log = logging.getLogger("longshore.kubelet.status")
 _RETRY_S = 1.0
-_TRANSIENT = (Unavailable, TooManyRequests, ApiTimeout, InternalError)
+# Worth another try: the server was busy or away, the request itself was not refused.
+TRANSIENT = (Unavailable, TooManyRequests, ApiTimeout, InternalError)
 
 
 @dataclass(slots=True)
@@ -99,7 +100,7 @@ class StatusWriter:
     def _judge(self, report: _Report, answers: Sequence[Doc | ApiError]) -> bool:
         """A pod that is gone or replaced needs no status: NotFound and Conflict settle it."""
         errors = [answer for answer in answers if isinstance(answer, ApiError)]
-        if any(isinstance(error, _TRANSIENT) for error in errors):
+        if any(isinstance(error, TRANSIENT) for error in errors):
             self._waiting.setdefault(report.uid, report)
             return False
         for error in errors:

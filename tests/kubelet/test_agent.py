@@ -1,0 +1,319 @@
+"""A whole agent: from a bound pod to its end, over the real registry and the hollow runtime."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from longshore.core.objects import kinds
+from longshore.core.registry.client import Delete, DeleteOptions, Patch
+
+from .docs import container, pod
+from .world import NODE, World, until, world
+
+
+@pytest.fixture
+async def w(tmp_path: Path) -> AsyncIterator[World]:
+    async with world(tmp_path) as made:
+        made.start_agent()
+        await until(lambda: made.registry.cache.get(kinds.NODE, "", NODE))
+        yield made
+
+
+async def running(w: World, doc: dict[str, object] | None = None, name: str = "web") -> None:
+    await w.run_pod(doc or pod(name=name))
+    await until(lambda: w.phase(name) == "Running")
+
+
+async def test_a_node_registers_and_keeps_its_lease(w: World) -> None:
+    await until(lambda: w.registry.cache.get(kinds.LEASE, "kube-node-lease", NODE))
+    node = await w.client.get(kinds.NODE, "", NODE)
+    assert node["metadata"]["labels"]["kubernetes.io/hostname"] == NODE
+    assert node["status"]["capacity"]["memory"] == "8Gi"
+    assert {c["type"]: c["status"] for c in node["status"]["conditions"]}["Ready"] == "True"
+    assert node["status"]["nodeInfo"]["kubeletVersion"] == "v1.37.0+longshore"
+    before = await w.client.get(kinds.LEASE, "kube-node-lease", NODE)
+    assert before["spec"]["leaseDurationSeconds"] == 40
+    await w.clock.advance(10)
+    after = await w.client.get(kinds.LEASE, "kube-node-lease", NODE)
+    assert after["spec"]["renewTime"] == "2026-01-01T00:00:10.000000Z"
+
+
+async def test_a_node_that_vanished_or_was_declared_lost_comes_back(w: World) -> None:
+    await w.client.write(Delete(kinds.NODE, "", NODE, DeleteOptions()))
+    await w.clock.advance(20)
+    node = await w.client.get(kinds.NODE, "", NODE)
+    lost = [{**c, "status": "Unknown"} for c in node["status"]["conditions"]]
+    await w.client.write(Patch(kinds.NODE, "", NODE, {"status": {"conditions": lost}}, "status"))
+    await w.clock.advance(10)
+    node = await w.client.get(kinds.NODE, "", NODE)
+    assert {c["status"] for c in node["status"]["conditions"]} == {"True", "False"}
+
+
+async def test_a_bound_pod_runs_is_deleted_and_leaves_nothing(w: World) -> None:
+    await running(w)
+    status = w.status()
+    assert status["podIP"].startswith("10.42.1.")
+    assert w.ready()
+    assert len(list((w.root / "pods").iterdir())) == 1
+    await w.delete(grace_s=3)
+    await until(w.gone)
+    assert [grace for _, grace in w.runtime.stops] == [3.0]
+    assert await w.runtime.sandboxes() == []
+    assert w.network.attached() == {}
+    assert list((w.root / "pods").iterdir()) == list((w.root / "logs").iterdir()) == []
+    told = await w.events()
+    assert "Started: Started container main" in told
+    assert "Killing: Stopping container main" in told
+
+
+async def test_a_pod_deleted_behind_the_agents_back_is_ended_too(w: World) -> None:
+    await running(w)
+    await w.delete(grace_s=0)
+    await until(lambda: w.network.attached() == {})
+    assert await w.runtime.containers() == []
+
+
+async def test_a_crash_is_restarted_at_once_then_held_back(w: World) -> None:
+    await running(w)
+    uid = (await w.pod())["metadata"]["uid"]
+    await w.runtime.crash(uid, "main", 3)
+    await until(lambda: w.container()["restartCount"] == 1)
+    assert w.container()["lastState"]["terminated"]["exitCode"] == 3
+    await w.runtime.crash(uid, "main", 3)
+    await until(lambda: w.waiting() == "CrashLoopBackOff")
+    assert not w.ready()
+    await w.clock.advance(9.9)
+    assert w.container()["restartCount"] == 1
+    await w.clock.advance(0.2)
+    await until(lambda: w.container()["restartCount"] == 2)
+    assert len(await w.runtime.containers()) == 2, "attempts older than the last two are removed"
+    assert any(line.startswith("BackOff: Back-off restarting") for line in await w.events())
+
+
+async def test_an_agent_that_starts_again_adopts_and_counts_on(w: World) -> None:
+    await running(w)
+    uid = (await w.pod())["metadata"]["uid"]
+    await w.runtime.crash(uid, "main")
+    await until(lambda: w.container()["restartCount"] == 1)
+    started = len(w.runtime.started)
+    await w.stop_agent()
+    assert not w.container()["state"].get("terminated")
+    await w.runtime.crash(uid, "main", 9)
+    w.start_agent()
+    await until(lambda: w.container()["restartCount"] == 2)
+    assert len(w.runtime.started) == started + 1
+    assert w.container()["lastState"]["terminated"]["exitCode"] == 9
+
+
+async def test_containers_whose_pod_went_while_nobody_looked_are_removed(w: World) -> None:
+    await running(w)
+    await running(w, name="stays")
+    await w.stop_agent()
+    await w.delete(grace_s=0)
+    w.start_agent()
+    await until(lambda: len(w.network.attached()) == 1)
+    assert [c.sandbox for c in await w.runtime.containers()] == [
+        (await w.pod("stays"))["metadata"]["uid"]
+    ]
+
+
+async def test_an_image_that_cannot_be_pulled_backs_off_and_recovers(w: World) -> None:
+    reference = container()["image"]
+    w.runtime.missing.add(reference)
+    w.runtime.unpullable[reference] = "manifest unknown"
+    await w.run_pod(pod())
+    await until(lambda: w.waiting() == "ErrImagePull")
+    await w.clock.advance(2)
+    await until(lambda: w.waiting() == "ImagePullBackOff")
+    w.runtime.unpullable.clear()
+    await w.clock.advance(8)
+    await until(lambda: w.phase() == "Running")
+    assert len(w.runtime.pulled) == 2
+    assert any("manifest unknown" in line for line in await w.events())
+
+
+async def test_never_pull_is_honoured(w: World) -> None:
+    w.runtime.missing.add(container()["image"])
+    await w.run_pod(pod(container(imagePullPolicy="Never")))
+    await until(lambda: w.waiting() == "ErrImageNeverPull")
+    assert w.runtime.pulled == []
+
+
+async def test_a_start_that_fails_counts_as_an_end(w: World) -> None:
+    w.runtime.unstartable["main"] = "no such file: /bin/app"
+    await w.run_pod(pod(restartPolicy="Never"))
+    await until(lambda: w.phase() == "Failed")
+    ended = w.container()["state"]["terminated"]
+    assert (ended["reason"], ended["exitCode"]) == ("StartError", 128)
+    assert ended["message"] == "no such file: /bin/app"
+
+
+def _runs(w: World, name: str) -> bool:
+    return "running" in w.container(name)["state"]
+
+
+async def test_init_containers_then_the_rest_then_success(w: World) -> None:
+    doc = pod(inits=[container("one"), container("two")], restartPolicy="Never")
+    await w.run_pod(doc)
+    uid = (await w.pod())["metadata"]["uid"]
+    for name in ("one", "two", "main"):
+        await until(partial(_runs, w, name))
+        await w.runtime.crash(uid, name, 0)
+    await until(lambda: w.phase() == "Succeeded")
+    assert [spec.name for spec in w.runtime.started] == ["one", "two", "main"]
+    await until(lambda: w.network.attached() == {})
+    await w.delete()
+    await until(w.gone)
+
+
+async def test_what_is_not_supported_is_refused_by_name(w: World) -> None:
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+    await w.run_pod(pod(volumes=[volume], hostPID=True))
+    await until(lambda: w.status().get("message"))
+    sentence = "not supported by this node: spec.hostPID, spec.volumes[data].persistentVolumeClaim"
+    assert (w.phase(), w.status()["message"]) == ("Pending", sentence)
+    assert f"FailedMount: {sentence}" in await w.events()
+    await w.delete()
+    await until(w.gone)
+
+
+async def test_environment_volumes_and_files_reach_the_container(w: World) -> None:
+    await w.create(kinds.CONFIG_MAP, {"metadata": {"name": "app", "namespace": "shop"},
+                                      "data": {"level": "debug", "file.ini": "a=1\n"}})  # fmt: skip
+    secret = {"password": base64.b64encode(b"hunter2").decode()}
+    await w.create(kinds.SECRET, {"metadata": {"name": "key", "namespace": "shop"}, "data": secret})
+    main = container(
+        command=["/bin/app", "$(LEVEL)", "$$(LEVEL)", "$(UNKNOWN)"],
+        env=[
+            {"name": "LEVEL", "valueFrom": {"configMapKeyRef": {"name": "app", "key": "level"}}},
+            {"name": "PASS", "valueFrom": {"secretKeyRef": {"name": "key", "key": "password"}}},
+            {"name": "ME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+            {"name": "URL", "value": "http://$(ME):80"},
+        ],
+        volumeMounts=[{"name": "conf", "mountPath": "/etc/app"}],
+        resources={"limits": {"cpu": "500m", "memory": "64Mi"}},
+    )
+    await running(w, pod(main, volumes=[{"name": "conf", "configMap": {"name": "app"}}]))
+    [spec] = w.runtime.started
+    env = dict(spec.env)
+    assert list(spec.command) == ["/bin/app", "debug", "$(LEVEL)", "$(UNKNOWN)"]
+    assert (env["LEVEL"], env["PASS"], env["ME"], env["URL"]) == (
+        "debug", "hunter2", "web", "http://web:80",
+    )  # fmt: skip
+    assert env["IP"] == w.status()["podIP"]
+    assert spec.resources.cpu_limit_millis == 500
+    assert spec.resources.memory_limit_bytes == 64 * 1024 * 1024
+    sources = {mount.target: Path(mount.source) for mount in spec.mounts}
+    assert (sources["/etc/app"] / "file.ini").read_text() == "a=1\n"
+    assert "nameserver 10.96.0.10" in sources["/etc/resolv.conf"].read_text()
+    assert f"{env['IP']}\tweb" in sources["/etc/hosts"].read_text()
+    assert (w.root / "pods").stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_changed_config_map_reaches_a_running_pod(w: World) -> None:
+    await w.create(kinds.CONFIG_MAP, {"metadata": {"name": "app", "namespace": "shop"},
+                                      "data": {"level": "debug", "old": "x"}})  # fmt: skip
+    main = container(volumeMounts=[{"name": "conf", "mountPath": "/etc/app"}])
+    await running(w, pod(main, volumes=[{"name": "conf", "configMap": {"name": "app"}}]))
+    source = next(Path(m.source) for m in w.runtime.started[0].mounts if m.target == "/etc/app")
+    new = {"data": {"level": "info", "old": None, "new": "y"}}
+    await w.client.write(Patch(kinds.CONFIG_MAP, "shop", "app", new))
+    await w.clock.advance(61)
+    assert {p.name: p.read_text() for p in source.iterdir() if p.name[0] != "."} == {
+        "level": "info", "new": "y",
+    }  # fmt: skip
+
+
+async def test_a_missing_config_map_is_waited_for(w: World) -> None:
+    await w.run_pod(pod(volumes=[{"name": "conf", "configMap": {"name": "late"}}]))
+    await until(lambda: "not found" in (w.status().get("message") or ""))
+    await w.create(kinds.CONFIG_MAP, {"metadata": {"name": "late", "namespace": "shop"}})
+    await w.clock.advance(10.1)
+    await until(lambda: w.phase() == "Running")
+    assert w.status().get("message") is None
+
+
+async def test_a_missing_key_keeps_only_its_container_waiting(w: World) -> None:
+    ref = {"name": "X", "valueFrom": {"secretKeyRef": {"name": "none", "key": "k"}}}
+    await w.run_pod(pod(container("a", env=[ref]), container("b")))
+    await until(lambda: w.waiting("a") == "CreateContainerConfigError")
+    assert w.container("b")["state"].get("running")
+
+
+async def test_probes_decide_readiness_and_restarts(w: World) -> None:
+    probes: dict[str, Any] = {
+        "startupProbe": {"httpGet": {"path": "/started", "port": 80}, "periodSeconds": 1,
+                         "failureThreshold": 30},
+        "readinessProbe": {"httpGet": {"path": "/ready", "port": 80}, "periodSeconds": 2},
+        "livenessProbe": {"httpGet": {"path": "/live", "port": 80}, "periodSeconds": 5},
+    }  # fmt: skip
+    w.checker.bad = {"/started", "/ready"}
+    await running(w, pod(container(**probes)))
+    assert (w.container()["started"], w.ready()) == (False, False)
+    assert "/ready" not in w.checker.asked
+    w.checker.bad = {"/ready"}
+    await w.clock.advance(1)
+    await until(lambda: w.container()["started"])
+    assert not w.ready()
+    w.checker.bad = set()
+    await w.clock.advance(2)
+    await until(w.ready)
+    w.checker.bad = {"/live"}
+    await w.clock.advance(14.9)
+    await until(lambda: w.container()["restartCount"] == 1)
+    assert "Killing: Container main failed liveness probe, will be restarted" in await w.events()
+
+
+async def test_hooks_run_around_a_containers_life(w: World) -> None:
+    hooks = {"postStart": {"httpGet": {"path": "/hello", "port": 80}},
+             "preStop": {"sleep": {"seconds": 4}}}  # fmt: skip
+    await running(w, pod(container(lifecycle=hooks)))
+    assert w.checker.asked == ["/hello"]
+    await w.delete(grace_s=10)
+    await w.clock.advance(3.9)
+    assert w.runtime.stops == []
+    await w.clock.advance(0.2)
+    await until(w.gone)
+    assert w.runtime.stops[0][1] == pytest.approx(6.0)
+
+
+async def test_service_variables_are_there_from_the_start(w: World) -> None:
+    service = {"metadata": {"name": "my-db", "namespace": "shop"},
+               "spec": {"ports": [{"port": 5432, "name": "pg"}], "selector": {"a": "b"}}}  # fmt: skip
+    made = await w.create(kinds.SERVICE, service)
+    await running(w)
+    env = dict(w.runtime.started[0].env)
+    assert env["MY_DB_SERVICE_HOST"] == made["spec"]["clusterIP"]
+    assert env["MY_DB_SERVICE_PORT"] == env["MY_DB_SERVICE_PORT_PG"] == "5432"
+    assert env["MY_DB_PORT_5432_TCP_PROTO"] == "tcp"
+
+
+async def test_a_deadline_ends_a_pod_for_good(w: World) -> None:
+    await running(w, pod(activeDeadlineSeconds=30))
+    await w.clock.advance(29)
+    assert w.phase() == "Running"
+    await w.clock.advance(1.1)
+    await until(lambda: w.phase() == "Failed")
+    assert w.status()["reason"] == "DeadlineExceeded"
+
+
+async def test_statuses_of_many_pods_go_in_few_calls(w: World) -> None:
+    calls = []
+    submit = w.client.submit
+
+    async def counted(operations):  # type: ignore[no-untyped-def]
+        calls.append(len(operations))
+        return await submit(operations)
+
+    w.client.submit = counted  # type: ignore[method-assign]
+    for number in range(30):
+        await w.run_pod(pod(name=f"p{number}"))
+    await until(lambda: all(w.phase(f"p{n}") == "Running" for n in range(30)))
+    assert sum(calls) <= 120

@@ -1,0 +1,122 @@
+"""Hollow nodes: thousands of pods that look real, in few writes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from longshore.core.objects import kinds
+from longshore.core.objects.kinds import Doc
+from longshore.core.registry.client import Bind, Create, Operation
+from longshore.machinery.kubelet.hollow import HollowNodes, hollow_configs
+
+from .docs import container, pod
+from .world import World, until, world
+
+
+@pytest.fixture
+async def w(tmp_path: Path) -> AsyncIterator[World]:
+    async with world(tmp_path) as made:
+        start(made)
+        await until(lambda: made.registry.cache.get(kinds.LEASE, "kube-node-lease", "hollow-2"))
+        yield made
+
+
+def start(w: World) -> None:
+    nodes = HollowNodes(hollow_configs([f"hollow-{n}" for n in range(3)]), w.client, w.clock)
+    w.agents.append(w.crew.create_task(nodes.run()))
+
+
+async def run_pods(w: World, *docs: Doc) -> None:
+    for number, doc in enumerate(docs):
+        spec = {k: v for k, v in doc["spec"].items() if k != "nodeName"}
+        metadata = {k: v for k, v in doc["metadata"].items() if k not in ("uid", "generation")}
+        await w.create(kinds.POD, {**doc, "spec": spec, "metadata": metadata})
+        await w.client.write(Bind("shop", metadata["name"], f"hollow-{number % 3}"))
+
+
+def named(name: str, says: str = "", **spec: Any) -> Doc:
+    doc = pod(name=name, **spec)
+    if says:
+        doc["metadata"]["annotations"] = {"longshore.io/hollow-exit": says}
+    return doc
+
+
+async def test_nodes_register_and_keep_their_leases(w: World) -> None:
+    nodes = w.registry.cache.all(kinds.NODE)
+    assert [n["metadata"]["name"] for n in nodes] == ["hollow-0", "hollow-1", "hollow-2"]
+    assert len({n["spec"]["podCIDR"] for n in nodes}) == 3
+    for node in nodes:
+        assert {c["type"]: c["status"] for c in node["status"]["conditions"]}["Ready"] == "True"
+    await w.clock.advance(10)
+    stamps = {d["spec"]["renewTime"] for d in w.registry.cache.all(kinds.LEASE)}
+    assert stamps == {"2026-01-01T00:00:10.000000Z"}
+
+
+async def test_pods_run_with_addresses_of_their_own_and_go(w: World) -> None:
+    await run_pods(w, *(named(f"p{n}") for n in range(9)))
+    await until(lambda: all(w.ready(f"p{n}") for n in range(9)))
+    assert len({w.status(f"p{n}")["podIP"] for n in range(9)}) == 9
+    for number in range(9):
+        await w.delete(f"p{number}", grace_s=30)
+    await until(lambda: not w.registry.cache.all(kinds.POD))
+
+
+async def test_pods_end_as_they_say(w: World) -> None:
+    await run_pods(w, named("good", "0 after 2.5", restartPolicy="Never"),
+                   named("bad", "3", restartPolicy="Never"),
+                   named("again", "1 after 1", restartPolicy="Always"))  # fmt: skip
+    await until(lambda: w.phase("bad") == "Failed")
+    assert w.container(pod="bad")["state"]["terminated"]["exitCode"] == 3
+    await until(lambda: w.phase("good") == "Running")
+    await w.clock.advance(2.6)
+    await until(lambda: w.phase("good") == "Succeeded")
+    assert w.container(pod="again")["restartCount"] == 1
+    assert w.waiting(pod="again") == "CrashLoopBackOff"
+
+
+async def test_pods_of_jobs_succeed_after_a_moment_and_init_containers_pass(w: World) -> None:
+    job = named("job", restartPolicy="OnFailure", inits=[container("init")])
+    job["metadata"]["ownerReferences"] = [
+        {"apiVersion": "batch/v1", "kind": "Job", "name": "j", "uid": "u", "controller": True}
+    ]
+    await run_pods(w, job)
+    await until(lambda: w.phase("job") == "Running")
+    await w.clock.advance(1.1)
+    await until(lambda: w.phase("job") == "Succeeded")
+
+
+async def test_nodes_that_start_again_go_on_where_they_were(w: World) -> None:
+    await run_pods(w, named("p"), named("q"))
+    await until(lambda: w.ready("p") and w.ready("q"))
+    before = w.status("p")
+    await w.stop_agent()
+    start(w)
+    await w.clock.advance(11)
+    assert w.status("p") == before
+    await run_pods(w, named("r"))
+    await until(lambda: w.ready("r"))
+    assert w.status("r")["podIP"] != before["podIP"]
+
+
+async def test_hundreds_of_pods_take_a_handful_of_calls(w: World) -> None:
+    calls: list[int] = []
+    submit = w.client.submit
+
+    async def counted(operations: Sequence[Operation]) -> list[object]:
+        calls.append(len(operations))
+        return list(await submit(operations))
+
+    docs = [named(f"p{n}") for n in range(300)]
+    for doc in docs:
+        doc["spec"].pop("nodeName")
+        doc["metadata"] = {"name": doc["metadata"]["name"], "namespace": "shop"}
+    await submit([Create(kinds.POD, doc) for doc in docs])
+    w.client.submit = counted  # type: ignore[method-assign, assignment]
+    await submit([Bind("shop", f"p{n}", f"hollow-{n % 3}") for n in range(300)])
+    await until(lambda: all(w.ready(f"p{n}") for n in range(300)))
+    assert sum(calls) == 300
+    assert len(calls) <= 4

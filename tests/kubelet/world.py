@@ -1,0 +1,207 @@
+"""A whole agent over the real registry, on a virtual clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from longshore.base.chance import Chance
+from longshore.base.users import User
+from longshore.core.objects import kinds
+from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.registry.client import Bind, Create, Delete, DeleteOptions
+from longshore.core.registry.inprocess import InProcess
+from longshore.core.registry.registry import Registry
+from longshore.core.store.memory import MemoryStore
+from longshore.machinery.kubelet.config import KubeletConfig
+from longshore.machinery.kubelet.network import HollowNetwork
+from longshore.machinery.kubelet.probes.handlers import Outcome, Target
+from longshore.machinery.kubelet.run import Kubelet
+from longshore.machinery.runtime.hollow import HollowRuntime
+from longshore.machinery.runtime.protocol import (
+    Container,
+    ContainerSpec,
+    Image,
+    ImagePullFailed,
+    StartFailed,
+)
+from longshore.testing.clock import VirtualClock, settle
+
+ADMIN = User("admin", ("system:masters",))
+NODE = "node-1"
+
+
+class Recording(HollowRuntime):
+    """The hollow runtime, which can be told to fail and remembers what it was asked to start."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__(clock, Chance.seeded(5))
+        self.started: list[ContainerSpec] = []
+        self.missing: set[str] = set()
+        self.unpullable: dict[str, str] = {}
+        self.unstartable: dict[str, str] = {}
+        self.stops: list[tuple[str, float]] = []
+        self.pulled: list[str] = []
+
+    async def image(self, reference: str) -> Image | None:
+        return None if reference in self.missing else await super().image(reference)
+
+    async def pull(self, reference: str) -> Image:
+        self.pulled.append(reference)
+        if reference in self.unpullable:
+            raise ImagePullFailed(self.unpullable[reference])
+        self.missing.discard(reference)
+        return await super().pull(reference)
+
+    async def start_container(self, sandbox_id: str, spec: ContainerSpec) -> Container:
+        if spec.name in self.unstartable:
+            raise StartFailed(self.unstartable[spec.name])
+        self.started.append(spec)
+        return await super().start_container(sandbox_id, spec)
+
+    async def stop_container(self, container_id: str, grace_s: float) -> None:
+        self.stops.append((container_id, grace_s))
+        await super().stop_container(container_id, grace_s)
+
+    async def crash(self, pod_uid: str, name: str, code: int = 1) -> None:
+        """End the running container of a pod, as if by itself."""
+        for container in await self.containers():
+            if (container.sandbox, container.name) == (pod_uid, name) and not container.finished_at:
+                self._end(container, code, self._clock.now())
+
+
+class Obliging:
+    """A checker that answers as it is told, per kind of handler; good unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.bad: set[str] = set()
+        self.asked: list[str] = []
+
+    async def check(self, handler: Doc, target: Target, timeout_s: float) -> Outcome:
+        what = next(key for key in ("httpGet", "tcpSocket", "exec") if key in handler)
+        path = handler[what].get("path", what)
+        self.asked.append(path)
+        return Outcome(path not in self.bad, "told so")
+
+
+@dataclass
+class World:
+    """The registry, one agent, and short words for both."""
+
+    clock: VirtualClock
+    registry: Registry
+    root: Path
+    crew: asyncio.TaskGroup
+    runtime: Recording = field(init=False)
+    network: HollowNetwork = field(init=False)
+    checker: Obliging = field(default_factory=Obliging)
+    agents: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.client = InProcess(self.registry, ADMIN)
+        self.runtime = Recording(self.clock)
+        self.network = HollowNetwork("10.42.1.0/24")
+
+    def start_agent(self) -> Kubelet:
+        config = KubeletConfig(
+            NODE,
+            self.root,
+            "10.90.0.11",
+            pod_cidr="10.42.1.0/24",
+            cluster_dns=("10.96.0.10",),
+            capacity={"cpu": "4", "memory": "8Gi"},
+        )
+        kubelet = Kubelet(
+            config, self.client, self.runtime, self.network, self.clock, Chance.seeded(2)
+        )
+        kubelet.checker = self.checker
+        self.agents.append(self.crew.create_task(kubelet.run()))
+        return kubelet
+
+    async def stop_agent(self) -> None:
+        task = self.agents.pop()
+        task.cancel()
+        await until(task.done)
+
+    async def create(self, kind: Kind, doc: Doc) -> Doc:
+        return await self.client.write(Create(kind, doc))
+
+    async def run_pod(self, doc: Doc) -> Doc:
+        """Create a pod as users do, and bind it as the scheduler does."""
+        spec = {k: v for k, v in doc["spec"].items() if k != "nodeName"}
+        metadata = {k: v for k, v in doc["metadata"].items() if k not in ("uid", "generation")}
+        made = await self.create(kinds.POD, {**doc, "metadata": metadata, "spec": spec})
+        where = made["metadata"]
+        return await self.client.write(Bind(where["namespace"], where["name"], NODE))
+
+    async def pod(self, name: str = "web") -> Doc:
+        return await self.client.get(kinds.POD, "shop", name)
+
+    def status(self, name: str = "web") -> Doc:
+        found = self.registry.cache.get(kinds.POD, "shop", name)
+        assert found is not None, f"no pod {name}"
+        status: Doc = found.get("status") or {}
+        return status
+
+    def phase(self, name: str = "web") -> str:
+        phase: str = self.status(name).get("phase", "")
+        return phase
+
+    def container(self, name: str = "main", pod: str = "web") -> Doc:
+        everything = [
+            *self.status(pod).get("containerStatuses", []),
+            *self.status(pod).get("initContainerStatuses", []),
+        ]
+        return next((c for c in everything if c["name"] == name), {"state": {}, "lastState": {}})
+
+    def waiting(self, name: str = "main", pod: str = "web") -> str:
+        reason: str = (self.container(name, pod)["state"].get("waiting") or {}).get("reason", "")
+        return reason
+
+    def ready(self, pod: str = "web") -> bool:
+        return any(
+            c["type"] == "Ready" and c["status"] == "True"
+            for c in self.status(pod).get("conditions", [])
+        )
+
+    async def delete(self, name: str = "web", grace_s: int | None = None) -> None:
+        await self.client.write(Delete(kinds.POD, "shop", name, DeleteOptions(grace_s=grace_s)))
+
+    def gone(self, name: str = "web") -> bool:
+        return self.registry.cache.get(kinds.POD, "shop", name) is None
+
+    async def events(self) -> list[str]:
+        """Reasons and messages of all Events so far."""
+        await self.clock.advance(0.2)
+        docs = (await self.client.list(kinds.EVENT)).items
+        return [f"{doc['reason']}: {doc['message']}" for doc in docs]
+
+
+async def until(true: Callable[[], object], turns: int = 4000) -> None:
+    """Let everything run until it is so. Threads are waited for too: each settling takes time."""
+    for _ in range(turns):
+        if true():
+            return
+        await settle(10)
+    assert true(), "it never came to be"
+
+
+@asynccontextmanager
+async def world(root: Path) -> AsyncIterator[World]:
+    clock = VirtualClock()
+    registry = Registry(MemoryStore(), clock, Chance.seeded(1))
+    await registry.open()
+    async with asyncio.TaskGroup() as crew:
+        running = crew.create_task(registry.run())
+        made = World(clock, registry, root, crew)
+        for name in ("default", "shop", "kube-node-lease"):
+            if registry.cache.get(kinds.NAMESPACE, "", name) is None:
+                await made.create(kinds.NAMESPACE, {"metadata": {"name": name}})
+        yield made
+        for task in made.agents:
+            task.cancel()
+        running.cancel()
+    await registry.close()
