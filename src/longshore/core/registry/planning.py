@@ -109,6 +109,7 @@ class Planner:
             )
             raise Invalid.of(kind, "", [cause])
         metadata["name"] = metadata["generateName"] + self._chance.suffix()
+        default(kind, doc)  # some defaults follow the name
         return False
 
     def creation(self, kind: Kind, doc: Doc, options: WriteOptions) -> Plan:
