@@ -12,6 +12,8 @@ from longshore.core.objects.kinds import ENDPOINT_SLICE, SERVICE, Doc, Kind
 from longshore.core.registry.client import Change, Client
 from longshore.machinery.network.table import Key, ServiceTable
 
+_log = logging.getLogger("longshore.network.watch")
+
 # A server that cannot be reached is asked again after this long.
 _RETRY_S = 1.0
 
@@ -47,7 +49,6 @@ class ServiceWatch:
         self._readers: list[Dirty] = []
         self._seen: set[Kind] = set()
         self._whole = asyncio.Event()
-        self._log = logging.getLogger("longshore.network.watch")
 
     def reader(self) -> Dirty:
         """A new reader; what is in the table already counts as changed."""
@@ -65,37 +66,27 @@ class ServiceWatch:
         """Follow both kinds until cancelled."""
         table = self.table
         async with asyncio.TaskGroup() as group:
-            group.create_task(
-                self._follow(SERVICE, table.replace_services, table.apply_services),
-                name="follow services",
-            )
-            group.create_task(
-                self._follow(ENDPOINT_SLICE, table.replace_slices, table.apply_slices),
-                name="follow endpoint slices",
-            )
+            for kind, replace, apply in (
+                (SERVICE, table.services.replace, table.services.apply),
+                (ENDPOINT_SLICE, table.replace_slices, table.apply_slices),
+            ):
+                whole, changes = self._snapshot_of(kind, replace), self._changes_with(apply)
+                following = follow(self._client, kind, self._clock, whole, changes)
+                group.create_task(following, name=f"follow {kind.plural}")
 
-    async def _follow(
-        self,
-        kind: Kind,
-        replace: Callable[[Iterable[Doc]], set[Key]],
-        apply: Callable[[Iterable[Change]], set[Key]],
-    ) -> None:
-        while True:
-            try:
-                listing, feed = await self._client.list_and_watch(kind)
-            except ApiError as error:
-                self._log.warning("cannot read %s: %s", kind.plural, error.message)
-                await self._clock.sleep(_RETRY_S)
-                continue
-            self._tell(replace(listing.items))
+    def _snapshot_of(
+        self, kind: Kind, replace: Callable[[Iterable[Doc]], set[Key]]
+    ) -> Callable[[Iterable[Doc]], None]:
+        def take(docs: Iterable[Doc]) -> None:
+            self._tell(replace(docs))
             self._mark(kind)
-            try:
-                while True:
-                    self._tell(apply(await feed.next_batch()))
-            except Expired:
-                self._log.info("reading %s anew", kind.plural)
-            finally:
-                feed.close()
+
+        return take
+
+    def _changes_with(
+        self, apply: Callable[[Iterable[Change]], set[Key]]
+    ) -> Callable[[Iterable[Change]], None]:
+        return lambda changes: self._tell(apply(changes))
 
     def _tell(self, keys: set[Key]) -> None:
         for reader in self._readers:
@@ -105,3 +96,31 @@ class ServiceWatch:
         self._seen.add(kind)
         if len(self._seen) == 2:
             self._whole.set()
+
+
+async def follow(
+    client: Client,
+    kind: Kind,
+    clock: Clock,
+    whole: Callable[[Iterable[Doc]], None],
+    changes: Callable[[Iterable[Change]], None],
+) -> None:
+    """Hand over a snapshot, then every change; a new snapshot when the feed breaks. Never returns."""
+    while True:
+        try:
+            listing, feed = await client.list_and_watch(kind)
+        except ApiError as error:
+            _log.warning("cannot read %s: %s", kind.plural, error.message)
+            await clock.sleep(_RETRY_S)
+            continue
+        whole(listing.items)
+        try:
+            while True:
+                changes(await feed.next_batch())
+        except Expired:
+            _log.info("reading %s anew", kind.plural)
+        except ApiError as error:
+            _log.warning("lost the feed of %s: %s", kind.plural, error.message)
+            await clock.sleep(_RETRY_S)
+        finally:
+            feed.close()

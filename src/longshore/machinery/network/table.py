@@ -6,8 +6,10 @@ which services it touched, so nobody ever looks at all of them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import TypeAlias
 
 from longshore.core.objects.kinds import Doc
@@ -16,6 +18,7 @@ from longshore.core.registry.client import Change
 Key: TypeAlias = tuple[str, str]
 """Namespace and name of a service."""
 
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SERVICE_LABEL = "kubernetes.io/service-name"
 
 
@@ -32,40 +35,57 @@ class Endpoint:
     node: str = ""
 
 
+class Docs:
+    """The documents of one kind, by key."""
+
+    def __init__(self) -> None:
+        self._docs: dict[Key, Doc] = {}
+
+    def keys(self) -> list[Key]:
+        return list(self._docs)
+
+    def values(self) -> list[Doc]:
+        return list(self._docs.values())
+
+    def get(self, key: Key) -> Doc | None:
+        return self._docs.get(key)
+
+    def replace(self, docs: Iterable[Doc]) -> set[Key]:
+        """Take a new snapshot; whom it touched."""
+        before, self._docs = self._docs, {key_of(doc): doc for doc in docs}
+        keys = before.keys() | self._docs.keys()
+        return {key for key in keys if before.get(key) is not self._docs.get(key)}
+
+    def apply(self, changes: Iterable[Change]) -> set[Key]:
+        """Take changes in; whom they touched."""
+        touched = set()
+        for change in changes:
+            key = key_of(change.doc)
+            touched.add(key)
+            if change.type == "DELETED":
+                self._docs.pop(key, None)
+            else:
+                self._docs[key] = change.doc
+        return touched
+
+
 class ServiceTable:
     """What is known now. Documents are shared and stay as they are."""
 
     def __init__(self) -> None:
-        self._services: dict[Key, Doc] = {}
+        self.services = Docs()
         self._slices: dict[Key, dict[Key, Doc]] = {}
         self._owners: dict[Key, Key] = {}
 
     def keys(self) -> list[Key]:
-        return list(self._services)
+        return self.services.keys()
 
     def service(self, key: Key) -> Doc | None:
-        return self._services.get(key)
+        return self.services.get(key)
 
     def slices(self, key: Key) -> list[Doc]:
         """The service's EndpointSlices, in the order of their names."""
         return [doc for _, doc in sorted(self._slices.get(key, {}).items())]
-
-    def replace_services(self, docs: Iterable[Doc]) -> set[Key]:
-        """Take a new snapshot of the services; whom it touched."""
-        before, self._services = self._services, {_key(doc): doc for doc in docs}
-        keys = before.keys() | self._services.keys()
-        return {key for key in keys if before.get(key) is not self._services.get(key)}
-
-    def apply_services(self, changes: Iterable[Change]) -> set[Key]:
-        touched = set()
-        for change in changes:
-            key = _key(change.doc)
-            touched.add(key)
-            if change.type == "DELETED":
-                self._services.pop(key, None)
-            else:
-                self._services[key] = change.doc
-        return touched
 
     def replace_slices(self, docs: Iterable[Doc]) -> set[Key]:
         """Take a new snapshot of the slices; whose services it touched."""
@@ -79,13 +99,13 @@ class ServiceTable:
         touched: set[Key] = set()
         for change in changes:
             if change.type == "DELETED":
-                touched |= self._drop_slice(_key(change.doc))
+                touched |= self._drop_slice(key_of(change.doc))
             else:
                 touched |= self._put_slice(change.doc)
         return touched
 
     def _put_slice(self, doc: Doc) -> set[Key]:
-        key = _key(doc)
+        key = key_of(doc)
         touched = self._drop_slice(key)
         if name := doc["metadata"].get("labels", {}).get(_SERVICE_LABEL):
             owner = (key[0], name)
@@ -105,7 +125,8 @@ class ServiceTable:
         return {owner}
 
 
-def _key(doc: Doc) -> Key:
+def key_of(doc: Doc) -> Key:
+    """Namespace (empty for cluster-scoped kinds) and name of an object."""
     metadata = doc["metadata"]
     return metadata.get("namespace", ""), metadata["name"]
 
@@ -122,12 +143,25 @@ def endpoints(slices: Iterable[Doc]) -> list[Endpoint]:
             for port in doc.get("ports") or ()
             if port.get("port")
         }
-        found += [_endpoint(entry, ports) for entry in doc.get("endpoints") or ()]
+        for entry in doc.get("endpoints") or ():
+            addresses = entry.get("addresses") or ("",)
+            if is_ip(addresses[0]):
+                found.append(_endpoint(entry, ports))
     return found
 
 
+def is_ip(text: str) -> bool:
+    """Is it an IPv4 address, and nothing besides? Addresses become part of rules and answers, so
+    no other text may pass for one."""
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _endpoint(entry: Doc, ports: Mapping[tuple[str, str], int]) -> Endpoint:
-    conditions = entry.get("conditions") or {}
+    conditions, hostname = entry.get("conditions") or {}, entry.get("hostname") or ""
     ready = conditions.get("ready") is not False
     return Endpoint(
         ip=entry["addresses"][0],
@@ -135,7 +169,7 @@ def _endpoint(entry: Doc, ports: Mapping[tuple[str, str], int]) -> Endpoint:
         ready=ready,
         serving=conditions.get("serving", ready) is not False,
         terminating=conditions.get("terminating") is True,
-        hostname=entry.get("hostname") or "",
+        hostname=hostname if _LABEL.fullmatch(hostname) else "",
         node=entry.get("nodeName") or "",
     )
 

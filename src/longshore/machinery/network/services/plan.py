@@ -11,7 +11,7 @@ from ipaddress import IPv4Address
 from typing import Literal, TypeAlias
 
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.network.table import Endpoint, endpoints, usable
+from longshore.machinery.network.table import Endpoint, endpoints, is_ip, usable
 
 # core/v1 SessionAffinityConfig: what ClientIP affinity lasts if nothing else is said.
 AFFINITY_DEFAULT_S = 10_800
@@ -66,7 +66,7 @@ class ServicePlan:
 def plan_service(service: Doc, slices: Iterable[Doc], site: Site) -> ServicePlan:
     """The rules of one service on one node. Headless and ExternalName services have none."""
     spec = service["spec"]
-    if spec.get("type") == "ExternalName" or not _is_ip(spec.get("clusterIP", "")):
+    if spec.get("type") == "ExternalName" or not is_ip(spec.get("clusterIP", "")):
         return ServicePlan()
     if spec["clusterIP"] in site.own_ips:
         return ServicePlan()
@@ -119,7 +119,7 @@ def _outer_fronts(service: Doc, port: Doc) -> tuple[Front, ...]:
     spec = service["spec"]
     ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or ()
     ips = [*(spec.get("externalIPs") or ()), *(entry.get("ip", "") for entry in ingress)]
-    fronts = {_at(ip, port) for ip in ips if _is_ip(ip) and not IPv4Address(ip).is_loopback}
+    fronts = {_at(ip, port) for ip in ips if is_ip(ip) and not IPv4Address(ip).is_loopback}
     if port.get("nodePort"):
         protocol = port.get("protocol", "TCP").lower()
         fronts.add(Front("nodeports", f"{protocol} . {port['nodePort']}"))
@@ -142,11 +142,3 @@ def _affinity_s(spec: Doc) -> int:
         return 0
     config = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
     return int(config.get("timeoutSeconds") or AFFINITY_DEFAULT_S)
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        IPv4Address(text)
-    except ValueError:
-        return False
-    return True

@@ -1,0 +1,122 @@
+"""The way out of a LAN: pasta (Debian's passt), which speaks for it with the machine's own sockets.
+
+No privilege, route or rule of the machine is involved: pasta opens a tap in the LAN's namespace and
+re-sends what comes there as the machine's own connections. Nodes and pods leave under the LAN's
+address. Nothing is forwarded inwards, and the machine's loopback cannot be reached through it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from longshore.base.clock import Clock
+from longshore.machinery.network import namespaces
+from longshore.machinery.network.errors import UplinkFailure
+from longshore.machinery.network.netlink import Netlink
+from longshore.machinery.network.ranges import LAN_RANGE, POD_RANGE
+from longshore.machinery.network.services.nft import Nft
+
+# Addresses of the tap from TEST-NET-1 (RFC 5737): no real network has them, so no host's own
+# network can be hidden behind them.
+_TAP_IP, _TAP_GATEWAY, _TAP_PREFIX = "192.0.2.2", "192.0.2.1", "24"
+UPLINK_DNS = "192.0.2.53"
+"""Questions sent here are asked of the machine's own resolver: an upstream for the name servers."""
+_TAP = "uplink0"
+_START_S = 5.0
+_LOOK_S = 0.02
+
+_MASQUERADE = f"""add table ip longshore-uplink
+delete table ip longshore-uplink
+table ip longshore-uplink {{
+  chain postrouting {{
+    type nat hook postrouting priority srcnat; policy accept;
+    oifname "{_TAP}" ip saddr {{ {LAN_RANGE}, {POD_RANGE} }} masquerade
+  }}
+}}
+"""
+
+
+def command(lan_ns: Path, pid_file: Path) -> list[str]:
+    """pasta's command line. The four "none" keep it from forwarding any port in or out."""
+    return [
+        "pasta", "--quiet", "--foreground", "--config-net", "--ipv4-only", "--no-map-gw",
+        "--runas", "0", "--pid", str(pid_file), "--ns-ifname", _TAP,
+        "--address", _TAP_IP, "--netmask", _TAP_PREFIX, "--gateway", _TAP_GATEWAY,
+        "--dns-forward", UPLINK_DNS,
+        "-t", "none", "-u", "none", "-T", "none", "-U", "none",
+        "--netns", str(lan_ns),
+    ]  # fmt: skip
+
+
+class Uplink:
+    """One LAN's pasta. If its owner is killed it stays, until the next start() or end_leftover()."""
+
+    def __init__(self, lan_ns: Path, pid_file: Path, clock: Clock) -> None:
+        self._lan_ns = lan_ns
+        self._pid_file = pid_file
+        self._clock = clock
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Returns once the LAN has its way out. Raises UplinkFailure with pasta's own words."""
+        end_leftover(self._pid_file)
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *command(self._lan_ns, self._pid_file),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+            )
+        except FileNotFoundError as error:
+            raise UplinkFailure("pasta is missing: install passt, or use no uplink") from error
+        deadline = self._clock.monotonic() + _START_S
+        while not self._tap_is_there():
+            if self._process.returncode is not None or self._clock.monotonic() > deadline:
+                raise UplinkFailure(f"pasta did not start: {await self._last_words()}")
+            await self._clock.sleep(_LOOK_S)
+        await asyncio.to_thread(self._masquerade)
+
+    async def stop(self) -> None:
+        """End it. Idempotent."""
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            process.terminate()
+        if process is not None:
+            await process.communicate()
+        self._pid_file.unlink(missing_ok=True)
+
+    def _tap_is_there(self) -> bool:
+        with namespaces.entered(self._lan_ns), Netlink() as kernel:
+            configured = any(route.destination == "0.0.0.0/0" for route in kernel.routes())
+            return configured and any(link.name == _TAP for link in kernel.links())
+
+    async def _last_words(self) -> str:
+        assert self._process is not None
+        if self._process.returncode is None:
+            self._process.kill()
+        _, complaint = await self._process.communicate()
+        return complaint.decode(errors="replace").strip()[-300:] or "it gave no reason"
+
+    def _masquerade(self) -> None:
+        with namespaces.entered(self._lan_ns):
+            rules = Nft()
+            try:
+                rules.run(_MASQUERADE)
+            finally:
+                rules.close()
+
+
+def end_leftover(pid_file: Path) -> None:
+    """End the pasta of a life that was killed, if the file names one that still runs."""
+    try:
+        pid = int(pid_file.read_text())
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ValueError):
+        pid_file.unlink(missing_ok=True)
+        return
+    if name.startswith(("pasta", "passt")):
+        os.kill(pid, signal.SIGTERM)
+    pid_file.unlink(missing_ok=True)
