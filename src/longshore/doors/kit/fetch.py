@@ -196,6 +196,7 @@ class Pool:
                 answer = await connection.ask(_request("GET", target, connection, headers, b""))
         except TimeoutError as error:
             connection.abort()
+            self._avoid(connection.server)
             raise FetchError(f"no answer within {ANSWER_S:.0f} s", sent=True) from error
         except BaseException:
             connection.abort()
@@ -219,6 +220,7 @@ class Pool:
                     pieces.append(piece)
         except TimeoutError as error:
             connection.abort()
+            self._avoid(connection.server)
             raise FetchError(f"no answer within {ANSWER_S:.0f} s", sent=True) from error
         except BaseException:
             connection.abort()
@@ -252,10 +254,13 @@ class Pool:
                     return await self._connect_to(server)
             except (OSError, TimeoutError) as error:
                 reasons.append(f"{server}: {error or 'timed out'}")
-                # The next one is asked first from now on, unless another task saw to that.
-                if self._servers[0] == server:
-                    self._servers.rotate(-1)
+                self._avoid(server)
         raise FetchError("no server can be reached: " + "; ".join(reasons), sent=False)
+
+    def _avoid(self, server: str) -> None:
+        """Ask the next one first from now on, unless another task has seen to that already."""
+        if self._servers[0] == server:
+            self._servers.rotate(-1)
 
     async def _connect_to(self, server: str) -> _Connection:
         loop = asyncio.get_running_loop()

@@ -61,7 +61,11 @@ class Server:
     async def serve(
         self, sockets: Sequence[socket.socket], ssl_context: ssl.SSLContext | None = None
     ) -> None:
-        """Serve listening sockets until stop(); cancelling drops everyone at once."""
+        """Serve listening sockets until stop(); cancelling drops everyone at once.
+
+        The sockets are closed as soon as nothing is accepted any more, so that clients are
+        turned away (and go to another server) instead of waiting in a queue nobody serves.
+        """
         async with asyncio.TaskGroup() as crew:
             pulse = crew.create_task(self._keep_pulse(), name="pulse")
             acceptors = [
@@ -97,8 +101,16 @@ class Server:
     async def _accept(
         self, crew: asyncio.TaskGroup, listener: socket.socket, ssl_context: ssl.SSLContext | None
     ) -> None:
-        loop = asyncio.get_running_loop()
         listener.setblocking(False)
+        try:
+            await self._accept_all(crew, listener, ssl_context)
+        finally:
+            listener.close()
+
+    async def _accept_all(
+        self, crew: asyncio.TaskGroup, listener: socket.socket, ssl_context: ssl.SSLContext | None
+    ) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             await self._room.acquire()
             try:

@@ -249,12 +249,12 @@ def read_object(
     if not isinstance(doc, dict):
         raise BadRequest(f"the body is not a {target.kind.name}")
     kind = expected or target.kind
+    wanted = options.field_validation != "Ignore" and _is_json(request)
+    # Counts what the text says, so before anything is completed.
+    doubled = duplicate_fields(request.body, doc) if wanted else []
     _expect(doc, "apiVersion", "API version", kind.api_version)
     _expect(doc, "kind", "kind", kind.name)
     _place(doc, target)
-    if options.field_validation == "Ignore":
-        return doc, []
-    doubled = duplicate_fields(request.body, doc) if _is_json(request) else []
     if doubled and options.field_validation == "Strict":
         unknown = check(kind, doc).unknown if kind is target.kind else []
         raise BadRequest("strict decoding error: " + ", ".join([*doubled, *unknown]))

@@ -1,0 +1,161 @@
+"""What kubectl get shows, against the words that operators know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from longshore.core.objects import kinds
+from longshore.core.objects.columns import printer
+from longshore.core.objects.kinds import KINDS, Doc, Kind
+from longshore.core.objects.pod_status import pod_cells, pod_reason
+from longshore.core.objects.spans import human_span
+
+BORN = "2026-01-01T00:00:00Z"
+NOW = 1_767_225_600.0 + 3600
+
+
+def meta(**more: Any) -> Doc:
+    return {"name": "x", "creationTimestamp": BORN, **more}
+
+
+def status_of(name: str, *, ready: bool = False, restarts: int = 0, **state: Any) -> Doc:
+    return {"name": name, "ready": ready, "restartCount": restarts, "state": state}
+
+
+def a_pod(phase: str = "Running", *statuses: Doc, **more: Any) -> Doc:
+    spec = {"containers": [{"name": s["name"]} for s in statuses], **more.pop("spec", {})}
+    status = {"phase": phase, "containerStatuses": list(statuses), **more.pop("status", {})}
+    return {"metadata": meta(**more), "spec": spec, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (-5, "<invalid>"), (-1.5, "0s"), (0, "0s"), (119.9, "119s"), (120, "2m"), (270, "4m30s"),
+        (600, "10m"), (3600 * 2, "120m"), (3600 * 3, "3h"), (3600 * 3 + 600, "3h10m"),
+        (3600 * 9, "9h"), (3600 * 47, "47h"), (86400 * 2, "2d"), (86400 * 3 + 7200, "3d2h"),
+        (86400 * 9, "9d"), (86400 * 731, "2y1d"), (86400 * 365 * 9, "9y"),
+    ],
+)  # fmt: skip
+def test_spans_are_short(seconds: float, shown: str) -> None:
+    assert human_span(seconds) == shown
+
+
+RUNNING = status_of("a", ready=True, running={})
+CRASHED = status_of("a", restarts=3, waiting={"reason": "CrashLoopBackOff"})
+ENDED = status_of("a", terminated={"exitCode": 0, "reason": "Completed"})
+READY = {"conditions": [{"type": "Ready", "status": "True"}]}
+INIT = {"initContainers": [{"name": "i"}, {"name": "j"}]}
+
+
+@pytest.mark.parametrize(
+    ("pod", "shown"),
+    [
+        (a_pod("Pending"), "Pending"),
+        (a_pod("Running", RUNNING), "Running"),
+        (a_pod("Running", CRASHED), "CrashLoopBackOff"),
+        (a_pod("Succeeded", ENDED), "Completed"),
+        (a_pod("Running", ENDED, status_of("b", ready=True, running={})), "NotReady"),
+        (a_pod("Running", ENDED, status_of("b", ready=True, running={}), status=READY), "Running"),
+        (a_pod("Failed", status_of("a", terminated={"exitCode": 3})), "ExitCode:3"),
+        (a_pod("Failed", status_of("a", terminated={"signal": 9})), "Signal:9"),
+        (a_pod("Running", RUNNING, deletionTimestamp=BORN), "Terminating"),
+        (a_pod("Succeeded", ENDED, deletionTimestamp=BORN), "Completed"),
+        (a_pod("Failed", status={"reason": "Evicted"}), "Evicted"),
+        (
+            a_pod("Pending", status={"conditions": [
+                {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}]}),
+            "SchedulingGated",
+        ),
+        (
+            a_pod("Pending", spec=INIT, status={"initContainerStatuses": [
+                status_of("i", terminated={"exitCode": 0}), status_of("j", running={})]}),
+            "Init:1/2",
+        ),
+        (
+            a_pod("Pending", spec=INIT, status={"initContainerStatuses": [
+                status_of("i", waiting={"reason": "ImagePullBackOff"})]}),
+            "Init:ImagePullBackOff",
+        ),
+        (
+            a_pod("Pending", spec=INIT, status={"initContainerStatuses": [
+                status_of("i", terminated={"exitCode": 1, "reason": "Error"})]}),
+            "Init:Error",
+        ),
+    ],
+)  # fmt: skip
+def test_a_pods_status_is_what_explains_it_best(pod: Doc, shown: str) -> None:
+    assert pod_reason(pod) == shown
+
+
+def test_a_pods_cells() -> None:
+    last = {"lastState": {"terminated": {"finishedAt": "2026-01-01T00:55:00Z"}}}
+    sidecar = {"initContainers": [{"name": "s", "restartPolicy": "Always"}], "nodeName": "n1"}
+    beside = status_of("s", ready=True, running={}) | {"started": True}
+    pod = a_pod(
+        "Running", RUNNING | {"restartCount": 2} | last, CRASHED | {"name": "b"},
+        spec=sidecar, status={"initContainerStatuses": [beside], "podIPs": [{"ip": "10.42.0.9"}]},
+    )  # fmt: skip
+    pod["spec"]["readinessGates"] = [{"conditionType": "x"}]
+    assert pod_cells(pod, NOW) == [
+        "2/3", "CrashLoopBackOff", "5 (5m ago)", "60m", "10.42.0.9", "n1", "<none>", "0/1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "doc", "cells"),
+    [
+        (
+            kinds.DEPLOYMENT,
+            {"spec": {"replicas": 3, "selector": {"matchLabels": {"a": "b"}}, "template": {"spec": {
+                "containers": [{"name": "c", "image": "i"}, {"name": "d", "image": "j"}]}}},
+             "status": {"readyReplicas": 2, "updatedReplicas": 3, "availableReplicas": 1}},
+            ["x", "2/3", 3, 1, "60m", "c,d", "i,j", "a=b"],
+        ),
+        (
+            kinds.SERVICE,
+            {"spec": {"type": "NodePort", "clusterIP": "10.96.0.7", "selector": {"a": "b"},
+                      "ports": [{"port": 80, "nodePort": 30080, "protocol": "TCP"}]}},
+            ["x", "NodePort", "10.96.0.7", "<none>", "80:30080/TCP", "60m", "a=b"],
+        ),
+        (
+            kinds.SERVICE, {"spec": {"type": "LoadBalancer"}},
+            ["x", "LoadBalancer", "<none>", "<pending>", "<none>", "60m", "<none>"],
+        ),
+        (
+            kinds.NODE,
+            {"spec": {"unschedulable": True}, "status": {
+                "conditions": [{"type": "Ready", "status": "True"}],
+                "addresses": [{"type": "InternalIP", "address": "10.90.0.11"}],
+                "nodeInfo": {"kubeletVersion": "v1", "osImage": "os", "kernelVersion": "k",
+                             "containerRuntimeVersion": "r"}}},
+            ["x", "Ready,SchedulingDisabled", "<none>", "60m", "v1", "10.90.0.11", "<none>",
+             "os", "k", "r"],
+        ),
+        (
+            kinds.ENDPOINTS,
+            {"subsets": [{"addresses": [{"ip": f"10.0.0.{n}"} for n in range(5)],
+                          "ports": [{"port": 80}]}]},
+            ["x", "10.0.0.0:80,10.0.0.1:80,10.0.0.2:80 + 2 more...", "60m"],
+        ),
+        (
+            kinds.EVENT,
+            {"type": "Normal", "reason": "Pulled", "message": " done\n", "count": 4,
+             "involvedObject": {"kind": "Pod", "name": "p"}, "source": {"component": "kubelet"},
+             "firstTimestamp": BORN, "lastTimestamp": "2026-01-01T00:59:00Z"},
+            ["60s", "Normal", "Pulled", "pod/p", "", "kubelet", "done", "60m", 4, "x"],
+        ),
+        (kinds.SECRET, {"type": "Opaque", "data": {"a": ""}}, ["x", "Opaque", 1, "60m"]),
+        (kinds.LEASE, {"spec": {"holderIdentity": "me"}}, ["x", "me", "60m"]),
+    ],
+)  # fmt: skip
+def test_cells_of_other_kinds(kind: Kind, doc: Doc, cells: list[Any]) -> None:
+    assert printer(kind).cells({"metadata": meta(), **doc}, NOW) == cells
+
+
+@pytest.mark.parametrize("kind", list(KINDS), ids=lambda kind: kind.plural)
+def test_every_kind_fills_its_columns_from_nothing(kind: Kind) -> None:
+    form = printer(kind)
+    assert len(form.cells({"metadata": meta()}, NOW)) == len(form.columns)
