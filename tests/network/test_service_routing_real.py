@@ -189,3 +189,57 @@ async def test_a_change_is_one_small_transaction(lan: Lan) -> None:
             with pytest.raises(ConnectionRefusedError):
                 await ask(client.netns, "10.96.0.50", 80)
         await pods.close()
+
+
+async def test_a_client_stays_with_its_endpoint(lan: Lan) -> None:
+    pods = lan.pods(0)
+    sticky = service(sessionAffinity="ClientIP")
+    with ExitStack() as stack:
+        await pods.open()
+        names = ("a", "b", "c")
+        at = {name: await pods.attach(name) for name in names}
+        for name, place in at.items():
+            await serve(stack, place.netns, name)
+        clients = [await pods.attach(f"client-{number}") for number in range(8)]
+        cluster = HandCluster((SERVICE, sticky))
+        cluster.put(
+            ENDPOINT_SLICE, endpoint_slice("web", *(endpoint(at[name].ip) for name in names))
+        )
+        async with routed(lan, cluster) as (routing, _):
+            first = [(await ask(c.netns, "10.96.0.50", 80))[0] for c in clients]
+            for _ in range(3):
+                assert [(await ask(c.netns, "10.96.0.50", 80))[0] for c in clients] == first
+            # One endpoint goes: only its clients move.
+            cluster.put(
+                ENDPOINT_SLICE, endpoint_slice("web", *(endpoint(at[name].ip) for name in "ab"))
+            )
+            await until_text(routing, lan, "chain serve", at["c"].ip + ":80")
+            after = [(await ask(c.netns, "10.96.0.50", 80))[0] for c in clients]
+            assert [now for was, now in zip(first, after, strict=True) if was != "c"] == [
+                was for was in first if was != "c"
+            ]
+            assert "c" not in after
+            # Affinity goes, and comes back with another time: the sets follow.
+            cluster.put(SERVICE, service())
+            await until_text(routing, lan, "chain serve", "clients/")
+            config = {"clientIP": {"timeoutSeconds": 60}}
+            cluster.put(
+                SERVICE, sticky | {"spec": sticky["spec"] | {"sessionAffinityConfig": config}}
+            )
+            await until_text(routing, lan, "timeout 1m")
+            assert (await ask(clients[0].netns, "10.96.0.50", 80))[0] in "ab"
+        await pods.close()
+
+
+async def test_a_table_that_somebody_removed_is_made_anew(lan: Lan) -> None:
+    cluster = HandCluster((SERVICE, service()))
+    async with routed(lan, cluster) as (routing, _):
+        await off_loop(lambda: shell(lan.node_ns(0), "nft", "delete", "table", "ip", "longshore"))
+        cluster.put(ENDPOINT_SLICE, endpoint_slice("web", endpoint("10.42.1.77")))
+        await until_text(routing, lan, "10.42.1.77 . 80")
+        cluster.break_feeds()
+        cluster.refuse_lists = 0
+        cluster.docs[ENDPOINT_SLICE, "default", "web-1"] = endpoint_slice(
+            "web", endpoint("10.42.1.78")
+        )
+        await until_text(routing, lan, "10.42.1.78 . 80")
