@@ -393,6 +393,9 @@ async def test_methods_and_paths_that_are_not_served() -> None:
         for path in ("/api/v1/unicorns", "/apis/none/v1/things", f"{MAPS}/a/b/c", "/apix"):
             answer = await ask("GET", path)
             assert (answer.status, answer.body) == (404, b"404 page not found\n")
+        for path in ("/api", "/apis/apps/v1", "/openapi/v3", "/healthz"):
+            assert (await ask("POST", path, {})).status == 405
+        assert (await ask("POST", "/apis/authorization.k8s.io/v1/reviews", {})).status == 404
 
 
 async def test_deletion_answers_pods_themselves_and_marks_what_is_running() -> None:

@@ -18,6 +18,7 @@ from longshore.core.objects.errors import (
     BadRequest,
     Forbidden,
     InternalError,
+    MethodNotAllowed,
     NotAcceptable,
     Unauthorized,
 )
@@ -148,15 +149,15 @@ class KubernetesDoor:
     # --- documents ---
 
     def _discover(self, request: Request) -> Reply:
-        _only_get(request)
         parts = request.path.strip("/").split("/")
         if len(parts) == 1:
             version = _aggregated_version(request.headers.get("accept", ""))
-            if version:
+            if version and request.method in ("GET", "HEAD"):
                 return self._aggregated(request, version, core=parts[0] == "api")
         doc = self._discovery(parts)
         if doc is None:
             return _not_found()
+        _only_get(request)
         media, _ = negotiate(request.headers.get("accept", ""))
         return Reply(200, encode(doc, media), media)
 
@@ -246,7 +247,7 @@ def _caller(request: Request) -> User:
 
 def _only_get(request: Request) -> None:
     if request.method not in ("GET", "HEAD"):
-        raise BadRequest(f"{request.path} can only be read")
+        raise MethodNotAllowed(f"{request.path} can only be read")
 
 
 def _not_found() -> Reply:
