@@ -10,6 +10,7 @@ import pytest
 from longshore.base.chance import Chance
 from longshore.machinery.runtime.hollow import EXIT_LABEL, Ending, HollowRuntime, parse_ending
 from longshore.machinery.runtime.protocol import (
+    Container,
     ContainerSpec,
     Runtime,
     SandboxSpec,
@@ -32,6 +33,9 @@ class HollowHarness:
 
     async def passing(self, seconds: float) -> None:
         await self.clock.advance(seconds)
+
+    async def ready(self, container: Container) -> None:
+        """It has no process that could be late."""
 
     def sandbox(self, name: str) -> SandboxSpec:
         return SandboxSpec(f"uid-{name}", "default", name, name, "")

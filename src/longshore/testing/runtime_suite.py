@@ -29,13 +29,17 @@ _PATIENCE_S = 20.0
 class Harness(Protocol):
     """How the suite drives one driver."""
 
-    runtime: Runtime
+    @property
+    def runtime(self) -> Runtime: ...
 
     async def reopen(self) -> Runtime:
         """Let the runtime go and take it up again, as an agent that starts again does."""
 
     async def passing(self, seconds: float) -> None:
         """Let time pass, where it does not pass by itself."""
+
+    async def ready(self, container: Container) -> None:
+        """Return once a running container listens to its stop signal."""
 
     def sandbox(self, name: str) -> SandboxSpec: ...
 
@@ -142,6 +146,7 @@ class RuntimeSuite:
     async def test_stopping_ends_it_and_twice_is_once(self, harness: Harness) -> None:
         sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
         started = await harness.runtime.start_container(sandbox.id, harness.running("main"))
+        await harness.ready(started)
         await harness.runtime.stop_container(started.id, 5.0)
         stopped = await one(harness.runtime, started.id)
         assert stopped.state is State.EXITED
@@ -155,6 +160,7 @@ class RuntimeSuite:
         remove = harness.runtime.remove_container
         words = await refused(lambda: remove(started.id), RuntimeFailure)
         assert words == f"container {started.id[:12]} is running: stop it first"
+        await harness.ready(started)
         await harness.runtime.stop_container(started.id, 5.0)
         await remove(started.id)
         await remove(started.id)
@@ -171,6 +177,7 @@ class RuntimeSuite:
         gone = await harness.runtime.run_sandbox(harness.sandbox("gone"))
         stays = await harness.runtime.start_container(kept.id, harness.running("main"))
         goes = await harness.runtime.start_container(gone.id, harness.running("main"))
+        await harness.ready(goes)
         await harness.runtime.stop_container(goes.id, 5.0)
         await harness.runtime.remove_sandbox(gone.id)
         await harness.runtime.remove_sandbox(gone.id)
@@ -181,6 +188,7 @@ class RuntimeSuite:
         sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
         for _ in range(2):
             started = await harness.runtime.start_container(sandbox.id, harness.running("main"))
+            await harness.ready(started)
             await harness.runtime.stop_container(started.id, 5.0)
             await harness.runtime.remove_container(started.id)
         assert await harness.runtime.containers() == []
@@ -188,6 +196,7 @@ class RuntimeSuite:
     async def test_what_runs_and_what_ended_is_taken_up_again(self, harness: Harness) -> None:
         sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
         running = await harness.runtime.start_container(sandbox.id, harness.running("main"))
+        await harness.ready(running)
         ending = await harness.runtime.start_container(sandbox.id, harness.ending("init", 3, 0.0))
         done = await until_ended(harness, ending.id, 0.1)
         runtime = await harness.reopen()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class RuntimeFailure(Exception):
@@ -185,3 +185,15 @@ class Runtime(Protocol):
 
     async def changed(self) -> set[str]:
         """Wait until containers changed state by themselves; the ids of their sandboxes."""
+
+
+@runtime_checkable
+class CanExec(Protocol):
+    """What a Runtime may be able to do beyond the rest: run a command in a container and wait for
+    it. The kubelet refuses exec probes and hooks by name on runtimes that cannot."""
+
+    async def exec_sync(
+        self, container_id: str, command: list[str], timeout_s: float
+    ) -> tuple[int, bytes]:
+        """(exit code, both output streams together). Raises RuntimeFailure; at the timeout the
+        command is killed."""

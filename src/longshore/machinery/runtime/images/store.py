@@ -29,6 +29,7 @@ from longshore.machinery.runtime.images import archive
 from longshore.machinery.runtime.images.reference import normalise, repository, split_host
 from longshore.machinery.runtime.images.unpack import unpack_layer
 from longshore.machinery.runtime.protocol import Image, ImagePullFailed, RuntimeFailure
+from longshore.machinery.runtime.words import last_complaint
 
 # Of a layer's digest, what names its directory: short, because all layers of an image share one
 # mount option of at most a page; 96 bits, so that nobody can make two layers meet.
@@ -281,7 +282,7 @@ class ImageStore:
             await process.wait()
             raise
         if process.returncode != 0:
-            raise ImagePullFailed(f"{name}: {_last_words(said.decode(errors='replace'))}")
+            raise ImagePullFailed(f"{name}: {last_complaint(said.decode(errors='replace'))}")
 
 
 def _unpack(layer: archive.Layer, directory: Path) -> None:
@@ -308,11 +309,3 @@ def _is_loopback(name: str) -> bool:
     """Registries on this machine are spoken to without TLS, as Docker does."""
     host = split_host(repository(name))[0].rpartition(":")[0] or split_host(repository(name))[0]
     return host == "localhost" or host.startswith("127.") or host == "[::1]"
-
-
-def _last_words(said: str) -> str:
-    """skopeo's last complaint, without its log frame: time="..." level=fatal msg="..." """
-    lines = [line for line in said.splitlines() if line.strip()]
-    last = lines[-1] if lines else "skopeo failed and said nothing"
-    _, marker, message = last.partition('msg="')
-    return message.rstrip('"').replace('\\"', '"') if marker else last

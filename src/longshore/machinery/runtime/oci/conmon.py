@@ -20,6 +20,7 @@ import orjson
 from longshore.machinery.runtime.oci import cgroups
 from longshore.machinery.runtime.protocol import StartFailed
 from longshore.machinery.runtime.waiting import either
+from longshore.machinery.runtime.words import last_complaint
 
 _REPORT_MAX_BYTES = 65_536
 
@@ -169,11 +170,7 @@ def _judge(report: bytes, order: Order) -> int:
 
 def _plain(words: str) -> str:
     """runc's complaint on one line, without the frames around it."""
-    last = words.strip().rpartition("\n")[2]
-    for noise in (
-        "container_linux.go:",
-        "runc create failed: ",
-        "unable to start container process: ",
-    ):
-        last = last.partition(noise)[2] or last
-    return last.strip()
+    last = last_complaint(words)
+    for frame in ("runc create failed: ", "unable to start container process: "):
+        last = last.partition(frame)[2] or last
+    return last

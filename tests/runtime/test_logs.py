@@ -1,0 +1,128 @@
+"""Reading CRI log files."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from longshore.core.streams.protocols import LogOptions
+from longshore.machinery.runtime import logs
+from longshore.testing.clock import VirtualClock
+
+STAMPS = [f"2026-11-21T08:00:{second:02}.123456789+00:00" for second in range(60)]
+
+
+def line(second: int, text: str, *, stream: str = "stdout", tag: str = "F") -> str:
+    return f"{STAMPS[second]} {stream} {tag} {text}\n"
+
+
+async def read(path: Path, options: LogOptions) -> str:
+    pieces = logs.read(path, options, VirtualClock(), lambda: True)
+    return b"".join([piece async for piece in pieces]).decode()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    made = tmp_path / "0.log"
+    made.write_text(
+        line(1, "one")
+        + line(2, "", stream="stderr")
+        + line(3, "thr", tag="P")
+        + line(4, "ee")
+        + line(5, "four")
+    )
+    return made
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (LogOptions(), "one\n\nthree\nfour\n"),
+        (LogOptions(tail_lines=0), ""),
+        (LogOptions(tail_lines=1), "four\n"),
+        (LogOptions(tail_lines=2), "three\nfour\n"),
+        (LogOptions(tail_lines=3), "\nthree\nfour\n"),
+        (LogOptions(tail_lines=99), "one\n\nthree\nfour\n"),
+        (LogOptions(limit_bytes=5), "one\n\n"),
+        (LogOptions(limit_bytes=0), ""),
+        (LogOptions(since=1795248005.0), "four\n"),
+        (LogOptions(since=1795248002.1), "\nthree\nfour\n"),
+        (LogOptions(since=1795248059.0), ""),
+        (LogOptions(tail_lines=1, timestamps=True), f"{STAMPS[5]} four\n"),
+        (LogOptions(tail_lines=2, timestamps=True), f"{STAMPS[3]} three\n{STAMPS[5]} four\n"),
+    ],
+)
+async def test_options(path: Path, options: LogOptions, text: str) -> None:
+    assert await read(path, options) == text
+
+
+async def test_a_log_that_is_not_there_is_empty(tmp_path: Path) -> None:
+    assert await read(tmp_path / "none.log", LogOptions(tail_lines=3)) == ""
+
+
+async def test_what_is_not_of_the_format_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "0.log"
+    path.write_text("nonsense\n\n" + line(1, "one") + "a b c\n" + line(2, "unfinished")[:-1])
+    assert await read(path, LogOptions()) == "one\n"
+
+
+words = st.lists(st.tuples(st.text("ab ", max_size=30), st.booleans()), max_size=60)
+
+
+@given(words, st.integers(0, 70))
+async def test_the_tail_is_the_end_of_the_whole(
+    tmp_path_factory: pytest.TempPathFactory, said: list[tuple[str, bool]], count: int
+) -> None:
+    path = tmp_path_factory.mktemp("log") / "0.log"
+    path.write_text("".join(line(0, text, tag="F" if whole else "P") for text, whole in said))
+    everything = (await read(path, LogOptions())).splitlines(keepends=True)
+    whole_lines = [each for each in everything if each.endswith("\n")]
+    rest = "".join(everything[len(whole_lines) :])
+    expected = "".join(whole_lines[max(0, len(whole_lines) - count) :]) + rest
+    if count == 0:
+        expected = ""
+    assert await read(path, LogOptions(tail_lines=count)) == expected
+
+
+async def test_a_long_log_is_not_read_for_its_tail(tmp_path: Path) -> None:
+    path = tmp_path / "0.log"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)  # a hole: reading it would take minutes
+        file.seek(0, 2)
+        file.write(("\n" + line(1, "x" * 100_000) + line(2, "last")).encode())
+    assert await read(path, LogOptions(tail_lines=1)) == "last\n"
+
+
+async def test_following_gives_what_is_added_and_ends_with_the_container(path: Path) -> None:
+    clock, ended, pieces = VirtualClock(), asyncio.Event(), list[bytes]()
+
+    async def follow() -> None:
+        async for piece in logs.read(
+            path, LogOptions(follow=True, tail_lines=1), clock, ended.is_set
+        ):
+            pieces.append(piece)
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(follow())
+        await clock.advance(1)
+        assert pieces == [b"four\n"]
+        with path.open("a") as file:
+            file.write(line(6, "five")[:-3])
+        await clock.advance(1)
+        with path.open("a") as file:
+            file.write(line(6, "five")[-3:])
+        await clock.advance(1)
+        assert pieces == [b"four\n", b"five\n"]
+        path.unlink()
+        path.write_text(line(7, "rotated"))
+        await clock.advance(1)
+        with path.open("a") as file:
+            file.write(line(8, "end"))
+        ended.set()
+        await clock.advance(1)
+        assert task.done()
+    assert pieces[2:] == [b"rotated\n", b"end\n"]

@@ -1,0 +1,436 @@
+"""The oci driver against real conmon, runc and busybox."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from longshore.base.clock import SystemClock
+from longshore.core.streams.protocols import LogOptions
+from longshore.machinery.runtime import logs
+from longshore.machinery.runtime.images import ImageStore
+from longshore.machinery.runtime.oci import OciRuntime, cgroups, destroy_all, leftovers
+from longshore.machinery.runtime.protocol import (
+    Container,
+    ContainerSpec,
+    ImageMissing,
+    Mount,
+    Resources,
+    SandboxSpec,
+    Security,
+    StartFailed,
+    State,
+)
+from longshore.testing.runtime_suite import RuntimeSuite, one, until_ended
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+# A shell as process 1 hears only the signals it asked for.
+FOREVER = "trap 'exit 143' TERM; echo ready; while true; do sleep 0.02; done"
+
+
+class OciHarness:
+    def __init__(self, root: Path, images: ImageStore, netns: str, cgroup_parent: str) -> None:
+        self.root = root
+        self.images = images
+        self.netns = netns
+        self.cgroup_parent = cgroup_parent
+        self.said: list[str] = []
+        self.runtime = self.make()
+
+    def make(self) -> OciRuntime:
+        return OciRuntime(
+            self.root / "runtime",
+            self.images,
+            SystemClock(),
+            cgroup_parent=f"{self.cgroup_parent}/n1",
+            log=self.said.append,
+        )
+
+    async def reopen(self) -> OciRuntime:
+        await self.runtime.close()
+        self.runtime = self.make()
+        await self.runtime.open()
+        return self.runtime
+
+    async def passing(self, seconds: float) -> None:
+        """Real time passes by itself."""
+
+    async def ready(self, container: Container) -> None:
+        async with asyncio.timeout(20):
+            while "ready" not in Path(container.log_path).read_text():
+                await SystemClock().sleep(0.005)
+
+    def sandbox(self, name: str) -> SandboxSpec:
+        return SandboxSpec(f"uid-{name}", "default", name, f"host-{name}", self.netns)
+
+    def shell(self, name: str, script: str) -> ContainerSpec:
+        log = str(self.root / "logs" / f"{name}.log")
+        return ContainerSpec(name, "busybox:1.35", log, command=("/bin/sh", "-c", script))
+
+    def running(self, name: str) -> ContainerSpec:
+        return self.shell(name, FOREVER)
+
+    def ending(self, name: str, code: int, after_s: float) -> ContainerSpec:
+        return self.shell(name, f"sleep {after_s}; exit {code}")
+
+    async def finished(self, spec: ContainerSpec) -> Container:
+        """Run it to its end in a sandbox of its own."""
+        sandbox = await self.runtime.run_sandbox(self.sandbox(spec.name))
+        started = await self.runtime.start_container(sandbox.id, spec)
+        return await until_ended(self, started.id, 0.0)
+
+    async def output(self, spec: ContainerSpec) -> list[str]:
+        """What it said until its end."""
+        await self.finished(spec)
+        pieces = logs.read(Path(spec.log_path), LogOptions(), SystemClock(), lambda: True)
+        return b"".join([piece async for piece in pieces]).decode().splitlines()
+
+    def pid(self, container: Container, file: str = "pid") -> int:
+        return int((self.root / "runtime" / "containers" / container.id / file).read_text())
+
+
+@pytest.fixture
+async def harness(
+    tmp_path: Path, images: ImageStore, netns: str, cgroup_parent: str
+) -> AsyncIterator[OciHarness]:
+    made = OciHarness(tmp_path, images, netns, cgroup_parent)
+    await made.runtime.open()
+    yield made
+    await made.runtime.close()
+    destroy_all(tmp_path / "runtime", cgroup_parent)
+    assert leftovers(tmp_path / "runtime", cgroup_parent) == []
+
+
+class TestOci(RuntimeSuite):
+    pass
+
+
+async def test_environment_directory_and_hostname(harness: OciHarness) -> None:
+    spec = harness.shell("a", 'echo "$GREETING $MINE $HOME $PATH $HOSTNAME"; pwd; hostname')
+    spec = replace(spec, env=(("MINE", "x y"), ("GREETING", "bye")), working_dir="/srv/deep")
+    said = await harness.output(spec)
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    assert said == [f"bye x y /root {path} host-a", "/srv/deep", "host-a"]
+
+
+@pytest.mark.parametrize(
+    ("user", "said"),
+    [
+        ("web", "uid=101(web) gid=102(web) groups=300(extra)"),
+        ("4000", "uid=4000 gid=0(root)"),
+        ("101:7", "uid=101(web) gid=7"),
+    ],
+)
+async def test_users_are_looked_up_in_the_image(harness: OciHarness, user: str, said: str) -> None:
+    spec = replace(harness.shell("a", "id"), security=Security(user=user))
+    (found,) = await harness.output(spec)
+    assert set(said.split()) <= set(
+        found.replace(",", " ").replace("groups=102(web) ", "groups=").split()
+    )
+
+
+async def status(harness: OciHarness, security: Security) -> dict[str, str]:
+    spec = replace(harness.shell("a", "cat /proc/self/status"), security=security)
+    return dict(line.split(":\t", 1) for line in await harness.output(spec) if ":\t" in line)
+
+
+async def test_a_container_is_confined_by_default(harness: OciHarness) -> None:
+    found = await status(harness, Security())
+    assert found["CapEff"] == found["CapBnd"] == "00000000a80425fb"  # Docker's fourteen
+    assert found["CapInh"] == found["CapAmb"] == "0000000000000000"
+    assert found["Seccomp"] == "2"
+    assert found["NoNewPrivs"] == "0"
+
+
+async def test_what_security_asks_for_is_what_it_gets(harness: OciHarness) -> None:
+    asked = Security(
+        user="101", no_new_privileges=True, drop_capabilities=("ALL",), seccomp_unconfined=True
+    )
+    found = await status(harness, asked)
+    assert found["CapEff"] == found["CapBnd"] == "0000000000000000"
+    assert (found["Seccomp"], found["NoNewPrivs"]) == ("0", "1")
+
+
+async def test_new_namespaces_are_refused_by_seccomp(harness: OciHarness) -> None:
+    said = await harness.output(harness.shell("a", "unshare -U true 2>&1; echo $?"))
+    assert said[-1] == "1"
+    assert "Operation not permitted" in said[0]
+
+
+async def test_a_privileged_container_has_the_machine(harness: OciHarness) -> None:
+    spec = replace(
+        harness.shell("a", "unshare -m true && touch /sys/fs/cgroup && ls /dev/kmsg"),
+        security=Security(privileged=True),
+    )
+    assert await harness.output(spec) == ["/dev/kmsg"]
+
+
+async def test_devices_and_kernel_files_are_out_of_reach(harness: OciHarness) -> None:
+    script = (
+        "ls /dev; cat /proc/timer_list | wc -c; touch /proc/sys/x /sys/x 2>&1 | grep -c Read-only"
+    )
+    said = await harness.output(harness.shell("a", script))
+    assert said[-2:] == ["0", "1"] or said[-2:] == ["0", "2"]
+    assert set(said[:-2]) - {"core"} == {
+        "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin",
+        "stdout", "tty", "urandom", "zero",
+    }  # fmt: skip
+
+
+async def test_roots_and_mounts_can_be_read_only(harness: OciHarness) -> None:
+    (harness.root / "data").mkdir()
+    (harness.root / "data" / "file").write_text("from outside\n")
+    script = "touch /new 2>&1; cat /data/file; touch /data/new 2>&1; touch /rw/new && echo wrote"
+    data = str(harness.root / "data")
+    spec = replace(
+        harness.shell("a", script),
+        security=Security(read_only_root=True),
+        mounts=(Mount(data, "/data", read_only=True), Mount(data, "/rw")),
+    )
+    said = await harness.output(spec)
+    # A root that is read-only cannot get the mount points either: runc makes them in the upper layer.
+    assert said == [
+        "touch: /new: Read-only file system",
+        "from outside",
+        "touch: /data/new: Read-only file system",
+        "wrote",
+    ]
+    assert (harness.root / "data" / "new").exists()
+
+
+async def test_a_pod_shares_its_memory_and_its_name(harness: OciHarness) -> None:
+    sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
+    writer = harness.shell("writer", f"echo shared >/dev/shm/note; {FOREVER}")
+    first = await harness.runtime.start_container(sandbox.id, writer)
+    reader = harness.shell("reader", f"until cat /dev/shm/note; do sleep 0.02; done; {FOREVER}")
+    second = await harness.runtime.start_container(sandbox.id, reader)
+
+    def spaces(container: Container) -> list[str]:
+        return [
+            os.readlink(f"/proc/{harness.pid(container)}/ns/{kind}")
+            for kind in ("ipc", "uts", "net")
+        ]
+
+    assert spaces(first) == spaces(second)
+    assert os.readlink("/proc/self/ns/ipc") not in spaces(first)
+    await harness.reopen()
+    third = await harness.runtime.start_container(sandbox.id, harness.running("third"))
+    assert spaces(third) == spaces(first)
+
+
+async def test_limits_reach_the_kernel(harness: OciHarness) -> None:
+    limits = Resources(
+        cpu_shares=512, cpu_limit_millis=250, memory_limit_bytes=32 << 20, pids_limit=7
+    )
+    spec = replace(harness.running("a"), resources=limits)
+    sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
+    started = await harness.runtime.start_container(sandbox.id, spec)
+    group = f"{harness.cgroup_parent}/n1/pod{sandbox.id}/{started.id}"
+    found = {
+        path.name: path.read_text().strip()
+        for directory in cgroups.existing(group)
+        for path in directory.iterdir()
+        if path.name in WANTED[0] | WANTED[1]
+    }
+    assert found in WANTED_VALUES
+    weight = [
+        path
+        for path in cgroups.existing(f"{harness.cgroup_parent}/n1/pod{sandbox.id}")
+        if (path / "cpu.shares").exists()
+    ]
+    assert all((path / "cpu.shares").read_text().strip() == "512" for path in weight)
+
+
+# Version 1 of control groups, and version 2.
+WANTED_VALUES = (
+    {
+        "cpu.shares": "512",
+        "cpu.cfs_quota_us": "25000",
+        "memory.limit_in_bytes": str(32 << 20),
+        "pids.max": "7",
+    },
+    {"cpu.weight": "20", "cpu.max": "25000 100000", "memory.max": str(32 << 20), "pids.max": "7"},
+)
+WANTED = tuple(frozenset(values) for values in WANTED_VALUES)
+
+
+async def test_too_much_memory_is_named_as_the_cause(harness: OciHarness) -> None:
+    spec = replace(
+        harness.shell("a", "tail /dev/zero"), resources=Resources(memory_limit_bytes=16 << 20)
+    )
+    spec = replace(spec, command=("/bin/tail", "/dev/zero"))
+    done = await harness.finished(spec)
+    assert (done.exit_code, done.reason) == (137, "OOMKilled")
+    await harness.reopen()
+    assert await one(harness.runtime, done.id) == done
+
+
+async def test_who_does_not_listen_is_killed_after_the_grace(harness: OciHarness) -> None:
+    sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
+    started = await harness.runtime.start_container(
+        sandbox.id, harness.shell("a", "while true; do sleep 1; done")
+    )
+    await harness.runtime.stop_container(started.id, 0.1)
+    done = await one(harness.runtime, started.id)
+    assert (done.exit_code, done.reason) == (137, "Error")
+    assert done.finished_at - done.started_at >= 0.09  # a file's time is coarser than the clock
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"command": ("/nope",)}, '"/nope": stat /nope: no such file or directory'),
+        ({"security": Security(user="nobody-here")}, 'no user "nobody-here" in /etc/passwd'),
+        ({"security": Security(add_capabilities=("FLY",))}, 'there is no capability "FLY"'),
+        ({"mounts": (Mount("/no/such/place", "/data"),)}, "/no/such/place"),
+    ],
+)
+async def test_a_start_that_fails_says_why_and_leaves_nothing(
+    harness: OciHarness, change: dict[str, object], words: str
+) -> None:
+    sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
+    before = leftovers(harness.root / "runtime", f"{harness.cgroup_parent}/n1/pod{sandbox.id}")
+    spec = replace(harness.running("a"), **change)  # type: ignore[arg-type]
+    with pytest.raises(StartFailed) as caught:
+        await harness.runtime.start_container(sandbox.id, spec)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    after = leftovers(harness.root / "runtime", f"{harness.cgroup_parent}/n1/pod{sandbox.id}")
+    assert [line for line in after if not line.startswith("control group")] == before
+    await harness.runtime.start_container(sandbox.id, harness.running("a"))
+
+
+async def test_an_image_that_is_not_there_is_named(harness: OciHarness) -> None:
+    sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
+    with pytest.raises(ImageMissing, match='image "nginx:9" is not on this node'):
+        await harness.runtime.start_container(
+            sandbox.id, replace(harness.running("a"), image="nginx:9")
+        )
+
+
+async def test_a_cancelled_start_leaves_nothing(harness: OciHarness) -> None:
+    sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
+    for turns in (1, 3, 6):
+        async with asyncio.TaskGroup() as group:
+            start = group.create_task(
+                harness.runtime.start_container(sandbox.id, harness.running("a"))
+            )
+            for _ in range(turns):
+                await SystemClock().sleep(0.002)
+            start.cancel()
+        assert list((harness.root / "runtime" / "containers").iterdir()) == []
+        assert await harness.runtime.containers() == []
+    await harness.runtime.start_container(sandbox.id, harness.running("a"))
+
+
+async def test_what_ends_while_the_agent_is_away_is_found_ended(harness: OciHarness) -> None:
+    sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
+    started = await harness.runtime.start_container(sandbox.id, harness.running("main"))
+    await harness.ready(started)
+    keeper = os.pidfd_open(harness.pid(started, "conmon.pid"))
+    await harness.runtime.close()
+    os.kill(harness.pid(started), signal.SIGTERM)
+    await readable(keeper)
+    harness.runtime = harness.make()
+    await harness.runtime.open()
+    found = await one(harness.runtime, started.id)
+    assert (found.state, found.exit_code, found.started_at) == (
+        State.EXITED,
+        143,
+        started.started_at,
+    )
+
+
+async def test_a_container_that_lost_its_conmon_is_ended_and_said_so(harness: OciHarness) -> None:
+    sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
+    started = await harness.runtime.start_container(sandbox.id, harness.running("main"))
+    os.kill(harness.pid(started, "conmon.pid"), signal.SIGKILL)
+    done = await until_ended(harness, started.id, 0.0)
+    assert (done.exit_code, done.reason) == (255, "Unknown")
+    assert harness.said == [
+        f"container {started.id[:12]}: its conmon is gone and left no exit code"
+    ]
+    await harness.runtime.remove_container(started.id)
+    assert await harness.runtime.containers() == []
+
+
+async def test_what_was_half_made_is_thrown_away(harness: OciHarness) -> None:
+    sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
+    started = await harness.runtime.start_container(sandbox.id, harness.running("main"))
+    directory = harness.root / "runtime" / "containers" / started.id
+    await harness.runtime.close()
+    (directory / "started").unlink()  # as if the agent had died just before it wrote this
+    harness.runtime = harness.make()
+    await harness.runtime.open()
+    assert await harness.runtime.containers() == []
+    assert not directory.exists()
+    assert not cgroups.existing(f"{harness.cgroup_parent}/n1/pod{sandbox.id}/{started.id}")
+
+
+async def test_a_clusters_end_leaves_nothing_of_it(harness: OciHarness) -> None:
+    for name in ("a", "b"):
+        sandbox = await harness.runtime.run_sandbox(harness.sandbox(name))
+        await harness.runtime.start_container(sandbox.id, harness.running("main"))
+    await harness.runtime.close()
+    root = harness.root / "runtime"
+    kinds = [line.partition(" ")[0] for line in leftovers(root, harness.cgroup_parent)]
+    assert kinds.count("process") >= 4  # two containers, their conmons
+    assert kinds.count("mount") == 5  # root, two overlays, two shared memories
+    assert kinds[-1] == "directory"
+    destroy_all(root, harness.cgroup_parent)
+    assert leftovers(root, harness.cgroup_parent) == []
+    destroy_all(root, harness.cgroup_parent)
+
+
+@pytest.mark.parametrize("parent", ["", "/", "a/../b", "//", "a//b", ".."])
+def test_a_control_group_that_is_not_ours_is_refused(tmp_path: Path, parent: str) -> None:
+    with pytest.raises(ValueError, match="not the path of a control group of our own"):
+        destroy_all(tmp_path, parent)
+    assert tmp_path.exists()
+
+
+async def test_many_start_at_once(harness: OciHarness) -> None:
+    sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
+    async with asyncio.TaskGroup() as group:
+        for index in range(20):
+            group.create_task(
+                harness.runtime.start_container(sandbox.id, harness.running(f"c{index}"))
+            )
+    states = [each.state for each in await harness.runtime.containers()]
+    assert states == [State.RUNNING] * 20
+
+
+async def test_following_a_log_ends_with_the_container(harness: OciHarness) -> None:
+    spec = harness.shell("a", "echo one; sleep 0.3; echo two >&2; exit 0")
+    sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
+    started = await harness.runtime.start_container(sandbox.id, spec)
+    ended = asyncio.Event()
+    pieces: list[bytes] = []
+
+    async def follow() -> None:
+        options = LogOptions(follow=True)
+        async for piece in logs.read(Path(spec.log_path), options, SystemClock(), ended.is_set):
+            pieces.append(piece)
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(follow())
+        await until_ended(harness, started.id, 0.0)
+        ended.set()
+    assert b"".join(pieces) == b"one\ntwo\n"
+    assert len(pieces) == 2
+
+
+async def readable(fd: int) -> None:
+    ready = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(fd, ready.set)
+    await ready.wait()
+    loop.remove_reader(fd)
+    os.close(fd)
