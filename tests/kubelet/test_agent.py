@@ -79,6 +79,19 @@ async def test_a_pod_deleted_behind_the_agents_back_is_ended_too(w: World) -> No
     assert await w.runtime.containers() == []
 
 
+async def test_a_second_delete_hurries_the_first(w: World) -> None:
+    await running(w)
+    w.runtime.stubborn = True
+    await w.delete(grace_s=100)
+    await w.clock.advance(5)
+    assert [grace for _, grace in w.runtime.stops] == [100.0]
+    await w.delete(grace_s=3)
+    await w.clock.advance(2.9)
+    assert not w.gone()
+    await w.clock.advance(0.2)
+    await until(w.gone)
+
+
 async def test_a_crash_is_restarted_at_once_then_held_back(w: World) -> None:
     await running(w)
     uid = (await w.pod())["metadata"]["uid"]

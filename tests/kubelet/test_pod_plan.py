@@ -136,6 +136,8 @@ def test_a_deleted_pod_is_stopped_with_its_grace_then_finished() -> None:
 def test_a_pod_deleted_by_force_still_gets_its_stop_signal() -> None:
     plan = plan_pod(view(deleting(pod(), grace_s=0), running()))
     assert plan.steps == (Kill("main", "main-0", 1.0, "Killing", "Stopping container main"),)
+    gone = plan_pod(view(pod(terminationGracePeriodSeconds=600), running(), gone=True))
+    assert [step.grace_s for step in gone.steps if isinstance(step, Kill)] == [2.0]
 
 
 def test_a_pod_past_its_deadline_is_stopped_and_failed() -> None:

@@ -28,6 +28,7 @@ from longshore.machinery.runtime.protocol import (
     ImagePullFailed,
     StartFailed,
 )
+from longshore.machinery.runtime.waiting import within
 from longshore.testing.clock import VirtualClock, settle
 
 ADMIN = User("admin", ("system:masters",))
@@ -45,6 +46,8 @@ class Recording(HollowRuntime):
         self.unstartable: dict[str, str] = {}
         self.stops: list[tuple[str, float]] = []
         self.pulled: list[str] = []
+        self.stubborn = False
+        self.killed = asyncio.Event()
 
     async def image(self, reference: str) -> Image | None:
         return None if reference in self.missing else await super().image(reference)
@@ -64,6 +67,9 @@ class Recording(HollowRuntime):
 
     async def stop_container(self, container_id: str, grace_s: float) -> None:
         self.stops.append((container_id, grace_s))
+        if self.stubborn and await within(self._clock, grace_s, self.killed):
+            return
+        self.killed.set()
         await super().stop_container(container_id, grace_s)
 
     async def crash(self, pod_uid: str, name: str, code: int = 1) -> None:

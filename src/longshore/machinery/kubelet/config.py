@@ -29,6 +29,8 @@ VOLUME_REFRESH_S = 60.0
 RETRY_S = 10.0
 # Containers of one node that may be started at the same moment.
 STARTS_AT_ONCE = 8
+# What containers get whose pod the API server no longer has, and nobody can say what it wanted.
+FORCED_GRACE_S = 2
 TERMINATION_MESSAGE_MAX_BYTES = 4096
 
 
@@ -46,8 +48,9 @@ class KubeletConfig:
     annotations: Mapping[str, str] = field(default_factory=dict)
     cluster_dns: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
-    host_netns: str = ""
-    """The path of the node's own network namespace; pods with hostNetwork join it."""
+    host_netns: str = "/proc/self/ns/net"
+    """The path of the node's own network namespace, for pods with hostNetwork. By default that of
+    whoever opens it: the agent and the runtime's programs live in it."""
 
     @property
     def pods_dir(self) -> Path:

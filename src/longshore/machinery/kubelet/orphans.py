@@ -8,15 +8,13 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from longshore.machinery.kubelet.config import KubeletConfig
+from longshore.machinery.kubelet.config import FORCED_GRACE_S, KubeletConfig
 from longshore.machinery.kubelet.network import PodNetwork
 from longshore.machinery.kubelet.volumes.run import PodVolumes
 from longshore.machinery.network.errors import NetworkFailure
 from longshore.machinery.runtime.protocol import Container, Runtime, RuntimeFailure, State
 
 _log = logging.getLogger("longshore.kubelet.orphans")
-# Nobody can say any more what grace the pod had (kuberuntime: minimumGracePeriodInSeconds).
-ORPHAN_GRACE_S = 2.0
 
 
 class Orphans:
@@ -43,7 +41,7 @@ class Orphans:
         try:
             for container in containers:
                 if container.state is not State.EXITED:
-                    await self._runtime.stop_container(container.id, ORPHAN_GRACE_S)
+                    await self._runtime.stop_container(container.id, FORCED_GRACE_S)
             await self._runtime.remove_sandbox(uid)
             await self._network.detach(uid)
         except (RuntimeFailure, NetworkFailure, OSError) as error:

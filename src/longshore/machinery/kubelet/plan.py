@@ -15,6 +15,7 @@ from longshore.machinery.kubelet.config import (
     BACKOFF_FIRST_S,
     BACKOFF_MAX_S,
     BACKOFF_RESET_S,
+    FORCED_GRACE_S,
     IMAGE_ERROR_SHOWN_S,
 )
 from longshore.machinery.kubelet.model import (
@@ -272,12 +273,13 @@ def anything_runs(view: PodView) -> bool:
 
 
 def grace_s(view: PodView) -> float:
-    """How long a container has between its stop signal and SIGKILL. At least a second: a pod
-    deleted by force still gets the signal (kuberuntime: minimumGracePeriodInSeconds is 2)."""
-    metadata = view.doc["metadata"]
-    given = metadata.get("deletionGracePeriodSeconds") if view.deleting else None
+    """How long a container has between its stop signal and SIGKILL. A pod deleted by force still
+    gets the signal, and a moment (kuberuntime: minimumGracePeriodInSeconds)."""
+    given = view.doc["metadata"].get("deletionGracePeriodSeconds") if view.deleting else None
     if given is None:
         given = view.spec.get("terminationGracePeriodSeconds", 30)
+    if view.gone:
+        given = min(int(given), FORCED_GRACE_S)
     return float(max(int(given), 1))
 
 

@@ -8,29 +8,31 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
 from longshore.core.objects import kinds
-from longshore.core.objects.errors import ApiError
+from longshore.core.objects.errors import ApiError, NotFound
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Change, Client
+from longshore.core.streams.protocols import LogOptions
 from longshore.machinery.kubelet.config import STARTS_AT_ONCE, KubeletConfig
 from longshore.machinery.kubelet.images import Puller
+from longshore.machinery.kubelet.logs import read_logs
 from longshore.machinery.kubelet.network import PodNetwork
 from longshore.machinery.kubelet.node.machine import machine_facts
 from longshore.machinery.kubelet.node.plan import MachineFacts
 from longshore.machinery.kubelet.node.run import NodeKeeper
 from longshore.machinery.kubelet.orphans import Orphans
-from longshore.machinery.kubelet.probes.handlers import CanExec, Checker, RealChecker
+from longshore.machinery.kubelet.probes.handlers import Checker, RealChecker
 from longshore.machinery.kubelet.sources import Fetcher, ServiceMirror
 from longshore.machinery.kubelet.worker import PodWorker, Tools
 from longshore.machinery.kubelet.writer import StatusWriter
 from longshore.machinery.loop.alarms import Alarms
 from longshore.machinery.loop.recorder import Journal
-from longshore.machinery.runtime.protocol import Container, Runtime, RuntimeFailure
+from longshore.machinery.runtime.protocol import CanExec, Container, Runtime, RuntimeFailure
 
 _log = logging.getLogger("longshore.kubelet")
 _RETRY_S = 1.0
@@ -94,6 +96,16 @@ class Kubelet:
                 ("containers", self._follow_containers()),
             ):  # fmt: skip
                 crew.create_task(work, name=name)
+
+    def logs(
+        self, namespace: str, pod: str, container: str, options: LogOptions
+    ) -> AsyncIterator[bytes]:
+        """A container's log, as core/streams has it: NotFound or BadRequest before the first piece."""
+        uid = self._uids.get((namespace, pod), "")
+        worker = self._workers.get(uid)
+        if worker is None:
+            raise NotFound.of(kinds.POD, pod)
+        return read_logs(worker, container, options, self._clock)
 
     # -- pods --------------------------------------------------------------------------------
 

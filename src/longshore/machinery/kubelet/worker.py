@@ -39,10 +39,11 @@ from longshore.machinery.kubelet.plan import (
     Release,
     Start,
     Step,
+    grace_s,
     next_backoff,
     plan_pod,
 )
-from longshore.machinery.kubelet.probes.handlers import CanExec, Checker, Target
+from longshore.machinery.kubelet.probes.handlers import Checker, Target
 from longshore.machinery.kubelet.probes.run import Prober
 from longshore.machinery.kubelet.recall import recalled
 from longshore.machinery.kubelet.sources import Fetcher
@@ -54,6 +55,7 @@ from longshore.machinery.kubelet.volumes.run import VolumeFailure
 from longshore.machinery.kubelet.writer import StatusWriter
 from longshore.machinery.network.errors import NetworkFailure
 from longshore.machinery.runtime.protocol import (
+    CanExec,
     Container,
     Image,
     ImageMissing,
@@ -115,6 +117,7 @@ class PodWorker:
         self._volumes: tuple[Volume, ...] = ()
         self._refresh_at = _FOREVER
         self._version = 0
+        self._stopping_s = 0.0
         status = pod.get("status") or {}
         self._reported: Doc = {}
         self._phase: str = status.get("phase") or "Pending"
@@ -144,16 +147,15 @@ class PodWorker:
 
     def offer(self, pod: Doc) -> None:
         """A newer document of the pod."""
-        before = self._view() if "deletionTimestamp" in self._pod["metadata"] else None
         self._pod = pod
         if "deletionTimestamp" in pod["metadata"]:
-            self._end(before)
+            self._end()
         self._wake.set()
 
     def vanish(self) -> None:
         """The API server no longer has the pod."""
         self._gone = True
-        self._end(None)
+        self._end()
         self._wake.set()
 
     def observe(self, containers: Iterable[Container]) -> None:
@@ -175,16 +177,16 @@ class PodWorker:
     def has_container(self, name: str) -> bool:
         return name in self._containers
 
-    def _end(self, before: PodView | None) -> None:
+    def _end(self) -> None:
         """Stop waiting for images; a second delete with a shorter grace hurries the first."""
         if not self._ending.done():
             self._ending.set_result(None)
-        grace = self._pod["metadata"].get("deletionGracePeriodSeconds")
-        old = before.doc["metadata"].get("deletionGracePeriodSeconds") if before else grace
-        if grace is not None and old is not None and grace < old:
-            for container in self._view().containers.values():
-                if container.state is not State.EXITED:
-                    self._tools.crew.create_task(self._hurry(container.id, max(grace, 1)))
+        view = self._view()
+        if (grace := grace_s(view)) < self._stopping_s:
+            self._stopping_s = grace
+            for name, container in view.containers.items():
+                if view.running(name):
+                    self._tools.crew.create_task(self._hurry(container.id, grace))
 
     async def _hurry(self, container_id: str, grace_s: float) -> None:
         try:
@@ -560,8 +562,10 @@ class PodWorker:
 
     async def _kill_all(self, kills: list[Kill]) -> None:
         """Stop containers side by side. Raises RuntimeFailure if one could not be stopped."""
+        self._stopping_s = min(kill.grace_s for kill in kills)
         async with asyncio.TaskGroup() as crew:
             stops = {kill: crew.create_task(self._kill(kill)) for kill in kills}
+        self._stopping_s = 0.0
         await self._look()
         for kill, task in stops.items():
             if (error := task.result()) is not None:

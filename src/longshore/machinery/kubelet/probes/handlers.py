@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from longshore.core.objects.kinds import Doc
+from longshore.machinery.runtime.protocol import CanExec, RuntimeFailure
 
 USER_AGENT = "kube-probe/1.37"
 _OUTPUT_MAX_BYTES = 10 * 1024
@@ -40,16 +41,6 @@ class Checker(Protocol):
     async def check(self, handler: Doc, target: Target, timeout_s: float) -> Outcome: ...
 
 
-@runtime_checkable
-class CanExec(Protocol):
-    """A runtime that can run a command in a container and wait for it."""
-
-    async def exec_sync(
-        self, container_id: str, command: list[str], timeout_s: float
-    ) -> tuple[int, bytes]:
-        """(exit code, output, both streams together). Raises RuntimeFailure."""
-
-
 class RealChecker:
     """Talks to the container itself."""
 
@@ -62,7 +53,7 @@ class RealChecker:
                 return await self._check(handler, target, timeout_s)
         except TimeoutError:
             return Outcome(False, f"context deadline exceeded after {timeout_s:g}s")
-        except (OSError, ssl.SSLError, ValueError) as error:
+        except (OSError, ValueError, RuntimeFailure) as error:
             return Outcome(False, str(error))
 
     async def _check(self, handler: Doc, target: Target, timeout_s: float) -> Outcome:
