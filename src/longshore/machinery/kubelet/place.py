@@ -9,6 +9,8 @@ ROOT/logs/NAMESPACE_NAME_UID/CONTAINER/ATTEMPT.log
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -24,6 +26,7 @@ from longshore.machinery.runtime.protocol import Container, Mount
 _LOG_TAIL_MAX_BYTES = 2048
 _LOG_TAIL_LINES = 80
 _LOG_READ_BYTES = 64 * 1024
+_FILES = ("hosts", "hostname", "resolv.conf")
 _DEFAULT_MESSAGE_PATH = "/dev/termination-log"
 
 
@@ -41,16 +44,15 @@ class PodPlace:
 
     @property
     def exists(self) -> bool:
-        return (self._dir / "volumes").exists() or (self._dir / "etc").exists()
+        return (self._dir / "hosts").exists()
 
     def prepare(self, pod: Doc, ips: tuple[str, ...], node_resolv_conf: str) -> None:
         """Write the pod's /etc files. Raises OSError."""
-        etc, config = self._dir / "etc", self._config
-        self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        etc.mkdir(mode=0o755, exist_ok=True)
+        config = self._config
+        _make(self._dir, 0o700)
         dns = (config.cluster_dns, config.cluster_domain, node_resolv_conf)
         for target, text in pod_files(pod, ips, config.node_name, dns).items():
-            (etc / Path(target).name).write_text(text, encoding="utf-8")
+            _write(f"{self._dir}/{target.removeprefix('/etc/')}", text)
 
     def set_up(self, volumes: Iterable[Volume], stamp: str) -> None:
         """See that the volumes are there. Raises VolumeFailure."""
@@ -58,24 +60,21 @@ class PodPlace:
 
     def mounts(self, container: Doc, attempt: int, env: dict[str, str]) -> Sequence[Mount]:
         """Everything to be mounted into one attempt; what the pod itself mounts comes last and
-        wins. Raises ConfigMissing, VolumeFailure or OSError."""
+        wins. The file for its
+        last words is made. Raises ConfigMissing, VolumeFailure or OSError."""
         own = self._volumes.mounts(container, env)
         taken = {mount.target for mount in own}
-        files = [
-            Mount(str(self._dir / "etc" / name), f"/etc/{name}")
-            for name in ("hosts", "hostname", "resolv.conf")
-        ]
+        files = [Mount(f"{self._dir}/{name}", f"/etc/{name}") for name in _FILES]
         message = container.get("terminationMessagePath") or _DEFAULT_MESSAGE_PATH
-        files.append(Mount(str(self._message_file(container["name"], attempt)), message))
+        said = self._message_file(container["name"], attempt)
+        # The container's user, whoever it is, writes it; the directory above is private.
+        Path(said).touch()
+        Path(said).chmod(0o666)
+        files.append(Mount(said, message))
         return [mount for mount in files if mount.target not in taken] + list(own)
 
-    def _message_file(self, name: str, attempt: int) -> Path:
-        path = self._dir / "messages" / name / str(attempt)
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        path.touch()
-        # The container's user, whoever it is, writes it; the directory above is private.
-        path.chmod(0o666)
-        return path
+    def _message_file(self, name: str, attempt: int) -> str:
+        return f"{self._dir}/message-{name}-{attempt}"
 
     def log_path(self, name: str, attempt: int) -> Path:
         return self._logs / name / f"{attempt}.log"
@@ -83,13 +82,14 @@ class PodPlace:
     def new_log(self, name: str, attempt: int) -> str:
         """The log file of an attempt that is about to start; its directory is made."""
         path = self.log_path(name, attempt)
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _make(self._logs, 0o755)
+        _make(path.parent, 0o755)
         return str(path)
 
     def message(self, container: Doc, ended: Container) -> str:
         """What the container said at its end: its termination message, or with
         FallbackToLogsOnError the end of its log."""
-        path = self._dir / "messages" / ended.name / str(ended.attempt)
+        path = self._message_file(ended.name, ended.attempt)
         said = _read(path, TERMINATION_MESSAGE_MAX_BYTES)
         fallback = container.get("terminationMessagePolicy") == "FallbackToLogsOnError"
         if said or not fallback or ended.exit_code == 0:
@@ -100,12 +100,13 @@ class PodPlace:
         """Delete what an attempt that is no longer shown has left."""
         if attempt >= 0:
             self.log_path(name, attempt).unlink(missing_ok=True)
-            (self._dir / "messages" / name / str(attempt)).unlink(missing_ok=True)
+            Path(self._message_file(name, attempt)).unlink(missing_ok=True)
 
     def release(self) -> None:
         """Unmount and delete volumes; logs and messages stay. Blocking."""
         self._volumes.release()
-        shutil.rmtree(self._dir / "etc", ignore_errors=True)
+        for name in _FILES:
+            (self._dir / name).unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Delete everything. Blocking: an emptyDir may be large."""
@@ -113,9 +114,19 @@ class PodPlace:
         shutil.rmtree(self._logs, ignore_errors=True)
 
 
-def _read(path: Path, most: int) -> bytes:
+def _make(directory: Path, mode: int) -> None:
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(directory, mode)
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _read(path: str, most: int) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             return file.read(most)
     except OSError:
         return b""
