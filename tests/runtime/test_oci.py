@@ -17,11 +17,13 @@ from longshore.machinery.runtime import logs
 from longshore.machinery.runtime.images import ImageStore
 from longshore.machinery.runtime.oci import OciRuntime, cgroups, destroy_all, leftovers
 from longshore.machinery.runtime.protocol import (
+    CanExec,
     Container,
     ContainerSpec,
     ImageMissing,
     Mount,
     Resources,
+    RuntimeFailure,
     SandboxSpec,
     Security,
     StartFailed,
@@ -44,13 +46,14 @@ class OciHarness:
         self.said: list[str] = []
         self.runtime = self.make()
 
-    def make(self) -> OciRuntime:
+    def make(self, log_max_bytes: int = 1 << 20) -> OciRuntime:
         return OciRuntime(
             self.root / "runtime",
             self.images,
             SystemClock(),
             cgroup_parent=f"{self.cgroup_parent}/n1",
             log=self.said.append,
+            log_max_bytes=log_max_bytes,
         )
 
     async def reopen(self) -> OciRuntime:
@@ -434,3 +437,48 @@ async def readable(fd: int) -> None:
     await ready.wait()
     loop.remove_reader(fd)
     os.close(fd)
+
+
+async def test_a_command_runs_as_the_container_does(harness: OciHarness) -> None:
+    spec = replace(
+        harness.running("a"),
+        env=(("MINE", "x"),),
+        working_dir="/tmp",
+        security=Security(user="web"),
+    )
+    sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
+    started = await harness.runtime.start_container(sandbox.id, spec)
+    script = "echo $MINE; pwd; id -u; echo wrong >&2; exit 4"
+    found = await harness.runtime.exec_sync(started.id, ["/bin/sh", "-c", script], 10.0)
+    assert found == (4, b"x\n/tmp\n101\nwrong\n")
+    code, said = await harness.runtime.exec_sync(started.id, ["nope"], 10.0)
+    assert code != 0
+    assert b'"nope": executable file not found in $PATH' in said
+    code, said = await harness.runtime.exec_sync(
+        started.id, ["tail", "-c", "99999", "/bin/busybox"], 10.0
+    )
+    assert (code, len(said)) == (0, 10 * 1024)
+
+
+async def test_a_command_that_takes_too_long_is_killed(harness: OciHarness) -> None:
+    assert isinstance(harness.runtime, CanExec)
+    sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
+    started = await harness.runtime.start_container(sandbox.id, harness.running("a"))
+    with pytest.raises(RuntimeFailure, match=r"did not end within 0\.3 s and was killed"):
+        await harness.runtime.exec_sync(started.id, ["sleep", "77"], 0.3)
+    group = f"{harness.cgroup_parent}/n1/pod{sandbox.id}"
+    commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in cgroups.processes(group)]
+    assert b"sleep\x0077\x00" not in commands
+    await harness.runtime.stop_container(started.id, 0)
+    with pytest.raises(RuntimeFailure, match="is not running"):
+        await harness.runtime.exec_sync(started.id, ["true"], 1.0)
+
+
+async def test_a_log_does_not_outgrow_its_bound(harness: OciHarness) -> None:
+    await harness.runtime.close()
+    harness.runtime = harness.make(log_max_bytes=20_000)
+    await harness.runtime.open()
+    spec = harness.shell("a", "i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done")
+    said = await harness.output(spec)
+    assert said[-1] == "line 1999"
+    assert Path(spec.log_path).stat().st_size <= 20_000

@@ -33,6 +33,7 @@ from longshore.machinery.runtime.linux import (
 )
 from longshore.machinery.runtime.oci import cgroups, conmon, host, records
 from longshore.machinery.runtime.oci.destroy import end_processes, remove_tree
+from longshore.machinery.runtime.oci.exec import exec_sync
 from longshore.machinery.runtime.oci.records import ContainerRecord, SandboxRecord
 from longshore.machinery.runtime.oci.spec import Frame, configuration
 from longshore.machinery.runtime.protocol import (
@@ -330,6 +331,15 @@ class OciRuntime:
 
     async def containers(self) -> list[Container]:
         return [live.container for live in self._live.values()]
+
+    async def exec_sync(
+        self, container_id: str, command: list[str], timeout_s: float
+    ) -> tuple[int, bytes]:
+        """protocol.CanExec: run a command in a container and wait for it."""
+        live = self._live.get(container_id)
+        if live is None or live.ended.is_set():
+            raise RuntimeFailure(f"container {container_id[:12]} is not running")
+        return await exec_sync(self._programs, self._clock, live.directory, command, timeout_s)
 
     async def changed(self) -> set[str]:
         while not self._changed:
