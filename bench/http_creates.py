@@ -26,7 +26,7 @@ def pod(name: str) -> bytes:
         "name": "web",
         "image": "nginx:1.27.1",
         "ports": [{"name": "http", "containerPort": 80, "protocol": "TCP"}],
-        "env": [{"name": f"SETTING_{n}", "value": f"value-of-setting-{n}"} for n in range(8)],
+        "env": [{"name": f"SETTING_{n}", "value": f"value-of-setting-{n}"} for n in range(15)],
         "resources": {
             "requests": {"cpu": "100m", "memory": "64Mi"},
             "limits": {"cpu": "200m", "memory": "128Mi"},
