@@ -19,6 +19,8 @@ import httptools
 import orjson
 import uvloop
 
+from longshore.base.clock import SystemClock
+
 
 def pod(name: str) -> bytes:
     """A pod of about 1.5 KB, as a Deployment's controller would make it."""
@@ -117,7 +119,7 @@ async def run(args: argparse.Namespace) -> None:
     callers = []
     for number in range(args.connections):
         _, caller = await loop.create_connection(
-            lambda number=number: Caller(number, path, tag),  # type: ignore[misc]
+            lambda number=number: Caller(number, path, tag),
             args.host, args.port, ssl=context(args),
             server_hostname="localhost" if args.ca else None,
         )  # fmt: skip
@@ -125,7 +127,7 @@ async def run(args: argparse.Namespace) -> None:
     begun, cpu = time.perf_counter(), cpu_seconds(args.pid) if args.pid else 0.0
     for caller in callers:
         caller.send()
-    await asyncio.sleep(args.seconds)
+    await SystemClock().sleep(args.seconds)
     for caller in callers:
         caller.stopping = True
     await asyncio.gather(*(caller.done for caller in callers))
