@@ -11,6 +11,8 @@ from typing import Generic, TypeVar
 from longshore.base.clock import Clock
 
 K = TypeVar("K", bound=Hashable)
+# Clocks count in floats: deadlines closer than this are one instant.
+HAIR_S = 1e-5
 
 
 class Alarms(Generic[K]):
@@ -55,8 +57,8 @@ class Alarms(Generic[K]):
             sleeper.add_done_callback(self._sleepers.discard)
 
     async def _sleep(self, at: float) -> None:
-        # A sleeping clock may wake a hair early; a deadline in the future is slept for again.
-        while (left := at - self._clock.monotonic()) > 0:
+        # A clock may wake a sleeper early; what is more than a hair is slept for again.
+        while (left := at - self._clock.monotonic()) > HAIR_S:
             await self._clock.sleep(left)
         self._sleeping.remove(at)
         heapq.heapify(self._sleeping)
@@ -65,7 +67,7 @@ class Alarms(Generic[K]):
             self._ensure_sleeper()
 
     def _ring_all(self) -> None:
-        now = self._clock.monotonic()
+        now = self._clock.monotonic() + HAIR_S
         while self._heap and self._heap[0][0] <= now:
             at, _, key = heapq.heappop(self._heap)
             if self._due.get(key) == at:

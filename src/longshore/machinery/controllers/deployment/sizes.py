@@ -140,8 +140,11 @@ def _in_proportion(within: Bounds, sets: Sequence[Doc], deployment: Doc) -> Size
         share = min(share, left) if left > 0 else max(share, left)
         sizes[rs["metadata"]["name"]] += share
         left -= share
-    first = order[0]["metadata"]["name"]
-    sizes[first] = max(0, sizes[first] + left)
+    for rs in order:
+        name = rs["metadata"]["name"]
+        rest = max(left, -sizes[name])
+        sizes[name] += rest
+        left -= rest
     return changed(order, sizes)
 
 

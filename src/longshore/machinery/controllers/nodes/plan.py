@@ -69,8 +69,9 @@ def plan_node(
 
 
 def _ready(conditions: Sequence[Doc]) -> str:
+    """The status of Ready; empty for a node that has only just been registered."""
     found = cond.find(conditions, "Ready")
-    return str(found["status"]) if found is not None else "Unknown"
+    return str(found["status"]) if found is not None else ""
 
 
 def _doubted(node: Doc, before: Sequence[Doc], now: float) -> list[Doc]:
@@ -108,7 +109,10 @@ def _taints(node: Doc, conditions: Sequence[Doc], now: float, *, evicting: bool)
     ready = _ready(conditions)
     if ready != "True":
         key = UNREACHABLE if ready == "Unknown" else NOT_READY
-        wanted += [(key, "NoSchedule"), *([(key, "NoExecute")] if evicting else [])]
+        wanted.append((key, "NoSchedule"))
+        # Nobody is sent away from a node that has yet to say its first word.
+        if ready and evicting:
+            wanted.append((key, "NoExecute"))
     for type_, key in PRESSURES.items():
         found = cond.find(conditions, type_)
         if found is not None and found["status"] == "True":
