@@ -15,6 +15,11 @@ class Side(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self._closed = closed
         self._ended = False
+        # uvloop begins to read after connection_made whatever that asked for, so something may
+        # come before there is a peer: one piece at most, since data_received pauses then.
+        self._early: list[bytes] = []
+        # The peer cannot take more for now.
+        self._held = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -25,24 +30,37 @@ class Side(asyncio.Protocol):
     def join(self, peer: Side) -> None:
         """Pass on to that side from now on, and it to this one."""
         self.peer, peer.peer = peer, self
+        if any(side.transport is None or side.transport.is_closing() for side in (self, peer)):
+            self.abort()
+            peer.abort()
+            return
         for side in (self, peer):
-            if side.transport is None or side.transport.is_closing():
-                self.abort()
-                peer.abort()
-                return
-        for side in (self, peer):
-            if side.transport is not None:
-                side.transport.resume_reading()
+            side._catch_up()
+
+    def _catch_up(self) -> None:
+        assert self.peer is not None
+        assert self.peer.transport is not None
+        assert self.transport is not None
+        for data in self._early:
+            self.peer.transport.write(data)
+        self._early.clear()
+        if self._ended:
+            self.peer.transport.write_eof()
+        elif not self._held:
+            self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         if self.peer is not None and self.peer.transport is not None:
             self.peer.transport.write(data)
+        elif self.transport is not None:
+            self._early.append(data)
+            self.transport.pause_reading()
 
     def eof_received(self) -> bool:
         """One direction has ended; the other may still have much to say. True keeps it open."""
         self._ended = True
         if self.peer is None or self.peer.transport is None:
-            return False
+            return True
         if self.peer._ended:
             # Both have: what is still buffered goes out, then they close.
             self.peer.transport.close()
@@ -53,10 +71,12 @@ class Side(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         if self.peer is not None and self.peer.transport is not None:
+            self.peer._held = True
             self.peer.transport.pause_reading()
 
     def resume_writing(self) -> None:
         if self.peer is not None and self.peer.transport is not None:
+            self.peer._held = False
             self.peer.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -99,14 +99,9 @@ def failure(question: Question) -> bytes:
 
 
 def _sets(records: Sequence[Record]) -> list[dns.rrset.RRset]:
-    """Records grouped by name and type, in their order."""
-    grouped: dict[tuple[str, str], list[str]] = {}
-    for record in records:
-        grouped.setdefault((record.name, record.type), []).append(record.data)
-    return [
-        dns.rrset.from_text_list(f"{name}.", TTL_S, "IN", type_, data)
-        for (name, type_), data in grouped.items()
-    ]
+    """One set for each record: where an answer must be cut, what fits still goes out (the codec
+    cuts between sets, and some resolvers never ask again over TCP)."""
+    return [dns.rrset.from_text(f"{r.name}.", TTL_S, "IN", r.type, r.data) for r in records]
 
 
 def _authority(domain: str) -> dns.rrset.RRset:

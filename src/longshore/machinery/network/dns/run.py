@@ -36,11 +36,19 @@ class NameServer:
     """Answers from the zone that run() keeps; names of other zones are asked of the upstreams
     (addresses, tried in order) or, if there are none, denied at once so that nobody hangs."""
 
-    def __init__(self, watch: ServiceWatch, zone: Zone, *, upstreams: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        watch: ServiceWatch,
+        zone: Zone,
+        *,
+        upstreams: Sequence[str] = (),
+        upstream_port: int = PORT,
+    ) -> None:
         self._watch = watch
         self._dirty = watch.reader()
         self._zone = zone
         self._upstreams = tuple(upstreams)
+        self._upstream_port = upstream_port
         self._remembered: dict[bytes, bytes] = {}
         self._turn = count()
         self._forwarded = 0
@@ -152,7 +160,7 @@ class NameServer:
         for upstream in self._upstreams:
             try:
                 answer, _ = await dns.asyncquery.udp_with_fallback(
-                    query, upstream, timeout=_UPSTREAM_TIMEOUT_S
+                    query, upstream, timeout=_UPSTREAM_TIMEOUT_S, port=self._upstream_port
                 )
             except (dns.exception.DNSException, OSError) as error:
                 self._log.debug("%s does not answer: %s", upstream, error)
