@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 
 import uvloop
 
@@ -18,7 +18,7 @@ from longshore.base.users import loop_user
 from longshore.cluster.bootstrap import bootstrap
 from longshore.cluster.certificates import Pair, client_context, server_context
 from longshore.cluster.config import ClusterConfig, ClusterPaths
-from longshore.cluster.machine import lan_listener, lan_namespace
+from longshore.cluster.machine import lan_namespace, node_nets
 from longshore.cluster.probe import is_ready
 from longshore.cluster.streams import NodeStreams, NoStreams
 from longshore.core.objects import kinds
@@ -30,6 +30,7 @@ from longshore.doors.kit.server import Server
 from longshore.doors.kubernetes.door import DoorConfig, KubernetesDoor
 from longshore.machinery.controllers.nodes.plan import NodeRules
 from longshore.machinery.controllers.run_all import ControllerConfig, run_controllers
+from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.hollow import HollowNodes
 from longshore.machinery.loop.recorder import Journal
 from longshore.machinery.network.balancer.run import Balancer
@@ -40,12 +41,16 @@ log = logging.getLogger("longshore.server")
 API_ENDPOINT = ("10.90.0.1", 6443)
 # Collecting is rare: what the cache holds is bytes, and the rest dies young.
 GC_THRESHOLDS = (50_000, 50, 100)
+# What a hollow node says it has: that of a middling real one.
+HOLLOW_CAPACITY = {"cpu": "32", "memory": "256Gi", "pods": "110", "ephemeral-storage": "100Gi"}
 
 
-def main(config: ClusterConfig, paths: ClusterPaths, listener: socket.socket, tell: int) -> None:
+def main(
+    config: ClusterConfig, paths: ClusterPaths, listeners: Sequence[socket.socket], tell: int
+) -> None:
     """The server's life, until SIGTERM. tell is the descriptor on which `up` hears how far it is."""
     prepare_process("longshore-server")
-    run_to_the_end(_run(config, paths, listener, tell))
+    run_to_the_end(_run(config, paths, listeners, tell))
 
 
 def prepare_process(name: str) -> None:
@@ -92,12 +97,14 @@ async def until_signalled(work: Coroutine[None, None, None]) -> None:
 
 
 async def _run(
-    config: ClusterConfig, paths: ClusterPaths, listener: socket.socket, tell: int
+    config: ClusterConfig, paths: ClusterPaths, listeners: Sequence[socket.socket], tell: int
 ) -> None:
     registry = Registry(SqliteStore(paths.store), SystemClock(), Chance())
     await registry.open()
     cluster = _Cluster(config, paths, registry)
-    await until_signalled(cluster.run(listener, lambda word: os.write(tell, word.encode() + b"\n")))
+    await until_signalled(
+        cluster.run(listeners, lambda word: os.write(tell, word.encode() + b"\n"))
+    )
     await registry.close()
 
 
@@ -114,19 +121,19 @@ class _Cluster:
     def _client(self, loop: str) -> InProcess:
         return InProcess(self._registry, loop_user(loop))
 
-    async def run(self, listener: socket.socket, tell: Callable[[str], object]) -> None:
+    async def run(self, listeners: Sequence[socket.socket], tell: Callable[[str], object]) -> None:
         async with asyncio.TaskGroup() as crew:
             crew.create_task(self._registry.run(), name="registry")
             endpoint = None if self._config.hollow else API_ENDPOINT
             await bootstrap(self._client("bootstrap"), endpoint)
-            self._serve(crew, listener)
+            self._serve(crew, listeners)
             tell("serving")
             self._run_loops(crew)
             await self._until_ready()
             tell("ready")
 
-    def _serve(self, crew: asyncio.TaskGroup, listener: socket.socket) -> None:
-        """Open the door on 127.0.0.1 of the host and, if there is one, on the LAN."""
+    def _serve(self, crew: asyncio.TaskGroup, listeners: Sequence[socket.socket]) -> None:
+        """Open the door, on 127.0.0.1 of the host and, if there is one, on the LAN."""
         pki = self._paths.pki
         door = KubernetesDoor(
             self._registry,
@@ -135,9 +142,6 @@ class _Cluster:
             DoorConfig(streams=self._streams(), address=f"127.0.0.1:{self._config.port}"),
         )
         server = Server(door.handle, self._clock, refusal=door.refusal)
-        listeners = [listener]
-        if not self._config.hollow:
-            listeners.append(lan_listener(self._paths, API_ENDPOINT))
         context = server_context(Pair(pki / "server.crt", pki / "server.key"), pki / "ca.crt")
         crew.create_task(server.serve(listeners, context), name="door")
         crew.create_task(door.run(), name="watch times")
@@ -165,7 +169,9 @@ class _Cluster:
         scheduler = Scheduler(cache, self._client("scheduler"), clock, chance, journal)
         crew.create_task(scheduler.run(), name="scheduler")
         if self._config.hollow:
-            hollow = HollowNodes(self._config.node_names, self._client("hollow"), clock, chance)
+            hollow = HollowNodes(
+                hollow_nodes(self._config, self._paths), self._client("hollow"), clock
+            )
             crew.create_task(hollow.run(), name="hollow nodes")
         else:
             balancer = Balancer(
@@ -185,3 +191,17 @@ class _Cluster:
                 else:
                     ready.discard(name)
         feed.close()
+
+
+def hollow_nodes(config: ClusterConfig, paths: ClusterPaths) -> list[KubeletConfig]:
+    """Hollow nodes have the addresses that real ones would have; nobody answers there."""
+    return [
+        KubeletConfig(
+            node_name=net.name,
+            root=paths.node(net.name),
+            node_ip=net.lan_ip,
+            pod_cidr=net.pod_cidr,
+            capacity=HOLLOW_CAPACITY,
+        )
+        for net in node_nets(config)
+    ]

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from longshore.cluster.config import (
 from longshore.cluster.probe import await_nodes
 from longshore.cluster.processes import Process, recorded, spawn
 
-API_PORT_INSIDE = 6443
+API_ADDRESS_INSIDE, API_PORT_INSIDE = "10.90.0.1", 6443
 API_NAMES = (
     "127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
     "kubernetes.default.svc.cluster.local", "10.96.0.1", "10.90.0.1",
@@ -143,6 +144,7 @@ class _Start:
         self._timer = timer
         self._news, self._tell = os.pipe()
         self._heard = b""
+        self._inside: list[socket.socket] = []
         self._alive = {process.role for process in recorded(paths.processes) if process.alive}
 
     def run(self, wait_s: float, merge: bool) -> UpResult:
@@ -177,9 +179,12 @@ class _Start:
         write_private(self._paths.kubeconfig, kubeconfig.render(content))
 
     def _network(self) -> None:
-        from longshore.cluster.machine import build_network
+        """Also listens on the LAN at once: agents may call before the server answers."""
+        from longshore.cluster.machine import build_network, lan_listener
 
         build_network(self._config, self._paths)
+        if self._listener is not None:
+            self._inside = [lan_listener(self._paths, (API_ADDRESS_INSIDE, API_PORT_INSIDE))]
 
     def _processes(self) -> None:
         """Import what the children need, once, and fork them."""
@@ -190,17 +195,18 @@ class _Start:
         gc.collect()
         gc.freeze()
         if self._listener is not None:
-            listener = self._listener
+            listeners = [self._listener, *self._inside]
             self._spawn(
-                "server", lambda: server.main(self._config, self._paths, listener, self._tell)
+                "server", lambda: server.main(self._config, self._paths, listeners, self._tell)
             )
         if not self._config.hollow:
             for node in self._config.node_names:
                 if node not in self._alive:
-                    self._spawn(node, lambda node=node: agent.main(self._config, self._paths, node))
+                    self._spawn(node, partial(agent.main, self._config, self._paths, node))
         os.close(self._tell)
-        if self._listener is not None:
-            self._listener.close()
+        for listener in (self._listener, *self._inside):
+            if listener is not None:
+                listener.close()
 
     def _spawn(self, role: str, main: Callable[[], None]) -> Process:
         return spawn(role, self._paths.processes, self._paths.logs / f"{role}.log", main)
