@@ -96,7 +96,7 @@ class OciHarness:
         return b"".join([piece async for piece in pieces]).decode().splitlines()
 
     def pid(self, container: Container, file: str = "pid") -> int:
-        return int((self.root / "runtime" / "containers" / container.id / file).read_text())
+        return int((self.root / "runtime" / "run" / "containers" / container.id / file).read_text())
 
 
 @pytest.fixture
@@ -328,7 +328,7 @@ async def test_a_cancelled_start_leaves_nothing(harness: OciHarness) -> None:
             for _ in range(turns):
                 await SystemClock().sleep(0.002)
             start.cancel()
-        assert list((harness.root / "runtime" / "containers").iterdir()) == []
+        assert list((harness.root / "runtime" / "run" / "containers").iterdir()) == []
         assert await harness.runtime.containers() == []
     await harness.runtime.start_container(sandbox.id, harness.running("a"))
 
@@ -367,7 +367,7 @@ async def test_a_container_that_lost_its_conmon_is_ended_and_said_so(harness: Oc
 async def test_what_was_half_made_is_thrown_away(harness: OciHarness) -> None:
     sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
     started = await harness.runtime.start_container(sandbox.id, harness.running("main"))
-    directory = harness.root / "runtime" / "containers" / started.id
+    directory = harness.root / "runtime" / "run" / "containers" / started.id
     await harness.runtime.close()
     (directory / "started").unlink()  # as if the agent had died just before it wrote this
     harness.runtime = harness.make()
@@ -385,7 +385,7 @@ async def test_a_clusters_end_leaves_nothing_of_it(harness: OciHarness) -> None:
     root = harness.root / "runtime"
     kinds = [line.partition(" ")[0] for line in leftovers(root, harness.cgroup_parent)]
     assert kinds.count("process") >= 4  # two containers, their conmons
-    assert kinds.count("mount") == 5  # root, two overlays, two shared memories
+    assert kinds.count("mount") == 6  # root, records, two overlays, two shared memories
     assert kinds[-1] == "directory"
     destroy_all(root, harness.cgroup_parent)
     assert leftovers(root, harness.cgroup_parent) == []

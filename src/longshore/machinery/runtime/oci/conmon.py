@@ -85,9 +85,10 @@ async def create(programs: Programs, order: Order) -> int:
 
 
 async def release(programs: Programs, container_id: str, ended: asyncio.Event) -> None:
-    """Let a created container run. This is all that `runc start` does, without another process:
-    its init waits for a reader of exec.fifo, writes one byte and executes. ended is set if it ends
-    before. Raises StartFailed."""
+    """Let a created container run; returns when its program does. This is all that `runc start`
+    does, without another process: the container's init waits for a reader of exec.fifo and writes
+    one byte. The pipe closes when it executes the program. ended is set if it ends before. Raises
+    StartFailed."""
     fifo = programs.state / container_id / "exec.fifo"
     try:
         fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -96,6 +97,8 @@ async def release(programs: Programs, container_id: str, ended: asyncio.Event) -
     try:
         if not await _first_word(fd, ended):
             raise StartFailed("the container ended before it was started")
+        while await _first_word(fd, ended):
+            pass
     finally:
         os.close(fd)
     fifo.unlink(missing_ok=True)

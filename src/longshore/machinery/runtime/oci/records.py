@@ -1,11 +1,13 @@
-"""What is kept on disk of each container and sandbox, so that an agent that starts again finds them.
+"""What is kept in files of each container and sandbox, so that an agent that starts again finds them.
 
-    root/sandboxes/UID/sandbox.json   and shm: the pod's shared memory
-    root/containers/ID/state.json     written before anything is made
+    root/run                          a tmpfs: gone with the machine, as the containers are
+    root/run/sandboxes/UID/sandbox.json   and shm: the pod's shared memory
+    root/run/containers/ID/state.json     written before anything is made
                        started        when it was let run (seconds since the epoch): from here on it counts
                        ID             conmon's exit file: the code; its time is the finish
                        oom            there if the kernel killed it for want of memory
-                       pid, conmon.pid, config.json, rootfs, upper, work
+                       pid, conmon.pid, config.json, rootfs
+    root/written/ID                   upper, work: what the container writes, on disk
 
 A directory without `started` is what a dying agent left half made: it is thrown away.
 """

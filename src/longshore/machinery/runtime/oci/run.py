@@ -54,6 +54,7 @@ from longshore.machinery.runtime.waiting import within
 _STARTS_PER_CORE = 3
 _LOG_MAX_BYTES = 10 * 1024 * 1024
 _PAGE_BYTES = 4096
+_RUN_OPTIONS = "mode=700,size=256m"
 _SHM_OPTIONS = "mode=1777,size=65536k"
 _LOST_EXIT_CODE = 255
 
@@ -105,12 +106,13 @@ class OciRuntime:
         log_max_bytes: int = _LOG_MAX_BYTES,
     ) -> None:
         self._root = root
+        self._run = root / "run"
         self._images = images
         self._clock = clock
         self._parent = cgroups.checked(cgroup_parent)
         self._log = log
         self._log_max_bytes = log_max_bytes
-        self._programs = conmon.Programs.find(root / "runc")
+        self._programs = conmon.Programs.find(self._run / "runc")
         self._pods: dict[str, _Pod] = {}
         self._live: dict[str, _Live] = {}
         self._starting: set[str] = set()
@@ -122,17 +124,11 @@ class OciRuntime:
 
     async def open(self) -> None:
         """Take up what is on disk; throw away what was half made."""
-        for directory in (self._root, *self._directories()):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not is_mount_point(self._root, Path("/proc/self/mountinfo").read_text()):
-            # Private, so that no other mount namespace gets copies that keep our mounts busy.
-            mount(str(self._root), self._root, "", MS_BIND)
-            mount("", self._root, "", MS_PRIVATE)
+        self._make_directories()
         adopted = [
-            await self._adopt(*found)
-            for found in records.read_containers(self._root / "containers")
+            await self._adopt(*found) for found in records.read_containers(self._run / "containers")
         ]
-        for path, sandbox in records.read_sandboxes(self._root / "sandboxes"):
+        for path, sandbox in records.read_sandboxes(self._run / "sandboxes"):
             if sandbox is None:
                 _discard_sandbox(path)
                 continue
@@ -154,8 +150,24 @@ class OciRuntime:
         self._live.clear()
         self._pods.clear()
 
-    def _directories(self) -> list[Path]:
-        return [self._root / name for name in ("sandboxes", "containers", "runc")]
+    def _make_directories(self) -> None:
+        """The records live in memory (a tmpfs): making the dozen small files of a container there
+        is several times cheaper, and after a restart of the machine there is nothing to record."""
+        self._run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mounted = Path("/proc/self/mountinfo").read_text()
+        if not is_mount_point(self._root, mounted):
+            # Private, so that no other mount namespace gets copies that keep our mounts busy.
+            mount(str(self._root), self._root, "", MS_BIND)
+            mount("", self._root, "", MS_PRIVATE)
+        if not is_mount_point(self._run, mounted):
+            mount("longshore", self._run, "tmpfs", MS_NOSUID | MS_NODEV, _RUN_OPTIONS)
+            remove_tree(self._root / "written")
+        for directory in (
+            self._run / "sandboxes",
+            self._run / "containers",
+            self._root / "written",
+        ):
+            directory.mkdir(mode=0o700, exist_ok=True)
 
     async def _adopt(self, path: Path, record: ContainerRecord | None) -> _Live | None:
         if (
@@ -271,8 +283,6 @@ class OciRuntime:
         directory = live.directory
         directory.mkdir(mode=0o700)
         records.write_container(directory, live.record)
-        for name in ("rootfs", "upper", "work"):
-            (directory / name).mkdir(mode=0o755)
         self._mount_root(directory, stored)
         user = host.user_of(directory / "rootfs", spec.security.user or stored.image.user)
         frame = self._frame(live, spec, pod)
@@ -281,9 +291,12 @@ class OciRuntime:
         Path(spec.log_path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
 
     def _mount_root(self, directory: Path, stored: StoredImage) -> None:
+        written = self._written(directory)
+        for path in (directory / "rootfs", written, written / "upper", written / "work"):
+            path.mkdir(mode=0o755)
         lower = ":".join(f"{self._images.layers_dir}/{layer}/fs" for layer in stored.layers)
         # Volatile: what a container writes need not outlive a power cut, nor does the container.
-        options = f"lowerdir={lower},upperdir={directory}/upper,workdir={directory}/work,volatile"
+        options = f"lowerdir={lower},upperdir={written}/upper,workdir={written}/work,volatile"
         if len(options) >= _PAGE_BYTES:
             raise StartFailed(
                 f"the image has {len(stored.layers)} layers: more than one overlay mount takes"
@@ -325,7 +338,7 @@ class OciRuntime:
         group = self._group(live.container)
         while cgroups.kill(group):  # only where conmon was lost is there somebody left
             await self._clock.sleep(0.002)
-        await asyncio.to_thread(_free, live.directory, self._programs.state, group)
+        await asyncio.to_thread(self._free, live.directory, group)
         self._live.pop(container_id, None)
         self._pods[live.container.sandbox].members.discard(container_id)
 
@@ -411,7 +424,16 @@ class OciRuntime:
         """Kill, unmount and remove one container that was never let run."""
         group = self._find_group(directory)
         await asyncio.to_thread(end_processes, directory, group)
-        await asyncio.to_thread(_free, directory, self._programs.state, group)
+        await asyncio.to_thread(self._free, directory, group)
+
+    def _free(self, directory: Path, group: str) -> None:
+        """What `runc delete` would do, without a process: an ended container is its group, its
+        state directory and our mount. Blocks."""
+        unmount(directory / "rootfs")
+        if group:
+            cgroups.remove(group)
+        for path in (self._programs.state / directory.name, self._written(directory), directory):
+            remove_tree(path)
 
     def _find_group(self, directory: Path) -> str:
         with contextlib.suppress(FileNotFoundError, orjson.JSONDecodeError):
@@ -433,10 +455,14 @@ class OciRuntime:
             cgroups.set_cpu_shares(self._pod_group(pod.record.sandbox.id), shares)
 
     def _dir(self, container_id: str) -> Path:
-        return self._root / "containers" / container_id
+        return self._run / "containers" / container_id
+
+    def _written(self, directory: Path) -> Path:
+        """Where what the container of that directory writes goes: on disk."""
+        return self._root / "written" / directory.name
 
     def _sandbox_dir(self, sandbox_id: str) -> Path:
-        return self._root / "sandboxes" / sandbox_id
+        return self._run / "sandboxes" / sandbox_id
 
     def _pod_group(self, sandbox_id: str) -> str:
         return f"{self._parent}/pod{sandbox_id}"
@@ -488,14 +514,4 @@ def _adopted_pod(record: SandboxRecord, members: Sequence[_Live]) -> _Pod:
 
 def _discard_sandbox(directory: Path) -> None:
     unmount(directory / "shm")
-    remove_tree(directory)
-
-
-def _free(directory: Path, runc_state: Path, group: str) -> None:
-    """What `runc delete` would do, without a process: an ended container is its group, its state
-    directory and our mount."""
-    unmount(directory / "rootfs")
-    if group:
-        cgroups.remove(group)
-    remove_tree(runc_state / directory.name)
     remove_tree(directory)
