@@ -31,12 +31,14 @@ from .network_world import Lan, real_lan, shell
 pytestmark = pytest.mark.root
 
 
-def of_the_machine() -> tuple[str, set[str]]:
-    """What must be the same before and after: links of the machine, namespaces bound in it."""
+def of_the_machine(directory: Path) -> tuple[str, set[str]]:
+    """What must be the same before and after: links of the machine, namespaces bound below a
+    directory (others may come and go elsewhere)."""
     links = subprocess.run(["ip", "-j", "link"], capture_output=True, text=True, check=True)
     names = sorted(f"{link['ifindex']} {link['ifname']}" for link in json.loads(links.stdout))
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    return "\n".join(names), {line.split()[4] for line in mounts if " nsfs " in line}
+    bound = {line.split()[4] for line in mounts if " nsfs " in line}
+    return "\n".join(names), {path for path in bound if path.startswith(str(directory))}
 
 
 @pytest.fixture
@@ -50,16 +52,16 @@ def pings(netns: str, ip: str) -> bool:
 
 
 def test_nodes_reach_one_another_and_nothing_stays(tmp_path: Path) -> None:
-    before = of_the_machine()
+    before = of_the_machine(tmp_path)
     with real_lan(tmp_path / "ns", 3) as lan:
         for index, other in ((0, 1), (1, 2), (2, 0)):
             assert pings(lan.node_ns(index), lan.nodes[other].lan_ip)
         assert pings(lan.lan_ns, lan.nodes[2].lan_ip)
-        links, bound = of_the_machine()
+        links, bound = of_the_machine(tmp_path)
         assert links == before[0]
         assert len(bound - before[1]) == 4
         assert len(leftovers(lan.directory)) == 5
-    assert of_the_machine() == before
+    assert of_the_machine(tmp_path) == before
     assert leftovers(tmp_path / "ns") == []
     tear_down(tmp_path / "ns")
 

@@ -72,12 +72,25 @@ class Uplink:
             )
         except FileNotFoundError as error:
             raise UplinkFailure("pasta is missing: install passt, or use no uplink") from error
+        try:
+            await self._until_there(self._process)
+            await asyncio.to_thread(self._masquerade)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _until_there(self, process: asyncio.subprocess.Process) -> None:
         deadline = self._clock.monotonic() + _START_S
-        while not self._tap_is_there():
-            if self._process.returncode is not None or self._clock.monotonic() > deadline:
-                raise UplinkFailure(f"pasta did not start: {await self._last_words()}")
+        while process.returncode is None and self._clock.monotonic() < deadline:
+            if self._tap_is_there():
+                return
             await self._clock.sleep(_LOOK_S)
-        await asyncio.to_thread(self._masquerade)
+        if process.returncode is None:
+            process.kill()
+        _, complaint = await process.communicate()
+        # Before the reason there may be a complaint that there is no syslog.
+        words = complaint.decode(errors="replace").strip().splitlines() or ["it gave no reason"]
+        raise UplinkFailure(f"pasta did not start: {words[-1]}")
 
     async def stop(self) -> None:
         """End it. Idempotent."""
@@ -92,13 +105,6 @@ class Uplink:
         with namespaces.entered(self._lan_ns), Netlink() as kernel:
             configured = any(route.destination == "0.0.0.0/0" for route in kernel.routes())
             return configured and any(link.name == _TAP for link in kernel.links())
-
-    async def _last_words(self) -> str:
-        assert self._process is not None
-        if self._process.returncode is None:
-            self._process.kill()
-        _, complaint = await self._process.communicate()
-        return complaint.decode(errors="replace").strip()[-300:] or "it gave no reason"
 
     def _masquerade(self) -> None:
         with namespaces.entered(self._lan_ns):
