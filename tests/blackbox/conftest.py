@@ -13,6 +13,7 @@ from .driver import CACHE, ROOT, Cluster, longshore
 
 
 def started(name: str, root: Path, *words: str) -> Cluster:
+    """A new cluster; if it does not come up, its logs, and nothing of it stays."""
     told = json.loads(
         longshore(
             "up",

@@ -92,6 +92,7 @@ class _Agent:
             pod_cidr=self._place.pod_cidr,
             cluster_dns=(DNS_ADDRESS,),
             cluster_domain=CLUSTER_DOMAIN,
+            lease_renew_s=self._config.node_grace_s / 4,
             host_netns=str(node_namespace(self._paths, self._place.name)),
         )
 

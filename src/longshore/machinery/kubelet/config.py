@@ -48,6 +48,8 @@ class KubeletConfig:
     annotations: Mapping[str, str] = field(default_factory=dict)
     cluster_dns: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
+    lease_renew_s: float = LEASE_RENEW_S
+    """How often the node gives a sign of life: a quarter of what the cluster waits for one."""
     host_netns: str = "/proc/self/ns/net"
     """The path of the node's own network namespace, for pods with hostNetwork. By default that of
     whoever opens it: the agent and the runtime's programs live in it."""

@@ -11,7 +11,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.errors import AlreadyExists, ApiError, NotFound
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Client, Create, Patch
-from longshore.machinery.kubelet.config import LEASE_RENEW_S, NODE_STATUS_REPORT_S, KubeletConfig
+from longshore.machinery.kubelet.config import NODE_STATUS_REPORT_S, KubeletConfig
 from longshore.machinery.kubelet.events import NoRecorder, Recorder
 from longshore.machinery.kubelet.node.plan import (
     LEASE_NAMESPACE,
@@ -89,7 +89,7 @@ class NodeKeeper:
 
     async def _forever(self, act: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await self._clock.sleep(LEASE_RENEW_S)
+            await self._clock.sleep(self._config.lease_renew_s)
             try:
                 await act()
             except (ApiError, OSError) as error:
