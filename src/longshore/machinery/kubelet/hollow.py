@@ -14,10 +14,9 @@ import asyncio
 import ipaddress
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from longshore.base.clock import Clock, parse_rfc3339
+from longshore.base.clock import Clock
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import AlreadyExists, ApiError, NotFound, Unavailable
 from longshore.core.objects.kinds import Doc
@@ -32,7 +31,14 @@ from longshore.core.registry.client import (
     Patch,
 )
 from longshore.machinery.kubelet.config import LEASE_RENEW_S, MAX_PODS, KubeletConfig
-from longshore.machinery.kubelet.model import Backoff, PodView, is_sidecar
+from longshore.machinery.kubelet.hollow_pod import (
+    HollowNode,
+    HollowPod,
+    advance,
+    leave,
+    new_pod,
+    over,
+)
 from longshore.machinery.kubelet.network import HollowNetwork
 from longshore.machinery.kubelet.node.plan import (
     LEASE_NAMESPACE,
@@ -42,31 +48,14 @@ from longshore.machinery.kubelet.node.plan import (
     node_doc,
     node_status,
 )
-from longshore.machinery.kubelet.plan import (
-    Finish,
-    Kill,
-    Prepare,
-    Release,
-    Start,
-    Step,
-    next_backoff,
-    plan_pod,
-)
-from longshore.machinery.kubelet.recall import recalled
-from longshore.machinery.kubelet.spec import hollow_exit
 from longshore.machinery.kubelet.status import pod_status
 from longshore.machinery.kubelet.writer import TRANSIENT
 from longshore.machinery.loop.alarms import Alarms
-from longshore.machinery.runtime.hollow import Ending, parse_ending
-from longshore.machinery.runtime.protocol import Container, State
 
 _log = logging.getLogger("longshore.kubelet.hollow")
 # Writes in one call: enough to make one transaction worth it, few enough to let others in between.
 BATCH_MAX = 1000
 _RETRY_S = 1.0
-_JOB_TAKES_S = 1.0
-_INIT_TAKES_S = 0.0
-_STOPPED = 143
 _NODES = ipaddress.ip_network("10.90.0.0/16")
 _PODS = ipaddress.ip_network("10.128.0.0/9")
 _FIRST_NODE = 10
@@ -96,60 +85,14 @@ def hollow_configs(
     ]
 
 
-@dataclass(slots=True)
-class _Node:
-    config: KubeletConfig
-    network: HollowNetwork
-    doc: Doc = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Pod:
-    """One pod: what plan.py must know of it, and when its containers end by themselves."""
-
-    doc: Doc
-    node: _Node
-    ending: Ending | None
-    started_at: float
-    phase: str
-    ips: tuple[str, ...] = ()
-    containers: dict[str, Container] = field(default_factory=dict)
-    previous: dict[str, Container] = field(default_factory=dict)
-    backoffs: dict[str, Backoff] = field(default_factory=dict)
-    reported: Doc = field(default_factory=dict)
-    sandbox: bool = False
-    finished: bool = False
-
-    @property
-    def uid(self) -> str:
-        uid: str = self.doc["metadata"]["uid"]
-        return uid
-
-    def view(self, now: float) -> PodView:
-        return PodView(
-            doc=self.doc,
-            now=now,
-            containers=self.containers,
-            previous=self.previous,
-            sandbox=self.sandbox,
-            ips=self.ips,
-            host_ip=self.node.config.node_ip,
-            backoffs=self.backoffs,
-            reported=self.reported,
-            started_at=self.started_at,
-            phase=self.phase,
-            held=self.sandbox,
-        )
-
-
 class HollowNodes:
     """All hollow nodes of a process. run() registers and serves them until cancelled."""
 
     def __init__(self, configs: Iterable[KubeletConfig], client: Client, clock: Clock) -> None:
-        self._nodes = {c.node_name: _Node(c, HollowNetwork(c.pod_cidr)) for c in configs}
+        self._nodes = {c.node_name: HollowNode(c, HollowNetwork(c.pod_cidr)) for c in configs}
         self._client = client
         self._clock = clock
-        self._pods: dict[str, _Pod] = {}
+        self._pods: dict[str, HollowPod] = {}
         self._dirty: dict[str, None] = {}
         self._some = asyncio.Event()
         self._alarm: Callable[[str, float], None] = lambda uid, seconds: None
@@ -170,7 +113,7 @@ class HollowNodes:
             await self._clock.sleep(LEASE_RENEW_S)
             await self._renew()
 
-    async def _register(self, nodes: Sequence[_Node]) -> None:
+    async def _register(self, nodes: Sequence[HollowNode]) -> None:
         """Create the nodes, then their statuses and leases. Nodes that exist are taken over."""
         creates = [Create(kinds.NODE, node_doc(node.config, _FACTS)) for node in nodes]
         for node, answer in zip(nodes, await self._submit(creates), strict=True):
@@ -185,7 +128,7 @@ class HollowNodes:
         await self._submit([self._node_status(node, now) for node in known])
         await self._submit([Create(kinds.LEASE, lease_doc(node.doc, now)) for node in known])
 
-    def _node_status(self, node: _Node, now: float) -> Operation:
+    def _node_status(self, node: HollowNode, now: float) -> Operation:
         status = node_status(node.config, _FACTS, (), node.doc.get("status") or {}, now)
         return Patch(kinds.NODE, "", node.config.node_name, {"status": status}, "status")
 
@@ -235,7 +178,7 @@ class HollowNodes:
             return
         known = self._pods.get(doc["metadata"]["uid"])
         if known is None:
-            known = _new_pod(doc, node, self._clock.now())
+            known = new_pod(doc, node, self._clock.now())
             self._pods[known.uid] = known
         elif _concerns(known.doc, doc):
             known.doc = doc
@@ -253,7 +196,7 @@ class HollowNodes:
         pod = self._pods.pop(uid, None)
         self._dirty.pop(uid, None)
         if pod is not None and pod.ips:
-            _leave(pod)
+            leave(pod)
 
     async def _write(self) -> None:
         """Advance what changed and send all of it, a batch at a time."""
@@ -273,10 +216,10 @@ class HollowNodes:
                 self._pods[uid].reported, self._pods[uid].finished = {}, False
                 self._alarm(uid, _RETRY_S)
 
-    def _operations(self, uid: str) -> Iterator[tuple[_Pod, Operation]]:
+    def _operations(self, uid: str) -> Iterator[tuple[HollowPod, Operation]]:
         """What the API server must hear of a pod after all that is due has been done."""
         pod = self._pods.get(uid)
-        if pod is None or _over(pod):
+        if pod is None or over(pod):
             return
         wake_at = advance(pod, self._clock.now())
         if wake_at is not None:
@@ -302,158 +245,7 @@ class HollowNodes:
         return answers
 
 
-def _over(pod: _Pod) -> bool:
-    return pod.finished
-
-
 def _concerns(old: Doc, new: Doc) -> bool:
     """Whether a change is not just a status: spec and deletion count up the generation."""
     before, after = old["metadata"], new["metadata"]
     return any(before.get(f) != after.get(f) for f in ("generation", "deletionTimestamp"))
-
-
-# -- one pod, pure but for the address it takes ----------------------------------------------------
-
-
-def _new_pod(doc: Doc, node: _Node, now: float) -> _Pod:
-    """A pod seen for the first time; one that has a status goes on from there."""
-    status = doc.get("status") or {}
-    started = status.get("startTime")
-    pod = _Pod(
-        doc=doc,
-        node=node,
-        ending=_ending(doc),
-        started_at=parse_rfc3339(started) if started else now,
-        phase=status.get("phase") or "Pending",
-    )
-    if address := status.get("podIP"):
-        pod.ips, pod.sandbox = (address,), pod.phase == "Running"
-        if pod.sandbox and not doc["spec"].get("hostNetwork"):
-            node.network.reserve(address)
-    for container in _still_running(doc):
-        pod.containers[container.name] = container
-    for container in recalled(doc, pod.containers, now):
-        pod.containers[container.name] = container
-    return pod
-
-
-def _still_running(doc: Doc) -> Iterator[Container]:
-    status, uid = doc.get("status") or {}, doc["metadata"]["uid"]
-    for kind in ("initContainerStatuses", "containerStatuses"):
-        for entry in status.get(kind) or []:
-            since = ((entry.get("state") or {}).get("running") or {}).get("startedAt")
-            if since:
-                made = _container(uid, entry, entry["restartCount"], parse_rfc3339(since))
-                yield made
-
-
-def _ending(doc: Doc) -> Ending | None:
-    """How the pod's containers end. A sentence that cannot be read ends them with an error."""
-    said = hollow_exit(doc)
-    if said is not None:
-        try:
-            return parse_ending(said)
-        except ValueError as error:
-            _log.warning("pod %s: %s", doc["metadata"]["name"], error)
-            return Ending(1, 0.0)
-    owners = doc["metadata"].get("ownerReferences") or []
-    by_job = any(owner["kind"] == "Job" for owner in owners)
-    return Ending(0, _JOB_TAKES_S) if by_job else None
-
-
-def advance(pod: _Pod, now: float) -> float | None:
-    """Do all that is due and planned; the moment to look again."""
-    _end_what_is_due(pod, now)
-    while (plan := plan_pod(pod.view(now))).steps:
-        for step in plan.steps:
-            _apply(pod, step, now)
-        if pod.finished:
-            return None
-        _end_what_is_due(pod, now)
-    moments = [at for at in _due_moments(pod) if at > now]
-    if plan.wake_at is not None:
-        moments.append(plan.wake_at)
-    return min(moments, default=None)
-
-
-def _apply(pod: _Pod, step: Step, now: float) -> None:
-    match step:
-        case Prepare():
-            if not pod.ips:
-                host = pod.doc["spec"].get("hostNetwork")
-                pod.ips = (pod.node.config.node_ip if host else pod.node.network.take(),)
-            pod.sandbox = True
-        case Start(name, attempt):
-            _start(pod, name, attempt, now)
-        case Kill(name):
-            ended = pod.containers[name]
-            pod.containers[name] = _exited(ended, _STOPPED, now)
-        case Release():
-            _leave(pod)
-            pod.sandbox = False
-        case Finish():
-            pod.finished = True
-
-
-def _leave(pod: _Pod) -> None:
-    if pod.sandbox and not pod.doc["spec"].get("hostNetwork"):
-        pod.node.network.give_back(pod.ips[0])
-    pod.sandbox = False
-
-
-def _start(pod: _Pod, name: str, attempt: int, now: float) -> None:
-    spec = pod.doc["spec"]
-    document = next(
-        c for c in (*spec["containers"], *(spec.get("initContainers") or [])) if c["name"] == name
-    )
-    if (ended := pod.containers.get(name)) is not None:
-        pod.previous[name] = ended
-        old = pod.backoffs.get(name)
-        pod.backoffs[name] = next_backoff(old, ended.finished_at, now)
-    pod.containers[name] = _container(pod.uid, document, attempt, now)
-
-
-def _container(uid: str, document: Doc, attempt: int, started_at: float) -> Container:
-    return Container(
-        id=f"{uid}-{document['name']}-{attempt}",
-        sandbox=uid,
-        name=document["name"],
-        attempt=attempt,
-        image=document["image"],
-        image_id=document["image"],
-        state=State.RUNNING,
-        started_at=started_at,
-    )
-
-
-def _due_moments(pod: _Pod) -> Iterator[float]:
-    for container in pod.containers.values():
-        due = _due(pod, container)
-        if due is not None:
-            yield due
-
-
-def _due(pod: _Pod, container: Container) -> float | None:
-    """When a running container ends by itself."""
-    if container.state is State.EXITED:
-        return None
-    for init in pod.doc["spec"].get("initContainers") or []:
-        if init["name"] == container.name:
-            return None if is_sidecar(init) else container.started_at + _INIT_TAKES_S
-    return None if pod.ending is None else container.started_at + pod.ending.after_s
-
-
-def _end_what_is_due(pod: _Pod, now: float) -> None:
-    inits = {c["name"] for c in pod.doc["spec"].get("initContainers") or []}
-    for name, container in list(pod.containers.items()):
-        due = _due(pod, container)
-        if due is not None and due <= now:
-            code = 0 if name in inits or pod.ending is None else pod.ending.exit_code
-            pod.containers[name] = _exited(container, code, due)
-
-
-def _exited(container: Container, code: int, at: float) -> Container:
-    reason = "Completed" if code == 0 else "Error"
-    return replace(
-        container, state=State.EXITED, exit_code=code, finished_at=max(at, 0.0), reason=reason
-    )

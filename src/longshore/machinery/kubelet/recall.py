@@ -10,7 +10,7 @@ from collections.abc import Container as Collection
 
 from longshore.base.clock import parse_rfc3339
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.model import LOST_EXIT_CODE
+from longshore.machinery.kubelet.model import LOST_EXIT_CODE, Health
 from longshore.machinery.runtime.protocol import Container, State
 
 LOST_REASON = "ContainerStatusUnknown"
@@ -25,6 +25,16 @@ def recalled(pod: Doc, known: Collection[str], now: float) -> list[Container]:
     ]
     found = (_recalled(entry, uid, now) for entry in reported if entry["name"] not in known)
     return [container for container in found if container is not None]
+
+
+def health_reported(pod: Doc, name: str) -> Health:
+    """What status says of a container's probes."""
+    status = pod.get("status") or {}
+    for kind in ("initContainerStatuses", "containerStatuses"):
+        for entry in status.get(kind) or []:
+            if entry["name"] == name:
+                return Health(bool(entry.get("started")), bool(entry.get("ready")))
+    return Health(started=False, ready=False)
 
 
 def _recalled(entry: Doc, uid: str, now: float) -> Container | None:

@@ -28,7 +28,8 @@ from longshore.machinery.kubelet.node.run import NodeKeeper
 from longshore.machinery.kubelet.orphans import Orphans
 from longshore.machinery.kubelet.probes.handlers import Checker, RealChecker
 from longshore.machinery.kubelet.sources import Fetcher, ServiceMirror
-from longshore.machinery.kubelet.worker import PodWorker, Tools
+from longshore.machinery.kubelet.tools import Tools
+from longshore.machinery.kubelet.worker import PodWorker
 from longshore.machinery.kubelet.writer import StatusWriter
 from longshore.machinery.loop.alarms import Alarms
 from longshore.machinery.loop.recorder import Journal

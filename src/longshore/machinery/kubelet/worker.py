@@ -8,29 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 
-from longshore.base.clock import Clock, parse_rfc3339
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.config import RETRY_S, VOLUME_REFRESH_S, KubeletConfig
-from longshore.machinery.kubelet.environment import container_env
-from longshore.machinery.kubelet.events import EventType, Recorder
+from longshore.machinery.kubelet.config import RETRY_S, VOLUME_REFRESH_S
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts
 from longshore.machinery.kubelet.files import hostname_of
-from longshore.machinery.kubelet.images import Puller
-from longshore.machinery.kubelet.model import (
-    START_ERROR_EXIT_CODE,
-    TERMINAL_PHASES,
-    Backoff,
-    PodView,
-    Trouble,
-    init_containers,
-    key_of,
-    main_containers,
-)
-from longshore.machinery.kubelet.network import PodNetwork
+from longshore.machinery.kubelet.model import TERMINAL_PHASES, PodView, Trouble, key_of
 from longshore.machinery.kubelet.place import PodPlace
 from longshore.machinery.kubelet.plan import (
     Finish,
@@ -40,29 +26,24 @@ from longshore.machinery.kubelet.plan import (
     Start,
     Step,
     grace_s,
-    next_backoff,
     plan_pod,
 )
-from longshore.machinery.kubelet.probes.handlers import Checker, Target
-from longshore.machinery.kubelet.probes.run import Prober
-from longshore.machinery.kubelet.recall import recalled
-from longshore.machinery.kubelet.sources import Fetcher
-from longshore.machinery.kubelet.spec import Place, container_spec, pod_labels, pull_policy
+from longshore.machinery.kubelet.recall import health_reported, recalled
+from longshore.machinery.kubelet.record import PodRecord
+from longshore.machinery.kubelet.spec import pod_labels
+from longshore.machinery.kubelet.starting import Starter
 from longshore.machinery.kubelet.status import pod_status
 from longshore.machinery.kubelet.support import refused
+from longshore.machinery.kubelet.tools import Tools
+from longshore.machinery.kubelet.vitals import Vitals
 from longshore.machinery.kubelet.volumes.plan import Payload, Volume, plan_volumes, stale
 from longshore.machinery.kubelet.volumes.run import VolumeFailure
-from longshore.machinery.kubelet.writer import StatusWriter
 from longshore.machinery.network.errors import NetworkFailure
 from longshore.machinery.runtime.protocol import (
     CanExec,
     Container,
-    Image,
-    ImageMissing,
-    Runtime,
     RuntimeFailure,
     SandboxSpec,
-    StartFailed,
     State,
 )
 
@@ -72,89 +53,49 @@ _FOREVER = float("inf")
 _GRACE_MIN_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What all workers of a node share. alarm(uid, seconds) wakes a worker later; starts bounds
-    how many containers start at the same moment."""
-
-    config: KubeletConfig
-    runtime: Runtime
-    network: PodNetwork
-    clock: Clock
-    events: Recorder
-    writer: StatusWriter
-    crew: asyncio.TaskGroup
-    puller: Puller
-    fetcher: Fetcher
-    checker: Checker
-    starts: asyncio.Semaphore
-    alarm: Callable[[str, float], None]
-    allocatable: Callable[[], Mapping[str, str]]
-    node_resolv_conf: str = ""
-
-
 class PodWorker:
     """Makes one pod real. run() ends when nothing of it is left on the node."""
 
     def __init__(self, pod: Doc, containers: Iterable[Container], tools: Tools) -> None:
         self._tools = tools
-        self._pod = pod
+        self._record = PodRecord(pod, tools.config, tools.events, tools.clock.now())
         self._place = PodPlace(tools.config, pod)
-        self._gone = False
         self.done = False
         self._wake = asyncio.Event()
         self._wake.set()
         self._ending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._attempts: dict[str, dict[int, Container]] = {}
-        self._messages: dict[tuple[str, int], str] = {}
-        self._troubles: dict[str, Trouble] = {}
-        self._backoffs: dict[str, Backoff] = {}
-        self._pulls: dict[str, Backoff] = {}
-        self._probers: dict[str, Prober] = {}
-        self._pod_trouble: Trouble | None = None
-        self._sandbox = False
-        self._ips: tuple[str, ...] = ()
+        self._vitals = Vitals(self._record, tools, self.poke)
+        self._starter = Starter(self._record, self._place, tools, self._report, self._ending)
         self._volumes: tuple[Volume, ...] = ()
         self._refresh_at = _FOREVER
         self._version = 0
         self._stopping_s = 0.0
-        status = pod.get("status") or {}
-        self._reported: Doc = {}
-        self._phase: str = status.get("phase") or "Pending"
-        now = tools.clock.now()
-        started = status.get("startTime")
-        self._started_at = parse_rfc3339(started) if started else now
-        self._held = self.uid in tools.network.attached() or self._place.exists
-        self._containers = {
-            c["name"]: c for c in (*init_containers(pod["spec"]), *main_containers(pod["spec"]))
-        }
         self._adopt(containers)
 
     @property
     def uid(self) -> str:
-        uid: str = self._pod["metadata"]["uid"]
-        return uid
+        return self._record.uid
 
     @property
     def vanished(self) -> bool:
-        return self._gone
+        return self._record.gone
 
     @property
     def pod(self) -> Doc:
-        return self._pod
+        return self._record.pod
 
-    # -- what others tell it -----------------------------------------------------------------
+    # -- what others tell it, and ask --------------------------------------------------------
 
     def offer(self, pod: Doc) -> None:
         """A newer document of the pod."""
-        self._pod = pod
-        if "deletionTimestamp" in pod["metadata"]:
+        self._record.pod = pod
+        if self._record.ending:
             self._end()
         self._wake.set()
 
     def vanish(self) -> None:
         """The API server no longer has the pod."""
-        self._gone = True
+        self._record.gone = True
         self._end()
         self._wake.set()
 
@@ -169,92 +110,59 @@ class PodWorker:
 
     def newest(self, container: str, previous: bool) -> Container | None:
         """The newest attempt of a container that was started, or the one before."""
-        return (self._view().previous if previous else self._view().containers).get(container)
+        record = self._record
+        return record.previous(container) if previous else record.newest(container)
 
     def log_path(self, container: Container) -> str:
         return container.log_path or str(self._place.log_path(container.name, container.attempt))
 
     def has_container(self, name: str) -> bool:
-        return name in self._containers
+        return name in self._record.documents
 
     def _end(self) -> None:
         """Stop waiting for images; a second delete with a shorter grace hurries the first."""
         if not self._ending.done():
             self._ending.set_result(None)
-        view = self._view()
-        if (grace := grace_s(view)) < self._stopping_s:
+        if (grace := grace_s(self._view())) < self._stopping_s:
             self._stopping_s = grace
-            for name, container in view.containers.items():
-                if view.running(name):
-                    self._tools.crew.create_task(self._hurry(container.id, grace))
+            for container in self._record.running():
+                self._tools.crew.create_task(self._hurry(container.id, grace))
 
     async def _hurry(self, container_id: str, grace_s: float) -> None:
         try:
             await self._tools.runtime.stop_container(container_id, grace_s)
         except RuntimeFailure as error:
-            _log.warning("pod %s: %s", key_of(self._pod), error)
+            _log.warning("pod %s: %s", key_of(self.pod), error)
 
     # -- what it knows -----------------------------------------------------------------------
 
     def _view(self) -> PodView:
-        ordered = {name: sorted(known) for name, known in self._attempts.items()}
-        return PodView(
-            doc=self._pod,
-            now=self._tools.clock.now(),
-            containers={n: self._attempts[n][a[-1]] for n, a in ordered.items()},
-            previous={n: self._attempts[n][a[-2]] for n, a in ordered.items() if len(a) > 1},
-            sandbox=self._sandbox,
-            ips=self._ips,
-            host_ip=self._tools.config.node_ip,
-            pod_trouble=self._pod_trouble,
-            troubles=self._troubles,
-            backoffs=self._backoffs,
-            health={name: prober.health for name, prober in self._probers.items()},
-            messages=self._messages,
-            reported=self._reported,
-            started_at=self._started_at,
-            phase=self._phase,
-            held=self._held,
-            gone=self._gone,
-        )
+        return self._record.view(self._tools.clock.now(), self._vitals.health())
 
     def _facts(self) -> Facts:
-        tools = self._tools
-        return Facts(
-            self._pod, tools.config.node_name, tools.config.node_ip, self._ips, tools.allocatable()
-        )
+        return self._record.facts(self._tools.allocatable())
 
     def _adopt(self, containers: Iterable[Container]) -> None:
         """Take over what an earlier life of the agent left, and what only status remembers."""
+        record, attached = self._record, self._tools.network.attached().get(self.uid)
+        record.held = attached is not None or self._place.exists
+        if attached is not None:
+            record.ips = (attached.ip,)
         for container in containers:
             self._note(container)
-        for container in recalled(self._pod, self._attempts, self._tools.clock.now()):
+        for container in recalled(self.pod, record.attempts, self._tools.clock.now()):
             self._note(container)
-        attached = self._tools.network.attached().get(self.uid)
-        ips = (self._pod.get("status") or {}).get("podIPs") or []
-        self._ips = (attached.ip,) if attached else tuple(entry["ip"] for entry in ips)
-        for name, known in self._attempts.items():
-            newest = known[max(known)]
-            if newest.state is not State.EXITED and name in self._containers:
-                self._probe(newest)
+        for container in record.running():
+            if container.name in record.documents:
+                self._vitals.watch(container, health_reported(self.pod, container.name))
 
     def _note(self, container: Container) -> None:
-        """Remember what was seen. A container that has ended never comes back."""
-        known = self._attempts.setdefault(container.name, {})
-        before = known.get(container.attempt)
-        if before is not None and before.state is State.EXITED:
+        if not self._record.note(container):
             return
-        known[container.attempt] = container
-        if container.state is State.EXITED:
-            self._ended(container)
-
-    def _ended(self, container: Container) -> None:
-        prober = self._probers.get(container.name)
-        if prober is not None and prober.container_id == container.id:
-            self._stop_probing(container.name)
-        document = self._containers.get(container.name)
+        self._vitals.leave(container.name, container.id)
+        document = self._record.documents.get(container.name)
         if document is not None and (message := self._place.message(document, container)):
-            self._messages[container.name, container.attempt] = message
+            self._record.messages[container.name, container.attempt] = message
 
     # -- the loop ----------------------------------------------------------------------------
 
@@ -266,8 +174,8 @@ class PodWorker:
             try:
                 await self._sync()
             except Exception as error:  # noqa: BLE001  the rim: no pod's failure is its neighbours'
-                _log.warning("pod %s: %r", key_of(self._pod), error)
-                self._event("Warning", "FailedSync", f"error syncing pod: {error}")
+                _log.warning("pod %s: %r", key_of(self.pod), error)
+                self._record.event("Warning", "FailedSync", f"error syncing pod: {error}")
                 self._tools.alarm(self.uid, RETRY_S)
 
     async def _sync(self) -> None:
@@ -286,7 +194,7 @@ class PodWorker:
         if kills:
             await self._kill_all(kills)
         for step in steps:
-            if _grows(step) and (self._gone or "deletionTimestamp" in self._pod["metadata"]):
+            if self._record.ending and isinstance(step, Prepare | Start):
                 return
             await self._one(step)
 
@@ -303,30 +211,29 @@ class PodWorker:
 
     def _report(self) -> None:
         """Send the status if it says anything new."""
-        status = pod_status(self._view())
-        if status != self._reported and not self._gone:
+        record, status = self._record, pod_status(self._view())
+        if status != record.reported and not record.gone:
             self._tell_backoffs(status)
-            self._reported, self._phase = status, status["phase"]
-            self._tools.writer.put(self._pod, status)
+            record.reported, record.phase = status, status["phase"]
+            self._tools.writer.put(self.pod, status)
 
     def _tell_backoffs(self, status: Doc) -> None:
-        for before, after in _pairs(self._reported, status):
+        for before, after in _pairs(self._record.reported, status):
             was = ((before.get("state") or {}).get("waiting") or {}).get("reason")
             now = (after["state"].get("waiting") or {}).get("reason")
             if now != was and now == "CrashLoopBackOff":
-                self._event("Warning", "BackOff", f"Back-off restarting failed container "
-                            f"{after['name']} in pod {key_of(self._pod)}")  # fmt: skip
+                self._record.event("Warning", "BackOff", f"Back-off restarting failed container "
+                            f"{after['name']} in pod {key_of(self.pod)}")  # fmt: skip
             if now != was and now == "ImagePullBackOff":
-                self._event("Normal", "BackOff", f'Back-off pulling image "{after["image"]}"')
-
-    def _event(self, type_: EventType, reason: str, message: str) -> None:
-        self._tools.events.event(self._pod, type_, reason, message)
+                self._record.event(
+                    "Normal", "BackOff", f'Back-off pulling image "{after["image"]}"'
+                )
 
     # -- preparing ---------------------------------------------------------------------------
 
     async def _prepare(self) -> None:
         """Network, volumes, sandbox; or a trouble that says what is in the way."""
-        refusal = refused(self._pod["spec"], can_exec=isinstance(self._tools.runtime, CanExec))
+        refusal = refused(self.pod["spec"], can_exec=isinstance(self._tools.runtime, CanExec))
         if refusal:
             reason = "FailedMount" if "spec.volumes[" in refusal else "NotSupported"
             return self._blocked(reason, refusal, _FOREVER)
@@ -343,15 +250,13 @@ class PodWorker:
 
     def _blocked(self, reason: str, message: str, retry_s: float) -> None:
         now = self._tools.clock.now()
-        if self._pod_trouble is None or self._pod_trouble.message != message:
-            self._event("Warning", reason, message)
-        self._pod_trouble = Trouble(reason, message, now, now + retry_s)
+        self._record.block(Trouble(reason, message, now, now + retry_s))
 
     async def _attach_and_mount(self) -> None:
-        tools, pod = self._tools, self._pod
+        tools, pod, record = self._tools, self.pod, self._record
         netns = await self._attach()
         self._volumes = plan_volumes(self._facts(), await tools.fetcher.fetch(pod))
-        self._place.prepare(pod, self._ips, tools.node_resolv_conf)
+        self._place.prepare(pod, record.ips, tools.node_resolv_conf)
         self._place.set_up(self._volumes, self._stamp())
         if any(isinstance(volume, Payload) for volume in self._volumes):
             self._refresh_at = tools.clock.now() + VOLUME_REFRESH_S
@@ -366,17 +271,17 @@ class PodWorker:
                 labels=pod_labels(pod),
             )
         )
-        self._sandbox, self._pod_trouble = True, None
+        record.sandbox, record.pod_trouble = True, None
 
     async def _attach(self) -> str:
         """The path of the pod's network namespace; its addresses are known after."""
-        config = self._tools.config
-        self._held = True
-        if self._pod["spec"].get("hostNetwork"):
-            self._ips = (config.node_ip,)
+        record, config = self._record, self._tools.config
+        record.held = True
+        if self.pod["spec"].get("hostNetwork"):
+            record.ips = (config.node_ip,)
             return config.host_netns
         place = await self._tools.network.attach(self.uid)
-        self._ips = (place.ip,)
+        record.ips = (place.ip,)
         return place.netns
 
     def _stamp(self) -> str:
@@ -387,176 +292,31 @@ class PodWorker:
     async def _refresh_volumes(self) -> None:
         """Write what changed in ConfigMaps and Secrets; what is missing now stays as it was."""
         now = self._tools.clock.now()
-        if now < self._refresh_at or not self._sandbox:
+        if now < self._refresh_at or not self._record.sandbox:
             return
         self._refresh_at = now + VOLUME_REFRESH_S
         try:
-            new = plan_volumes(self._facts(), await self._tools.fetcher.fetch(self._pod))
+            new = plan_volumes(self._facts(), await self._tools.fetcher.fetch(self.pod))
             changed = stale(self._volumes, new)
             self._place.set_up(changed, self._stamp())
         except (ConfigMissing, VolumeFailure, ApiError) as error:
-            self._event("Warning", "FailedMount", str(error))
+            self._record.event("Warning", "FailedMount", str(error))
             return
         self._volumes = new
 
     # -- starting ----------------------------------------------------------------------------
 
     async def _start(self, step: Start) -> None:
-        container = self._containers[step.name]
-        image = await self._image(container)
-        if image is None:
+        started = await self._starter.start(step)
+        if started is None:
             return
-        try:
-            async with self._tools.starts:
-                started = await self._start_from(container, image, step.attempt)
-        except (ConfigMissing, VolumeFailure, ApiError, OSError) as error:
-            return self._trouble(container, "CreateContainerConfigError", str(error), RETRY_S)
-        except ImageMissing as error:
-            return self._pull_failed(container, str(error))
-        except StartFailed as error:
-            started = self._never_ran(container, image, step.attempt, error)
-        self._troubles.pop(step.name, None)
-        self._back_off(step)
-        self._note(started)
-        if started.state is not State.EXITED:
-            self._event("Normal", "Created", f"Created container: {step.name}")
-            self._event("Normal", "Started", f"Started container {step.name}")
-            self._probe(started)
-            await self._post_start(container, started)
-        await self._forget_old(step.name)
-
-    async def _start_from(self, container: Doc, image: Image, attempt: int) -> Container:
-        sources = await self._tools.fetcher.fetch(self._pod)
-        facts, name = self._facts(), container["name"]
-        env = container_env(container, facts, sources)
-        mounts = self._place.mounts(container, attempt, env)
-        place = Place(attempt, self._place.new_log(name, attempt), mounts)
-        spec = container_spec(container, facts, sources, image, place)
-        return await self._tools.runtime.start_container(self.uid, spec)
-
-    def _never_ran(self, container: Doc, image: Image, attempt: int, why: Exception) -> Container:
-        """A start that failed counts as a container that ended at once, as upstream has it."""
-        self._event("Warning", "Failed", f"Error: {why}")
-        self._messages[container["name"], attempt] = str(why)
-        now = self._tools.clock.now()
-        return Container(
-            id="", sandbox=self.uid, name=container["name"], attempt=attempt,
-            image=container["image"], image_id=image.id, state=State.EXITED, started_at=now,
-            finished_at=now, exit_code=START_ERROR_EXIT_CODE, reason="StartError",
-        )  # fmt: skip
-
-    def _back_off(self, step: Start) -> None:
-        known = self._attempts.get(step.name)
-        if known:
-            ended, old = known[max(known)], self._backoffs.get(step.name)
-            now = self._tools.clock.now()
-            self._backoffs[step.name] = next_backoff(old, ended.finished_at, now)
-
-    async def _forget_old(self, name: str) -> None:
-        """Keep the newest attempt and the one before, for `kubectl logs --previous`."""
-        known = self._attempts[name]
-        for attempt in sorted(known)[:-2]:
-            old = known.pop(attempt)
-            self._messages.pop((name, attempt), None)
-            self._place.forget(name, attempt)
-            if old.id:
-                await self._tools.runtime.remove_container(old.id)
-
-    def _trouble(self, container: Doc, reason: str, message: str, retry_s: float) -> None:
-        now, name = self._tools.clock.now(), container["name"]
-        before = self._troubles.get(name)
-        if before is None or before.message != message:
-            self._event("Warning", "Failed", f"Error: {message}")
-        self._troubles[name] = Trouble(reason, message, now, now + retry_s)
-
-    # -- images ------------------------------------------------------------------------------
-
-    async def _image(self, container: Doc) -> Image | None:
-        """The container's image by its pull policy; None if it cannot be had now."""
-        reference, policy = container["image"], pull_policy(container)
-        if policy != "Always":
-            image = await self._tools.runtime.image(reference)
-            if image is not None:
-                message = f'Container image "{reference}" already present on machine'
-                self._event("Normal", "Pulled", message)
-                return image
-        if policy == "Never":
-            message = f'Container image "{reference}" is not present with pull policy of Never'
-            self._trouble(container, "ErrImageNeverPull", message, RETRY_S)
-            return None
-        return await self._pull(container)
-
-    async def _pull(self, container: Doc) -> Image | None:
-        """Fetch it; a pod that is to end does not wait for its images."""
-        reference, began = container["image"], self._tools.clock.now()
-        self._event("Normal", "Pulling", f'Pulling image "{reference}"')
-        self._report()
-        pull = self._tools.puller.pull(reference)
-        await asyncio.wait((pull, self._ending), return_when=asyncio.FIRST_COMPLETED)
-        if not pull.done():
-            return None
-        image = pull.result()
-        if isinstance(image, Exception):
-            self._pull_failed(container, str(image))
-            return None
-        self._pulls.pop(container["name"], None)
-        took = self._tools.clock.now() - began
-        self._event("Normal", "Pulled", f'Successfully pulled image "{reference}" in {took:.3f}s. '
-                    f"Image size: {image.size} bytes.")  # fmt: skip
-        return image
-
-    def _pull_failed(self, container: Doc, why: str) -> None:
-        now, name = self._tools.clock.now(), container["name"]
-        self._pulls[name] = backoff = next_backoff(self._pulls.get(name), now, now)
-        message = f'failed to pull image "{container["image"]}": {why}'
-        self._event("Warning", "Failed", f'Failed to pull image "{container["image"]}": {why}')
-        self._trouble(container, "ErrImagePull", message, backoff.delay_s)
-
-    # -- probes and hooks --------------------------------------------------------------------
-
-    def _probe(self, container: Container) -> None:
-        self._stop_probing(container.name)
-        document = self._containers[container.name]
-        prober = Prober(
-            self._target(document, container),
-            self._tools.checker,
-            self._tools.clock,
-            self.poke,
-            lambda sentence: self._event("Warning", "Unhealthy", sentence),
-        )
-        if not prober.idle:
-            self._probers[container.name] = prober
-            prober.task = self._tools.crew.create_task(
-                prober.run(), name=f"probe {key_of(self._pod)}/{container.name}"
-            )
-
-    def _target(self, document: Doc, container: Container) -> Target:
-        return Target(document, container.id, self._ips[0] if self._ips else "")
-
-    def _stop_probing(self, name: str) -> None:
-        prober = self._probers.pop(name, None)
-        if prober is not None and prober.task is not None:
-            prober.task.cancel()
-
-    async def _post_start(self, document: Doc, container: Container) -> None:
-        hook = (document.get("lifecycle") or {}).get("postStart")
-        if hook and not await self._hook("PostStart", hook, document, container, _FOREVER):
-            await self._tools.runtime.stop_container(container.id, _GRACE_MIN_S)
-            await self._look()
-
-    async def _hook(
-        self, name: str, hook: Doc, document: Doc, container: Container, within_s: float
-    ) -> bool:
-        if "sleep" in hook:
-            await self._tools.clock.sleep(min(float(hook["sleep"]["seconds"]), within_s))
-            return True
-        timeout_s = min(within_s, 2.0 * 60)
-        outcome = await self._tools.checker.check(
-            hook, self._target(document, container), timeout_s
-        )
-        if not outcome.good:
-            self._event("Warning", f"Failed{name}Hook", f"{name}Hook failed: {outcome.message}")
-        return outcome.good
+        # It may have ended, and been seen to, while the runtime was still answering.
+        if self._record.newest(step.name) is started and started.state is not State.EXITED:
+            self._vitals.watch(started)
+            if not await self._vitals.hook("postStart", started, _FOREVER):
+                await self._tools.runtime.stop_container(started.id, _GRACE_MIN_S)
+                await self._look()
+        await self._starter.forget_old(step.name)
 
     # -- ending ------------------------------------------------------------------------------
 
@@ -569,23 +329,20 @@ class PodWorker:
         await self._look()
         for kill, task in stops.items():
             if (error := task.result()) is not None:
-                self._event("Warning", "FailedKillPod", f"error killing pod: {error}")
+                self._record.event("Warning", "FailedKillPod", f"error killing pod: {error}")
                 raise error
             self._mark_ended(kill)
 
     async def _kill(self, kill: Kill) -> RuntimeFailure | None:
         """The failure as a value: a failed task would end its siblings."""
-        self._stop_probing(kill.name)
-        self._event("Normal", "Killing", kill.message)
-        document, container = self._containers.get(kill.name), self._view().containers[kill.name]
-        began, hook = self._tools.clock.now(), None
-        if document is not None:
-            hook = (document.get("lifecycle") or {}).get("preStop")
-        if hook and document is not None:
-            await self._hook("PreStop", hook, document, container, kill.grace_s)
-        left = max(
-            kill.grace_s - (self._tools.clock.now() - began), min(kill.grace_s, _GRACE_MIN_S)
-        )
+        self._vitals.leave(kill.name)
+        self._record.event("Normal", "Killing", kill.message)
+        began = self._tools.clock.now()
+        container = self._record.newest(kill.name)
+        assert container is not None, f"killing {kill.name}, which was never seen"
+        await self._vitals.hook("preStop", container, kill.grace_s)
+        left = kill.grace_s - (self._tools.clock.now() - began)
+        left = max(left, min(kill.grace_s, _GRACE_MIN_S))
         try:
             await self._tools.runtime.stop_container(kill.container_id, left)
         except RuntimeFailure as error:
@@ -599,7 +356,7 @@ class PodWorker:
 
     def _mark_ended(self, kill: Kill) -> None:
         """stop_container() has returned, so it is gone, even if the runtime forgot it as well."""
-        for container in list(self._attempts[kill.name].values()):
+        for container in list(self._record.attempts[kill.name].values()):
             if container.id == kill.container_id and container.state is not State.EXITED:
                 now = self._tools.clock.now()
                 self._note(replace(container, state=State.EXITED, finished_at=now, exit_code=137))
@@ -608,24 +365,19 @@ class PodWorker:
         self._refresh_at = _FOREVER
         await asyncio.to_thread(self._place.release)
         await self._tools.network.detach(self.uid)
-        self._held = self._sandbox = False
+        self._record.held = self._record.sandbox = False
 
     async def _finish(self) -> None:
         tools = self._tools
-        for name in list(self._probers):
-            self._stop_probing(name)
+        self._vitals.leave_all()
         status = pod_status(self._view())
         await tools.runtime.remove_sandbox(self.uid)
         await asyncio.to_thread(self._place.remove)
         await tools.network.detach(self.uid)
-        if not self._gone:
-            assert status["phase"] in TERMINAL_PHASES, f"{key_of(self._pod)}: {status['phase']}"
-            await tools.writer.finish(self._pod, status)
+        if not self._record.gone:
+            assert status["phase"] in TERMINAL_PHASES, f"{key_of(self.pod)}: {status['phase']}"
+            await tools.writer.finish(self.pod, status)
         self.done = True
-
-
-def _grows(step: Step) -> bool:
-    return isinstance(step, Prepare | Start)
 
 
 def _pairs(before: Doc, after: Doc) -> Iterable[tuple[Doc, Doc]]:

@@ -1,0 +1,131 @@
+"""What a worker remembers of its pod: the mutable side of model.PodView.
+
+Everything here is what was seen or told; what follows from it is decided in plan.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from longshore.base.clock import parse_rfc3339
+from longshore.core.objects.kinds import Doc
+from longshore.machinery.kubelet.config import KubeletConfig
+from longshore.machinery.kubelet.events import EventType, Recorder
+from longshore.machinery.kubelet.facts import Facts
+from longshore.machinery.kubelet.model import (
+    Backoff,
+    Health,
+    PodView,
+    Trouble,
+    init_containers,
+    main_containers,
+)
+from longshore.machinery.kubelet.plan import next_backoff
+from longshore.machinery.runtime.protocol import Container, State
+
+
+class PodRecord:
+    """One pod's document, containers, troubles and back-offs. attempts has the newest two of each
+    container; reported is the status that was sent last."""
+
+    def __init__(self, pod: Doc, config: KubeletConfig, events: Recorder, now: float) -> None:
+        status = pod.get("status") or {}
+        started = status.get("startTime")
+        self._config = config
+        self._events = events
+        self.pod = pod
+        self.gone = False
+        self.held = False
+        self.sandbox = False
+        self.ips: tuple[str, ...] = tuple(e["ip"] for e in status.get("podIPs") or [])
+        self.started_at = parse_rfc3339(started) if started else now
+        self.phase: str = status.get("phase") or "Pending"
+        self.reported: Doc = {}
+        self.pod_trouble: Trouble | None = None
+        self.attempts: dict[str, dict[int, Container]] = {}
+        self.messages: dict[tuple[str, int], str] = {}
+        self.troubles: dict[str, Trouble] = {}
+        self.backoffs: dict[str, Backoff] = {}
+        self.pulls: dict[str, Backoff] = {}
+        self.documents: dict[str, Doc] = {
+            c["name"]: c for c in (*init_containers(pod["spec"]), *main_containers(pod["spec"]))
+        }
+
+    @property
+    def uid(self) -> str:
+        uid: str = self.pod["metadata"]["uid"]
+        return uid
+
+    @property
+    def ending(self) -> bool:
+        """Whether the pod is deleted, or about to be."""
+        return self.gone or "deletionTimestamp" in self.pod["metadata"]
+
+    def view(self, now: float, health: Mapping[str, Health]) -> PodView:
+        ordered = {name: sorted(known) for name, known in self.attempts.items()}
+        return PodView(
+            doc=self.pod,
+            now=now,
+            containers={n: self.attempts[n][a[-1]] for n, a in ordered.items()},
+            previous={n: self.attempts[n][a[-2]] for n, a in ordered.items() if len(a) > 1},
+            sandbox=self.sandbox,
+            ips=self.ips,
+            host_ip=self._config.node_ip,
+            pod_trouble=self.pod_trouble,
+            troubles=self.troubles,
+            backoffs=self.backoffs,
+            health=health,
+            messages=self.messages,
+            reported=self.reported,
+            started_at=self.started_at,
+            phase=self.phase,
+            held=self.held,
+            gone=self.gone,
+        )
+
+    def facts(self, allocatable: Mapping[str, str]) -> Facts:
+        config = self._config
+        return Facts(self.pod, config.node_name, config.node_ip, self.ips, allocatable)
+
+    def newest(self, name: str) -> Container | None:
+        known = self.attempts.get(name)
+        return known[max(known)] if known else None
+
+    def previous(self, name: str) -> Container | None:
+        known = self.attempts.get(name, {})
+        return known[sorted(known)[-2]] if len(known) > 1 else None
+
+    def running(self) -> Iterable[Container]:
+        newest = [self.newest(name) for name in self.attempts]
+        return [c for c in newest if c is not None and c.state is not State.EXITED]
+
+    def note(self, container: Container) -> bool:
+        """Remember what was seen; whether it is news that the container has ended. One that has
+        ended never comes back."""
+        known = self.attempts.setdefault(container.name, {})
+        before = known.get(container.attempt)
+        if before is not None and before.state is State.EXITED:
+            return False
+        known[container.attempt] = container
+        return container.state is State.EXITED
+
+    def back_off(self, name: str, now: float) -> None:
+        """The container is started again: it will wait longer next time."""
+        if (ended := self.newest(name)) is not None:
+            self.backoffs[name] = next_backoff(self.backoffs.get(name), ended.finished_at, now)
+
+    def trouble(self, name: str, trouble: Trouble) -> None:
+        """A container cannot start just now. Told once, however often it is tried."""
+        before = self.troubles.get(name)
+        if before is None or before.message != trouble.message:
+            self.event("Warning", "Failed", f"Error: {trouble.message}")
+        self.troubles[name] = trouble
+
+    def block(self, trouble: Trouble) -> None:
+        """The whole pod cannot go on just now."""
+        if self.pod_trouble is None or self.pod_trouble.message != trouble.message:
+            self.event("Warning", trouble.reason, trouble.message)
+        self.pod_trouble = trouble
+
+    def event(self, type_: EventType, reason: str, message: str) -> None:
+        self._events.event(self.pod, type_, reason, message)

@@ -1,0 +1,38 @@
+"""What all workers of a node share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from longshore.base.clock import Clock
+from longshore.machinery.kubelet.config import KubeletConfig
+from longshore.machinery.kubelet.events import Recorder
+from longshore.machinery.kubelet.images import Puller
+from longshore.machinery.kubelet.network import PodNetwork
+from longshore.machinery.kubelet.probes.handlers import Checker
+from longshore.machinery.kubelet.sources import Fetcher
+from longshore.machinery.kubelet.writer import StatusWriter
+from longshore.machinery.runtime.protocol import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """One of each per node. alarm(uid, seconds) wakes a worker later; starts bounds
+    how many containers start at the same moment."""
+
+    config: KubeletConfig
+    runtime: Runtime
+    network: PodNetwork
+    clock: Clock
+    events: Recorder
+    writer: StatusWriter
+    crew: asyncio.TaskGroup
+    puller: Puller
+    fetcher: Fetcher
+    checker: Checker
+    starts: asyncio.Semaphore
+    alarm: Callable[[str, float], None]
+    allocatable: Callable[[], Mapping[str, str]]
+    node_resolv_conf: str = ""
