@@ -284,6 +284,21 @@ async def test_probes_decide_readiness_and_restarts(w: World) -> None:
     assert "Killing: Container main failed liveness probe, will be restarted" in await w.events()
 
 
+async def test_a_new_agent_believes_in_readiness_until_probes_say_otherwise(w: World) -> None:
+    probe = {"httpGet": {"path": "/ready", "port": 80}, "failureThreshold": 1}
+    await running(w, pod(container(readinessProbe=probe)))
+    await until(w.ready)
+    seen: list[bool] = []
+    w.checker.bad = {"/ready"}
+    w.checker.asked.clear()
+    await w.stop_agent()
+    w.checker.before = lambda: seen.append(w.ready())
+    w.start_agent()
+    await until(lambda: seen)
+    assert seen[0], "a new agent took a ready pod out of service before asking it"
+    await until(lambda: not w.ready())
+
+
 async def test_hooks_run_around_a_containers_life(w: World) -> None:
     hooks = {"postStart": {"httpGet": {"path": "/hello", "port": 80}},
              "preStop": {"sleep": {"seconds": 4}}}  # fmt: skip

@@ -37,7 +37,20 @@ from .world import ADMIN, NODE
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 IMAGE = "busybox:1.35"
-_APPLETS = ("sh", "sleep", "cat", "echo", "ls", "id", "hostname", "grep", "kill", "true", "wc")
+_APPLETS = (
+    "sh",
+    "sleep",
+    "cat",
+    "echo",
+    "ls",
+    "id",
+    "hostname",
+    "grep",
+    "kill",
+    "true",
+    "wc",
+    "mkdir",
+)
 
 
 class OneNamespace:
@@ -205,6 +218,24 @@ async def test_a_pod_in_the_nodes_own_network(node: Node) -> None:
     await node.run_pod(pod(main, hostNetwork=True, restartPolicy="Never"))
     await until(lambda: node.status().get("phase") == "Succeeded")
     assert (await node.logs()).strip().endswith(os.readlink("/proc/self/ns/net"))
+
+
+async def test_commands_probe_and_precede_the_end(node: Node) -> None:
+    probe = {"exec": {"command": ["/bin/sh", "-c", "[ -e /tmp/up ]"]}, "periodSeconds": 1}
+    hook = {"preStop": {"exec": {"command": ["/bin/sh", "-c", "echo bye >/host/last"]}}}
+    volume = {
+        "name": "host",
+        "hostPath": {"path": str(node.root / "host"), "type": "DirectoryOrCreate"},
+    }
+    main = shell("sleep 0.3; mkdir /tmp; echo >/tmp/up; sleep 100", readinessProbe=probe,
+                 lifecycle=hook, volumeMounts=[{"name": "host", "mountPath": "/host"}])  # fmt: skip
+    await node.run_pod(pod(main, volumes=[volume], terminationGracePeriodSeconds=1))
+    await until(lambda: node.runs("web"))
+    assert not node.status()["containerStatuses"][0]["ready"]
+    await until(lambda: node.status()["containerStatuses"][0]["ready"])
+    await node.client.write(Delete(kinds.POD, "shop", "web", DeleteOptions()))
+    await until(lambda: not node.status())
+    assert (node.root / "host" / "last").read_text() == "bye\n"
 
 
 async def test_a_crash_restarts_and_a_new_agent_adopts(node: Node) -> None:

@@ -85,8 +85,10 @@ class Obliging:
     def __init__(self) -> None:
         self.bad: set[str] = set()
         self.asked: list[str] = []
+        self.before: Callable[[], object] = lambda: None
 
     async def check(self, handler: Doc, target: Target, timeout_s: float) -> Outcome:
+        self.before()
         what = next(key for key in ("httpGet", "tcpSocket", "exec") if key in handler)
         path = handler[what].get("path", what)
         self.asked.append(path)

@@ -1,0 +1,119 @@
+"""Probes: thresholds by value, and real requests on the loopback interface."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from longshore.core.objects.kinds import Doc
+from longshore.machinery.kubelet.probes.handlers import Outcome, RealChecker, Target
+from longshore.machinery.kubelet.probes.plan import Probe, Tally, health, probes_of
+from longshore.machinery.runtime.protocol import RuntimeFailure
+
+from .docs import container
+
+HERE = "127.0.0.1"
+
+
+@given(st.lists(st.booleans(), max_size=30), st.integers(1, 4), st.integers(1, 4))
+def test_only_a_full_row_of_results_changes_a_verdict(
+    results: list[bool], successes: int, failures: int
+) -> None:
+    probe = Probe("readiness", {}, success_threshold=successes, failure_threshold=failures)
+    tally = Tally()
+    for number, good in enumerate(results, 1):
+        before, tally = tally.passed, tally.after(probe, good)
+        needed = successes if good else failures
+        full = number >= needed and results[number - needed : number] == [good] * needed
+        assert tally.passed == (good if full else before)
+
+
+def test_health_follows_the_probes() -> None:
+    probes = probes_of(container(startupProbe={"a": 1}, livenessProbe={"a": 1}))
+    assert probes["liveness"].period_s == 10
+    assert not health(probes, {}, "c").started
+    assert health(probes, {"startup": Tally(True)}, "c").ready
+    failed = health(probes, {"startup": Tally(True), "liveness": Tally(False)}, "c")
+    assert failed.failed == "Container c failed liveness probe, will be restarted"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[tuple[int, list[bytes]]]:
+    """Answers /good with 200, /moved with 302, /bad with 500, /slow with nothing."""
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.read(4096)
+        asked.append(head)
+        codes = {b"/good": b"200", b"/moved": b"302", b"/bad": b"500"}
+        words = head.split(b" ")
+        if len(words) > 1 and words[1] in codes:
+            writer.write(b"HTTP/1.1 " + codes[words[1]] + b" X\r\n\r\n")
+        elif len(words) > 1 and words[1] == b"/slow":
+            await reader.read()
+        writer.close()
+
+    listening = await asyncio.start_server(serve, HERE, 0)
+    async with listening:
+        yield listening.sockets[0].getsockname()[1], asked
+
+
+async def check(handler: Doc, **more: object) -> Outcome:
+    main = container(ports=[{"name": "web", "containerPort": more.pop("port", 1)}])
+    return await RealChecker(None).check(handler, Target(main, "id", HERE), 0.5)
+
+
+async def test_http_probes_ask_and_judge(server: tuple[int, list[bytes]]) -> None:
+    port, asked = server
+    headers = [{"name": "X-Who", "value": "probe"}]
+    good = {"httpGet": {"path": "/good", "port": "web", "httpHeaders": headers}}
+    assert await check(good, port=port) == Outcome(True)
+    assert b"x-who: probe\r\n" in asked[0]
+    assert (await check({"httpGet": {"path": "/moved", "port": port}})).good
+    bad = await check({"httpGet": {"path": "/bad", "port": port}})
+    assert bad == Outcome(False, "HTTP probe failed with statuscode: 500")
+    slow = await check({"httpGet": {"path": "/slow", "port": port}})
+    assert not slow.good
+    assert "deadline exceeded" in slow.message
+    empty = await check({"httpGet": {"path": "/none", "port": port}})
+    assert "malformed HTTP response" in empty.message
+
+
+async def test_tcp_probes_only_connect(server: tuple[int, list[bytes]]) -> None:
+    port, _ = server
+    assert (await check({"tcpSocket": {"port": port}})).good
+    refusal = await check({"tcpSocket": {"port": 1}})
+    assert not refusal.good
+    assert "couldn't find port: nosuch" in (await check({"tcpSocket": {"port": "nosuch"}})).message
+
+
+async def test_a_header_cannot_smuggle_another_request(server: tuple[int, list[bytes]]) -> None:
+    port, asked = server
+    headers = [{"name": "A", "value": "b\r\n\r\nDELETE / HTTP/1.1"}]
+    outcome = await check({"httpGet": {"path": "/good", "port": port, "httpHeaders": headers}})
+    assert "line break" in outcome.message
+    assert not any(asked)
+
+
+class Shell:
+    """A runtime that can exec, as it is told."""
+
+    async def exec_sync(
+        self, container_id: str, command: list[str], timeout_s: float
+    ) -> tuple[int, bytes]:
+        if command == ["gone"]:
+            raise RuntimeFailure("container is not running")
+        return (0, b"fine") if command == ["true"] else (3, b"not well")
+
+
+async def test_commands_are_judged_by_their_exit_code() -> None:
+    checker, target = RealChecker(Shell()), Target(container(), "id", HERE)
+    assert (await checker.check({"exec": {"command": ["true"]}}, target, 1)).good
+    bad = await checker.check({"exec": {"command": ["false"]}}, target, 1)
+    assert bad == Outcome(False, "not well")
+    gone = await checker.check({"exec": {"command": ["gone"]}}, target, 1)
+    assert gone == Outcome(False, "container is not running")
