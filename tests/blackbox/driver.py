@@ -143,6 +143,22 @@ def machine() -> dict[str, list[str]]:
     }
 
 
+async def nothing_left(before: dict[str, list[str]], patience_s: float = 10.0) -> None:
+    """Fail with what is new on this machine unless that is gone soon (the kernel takes namespaces
+    apart after their last process)."""
+
+    def new() -> dict[str, list[str]]:
+        now = machine()
+        found = {what: sorted(set(now[what]) - set(before[what])) for what in now}
+        return {what: lines for what, lines in found.items() if lines}
+
+    clock = SystemClock()
+    deadline = clock.monotonic() + patience_s
+    while (left := new()) and clock.monotonic() < deadline:
+        await clock.sleep(0.1)
+    assert left == {}
+
+
 def _lines(*command: str) -> list[str]:
     return sorted(
         subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()

@@ -18,7 +18,7 @@ from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 
 from .conftest import started
-from .driver import EXAMPLES, Cluster, eventually, longshore, machine
+from .driver import EXAMPLES, Cluster, longshore, machine, nothing_left
 
 NODES = 3
 
@@ -137,7 +137,7 @@ async def test_a_killed_up_of_real_containers_leaves_nothing_after_down(short_ro
         up.wait()
         if (short_root / "k" / "cut").exists():
             longshore("down", *words)
-    await eventually(lambda: machine() == before, "nothing of it left", patience_s=10)
+    await nothing_left(before)
 
 
 @pytest.mark.root
@@ -159,7 +159,7 @@ async def test_down_leaves_nothing_and_says_beforehand_what_it_removes(
         assert f"{word} " in announced
     assert machine() == during
     cluster.longshore("down")
-    await eventually(lambda: machine() == before, "nothing of it left", patience_s=10)
+    await nothing_left(before)
     assert not (short_root / "g").exists()
 
 
@@ -181,7 +181,7 @@ def test_two_clusters_run_side_by_side(short_root: Path) -> None:
 def test_without_root_real_containers_are_refused(tmp_path: Path) -> None:
     """As another user, who can reach the program but is not root."""
     code = (
-        "import os; os.setuid(65534); from longshore.cluster import doctor; doctor.require('oci')"
+        "import os; from longshore.cluster import doctor; os.setuid(65534); doctor.require('oci')"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

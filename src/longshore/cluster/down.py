@@ -16,7 +16,7 @@ from longshore.cluster.config import (
     default_root,
     names,
 )
-from longshore.cluster.processes import end, recorded
+from longshore.cluster.processes import Process, end, recorded
 from longshore.machinery.network import lan
 from longshore.machinery.runtime.oci.destroy import destroy_all, leftovers
 
@@ -51,11 +51,20 @@ def remains(name: str, root: Path | None) -> list[str]:
 def down(name: str, root: Path | None) -> None:
     """Remove a cluster without a trace."""
     paths = ClusterPaths((root or default_root()).absolute(), name)
-    asyncio.run(end(list(recorded(paths.processes)), SystemClock(), grace_s=0))
+    asyncio.run(end(_all_that_ever_started(paths), SystemClock(), grace_s=0))
     _clear_machine(paths)
     kubeconfig.remove(ClusterConfig(name, 0, "", "", 0).context, kubeconfig.user_file())
     shutil.rmtree(paths.home)
     _remove_if_empty(paths.root)
+
+
+def _all_that_ever_started(paths: ClusterPaths) -> list[Process]:
+    """Every recorded process. The records are moved away first: a child that a killed `up` forked
+    and that has not recorded itself yet can no longer do so, and ends."""
+    ending = paths.home / "ending"
+    if paths.processes.exists() and not ending.exists():
+        paths.processes.rename(ending)
+    return [*recorded(ending), *recorded(paths.processes)]
 
 
 def stop(name: str, root: Path | None) -> None:
