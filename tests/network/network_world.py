@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from longshore.base.clock import SystemClock
 from longshore.core.objects.errors import ApiError, Expired, NotFound
-from longshore.core.objects.kinds import ENDPOINT_SLICE, SERVICE, Doc, Kind
+from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.client import (
     Answers,
     Change,
@@ -254,6 +254,3 @@ def process(namespace: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         running.kill()
         running.wait()
-
-
-__all__ = ["ENDPOINT_SLICE", "SERVICE"]

@@ -215,7 +215,6 @@ def test_a_change_of_one_endpoint_is_two_commands() -> None:
     delta = book.change({("d", "a"): [Rule("svc/a", "tcp", front, (("10.42.1.3", 80),))]})
     assert transaction(delta).splitlines() == [
         "flush chain ip longshore svc/a",
-        "add rule ip longshore svc/a meta l4proto tcp dnat to "
-        "numgen random mod 1 map { 0 : 10.42.1.3 . 80 }",
+        "add rule ip longshore svc/a meta l4proto tcp dnat to 10.42.1.3:80",
     ]
     assert not book.change({("d", "a"): [Rule("svc/a", "tcp", front, (("10.42.1.3", 80),))]})

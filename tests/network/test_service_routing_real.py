@@ -179,10 +179,10 @@ async def test_a_change_is_one_small_transaction(lan: Lan) -> None:
                 with pytest.raises(ConnectionRefusedError):
                     await ask(lan.node_ns(0), "10.96.0.50", port)
             cluster.put(ENDPOINT_SLICE, endpoint_slice("web", endpoint(a.ip)))
-            await until_text(routing, lan, a.ip + " . 80")
+            await until_text(routing, lan, a.ip + ":80")
             assert (await ask(client.netns, "10.96.0.50", 80))[0] == "a"
             cluster.put(ENDPOINT_SLICE, endpoint_slice("web", endpoint(b.ip)))
-            await until_text(routing, lan, b.ip + " . 80")
+            await until_text(routing, lan, b.ip + ":80")
             assert (await ask(client.netns, "10.96.0.50", 80))[0] == "b"
             cluster.drop(SERVICE, web)
             await until_text(routing, lan, "chain serve", "svc/")
@@ -236,10 +236,10 @@ async def test_a_table_that_somebody_removed_is_made_anew(lan: Lan) -> None:
     async with routed(lan, cluster) as (routing, _):
         await off_loop(lambda: shell(lan.node_ns(0), "nft", "delete", "table", "ip", "longshore"))
         cluster.put(ENDPOINT_SLICE, endpoint_slice("web", endpoint("10.42.1.77")))
-        await until_text(routing, lan, "10.42.1.77 . 80")
+        await until_text(routing, lan, "10.42.1.77:80")
         cluster.break_feeds()
         cluster.refuse_lists = 0
         cluster.docs[ENDPOINT_SLICE, "default", "web-1"] = endpoint_slice(
             "web", endpoint("10.42.1.78")
         )
-        await until_text(routing, lan, "10.42.1.78 . 80")
+        await until_text(routing, lan, "10.42.1.78:80")

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network
 
 from longshore.machinery.network.errors import NftFailure
 from longshore.machinery.network.services.book import Delta, Swap
-from longshore.machinery.network.services.plan import Rule, Site, Target
+from longshore.machinery.network.services.plan import Front, Rule, Site, Target
 
 TABLE = "ip longshore"
 # Clients that one endpoint remembers; a new one beyond that is simply not kept.
@@ -72,14 +72,18 @@ table {TABLE} {{
 
 def transaction(delta: Delta) -> str:
     """The commands of a delta, in an order in which nothing refers to what is not there."""
-    lines = [f"delete element {TABLE} {f.map} {{ {f.element} }}" for f, _ in delta.unlink]
+    lines = list(_entries("delete", [(front, "") for front, _ in delta.unlink]))
     for swap in delta.swaps:
         lines += _swapped(swap)
-    lines += [
-        f"add element {TABLE} {front.map} {{ {front.element} : goto {name} }}"
-        for front, name in delta.link
-    ]
+    lines += _entries("add", [(front, f" : goto {name}") for front, name in delta.link])
     return "\n".join(lines) + "\n"
+
+
+def _entries(verb: str, entries: Sequence[tuple[Front, str]]) -> Iterator[str]:
+    """One command for all entries of a map."""
+    for map_ in ("services", "nodeports"):
+        if of_map := [f"{front.element}{to}" for front, to in entries if front.map == map_]:
+            yield f"{verb} element {TABLE} {map_} {{ {', '.join(of_map)} }}"
 
 
 def _swapped(swap: Swap) -> Iterator[str]:
@@ -136,6 +140,11 @@ def _body(rule: Rule) -> Iterator[str]:
         yield from (f"ip saddr @clients/{name} goto ep/{name}" for name in names)
         choices = ", ".join(f"{i} : goto ep/{name}" for i, name in enumerate(names))
         yield f"{pick} vmap {{ {choices} }}"
+        return
+    if len(rule.targets) == 1:
+        # Without an anonymous map: to name a new one, the kernel looks at all that there are.
+        ip, port = rule.targets[0]
+        yield f"meta l4proto {rule.protocol} dnat to {ip}:{port}"
         return
     choices = ", ".join(f"{i} : {ip} . {port}" for i, (ip, port) in enumerate(rule.targets))
     yield f"meta l4proto {rule.protocol} dnat to {pick} map {{ {choices} }}"
