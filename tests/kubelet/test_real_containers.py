@@ -8,6 +8,7 @@ import os
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -96,9 +97,11 @@ def netns(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 class Node:
     """One agent on real containers, over a real registry, in real time."""
 
-    def __init__(self, root: Path, images: ImageStore, netns: str, crew: asyncio.TaskGroup) -> None:
+    def __init__(
+        self, root: Path, images: ImageStore, netns: str, group: str, crew: asyncio.TaskGroup
+    ) -> None:
         self.root, self._images, self._crew = root, images, crew
-        self.group = f"/longshore-kubelet-test-{os.getpid()}"
+        self.group = group
         self._network = OneNamespace(netns)
         self.registry = Registry(MemoryStore(), SystemClock(), Chance.seeded(1))
         self.client = InProcess(self.registry, ADMIN)
@@ -146,23 +149,32 @@ async def until(true: Callable[[], object], seconds: float = 20.0) -> None:
 
 @pytest.fixture
 async def node(tmp_path: Path, images: ImageStore, netns: str) -> AsyncIterator[Node]:
+    group = f"/longshore-kubelet-test-{os.getpid()}"
+    try:
+        async with _serving(tmp_path, images, netns, group) as made:
+            yield made
+    finally:
+        # Whatever went wrong: no container and no mount outlives its test.
+        await asyncio.to_thread(destroy_all, tmp_path / "oci", group)
+        left = [point for point in mount_points() if point.startswith(str(tmp_path))]
+        unmount_below(tmp_path)
+    assert not [point for point in left if "/volumes/" not in point], "a mount was left behind"
+
+
+@asynccontextmanager
+async def _serving(root: Path, images: ImageStore, netns: str, group: str) -> AsyncIterator[Node]:
     async with asyncio.TaskGroup() as crew:
-        made = Node(tmp_path, images, netns, crew)
+        made = Node(root, images, netns, group, crew)
         await made.registry.open()
         running = crew.create_task(made.registry.run())
         for name in ("shop", "kube-node-lease"):
             if made.registry.cache.get(kinds.NAMESPACE, "", name) is None:
-                doc = {"metadata": {"name": name}}
-                await made.client.write(Create(kinds.NAMESPACE, doc))
+                await made.client.write(Create(kinds.NAMESPACE, {"metadata": {"name": name}}))
         made.start()
         yield made
         await made.stop()
         running.cancel()
     await made.registry.close()
-    await asyncio.to_thread(destroy_all, tmp_path / "oci", made.group)
-    left = [point for point in mount_points() if point.startswith(str(tmp_path))]
-    unmount_below(tmp_path)
-    assert not [point for point in left if "/volumes/" not in point], "a mount was left behind"
 
 
 def shell(script: str, **more: Any) -> Doc:
