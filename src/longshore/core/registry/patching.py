@@ -8,8 +8,8 @@ import orjson
 
 from longshore.core.objects.errors import BadRequest, UnsupportedMediaType
 from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.objects.strategic import strategic_merge
 from longshore.core.objects.patches import json_merge_patch, json_patch
+from longshore.core.objects.strategic import strategic_merge
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
