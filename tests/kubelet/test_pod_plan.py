@@ -303,7 +303,7 @@ def _play(world: World, events: list[tuple[str, str, int]]) -> Iterator[World]:
 
 
 @given(_PODS, _EVENTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_whatever_happens_the_rules_of_a_pods_life_hold(
     doc: Doc, events: list[tuple[str, str, int]]
 ) -> None:

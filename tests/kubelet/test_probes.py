@@ -64,7 +64,7 @@ async def server() -> AsyncIterator[tuple[int, list[bytes]]]:
 
 async def check(handler: Doc, **more: object) -> Outcome:
     main = container(ports=[{"name": "web", "containerPort": more.pop("port", 1)}])
-    return await RealChecker(None).check(handler, Target(main, "id", HERE), 0.5)
+    return await RealChecker(None).check(handler, Target(main, "id", HERE), 0.15)
 
 
 async def test_http_probes_ask_and_judge(server: tuple[int, list[bytes]]) -> None:
