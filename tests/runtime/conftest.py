@@ -69,3 +69,9 @@ def netns(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def cgroup_parent() -> str:
     return f"/longshore-test-{os.getpid()}"
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """conmon leaves a file named oom where its parent runs: not in the checkout."""
+    monkeypatch.chdir(tmp_path)

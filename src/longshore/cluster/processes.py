@@ -74,6 +74,9 @@ def spawn(role: str, records: Path, log: Path, main: Callable[[], None]) -> Proc
     status = 1
     try:
         _record(role, records)
+        # Away from the caller's directory: it must not be kept busy, and conmon leaves a file
+        # where it runs when a container is out of memory.
+        os.chdir(records.parent)
         _detach(log)
         main()
         status = 0
