@@ -73,7 +73,8 @@ def up(hollow: bool, no_merge: bool, as_json: bool, **options: Any) -> None:
     options["wait_s"] = options.pop("wait")
     options["node_grace_s"] = options.pop("node_grace")
     report = Report(quiet=as_json)
-    report.done(up(UpRequest(merge=not no_merge, **options), report.phase), as_json)
+    request = UpRequest(merge=not no_merge, **options)
+    report.done(up(request, report.phase, report.warn), as_json)
 
 
 @main.command()

@@ -36,6 +36,9 @@ class Report:
                 flush=True,
             )
 
+    def warn(self, sentence: str) -> None:
+        print(f"longshore: {sentence}", file=sys.stderr)
+
     def done(self, result: UpResult, as_json: bool) -> None:
         if as_json:
             print(orjson.dumps(result.as_dict()).decode())

@@ -22,6 +22,7 @@ from longshore.machinery.network import namespaces
 from longshore.machinery.network.node import NodeNetwork
 from longshore.machinery.network.pods import PodNetwork
 from longshore.machinery.network.ranges import CLUSTER_DOMAIN, DNS_ADDRESS, NodeNet
+from longshore.machinery.network.uplink import UPLINK_DNS
 from longshore.machinery.runtime.images.store import ImageStore
 from longshore.machinery.runtime.oci.run import OciRuntime
 
@@ -50,7 +51,8 @@ class _Agent:
         pods = PodNetwork(
             self._place, self._paths.namespaces / f"{self._place.name}-pods", self._clock
         )
-        network = NodeNetwork(self._place, client, pods, self._clock)
+        upstreams = (UPLINK_DNS,) if self._config.uplink == "user" else ()
+        network = NodeNetwork(self._place, client, pods, self._clock, upstreams=upstreams)
         kubelet = Kubelet(
             self._kubelet_config(), client, self._runtime(), pods, self._clock, self._chance
         )

@@ -73,6 +73,7 @@ class ClusterPaths:
         self.namespaces = self.home / "ns"
         self.logs = self.home / "log"
         self.processes = self.home / "processes"
+        self.uplink = self.home / "uplink.pid"
 
     def node(self, name: str) -> Path:
         return self.home / "nodes" / name

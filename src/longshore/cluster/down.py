@@ -17,7 +17,7 @@ from longshore.cluster.config import (
     names,
 )
 from longshore.cluster.processes import Process, end, recorded
-from longshore.machinery.network import lan
+from longshore.machinery.network import lan, uplink
 from longshore.machinery.runtime.oci.destroy import destroy_all, leftovers
 
 # How long the server may take to end well when the cluster is stopped.
@@ -40,6 +40,7 @@ def remains(name: str, root: Path | None) -> list[str]:
     """What `down` would remove, a line each."""
     paths = ClusterPaths((root or default_root()).absolute(), name)
     lines = [f"process {p.pid} ({p.role})" for p in recorded(paths.processes) if p.alive]
+    lines += [f"process {pid} (uplink)" for pid in uplink.leftovers(paths.uplink)]
     lines += leftovers(paths.home, paths.cgroup_parent)
     lines += [f"namespace {path}" for path in lan.leftovers(paths.namespaces)]
     context = ClusterConfig(name, 0, "", "", 0).context
@@ -78,6 +79,7 @@ def stop(name: str, root: Path | None) -> None:
 
 
 def _clear_machine(paths: ClusterPaths) -> None:
+    uplink.end_leftover(paths.uplink)
     destroy_all(paths.home / "nodes", paths.cgroup_parent)
     lan.tear_down(paths.namespaces)
 

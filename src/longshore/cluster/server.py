@@ -34,6 +34,7 @@ from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.hollow import HollowNodes
 from longshore.machinery.loop.recorder import Journal
 from longshore.machinery.network.balancer.run import Balancer
+from longshore.machinery.network.uplink import Uplink
 from longshore.machinery.scheduler.run import Scheduler
 
 log = logging.getLogger("longshore.server")
@@ -178,6 +179,9 @@ class _Cluster:
                 self._client("balancer"), lan_namespace(self._paths), clock, journal
             )
             crew.create_task(balancer.run(), name="balancer")
+            if self._config.uplink == "user":
+                uplink = Uplink(lan_namespace(self._paths), self._paths.uplink, clock)
+                crew.create_task(uplink.run(), name="uplink")
 
     async def _until_ready(self) -> None:
         """Return once all nodes of the cluster are Ready."""

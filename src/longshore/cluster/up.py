@@ -40,6 +40,7 @@ API_NAMES = (
 )  # fmt: skip
 MASTERS = "system:masters"
 Phase = Callable[[str], AbstractContextManager[None]]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,9 @@ class UpResult:
         return asdict(self)
 
 
-def up(request: UpRequest, phase: Phase) -> UpResult:
-    """Start a new cluster and wait for its nodes. Raises ClusterError."""
+def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
+    """Start a new cluster and wait for its nodes. warn hears, in a sentence, of what was asked for
+    and is left out. Raises ClusterError."""
     root = (request.root or default_root()).absolute()
     paths = ClusterPaths(root, check_name(request.name))
     if not 1 <= request.nodes <= NODES_MAX:
@@ -89,13 +91,26 @@ def up(request: UpRequest, phase: Phase) -> UpResult:
         name=request.name,
         nodes=request.nodes,
         runtime=request.runtime,
-        uplink=request.uplink,
+        uplink=_uplink(request, warn),
         port=listener.getsockname()[1],
         node_grace_s=request.node_grace_s,
     )
     paths.create()
     paths.save(config)
     return _Start(config, paths, listener, _Timer(phase)).run(request.wait_s, request.merge)
+
+
+def _uplink(request: UpRequest, warn: Say) -> str:
+    """The uplink that can be had: a cluster without one is better than none."""
+    if request.uplink == "none" or request.runtime == "hollow":
+        return "none"
+    if doctor.found("pasta"):
+        return request.uplink
+    warn(
+        "pods will not reach the outside, for there is no pasta: install passt "
+        "(longshore doctor --install) before the next up, or say --uplink none"
+    )
+    return "none"
 
 
 def start(name: str, root: Path | None, wait_s: float, phase: Phase) -> UpResult:

@@ -8,7 +8,10 @@ address. Nothing is forwarded inwards, and the machine's loopback cannot be reac
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import os
+import select
 import signal
 from pathlib import Path
 
@@ -27,6 +30,9 @@ UPLINK_DNS = "192.0.2.53"
 _TAP = "uplink0"
 _START_S = 5.0
 _LOOK_S = 0.02
+_RETRY_S = 3.0
+_DEATH_TIMEOUT_MS = 2_000
+_log = logging.getLogger("longshore.network.uplink")
 
 _MASQUERADE = f"""add table ip longshore-uplink
 delete table ip longshore-uplink
@@ -52,7 +58,8 @@ def command(lan_ns: Path, pid_file: Path) -> list[str]:
 
 
 class Uplink:
-    """One LAN's pasta. If its owner is killed it stays, until the next start() or end_leftover()."""
+    """One LAN's pasta: run() keeps it going, or start() and stop() do so by hand. If its owner is
+    killed it stays, until the next start() or end_leftover()."""
 
     def __init__(self, lan_ns: Path, pid_file: Path, clock: Clock) -> None:
         self._lan_ns = lan_ns
@@ -60,9 +67,33 @@ class Uplink:
         self._clock = clock
         self._process: asyncio.subprocess.Process | None = None
 
+    async def run(self) -> None:
+        """Keep the way out open until cancelled: a pasta that fails or ends is started again. A LAN
+        works without one, so that is said in the log and nothing more."""
+        try:
+            while True:
+                try:
+                    await self.start()
+                    await self._until_ended()
+                except UplinkFailure as error:
+                    _log.warning("pods do not reach the outside: %s", error)
+                await self._clock.sleep(_RETRY_S)
+        finally:
+            await self.stop()
+
+    async def _until_ended(self) -> None:
+        """Raises UplinkFailure once pasta has ended. What it says meanwhile is read, so that it
+        never waits for a reader, and its last words are kept."""
+        process, words = self._process, b""
+        assert process is not None and process.stderr is not None
+        while more := await process.stderr.read(4096):
+            words = more
+        code = await process.wait()
+        raise UplinkFailure(f"pasta ended with {code}: {_last_line(words)}")
+
     async def start(self) -> None:
         """Returns once the LAN has its way out. Raises UplinkFailure with pasta's own words."""
-        end_leftover(self._pid_file)
+        await asyncio.to_thread(end_leftover, self._pid_file)
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *command(self._lan_ns, self._pid_file),
@@ -88,9 +119,7 @@ class Uplink:
         if process.returncode is None:
             process.kill()
         _, complaint = await process.communicate()
-        # Before the reason there may be a complaint that there is no syslog.
-        words = complaint.decode(errors="replace").strip().splitlines() or ["it gave no reason"]
-        raise UplinkFailure(f"pasta did not start: {words[-1]}")
+        raise UplinkFailure(f"pasta did not start: {_last_line(complaint)}")
 
     async def stop(self) -> None:
         """End it. Idempotent."""
@@ -115,14 +144,38 @@ class Uplink:
                 rules.close()
 
 
+def leftovers(pid_file: Path) -> list[int]:
+    """The processes of the uplink of this file. They are known by their command line, not by what
+    the file says: it may be old, or not written yet."""
+    marker, found = os.fsencode(pid_file), []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            program, *words = path.read_bytes().split(b"\0")
+            if os.path.basename(program).startswith(b"pasta") and marker in words:
+                found.append(int(path.parent.name))
+    return found
+
+
 def end_leftover(pid_file: Path) -> None:
-    """End the pasta of a life that was killed, if the file names one that still runs."""
-    try:
-        pid = int(pid_file.read_text())
-        name = Path(f"/proc/{pid}/comm").read_text().strip()
-    except (FileNotFoundError, ValueError):
-        pid_file.unlink(missing_ok=True)
-        return
-    if name.startswith(("pasta", "passt")):
-        os.kill(pid, signal.SIGTERM)
+    """End the pasta of a life that was killed, if there is one, and wait until it is gone. Blocks."""
+    for pid in leftovers(pid_file):
+        with contextlib.suppress(ProcessLookupError):
+            _kill(pid)
     pid_file.unlink(missing_ok=True)
+
+
+def _kill(pid: int) -> None:
+    fd = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(fd, signal.SIGKILL)
+        ended = select.poll()
+        ended.register(fd, select.POLLIN)
+        ended.poll(_DEATH_TIMEOUT_MS)
+    finally:
+        os.close(fd)
+
+
+def _last_line(said: bytes) -> str:
+    """The reason: before it there may be a complaint that there is no syslog."""
+    lines = said.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it gave no reason"
