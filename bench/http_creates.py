@@ -1,8 +1,9 @@
-"""Load for a server: POSTs of 1.5 KB pods through TLS on many connections, from a process of its own.
+"""Load for a server: POSTs of 1.5 KB objects through TLS on many connections, from a process of its own.
 
     python bench/http_creates.py --port 6443 --cert admin.crt --key admin.key --ca ca.crt
 
-Prints creates per second, latency, and the CPU that the server's process (--pid) spent on each.
+Prints one JSON object: creates per second, latencies, and the CPU that the server's process
+(--pid) spent on each.
 """
 
 from __future__ import annotations
@@ -55,11 +56,22 @@ def pod(name: str) -> bytes:
     )
 
 
+def config_map(name: str) -> bytes:
+    """A ConfigMap of 1.5 KB."""
+    data = {f"setting-{n}": f"value of setting number {n} " * 4 for n in range(11)}
+    document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+    return orjson.dumps(document)
+
+
+OBJECTS = {"pods": pod, "configmaps": config_map}
+
+
 class Caller(asyncio.Protocol):
-    """One connection that creates pods one after another until told to stop."""
+    """One connection that creates objects one after another until told to stop."""
 
     def __init__(self, number: int, path: str, tag: str) -> None:
         self.number, self.path, self.tag = number, path, tag
+        self.make = OBJECTS[path.rpartition("/")[2]]
         self.count = self.failures = 0
         self.latencies: list[float] = []
         self.stopping = False
@@ -71,7 +83,7 @@ class Caller(asyncio.Protocol):
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]
 
     def send(self) -> None:
-        body = pod(f"pod-{self.tag}-{self.number}-{self.count}")
+        body = self.make(f"object-{self.tag}-{self.number}-{self.count}")
         head = (
             f"POST {self.path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\n"
             "Accept: application/json\r\nContent-Type: application/json\r\n"
@@ -115,7 +127,7 @@ def context(args: argparse.Namespace) -> ssl.SSLContext | None:
 
 async def run(args: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
-    tag, path = f"{time.time_ns():x}", f"/api/v1/namespaces/{args.namespace}/pods"
+    tag, path = f"{time.time_ns():x}", f"/api/v1/namespaces/{args.namespace}/{args.kind}"
     callers = []
     for number in range(args.connections):
         _, caller = await loop.create_connection(
@@ -133,20 +145,23 @@ async def run(args: argparse.Namespace) -> None:
     await asyncio.gather(*(caller.done for caller in callers))
     took, count = time.perf_counter() - begun, sum(c.count for c in callers)
     latencies = sorted(one for c in callers for one in c.latencies)
-    line = (
-        f"{count / took:,.0f} creates/s  p50 {statistics.median(latencies) * 1e3:.2f} ms  "
-        f"p99 {latencies[len(latencies) * 99 // 100] * 1e3:.2f} ms  "
-        f"failures {sum(c.failures for c in callers)}  body {len(pod('pod-0'))} B"
-    )
+    result = {
+        "creates_per_second": count / took,
+        "p50_ms": statistics.median(latencies) * 1e3,
+        "p99_ms": latencies[len(latencies) * 99 // 100] * 1e3,
+        "failures": sum(c.failures for c in callers),
+        "body_bytes": len(OBJECTS[args.kind]("object-0")),
+    }
     if args.pid:
-        line += f"  server CPU {(cpu_seconds(args.pid) - cpu) / count * 1e6:.1f} us/create"
-    print(line)
+        result["server_cpu_us"] = (cpu_seconds(args.pid) - cpu) / count * 1e6
+    print(orjson.dumps(result).decode())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=6443)
+    parser.add_argument("--kind", choices=sorted(OBJECTS), default="configmaps")
     parser.add_argument("--namespace", default="default")
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=4.0)

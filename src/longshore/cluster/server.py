@@ -41,7 +41,7 @@ log = logging.getLogger("longshore.server")
 
 API_ENDPOINT = ("10.90.0.1", 6443)
 # Collecting is rare: what the cache holds is bytes, and the rest dies young.
-GC_THRESHOLDS = (50_000, 50, 100)
+GC_THRESHOLDS = (100_000, 50, 100)
 # What a hollow node says it has: that of a middling real one.
 HOLLOW_CAPACITY = {"cpu": "32", "memory": "256Gi", "pods": "110", "ephemeral-storage": "100Gi"}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -31,7 +31,13 @@ SCHEMA_VERSION = 1
 SWEEP_BATCH = 4096
 
 _CREATE = "CREATE TABLE log (revision INTEGER PRIMARY KEY, key TEXT NOT NULL, value BLOB)"
-_INSERT = "INSERT INTO log (revision, key, value) VALUES (?, ?, ?)"
+# Each step of a statement lets go of the interpreter and has to win it back from a busy server, so
+# many rows go in at once: sizes of the INSERT statements that are kept prepared.
+_ROWS_AT_ONCE = (256, 64, 16, 4, 1)
+_INSERTS = {
+    rows: "INSERT INTO log (revision, key, value) VALUES " + ", ".join(["(?, ?, ?)"] * rows)
+    for rows in _ROWS_AT_ONCE
+}
 _READ = "SELECT revision, key, value FROM log ORDER BY revision"
 
 
@@ -102,9 +108,7 @@ class SqliteStore:
         assert self._connection is not None, "commit before open"
         revisions, rows = self._number(writes)
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.executemany(_INSERT, rows)
-            self._connection.execute("COMMIT")
+            self._insert(self._connection, rows)
         except sqlite3.DatabaseError as error:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
@@ -115,6 +119,18 @@ class SqliteStore:
         if len(self._replaced) >= SWEEP_BATCH:
             self._sweep()
         return revisions
+
+    def _insert(
+        self, connection: sqlite3.Connection, rows: list[tuple[int, str, bytes | None]]
+    ) -> None:
+        chunks = list(_chunks(rows))
+        if len(chunks) == 1:  # a statement by itself is a transaction
+            connection.execute(*chunks[0])
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        for statement, values in chunks:
+            connection.execute(statement, values)
+        connection.execute("COMMIT")
 
     def _number(
         self, writes: Sequence[Write]
@@ -154,6 +170,17 @@ class SqliteStore:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _chunks(
+    rows: list[tuple[int, str, bytes | None]],
+) -> Iterator[tuple[str, list[int | str | bytes | None]]]:
+    """The rows as few statements as can be, each with its values."""
+    at = 0
+    for size in _ROWS_AT_ONCE:
+        while len(rows) - at >= size:
+            yield _INSERTS[size], [value for row in rows[at : at + size] for value in row]
+            at += size
 
 
 def _translated(error: sqlite3.DatabaseError, path: Path) -> StoreError:

@@ -1,0 +1,112 @@
+"""Durable creates through the TLS door on one core, and raw etcd beside it on the same disk."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from bench.cluster import Bed, bed
+from bench.table import Figure
+from longshore.base.clock import SystemClock
+
+ROUNDS = 3
+SECONDS = 4.0
+CONNECTIONS = 64
+SERVER_CORE, CLIENT_CORE = 0, 1
+ETCD_PORT, ETCD_PEER_PORT = 23790, 23800
+HERE = Path(__file__).parent
+
+
+async def figures() -> list[Figure]:
+    """Rounds alternate between the two, so that a machine that slows down slows both."""
+    ours: dict[str, list[float]] = {"configmaps": [], "pods": []}
+    etcd: list[float] = []
+    with TemporaryDirectory(prefix="lb-") as work:
+        caller = _etcd_caller(Path(work))
+        for _ in range(ROUNDS):
+            for kind, rates in ours.items():
+                with bed("--hollow") as cluster:
+                    rates.append(_creates(cluster, kind))
+            if caller is not None:
+                etcd.append(await _etcd_creates(caller, Path(work) / "data"))
+    goal = median(etcd) if etcd else None
+    beside = f"{CONNECTIONS} connections, one core" + (
+        "" if etcd else "; no etcd or Go here to compare"
+    )
+    found = [
+        Figure(
+            "creates/s, ConfigMap of 1.4 KB", median(ours["configmaps"]), "/s", goal, False, beside
+        ),
+        Figure(
+            "creates/s, Pod of 1.5 KB",
+            median(ours["pods"]),
+            "/s",
+            note=f"{beside}; scheduler and nodes busy too",
+        ),
+    ]
+    if etcd:
+        found.append(
+            Figure(
+                "etcd, create transactions/s of 1.5 KB", median(etcd), "/s", note="one core, no TLS"
+            )
+        )
+    return found
+
+
+def _creates(cluster: Bed, kind: str) -> float:
+    cluster.pin(SERVER_CORE)
+    pki = cluster.paths.pki
+    done = subprocess.run(
+        [sys.executable, str(HERE / "http_creates.py"), "--port", str(cluster.port), "--kind", kind,
+         "--connections", str(CONNECTIONS), "--seconds", str(SECONDS), "--core", str(CLIENT_CORE),
+         "--ca", str(pki / "ca.crt"), "--cert", str(pki / "admin.crt"), "--key", str(pki / "admin.key")],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    told = json.loads(done.stdout)
+    assert told["failures"] == 0, told
+    return float(told["creates_per_second"])
+
+
+def _etcd_caller(work: Path) -> Path | None:
+    """The Go client of bench/etcd, built; None where etcd or Go is missing."""
+    if shutil.which("etcd") is None or shutil.which("go") is None:
+        return None
+    source = work / "source"
+    shutil.copytree(HERE / "etcd", source)
+    for command in (
+        ["go", "mod", "init", "bench"],
+        ["go", "get", "go.etcd.io/etcd/client/v3@v3.5.17"],
+        ["go", "build", "-o", "caller", "."],
+    ):
+        if subprocess.run(command, cwd=source, capture_output=True).returncode:
+            return None
+    return source / "caller"
+
+
+async def _etcd_creates(caller: Path, data: Path) -> float:
+    """One run against a fresh etcd, each pinned to its core."""
+    here, peer = f"http://127.0.0.1:{ETCD_PORT}", f"http://127.0.0.1:{ETCD_PEER_PORT}"
+    etcd = subprocess.Popen(
+        ["taskset", "-c", str(SERVER_CORE), "etcd", "--data-dir", str(data),
+         "--listen-client-urls", here, "--advertise-client-urls", here,
+         "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+         "--initial-cluster", f"default={peer}"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        await SystemClock().sleep(2)
+        done = subprocess.run(
+            ["taskset", "-c", str(CLIENT_CORE), str(caller), "-endpoint", f"127.0.0.1:{ETCD_PORT}",
+             "-clients", str(CONNECTIONS), "-seconds", str(SECONDS)],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        return float(json.loads(done.stdout)["creates_per_second"])
+    finally:
+        etcd.terminate()
+        etcd.wait()
+        shutil.rmtree(data, ignore_errors=True)
