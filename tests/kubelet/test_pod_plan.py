@@ -118,6 +118,14 @@ def test_an_unhealthy_container_is_killed_then_restarted() -> None:
     assert plan.steps == (Kill("main", "main-0", 5.0, "Unhealthy", sentence),)
 
 
+def test_a_failed_probe_s_own_grace_period_counts_unless_the_pod_ends() -> None:
+    doc, failed = pod(terminationGracePeriodSeconds=60), {"main": Health(True, False, "why", 2)}
+    plan = plan_pod(view(doc, running(), health=failed))
+    assert plan.steps == (Kill("main", "main-0", 2.0, "Unhealthy", "why"),)
+    ending = plan_pod(view(deleting(doc, grace_s=60), running(), health=failed))
+    assert [step.grace_s for step in ending.steps if isinstance(step, Kill)] == [60.0]
+
+
 def test_a_container_in_trouble_waits_while_others_start() -> None:
     doc = pod(container("a"), container("b"))
     trouble = Trouble("ErrImagePull", "no such image", NOW - 5, NOW + 5)

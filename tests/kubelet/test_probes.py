@@ -39,6 +39,18 @@ def test_health_follows_the_probes() -> None:
     assert health(probes, {"startup": Tally(True)}, "c").ready
     failed = health(probes, {"startup": Tally(True), "liveness": Tally(False)}, "c")
     assert failed.failed == "Container c failed liveness probe, will be restarted"
+    assert failed.grace_s is None
+
+
+def test_the_failed_probe_brings_its_own_grace_period() -> None:
+    probes = probes_of(container(
+        startupProbe={"a": 1, "terminationGracePeriodSeconds": 3},
+        livenessProbe={"a": 1, "terminationGracePeriodSeconds": 4},
+    ))  # fmt: skip
+    assert health(probes, {"startup": Tally(False)}, "c").grace_s == 3
+    passed = Tally(True)
+    assert health(probes, {"startup": passed, "liveness": Tally(False)}, "c").grace_s == 4
+    assert health(probes, {"startup": passed, "liveness": passed}, "c").grace_s is None
 
 
 @pytest.fixture

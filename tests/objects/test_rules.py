@@ -185,6 +185,12 @@ def probe(**fields: Any) -> Doc:
         (probe(periodSeconds=-1),
          "spec.containers[0].livenessProbe.periodSeconds: Invalid value: -1: must be greater than or "
          "equal to 0"),
+        (probe(terminationGracePeriodSeconds=0),
+         "spec.containers[0].livenessProbe.terminationGracePeriodSeconds: Invalid value: 0: must be "
+         "greater than 0"),
+        (web(readinessProbe={"tcpSocket": {"port": 80}, "terminationGracePeriodSeconds": 5}),
+         "spec.containers[0].readinessProbe.terminationGracePeriodSeconds: Invalid value: 5: must "
+         "not be set for readinessProbes"),
         (probe(exec={"command": ["x"]}),
          "spec.containers[0].livenessProbe.exec: Forbidden: may not specify more than 1 handler type"),
         (pod(initContainers=[{"name": "i", "image": "x", "livenessProbe": {"tcpSocket": {"port": 1}}}]),

@@ -35,11 +35,13 @@ class Backoff:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What the probes say of a running container; failed is a sentence if it must be killed."""
+    """What the probes say of a running container; failed is a sentence if it must be killed, and
+    grace_s then the failed probe's own grace period, None for the pod's."""
 
     started: bool = True
     ready: bool = True
     failed: str = ""
+    grace_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

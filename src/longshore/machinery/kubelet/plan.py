@@ -152,14 +152,22 @@ def want(view: PodView, name: str, policy: str) -> _Want:
     """What one container needs under a restart policy."""
     newest = view.containers.get(name)
     if newest is not None and newest.state is not State.EXITED:
-        failed = view.healthy(name).failed
-        return Kill(name, newest.id, grace_s(view), "Unhealthy", failed) if failed else None
+        return _unhealthy(view, newest)
     if newest is not None and not should_restart(policy, newest):
         return None
     wait_until = max(_trouble_until(view, name), restart_at(view, name))
     if wait_until > view.now:
         return _Wait(wait_until)
     return Start(name, 0 if newest is None else newest.attempt + 1)
+
+
+def _unhealthy(view: PodView, container: Container) -> Kill | None:
+    """A failed probe's own grace period goes before the pod's (kuberuntime: killContainer)."""
+    health = view.healthy(container.name)
+    if not health.failed:
+        return None
+    grace = grace_s(view) if health.grace_s is None else float(health.grace_s)
+    return Kill(container.name, container.id, grace, "Unhealthy", health.failed)
 
 
 def should_restart(policy: str, container: Container) -> bool:

@@ -15,6 +15,7 @@ from longshore.machinery.kubelet.place import PodPlace
 from longshore.machinery.kubelet.plan import Start, next_backoff
 from longshore.machinery.kubelet.record import PodRecord
 from longshore.machinery.kubelet.spec import Place, container_spec, pull_policy
+from longshore.machinery.kubelet.support import unpullable
 from longshore.machinery.kubelet.tools import Tools
 from longshore.machinery.kubelet.volumes.run import VolumeFailure
 from longshore.machinery.runtime.protocol import (
@@ -122,6 +123,9 @@ class Starter:
 
     async def _pull(self, container: Doc) -> Image | None:
         """Fetch it; a pod that is to end does not wait for its images."""
+        if why := unpullable(self._record.pod["spec"]):
+            self._pull_failed(container, why)
+            return None
         reference, began = container["image"], self._tools.clock.now()
         self._record.event("Normal", "Pulling", f'Pulling image "{reference}"')
         self._report()

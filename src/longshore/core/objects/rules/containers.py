@@ -17,6 +17,7 @@ _MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
 _PROBE_NUMBERS = (
     "initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold",
 )  # fmt: skip
+_GRACE = "terminationGracePeriodSeconds"
 _HANDLERS = frozenset(("exec", "httpGet", "tcpSocket", "grpc", "sleep"))
 _SCHEMES = ("HTTP", "HTTPS")
 _SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
@@ -191,6 +192,15 @@ def _probe(probe: Doc, path: Path, problems: Problems) -> None:
     for name in _PROBE_NUMBERS:
         if probe.get(name, 0) < 0:
             problems.not_negative((path, name), probe[name])
+    if probe.get(_GRACE, 1) <= 0:
+        problems.invalid((path, _GRACE), probe[_GRACE], "must be greater than 0")
+
+
+def _readiness_probe(probe: Doc, path: Path, problems: Problems) -> None:
+    """A probe that ends nothing, so that there is no grace."""
+    _probe(probe, path, problems)
+    if _GRACE in probe:
+        problems.invalid((path, _GRACE), probe[_GRACE], "must not be set for readinessProbes")
 
 
 def _single_probe(probe: Doc, path: Path, problems: Problems) -> None:
@@ -249,7 +259,7 @@ _PARTS: dict[str, Callable[[Any, Path, Problems], None]] = {
     "envFrom": _env_from,
     "resources": resources.requirements,
     "livenessProbe": _single_probe,
-    "readinessProbe": _probe,
+    "readinessProbe": _readiness_probe,
     "startupProbe": _single_probe,
     "lifecycle": _lifecycle,
     "securityContext": _security,

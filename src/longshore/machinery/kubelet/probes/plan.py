@@ -72,5 +72,5 @@ def health(
     for name in ("startup", "liveness"):
         if passed.get(name) is False:
             sentence = f"Container {container} failed {name} probe, will be restarted"
-            return Health(started, False, sentence)
+            return Health(started, False, sentence, probes[name].grace_s)
     return Health(started, ready)
