@@ -35,6 +35,7 @@ async def test_a_node_registers_and_keeps_its_lease(w: World) -> None:
     node = await w.client.get(kinds.NODE, "", NODE)
     assert node["metadata"]["labels"]["kubernetes.io/hostname"] == NODE
     assert node["status"]["capacity"]["memory"] == "8Gi"
+    assert node["spec"]["podCIDRs"] == ["10.42.1.0/24"]
     assert {c["type"]: c["status"] for c in node["status"]["conditions"]}["Ready"] == "True"
     assert node["status"]["nodeInfo"]["kubeletVersion"] == "v1.37.0+longshore"
     before = await w.client.get(kinds.LEASE, "kube-node-lease", NODE)
@@ -53,6 +54,21 @@ async def test_a_node_that_vanished_or_was_declared_lost_comes_back(w: World) ->
     await w.clock.advance(10)
     node = await w.client.get(kinds.NODE, "", NODE)
     assert {c["status"] for c in node["status"]["conditions"]} == {"True", "False"}
+
+
+async def test_a_node_shows_its_pod_range_also_if_somebody_else_made_it(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        by_hand = {"metadata": {"name": NODE, "labels": {"mine": "yes"}}}
+        made = await w.create(kinds.NODE, by_hand)
+        assert "podCIDR" not in made.get("spec", {})
+        w.start_agent()
+        await until(lambda: w.registry.cache.get(kinds.LEASE, "kube-node-lease", NODE))
+        node = await w.client.get(kinds.NODE, "", NODE)
+        assert (node["spec"]["podCIDR"], node["spec"]["podCIDRs"]) == (
+            "10.42.1.0/24",
+            ["10.42.1.0/24"],
+        )
+        assert node["metadata"]["labels"]["mine"] == "yes"
 
 
 async def test_a_bound_pod_runs_is_deleted_and_leaves_nothing(w: World) -> None:

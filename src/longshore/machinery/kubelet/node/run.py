@@ -62,15 +62,23 @@ class NodeKeeper:
         try:
             self.node = await self._client.write(Create(kinds.NODE, wanted))
         except AlreadyExists:
-            labels = {"metadata": {"labels": wanted["metadata"]["labels"]}}
-            self.node = await self._client.write(
-                Patch(kinds.NODE, "", self._config.node_name, labels)
-            )
+            await self._take_over(wanted)
         old, images = self.node.get("status") or {}, await self._runtime.images()
         await self._report(node_status(self._config, facts, images, old, self._clock.now()))
         await self._renew()
         message = f"Node {self._config.node_name} status is now: NodeReady"
         self.recorder.event(self.node, "Normal", "NodeReady", message)
+
+    async def _take_over(self, wanted: Doc) -> None:
+        """A Node of this name is there: give it its labels and, if it has none, its pod range."""
+        name, labels = (
+            self._config.node_name,
+            {"metadata": {"labels": wanted["metadata"]["labels"]}},
+        )
+        self.node = await self._client.write(Patch(kinds.NODE, "", name, labels))
+        if wanted["spec"] and not (self.node.get("spec") or {}).get("podCIDR"):
+            spec = {"spec": wanted["spec"]}
+            self.node = await self._client.write(Patch(kinds.NODE, "", name, spec))
 
     async def run(self) -> None:
         """Register, then heartbeats and reports until cancelled."""
