@@ -23,6 +23,7 @@ from longshore.core.objects.kinds import Doc, Ref
 from longshore.core.registry.client import Bind, Create, Delete, DeleteOptions, Patch, Update
 from longshore.core.registry.patching import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from longshore.core.registry.planning import WriteOptions
+from longshore.core.registry.reads import ListOptions
 
 from .conftest import ADMIN, Desk
 
@@ -283,6 +284,19 @@ async def test_a_node_may_do_what_its_agent_needs_and_no_more(desk: Desk) -> Non
         await desk.registry.create(node, kinds.NODE, {"metadata": {"name": "n2"}})
     with pytest.raises(Forbidden, match="cannot get resource"):
         desk.registry.get(User("nobody"), POD)
+
+
+async def test_a_node_gets_secrets_by_name_and_lists_and_watches_none(desk: Desk) -> None:
+    node = User("system:node:n1", ("system:nodes",))
+    for kind in (kinds.SECRET, kinds.CONFIG_MAP):
+        await desk.create(kind, {"metadata": {"name": "mine"}})
+        assert desk.registry.get(node, Ref(kind, "default", "mine")).name == "mine"
+        with pytest.raises(Forbidden, match=f'cannot list resource "{kind.plural}"'):
+            desk.registry.list(node, kind, "default", ListOptions())
+        with pytest.raises(Forbidden, match=f'cannot watch resource "{kind.plural}"'):
+            desk.registry.watch(node, kind, "default", ListOptions())
+        with pytest.raises(Forbidden, match="cannot patch resource"):
+            await desk.registry.patch(node, Ref(kind, "default", "mine"), MERGE_PATCH, b"{}")
 
 
 def _at(ref: Ref) -> tuple[kinds.Kind, str, str]:

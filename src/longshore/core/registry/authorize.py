@@ -18,10 +18,12 @@ _READ = frozenset({"get", "list", "watch"})
 _NODE_READS = frozenset(
     kind.prefix
     for kind in (
-        kinds.POD, kinds.SERVICE, kinds.ENDPOINTS, kinds.ENDPOINT_SLICE, kinds.CONFIG_MAP,
-        kinds.SECRET, kinds.NODE, kinds.LEASE, kinds.NAMESPACE, kinds.SERVICE_ACCOUNT,
+        kinds.POD, kinds.SERVICE, kinds.ENDPOINTS, kinds.ENDPOINT_SLICE, kinds.NODE, kinds.LEASE,
+        kinds.NAMESPACE, kinds.SERVICE_ACCOUNT,
     )
 )  # fmt: skip
+# By name only: an agent knows what its pods refer to and has no use for the others.
+_NODE_GETS = frozenset({kinds.CONFIG_MAP.prefix, kinds.SECRET.prefix})
 _NODE_WRITES = frozenset({
     (kinds.POD.prefix, "status", "update"), (kinds.POD.prefix, "status", "patch"),
     (kinds.POD.prefix, "", "delete"),
@@ -57,7 +59,7 @@ def _node_may(who: User, verb: str, kind: Kind, name: str, subresource: str) -> 
     if NODE_GROUP not in who.groups or not who.name.startswith(NODE_PREFIX):
         return False
     if verb in _READ and not subresource:
-        return kind.prefix in _NODE_READS
+        return kind.prefix in _NODE_READS or (verb == "get" and kind.prefix in _NODE_GETS)
     wish = (kind.prefix, subresource, verb)
     if wish in _NODE_OWN:
         return name == who.name.removeprefix(NODE_PREFIX)
