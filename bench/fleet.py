@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,6 +12,7 @@ from bench.table import Figure
 from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 from longshore.base.users import loop_user
+from longshore.cluster.server import GC_THRESHOLDS
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Create
@@ -26,6 +28,7 @@ CAPACITY = {"cpu": "32", "memory": "256Gi", "pods": "110"}
 
 
 async def figures() -> list[Figure]:
+    gc.set_threshold(*GC_THRESHOLDS)  # as the server process has them
     clock, chance = SystemClock(), Chance.seeded(1)
     with TemporaryDirectory(prefix="lb-") as directory:
         registry = Registry(SqliteStore(Path(directory) / "s.db"), clock, chance)

@@ -127,8 +127,11 @@ def list_body(kind: Kind, page: Page) -> bytes:
     opening = b'{"apiVersion":"%s","kind":"%s",' % (kind.api_version.encode(), kind.name.encode())
     assert page.items[0].raw.startswith(opening), "stored bytes do not begin as they must"
     cut = len(opening)
-    items = b",{".join([memoryview(stored.raw)[cut:] for stored in page.items])
-    return b'%b,"items":[{%b]}' % (head[:-1], items)
+    pieces: list[bytes | memoryview] = [memoryview(stored.raw)[cut:] for stored in page.items]
+    # Head and tail ride on the outer pieces, so that the whole is copied once.
+    pieces[0] = b'%b,"items":[{%b' % (head[:-1], pieces[0])
+    pieces[-1] = b"%b]}" % bytes(pieces[-1])
+    return b",{".join(pieces)
 
 
 def encode(value: Any, media: str, *, pretty: bool = False) -> bytes:

@@ -55,6 +55,7 @@ from longshore.machinery.loop.alarms import Alarms
 _log = logging.getLogger("longshore.kubelet.hollow")
 # Writes in one call: enough to make one transaction worth it, few enough to let others in between.
 BATCH_MAX = 1000
+_PACE_S = 0.1
 _RETRY_S = 1.0
 _NODES = ipaddress.ip_network("10.90.0.0/16")
 _PODS = ipaddress.ip_network("10.128.0.0/9")
@@ -215,6 +216,9 @@ class HollowNodes:
             for uid in again & self._pods.keys():
                 self._pods[uid].reported, self._pods[uid].finished = {}, False
                 self._alarm(uid, _RETRY_S)
+            if len(batch) == BATCH_MAX:
+                # In a burst the control plane that shares this process goes first.
+                await self._clock.sleep(_PACE_S)
 
     def _operations(self, uid: str) -> Iterator[tuple[HollowPod, Operation]]:
         """What the API server must hear of a pod after all that is due has been done."""

@@ -29,6 +29,8 @@ WAITING_MAX = 16_384
 BATCH_MAX = 1000
 # What comes within this time of the first is written with it.
 GATHER_S = 0.1
+# Between two batches of a burst: news must not crowd out the writes that it is about.
+PACE_S = 0.3
 # After so long a repeat begins a new Event (client-go: ten minutes).
 REPEAT_WINDOW_S = 600.0
 # That many different messages of one reason about one object are folded into one Event.
@@ -117,22 +119,30 @@ class Journal:
         while True:
             await self._some.wait()
             await self._clock.sleep(GATHER_S)
-            try:
-                await self.flush()
-            except ApiError as error:
-                self._log.warning("events not written: %s", error.message)
+            self._some.clear()
+            while self._waiting:
+                await self._write_some()
+                if self._waiting:
+                    await self._clock.sleep(PACE_S)
 
     async def flush(self) -> None:
         """Write what waits now."""
         self._some.clear()
         while self._waiting:
-            batch = dict(itertools.islice(self._waiting.items(), BATCH_MAX))
-            for key in batch:
-                del self._waiting[key]
-            operations = [_operation(told) for told in batch.values()]
-            for told in batch.values():
-                told.written = True
+            await self._write_some()
+
+    async def _write_some(self) -> None:
+        """One batch of what waits."""
+        batch = dict(itertools.islice(self._waiting.items(), BATCH_MAX))
+        for key in batch:
+            del self._waiting[key]
+        operations = [_operation(told) for told in batch.values()]
+        for told in batch.values():
+            told.written = True
+        try:
             self._judge(batch, await self._client.submit(operations))
+        except ApiError as error:
+            self._log.warning("events not written: %s", error.message)
 
     def _judge(self, batch: dict[_Key, _Told], answers: list[Doc | ApiError]) -> None:
         for (key, told), answer in zip(batch.items(), answers, strict=True):
