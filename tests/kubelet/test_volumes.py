@@ -78,6 +78,42 @@ def test_a_group_may_read_what_it_owns() -> None:
     assert scratch == EmptyDir("s", "memory", 2**20, 7)
 
 
+@pytest.mark.parametrize(
+    ("size_limit", "limits", "allocatable", "size"),
+    [
+        (None, [None], {}, 0),
+        (None, [None], {"memory": "8Mi"}, 8),
+        (None, ["1Mi", "2Mi"], {"memory": "8Mi"}, 3),
+        (None, ["1Mi", None], {"memory": "8Mi"}, 8),
+        ("2Mi", ["1Mi", "2Mi"], {"memory": "8Mi"}, 2),
+        ("64Mi", ["1Mi", "2Mi"], {"memory": "8Mi"}, 3),
+        ("64Mi", [None], {"memory": "8Mi"}, 8),
+    ],
+)
+def test_memory_has_the_narrowest_of_its_bounds(
+    size_limit: str | None, limits: list[str | None], allocatable: dict[str, str], size: int
+) -> None:
+    source = {"medium": "Memory", **({"sizeLimit": size_limit} if size_limit else {})}
+    containers = [
+        container(f"c{n}", resources={"limits": {"memory": limit}} if limit else {})
+        for n, limit in enumerate(limits)
+    ]
+    doc = pod(*containers, volumes=[{"name": "m", "emptyDir": source}])
+    facts = Facts(doc, "node-1", "10.90.0.11", allocatable=allocatable)
+    assert plan_volumes(facts, Sources(MAPS, SECRETS)) == (EmptyDir("m", "memory", size * 2**20),)
+
+
+def test_what_the_agent_writes_containers_only_read(tmp_path: Path) -> None:
+    volumes = PodVolumes(tmp_path / "pod")
+    try:
+        volumes.set_up([Payload("p", {"k": File(b"x", 0o644)}), EmptyDir("e")], "v1")
+        wanted = [{"name": name, "mountPath": f"/{name}"} for name in ("p", "e")]
+        mounts = volumes.mounts(container(volumeMounts=wanted), {})
+        assert {mount.target: mount.read_only for mount in mounts} == {"/p": True, "/e": False}
+    finally:
+        volumes.tear_down()
+
+
 def test_only_what_changed_is_written_again() -> None:
     old = (Payload("a", {"x": File(b"1", 0o644)}), Payload("b"), EmptyDir("c"))
     new = (Payload("a", {"x": File(b"2", 0o644)}), Payload("b"), EmptyDir("c"))

@@ -208,6 +208,20 @@ async def test_roots_and_mounts_can_be_read_only(harness: OciHarness) -> None:
     assert (harness.root / "data" / "new").exists()
 
 
+async def test_what_a_container_writes_is_on_disk_and_goes_with_it(harness: OciHarness) -> None:
+    spec = harness.shell("a", f"echo mine >/kept; {FOREVER}")
+    sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
+    started = await harness.runtime.start_container(sandbox.id, spec)
+    await harness.ready(started)
+    root = harness.root / "runtime"
+    written = root / "written" / started.id
+    assert (written / "upper" / "kept").read_text() == "mine\n"
+    assert written.stat().st_dev == harness.root.stat().st_dev != (root / "run").stat().st_dev
+    await harness.runtime.stop_container(started.id, 0)
+    await harness.runtime.remove_container(started.id)
+    assert not written.exists()
+
+
 async def test_a_pod_shares_its_memory_and_its_name(harness: OciHarness) -> None:
     sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
     writer = harness.shell("writer", f"echo shared >/dev/shm/note; {FOREVER}")

@@ -13,6 +13,7 @@ from longshore.base import quantities
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.environment import Sources, contents
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts, field_value, resource_value
+from longshore.machinery.kubelet.model import init_containers, main_containers
 
 DEFAULT_MODE = 0o644
 Medium: TypeAlias = Literal["disk", "memory"]
@@ -39,7 +40,8 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class EmptyDir:
-    """A directory that lives as long as the pod. size_bytes bounds it (memory only); 0: no bound."""
+    """A directory that lives as long as the pod. size_bytes bounds it (memory only); 0: as much
+    as Linux lets a tmpfs have, half of the machine's memory."""
 
     name: str
     medium: Medium = "disk"
@@ -72,7 +74,7 @@ def _volume(volume: Doc, facts: Facts, sources: Sources, gid: int | None) -> Vol
         source = volume["hostPath"]
         return HostPath(name, source["path"], source.get("type") or "")
     if "emptyDir" in volume:
-        return _empty_dir(name, volume["emptyDir"] or {}, gid)
+        return _empty_dir(name, volume["emptyDir"] or {}, facts, gid)
     if "projected" in volume:
         return _projected(name, volume["projected"], facts, sources, gid)
     for kind in ("configMap", "secret", "downwardAPI"):
@@ -83,10 +85,22 @@ def _volume(volume: Doc, facts: Facts, sources: Sources, gid: int | None) -> Vol
     return EmptyDir(name, gid=gid)
 
 
-def _empty_dir(name: str, source: Doc, gid: int | None) -> EmptyDir:
-    size = quantities.whole(source.get("sizeLimit") or 0)
-    memory = source.get("medium") == "Memory"
-    return EmptyDir(name, "memory" if memory else "disk", size if memory else 0, gid)
+def _empty_dir(name: str, source: Doc, facts: Facts, gid: int | None) -> EmptyDir:
+    """One in memory has its limit, but never more than the pod or the node may have
+    (pkg/volume/emptydir: calculateEmptyDirMemorySize)."""
+    if source.get("medium") != "Memory":
+        return EmptyDir(name, "disk", 0, gid)
+    limit = quantities.whole(source.get("sizeLimit") or 0)
+    node = quantities.whole(facts.allocatable.get("memory", 0))
+    bounds = [size for size in (limit, _memory_limit(facts.pod["spec"]), node) if size > 0]
+    return EmptyDir(name, "memory", min(bounds, default=0), gid)
+
+
+def _memory_limit(spec: Doc) -> int:
+    """What the pod's containers may have together, in bytes; 0 if one of them has no limit."""
+    resources = [c.get("resources") or {} for c in init_containers(spec) + main_containers(spec)]
+    limits = [quantities.whole((r.get("limits") or {}).get("memory") or 0) for r in resources]
+    return sum(limits) if all(limits) else 0
 
 
 def _projected(name: str, source: Doc, facts: Facts, sources: Sources, gid: int | None) -> Payload:

@@ -33,10 +33,14 @@ class PodVolumes:
     def __init__(self, pod_dir: Path) -> None:
         self._dir = pod_dir
         self._sources: dict[str, Path] = {}
+        # What the agent writes, containers only read (as upstream: these plugins' ReadOnly).
+        self._read_only: set[str] = set()
 
     def set_up(self, volumes: Iterable[Volume], stamp: str) -> None:
         """See that every volume is there. Raises VolumeFailure."""
         for volume in volumes:
+            if isinstance(volume, Payload):
+                self._read_only.add(volume.name)
             try:
                 self._sources[volume.name] = self._set_up(volume, stamp)
             except OSError as error:
@@ -99,7 +103,8 @@ class PodVolumes:
             except OSError as error:
                 raise VolumeFailure(f'failed to prepare subPath "{sub}" of volume '
                                     f'"{mount["name"]}": {error}') from error  # fmt: skip
-        return Mount(str(source), target, bool(mount.get("readOnly")))
+        read_only = bool(mount.get("readOnly")) or mount["name"] in self._read_only
+        return Mount(str(source), target, read_only)
 
     def tear_down(self) -> None:
         """Unmount and delete everything of the pod. Blocking: emptyDirs may be large."""
