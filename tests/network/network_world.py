@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from longshore.base.addresses import DNS_ADDRESS, LAN_RANGE, POD_RANGE, SERVICE_RANGE
 from longshore.base.clock import SystemClock
 from longshore.core.objects.errors import ApiError, Expired, NotFound
 from longshore.core.objects.kinds import Doc, Kind
@@ -29,14 +30,7 @@ from longshore.core.registry.client import (
 from longshore.machinery.network import namespaces
 from longshore.machinery.network.lan import build_lan, lan_path, node_path, tear_down
 from longshore.machinery.network.pods import PodNetwork
-from longshore.machinery.network.ranges import (
-    DNS_ADDRESS,
-    LAN_RANGE,
-    POD_RANGE,
-    SERVICE_RANGE,
-    NodeNet,
-    node_net,
-)
+from longshore.machinery.network.ranges import NodeNet, node_net
 from longshore.machinery.network.services.plan import Site
 
 T = TypeVar("T")

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from longshore.base.addresses import POD_RANGE, SERVICE_RANGE
 from longshore.base.clock import SystemClock
 from longshore.core.objects.kinds import ENDPOINT_SLICE, SERVICE, Doc
 from longshore.machinery.network.dns import codec
 from longshore.machinery.network.dns.plan import Names, Outcome, Zone, plan_names
 from longshore.machinery.network.dns.run import NameServer
 from longshore.machinery.network.follow import ServiceWatch
-from longshore.machinery.network.ranges import POD_RANGE, SERVICE_RANGE
 
 from .network_world import HandCluster, endpoint, endpoint_slice, service
 

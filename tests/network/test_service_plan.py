@@ -7,9 +7,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from longshore.base.addresses import DNS_ADDRESS
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Change
-from longshore.machinery.network.ranges import DNS_ADDRESS, node_net
+from longshore.machinery.network.ranges import node_net
 from longshore.machinery.network.services.book import Book, Delta
 from longshore.machinery.network.services.nft import transaction
 from longshore.machinery.network.services.plan import Front, Rule, ServicePlan, plan_service

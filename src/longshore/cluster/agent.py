@@ -6,6 +6,7 @@ import asyncio
 import socket
 from pathlib import Path
 
+from longshore.base.addresses import CLUSTER_DOMAIN, DNS_ADDRESS
 from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 from longshore.cluster.certificates import Pair, client_context, server_context
@@ -21,7 +22,7 @@ from longshore.machinery.kubelet.run import Kubelet
 from longshore.machinery.network import namespaces
 from longshore.machinery.network.node import NodeNetwork
 from longshore.machinery.network.pods import PodNetwork
-from longshore.machinery.network.ranges import CLUSTER_DOMAIN, DNS_ADDRESS, NodeNet
+from longshore.machinery.network.ranges import NodeNet
 from longshore.machinery.network.uplink import UPLINK_DNS
 from longshore.machinery.runtime.images.store import ImageStore
 from longshore.machinery.runtime.oci.run import OciRuntime

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from longshore.base.addresses import API_PORT, API_SERVICE_ADDRESS
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import AlreadyExists, ApiError
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.admission import SYSTEM_NAMESPACES
 from longshore.core.registry.client import Client, Create, Operation, Patch
 
-# The first address of the service range, as upstream has it.
-API_ADDRESS = "10.96.0.1"
 SERVICE_NAME = "kubernetes"
 
 
@@ -50,12 +49,12 @@ def _metadata(labels: dict[str, str]) -> Doc:
 
 
 def _service() -> Doc:
-    port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}
+    port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": API_PORT}
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": _metadata({"component": "apiserver", "provider": "kubernetes"}),
-        "spec": {"type": "ClusterIP", "clusterIP": API_ADDRESS, "ports": [port]},
+        "spec": {"type": "ClusterIP", "clusterIP": API_SERVICE_ADDRESS, "ports": [port]},
     }
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 
 import uvloop
 
+from longshore.base.addresses import API_PORT, LAN_GATEWAY
 from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 from longshore.base.users import loop_user
@@ -39,7 +40,7 @@ from longshore.machinery.scheduler.run import Scheduler
 
 log = logging.getLogger("longshore.server")
 
-API_ENDPOINT = ("10.90.0.1", 6443)
+API_ENDPOINT = (LAN_GATEWAY, API_PORT)
 # Collecting is rare: what the cache holds is bytes, and the rest dies young.
 GC_THRESHOLDS = (100_000, 50, 100)
 # What a hollow node says it has: that of a middling real one.

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from longshore.base.addresses import API_PORT, API_SERVICE_ADDRESS, LAN_GATEWAY
 from longshore.base.clock import SystemClock
 from longshore.cluster import doctor, kubeconfig
 from longshore.cluster.certificates import Authority
@@ -33,10 +34,9 @@ from longshore.cluster.config import (
 from longshore.cluster.probe import await_nodes
 from longshore.cluster.processes import Process, recorded, spawn
 
-API_ADDRESS_INSIDE, API_PORT_INSIDE = "10.90.0.1", 6443
 API_NAMES = (
     "127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
-    "kubernetes.default.svc.cluster.local", "10.96.0.1", "10.90.0.1",
+    "kubernetes.default.svc.cluster.local", API_SERVICE_ADDRESS, LAN_GATEWAY,
 )  # fmt: skip
 MASTERS = "system:masters"
 Phase = Callable[[str], AbstractContextManager[None]]
@@ -199,7 +199,7 @@ class _Start:
 
         build_network(self._config, self._paths)
         if self._listener is not None:
-            self._inside = [lan_listener(self._paths, (API_ADDRESS_INSIDE, API_PORT_INSIDE))]
+            self._inside = [lan_listener(self._paths, (LAN_GATEWAY, API_PORT))]
 
     def _processes(self) -> None:
         """Import what the children need, once, and fork them."""

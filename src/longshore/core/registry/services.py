@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 
+from longshore.base.addresses import SERVICE_RANGE
 from longshore.base.chance import Chance
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import Cause, InternalError, Invalid
@@ -13,7 +14,7 @@ from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.core.watch.stored import Stored
 
-_DEFAULT_ADDRESSES = IPv4Network("10.96.0.0/16")
+_DEFAULT_ADDRESSES = IPv4Network(SERVICE_RANGE)
 
 
 @dataclass(frozen=True, slots=True)

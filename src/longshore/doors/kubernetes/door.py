@@ -13,6 +13,7 @@ import orjson
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
 from longshore.base.users import User
+from longshore.base.version import GIT_VERSION, KUBERNETES_VERSION
 from longshore.core.objects.errors import (
     ApiError,
     BadRequest,
@@ -35,8 +36,6 @@ from longshore.doors.kubernetes.routes import Api
 
 log = logging.getLogger(__name__)
 
-# The version of Kubernetes whose API is served.
-KUBERNETES_VERSION = "v1.37.0"
 _HEALTH = ("healthz", "livez", "readyz")
 
 
@@ -44,7 +43,7 @@ _HEALTH = ("healthz", "livez", "readyz")
 class Version:
     """What /version says besides."""
 
-    git_version: str = f"{KUBERNETES_VERSION}+longshore"
+    git_version: str = GIT_VERSION
     git_commit: str = ""
     build_date: str = "1970-01-01T00:00:00Z"
     platform: str = "linux/amd64"

@@ -129,7 +129,7 @@ def list_body(kind: Kind, page: Page) -> bytes:
     cut = len(opening)
     pieces: list[bytes | memoryview] = [memoryview(stored.raw)[cut:] for stored in page.items]
     # Head and tail ride on the outer pieces, so that the whole is copied once.
-    pieces[0] = b'%b,"items":[{%b' % (head[:-1], pieces[0])
+    pieces[0] = b'%b,"items":[{%b' % (head[:-1], bytes(pieces[0]))
     pieces[-1] = b"%b]}" % bytes(pieces[-1])
     return b",{".join(pieces)
 

@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# What nodeInfo.kubeletVersion says: the API version that is served, and that it is ours.
-KUBELET_VERSION = "v1.37.0+longshore"
 RUNTIME_NAME = "longshore"
-RUNTIME_VERSION = "longshore://0.1.0"
 
 # pkg/kubelet/apis/config/v1beta1/defaults.go
 LEASE_DURATION_S = 40

@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from longshore.base.addresses import LAN_GATEWAY, LAN_RANGE
 from longshore.machinery.network import namespaces
 from longshore.machinery.network.netlink import (
     LOOPBACK,
@@ -29,7 +30,7 @@ from longshore.machinery.network.netlink import (
     delete_route,
     set_up,
 )
-from longshore.machinery.network.ranges import LAN_GATEWAY, LAN_RANGE, NodeNet, lan_offset
+from longshore.machinery.network.ranges import NodeNet, lan_offset
 
 LAN = "lan"
 _BRIDGE = 2

@@ -6,6 +6,13 @@ import asyncio
 import socket
 from collections.abc import Sequence
 
+from longshore.base.addresses import (
+    CLUSTER_DOMAIN,
+    DNS_ADDRESS,
+    LAN_RANGE,
+    POD_RANGE,
+    SERVICE_RANGE,
+)
 from longshore.base.clock import Clock
 from longshore.core.registry.client import Client
 from longshore.machinery.network import namespaces
@@ -20,14 +27,7 @@ from longshore.machinery.network.netlink import (
     set_up,
 )
 from longshore.machinery.network.pods import PodNetwork
-from longshore.machinery.network.ranges import (
-    CLUSTER_DOMAIN,
-    DNS_ADDRESS,
-    LAN_RANGE,
-    POD_RANGE,
-    SERVICE_RANGE,
-    NodeNet,
-)
+from longshore.machinery.network.ranges import NodeNet
 from longshore.machinery.network.services.plan import Site
 from longshore.machinery.network.services.run import ServiceRouting
 

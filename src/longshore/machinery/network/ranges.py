@@ -1,20 +1,11 @@
-"""Which addresses a cluster uses, as constants and arithmetic. IPv4 only. Pure.
-
-The pod and service ranges are those that k3s users know; the LAN's is Longshore's own. All three
-exist only inside the cluster's namespaces, so they need not be free on the machine.
-"""
+"""Where each node is in the cluster's ranges: arithmetic on the addresses of base. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-CLUSTER_DOMAIN = "cluster.local"
-LAN_RANGE = "10.90.0.0/16"
-POD_RANGE = "10.42.0.0/16"
-SERVICE_RANGE = "10.96.0.0/16"
-DNS_ADDRESS = "10.96.0.10"
-LAN_GATEWAY = "10.90.0.1"
+from longshore.base.addresses import LAN_RANGE, POD_RANGE
 
 # Node 1 has 10.90.0.11: the addresses below are left to the LAN's own needs.
 _FIRST_NODE = 10

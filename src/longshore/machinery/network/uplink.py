@@ -15,11 +15,11 @@ import select
 import signal
 from pathlib import Path
 
+from longshore.base.addresses import LAN_RANGE, POD_RANGE
 from longshore.base.clock import Clock
 from longshore.machinery.network import namespaces
 from longshore.machinery.network.errors import UplinkFailure
 from longshore.machinery.network.netlink import Netlink
-from longshore.machinery.network.ranges import LAN_RANGE, POD_RANGE
 from longshore.machinery.network.services.nft import Nft
 
 # Addresses of the tap from TEST-NET-1 (RFC 5737): no real network has them, so no host's own

@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from longshore.base.clock import rfc3339, rfc3339_micro
+from longshore.base.version import GIT_VERSION, RUNTIME_VERSION
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.config import (
-    KUBELET_VERSION,
     LEASE_DURATION_S,
-    RUNTIME_VERSION,
     KubeletConfig,
 )
 from longshore.machinery.runtime.protocol import Image
@@ -96,7 +95,7 @@ def _node_info(facts: MachineFacts) -> Doc:
         "containerRuntimeVersion": RUNTIME_VERSION,
         "kernelVersion": facts.kernel_version,
         "kubeProxyVersion": "",
-        "kubeletVersion": KUBELET_VERSION,
+        "kubeletVersion": GIT_VERSION,
         "machineID": facts.machine_id,
         "operatingSystem": "linux",
         "osImage": facts.os_image,
