@@ -1,11 +1,14 @@
-"""Which owners select an object: an index of selectors, so that no change asks every owner."""
+"""Which owners a change concerns: an index of selectors, so that no change asks every owner."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from longshore.core.objects.kinds import Doc
+from longshore.core.objects import selectors
+from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.selectors import Selector
+from longshore.core.watch.frames import Frame
+from longshore.machinery.controllers.common import owners
 
 # Selectors without one plain key=value are asked for every object of their namespace.
 _ANY = ("", "")
@@ -63,3 +66,35 @@ class Orphans:
 
     def of(self, namespace: str) -> Iterable[str]:
         return tuple(self._names.get(namespace, ()))
+
+
+class Claims:
+    """Who owns, or may adopt, what: owners of one kind with selectors, and what they control."""
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+        self._selectors = SelectorIndex()
+        self._orphans = Orphans()
+
+    def of_owner(self, event: Frame) -> tuple[str, str]:
+        """Learn of a changed owner; its key."""
+        metadata = event.doc["metadata"]
+        gone = event.type == "DELETED"
+        selector = None if gone else selectors.from_doc(event.doc["spec"].get("selector"))
+        self._selectors.put(metadata["namespace"], metadata["name"], selector)
+        return metadata["namespace"], metadata["name"]
+
+    def of_owned(self, event: Frame) -> list[tuple[str, str]]:
+        """Learn of a changed object that an owner may control; the key of its controller if that is
+        of our kind, and if there is none, of all who select it."""
+        metadata, owner = event.doc["metadata"], owners.controller(event.doc)
+        namespace = metadata["namespace"]
+        self._orphans.note(event.doc, orphan=owner is None and event.type != "DELETED")
+        if owner is None:
+            names = self._selectors.matching(namespace, metadata.get("labels"))
+            return [(namespace, name) for name in names]
+        return [(namespace, owner["name"])] if owner["kind"] == self._kind.name else []
+
+    def orphans(self, namespace: str) -> Iterable[str]:
+        """Names of the objects there that nobody controls."""
+        return self._orphans.of(namespace)

@@ -21,7 +21,7 @@ from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.machinery.controllers.common import owners
 from longshore.machinery.controllers.common.answers import raise_first
-from longshore.machinery.controllers.common.watching import Orphans, SelectorIndex
+from longshore.machinery.controllers.common.watching import Claims
 from longshore.machinery.controllers.deployment import plan as planning
 from longshore.machinery.controllers.deployment import revisions, sizes
 from longshore.machinery.loop.answers import DONE, Answer, sooner
@@ -41,25 +41,14 @@ class Deployments:
         self._client = client
         self._clock = clock
         self._recorder = recorder.named("deployment-controller")
-        self._selectors = SelectorIndex()
-        self._orphans = Orphans()
+        self._claims = Claims(kinds.DEPLOYMENT)
 
     def keys(self, event: Frame) -> Iterable[Key]:
         if event.kind is kinds.POD:
             return self._waiting_for(event) if event.type == "DELETED" else ()
-        metadata = event.doc["metadata"]
-        namespace = metadata["namespace"]
         if event.kind is kinds.DEPLOYMENT:
-            gone = event.type == "DELETED"
-            selector = None if gone else selectors.from_doc(event.doc["spec"].get("selector"))
-            self._selectors.put(namespace, metadata["name"], selector)
-            return ((namespace, metadata["name"]),)
-        owner = owners.controller(event.doc)
-        self._orphans.note(event.doc, orphan=owner is None and event.type != "DELETED")
-        if owner is not None:
-            return ((namespace, owner["name"]),) if owner["kind"] == "Deployment" else ()
-        matching = self._selectors.matching(namespace, metadata.get("labels"))
-        return [(namespace, name) for name in matching]
+            return (self._claims.of_owner(event),)
+        return self._claims.of_owned(event)
 
     async def reconcile(self, key: Key) -> Answer:
         deployment = self._cache.get(kinds.DEPLOYMENT, *key)
@@ -86,7 +75,7 @@ class Deployments:
         selector = selectors.from_doc(deployment["spec"].get("selector"))
         assert selector is not None, "validation asks for a selector"
         kind = kinds.REPLICA_SET
-        orphans = [self._cache.get(kind, namespace, n) for n in self._orphans.of(namespace)]
+        orphans = [self._cache.get(kind, namespace, n) for n in self._claims.orphans(namespace)]
         owned = self._cache.indexed(kind, "owner", uid)
         claims = owners.claim(deployment, selector, [*owned, *(o for o in orphans if o)])
         work: list[Operation] = [

@@ -17,7 +17,7 @@ from longshore.machinery.controllers.common.answers import (
     namespace_ends,
     raise_first,
 )
-from longshore.machinery.controllers.common.watching import Orphans, SelectorIndex
+from longshore.machinery.controllers.common.watching import Claims
 from longshore.machinery.controllers.replicaset import plan as planning
 from longshore.machinery.loop.answers import DONE, Answer, sooner
 from longshore.machinery.loop.recorder import Recorder
@@ -36,23 +36,15 @@ class ReplicaSets:
         self._client = client
         self._clock = clock
         self._recorder = recorder.named("replicaset-controller")
-        self._selectors = SelectorIndex()
-        self._orphans = Orphans()
+        self._claims = Claims(kinds.REPLICA_SET)
 
     def keys(self, event: Frame) -> Iterable[Key]:
-        metadata = event.doc["metadata"]
-        namespace = metadata["namespace"]
         if event.kind is kinds.REPLICA_SET:
-            gone = event.type == "DELETED"
-            selector = None if gone else selectors.from_doc(event.doc["spec"].get("selector"))
-            self._selectors.put(namespace, metadata["name"], selector)
-            return ((namespace, metadata["name"]),)
-        owner = owners.controller(event.doc)
-        self._orphans.note(event.doc, orphan=owner is None and event.type != "DELETED")
-        if owner is not None:
-            return ((namespace, owner["name"]),) if owner["kind"] == "ReplicaSet" else ()
-        matching = self._selectors.matching(namespace, metadata.get("labels"))
-        return [(namespace, name) for name in matching] + self._former_owner(event)
+            return (self._claims.of_owner(event),)
+        claimed = self._claims.of_owned(event)
+        if owners.controller(event.doc) is not None:
+            return claimed
+        return claimed + self._former_owner(event)
 
     async def reconcile(self, key: Key) -> Answer:
         replica_set = self._cache.get(kinds.REPLICA_SET, *key)
@@ -85,7 +77,9 @@ class ReplicaSets:
         selector = selectors.from_doc(replica_set["spec"].get("selector"))
         assert selector is not None, "validation asks for a selector"
         namespace = metadata["namespace"]
-        orphans = [self._cache.get(kinds.POD, namespace, n) for n in self._orphans.of(namespace)]
+        orphans = [
+            self._cache.get(kinds.POD, namespace, n) for n in self._claims.orphans(namespace)
+        ]
         owned = self._cache.indexed(kinds.POD, "owner", metadata["uid"])
         claims = owners.claim(replica_set, selector, [*owned, *(o for o in orphans if o)])
         work: list[Operation] = [
