@@ -25,13 +25,7 @@ _SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "
 
 def container(one: Doc, path: Path, volumes: Collection[str], problems: Problems) -> None:
     """One container of any sort. volumes are the names that mounts may refer to."""
-    name = one.get("name", "")
-    if not name:
-        problems.required((path, "name"))
-    else:
-        wrong = names.label_problems(name)
-        if wrong:
-            problems.all_invalid((path, "name"), name, wrong)
+    problems.label((path, "name"), one.get("name", ""))
     image(one.get("image", ""), (path, "image"), problems)
     if one.get("imagePullPolicy") not in _PULL_POLICIES:
         problems.one_of((path, "imagePullPolicy"), one.get("imagePullPolicy", ""), _PULL_POLICIES)

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from longshore.core.objects import names
 from longshore.core.objects.errors import Cause
 
 Path: TypeAlias = "tuple[Path, str | int] | None"
@@ -91,6 +92,13 @@ class Problems:
             self.required(path)
         elif value not in supported:
             self.unsupported(path, value, supported)
+
+    def label(self, path: Path, value: str) -> None:
+        """A name that must be there and be a DNS label."""
+        if not value:
+            self.required(path)
+        else:
+            self.all_invalid(path, value, names.label_problems(value))
 
     def unchanged(self, path: Path, new: Any, old: Any) -> None:
         if new != old:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from longshore.base import quantities
-from longshore.core.objects import names
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rules.containers import relative_path
 from longshore.core.objects.rules.problems import Path, Problems
@@ -30,14 +29,10 @@ def volumes(given: list[Doc], path: Path, problems: Problems) -> set[str]:
     for index, volume in enumerate(given):
         at = (path, index)
         name = volume.get("name", "")
-        if not name:
-            problems.required((at, "name"))
-        else:
-            wrong = names.label_problems(name)
-            if wrong:
-                problems.all_invalid((at, "name"), name, wrong)
-            if name in found:
-                problems.duplicate((at, "name"), name)
+        problems.label((at, "name"), name)
+        if name in found:
+            problems.duplicate((at, "name"), name)
+        if name:
             found.add(name)
         _source(volume, at, problems)
     return found
