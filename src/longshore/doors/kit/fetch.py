@@ -11,7 +11,7 @@ import contextlib
 import socket
 import ssl
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -191,16 +191,8 @@ class Pool:
         """GET, returning when the head is there. A stream has a connection of its own, beyond the
         bound: its holder closes it."""
         connection = await self._connect()
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                answer = await connection.ask(_request("GET", target, connection, headers, b""))
-        except TimeoutError as error:
-            connection.abort()
-            self._avoid(connection.server)
-            raise FetchError(f"no answer within {ANSWER_S:.0f} s", sent=True) from error
-        except BaseException:
-            connection.abort()
-            raise
+        async with self._answering(connection):
+            answer = await connection.ask(_request("GET", target, connection, headers, b""))
         return Stream(answer, connection)
 
     def close(self) -> None:
@@ -212,12 +204,21 @@ class Pool:
         self, method: str, target: str, headers: Mapping[str, str], body: bytes
     ) -> Answer:
         connection = self._kept() or await self._connect()
+        async with self._answering(connection):
+            answer = await connection.ask(_request(method, target, connection, headers, body))
+            pieces = []
+            while piece := await connection.piece():
+                pieces.append(piece)
+        answer.body = b"".join(pieces)
+        self._keep(connection)
+        return answer
+
+    @contextlib.asynccontextmanager
+    async def _answering(self, connection: _Connection) -> AsyncIterator[None]:
+        """Bound the wait for an answer. A connection that gave none, or half of one, is closed."""
         try:
             async with asyncio.timeout(ANSWER_S):
-                answer = await connection.ask(_request(method, target, connection, headers, body))
-                pieces = []
-                while piece := await connection.piece():
-                    pieces.append(piece)
+                yield
         except TimeoutError as error:
             connection.abort()
             self._avoid(connection.server)
@@ -225,9 +226,6 @@ class Pool:
         except BaseException:
             connection.abort()
             raise
-        answer.body = b"".join(pieces)
-        self._keep(connection)
-        return answer
 
     def _kept(self) -> _Connection | None:
         now = asyncio.get_running_loop().time()
