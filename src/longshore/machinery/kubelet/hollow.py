@@ -51,6 +51,7 @@ from longshore.machinery.kubelet.node.plan import (
 from longshore.machinery.kubelet.status import pod_status
 from longshore.machinery.kubelet.writer import TRANSIENT
 from longshore.machinery.loop.alarms import Alarms
+from longshore.machinery.loop.follow import follow
 
 _log = logging.getLogger("longshore.kubelet.hollow")
 # Writes in one call: enough to make one transaction worth it, few enough to let others in between.
@@ -102,7 +103,8 @@ class HollowNodes:
         async with asyncio.TaskGroup() as crew:
             self._alarm = Alarms[str](self._clock, self._touch, crew).set
             crew.create_task(self._keep_nodes(), name="hollow nodes")
-            crew.create_task(self._follow_pods(), name="hollow pods")
+            following = follow(self._client, kinds.POD, self._clock, self._replace, self._take)
+            crew.create_task(following, name="hollow pods")
             crew.create_task(self._write(), name="hollow statuses")
 
     # -- nodes -------------------------------------------------------------------------------
@@ -145,33 +147,19 @@ class HollowNodes:
 
     # -- pods --------------------------------------------------------------------------------
 
-    async def _follow_pods(self) -> None:
-        while True:
-            try:
-                await self._follow_once()
-            except (ApiError, OSError) as error:
-                _log.info("hollow pods: %s", error)
-                await self._clock.sleep(_RETRY_S)
+    def _replace(self, pods: Sequence[Doc]) -> None:
+        present = {doc["metadata"]["uid"] for doc in pods}
+        for uid in [uid for uid in self._pods if uid not in present]:
+            self._drop(uid)
+        for doc in pods:
+            self._offer(doc)
 
-    async def _follow_once(self) -> None:
-        listing, feed = await self._client.list_and_watch(kinds.POD)
-        try:
-            present = {doc["metadata"]["uid"] for doc in listing.items}
-            for uid in [uid for uid in self._pods if uid not in present]:
-                self._drop(uid)
-            for doc in listing.items:
-                self._offer(doc)
-            while True:
-                for change in await feed.next_batch():
-                    self._take(change)
-        finally:
-            feed.close()
-
-    def _take(self, change: Change) -> None:
-        if change.type == "DELETED":
-            self._drop(change.doc["metadata"]["uid"])
-        else:
-            self._offer(change.doc)
+    def _take(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if change.type == "DELETED":
+                self._drop(change.doc["metadata"]["uid"])
+            else:
+                self._offer(change.doc)
 
     def _offer(self, doc: Doc) -> None:
         node = self._nodes.get(doc["spec"].get("nodeName", ""))

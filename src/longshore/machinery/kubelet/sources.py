@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+from collections.abc import Sequence
 
 from longshore.base.clock import Clock
 from longshore.core.objects import kinds
@@ -12,9 +12,7 @@ from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.client import Change, Client
 from longshore.machinery.kubelet.environment import Sources
 from longshore.machinery.kubelet.spec import wanted_sources
-
-_log = logging.getLogger("longshore.kubelet.sources")
-_RETRY_S = 1.0
+from longshore.machinery.loop.follow import follow
 
 
 class ServiceMirror:
@@ -35,33 +33,21 @@ class ServiceMirror:
 
     async def run(self) -> None:
         """Follow Services until cancelled."""
-        while True:
-            try:
-                await self._follow()
-            except (ApiError, OSError) as error:
-                _log.info("services: %s", error)
-                await self._clock.sleep(_RETRY_S)
+        await follow(self._client, kinds.SERVICE, self._clock, self._replace, self._take)
 
-    async def _follow(self) -> None:
-        listing, feed = await self._client.list_and_watch(kinds.SERVICE)
-        try:
-            self._services = {}
-            for doc in listing.items:
-                self._take(Change("ADDED", doc))
-            self.ready.set()
-            while True:
-                for change in await feed.next_batch():
-                    self._take(change)
-        finally:
-            feed.close()
+    def _replace(self, services: Sequence[Doc]) -> None:
+        self._services = {}
+        self._take([Change("ADDED", doc) for doc in services])
+        self.ready.set()
 
-    def _take(self, change: Change) -> None:
-        metadata = change.doc["metadata"]
-        own = self._services.setdefault(metadata["namespace"], {})
-        if change.type == "DELETED":
-            own.pop(metadata["name"], None)
-        else:
-            own[metadata["name"]] = change.doc
+    def _take(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            metadata = change.doc["metadata"]
+            own = self._services.setdefault(metadata["namespace"], {})
+            if change.type == "DELETED":
+                own.pop(metadata["name"], None)
+            else:
+                own[metadata["name"]] = change.doc
 
 
 class Fetcher:

@@ -1,1 +1,1 @@
-"""The reconciling loop: a keyed queue, four answers, back-off, and the Events that loops tell."""
+"""The reconciling loop: a keyed queue, four answers, back-off; following a kind; the Events that loops tell."""

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable
 
 from longshore.base.clock import Clock
-from longshore.core.objects.errors import ApiError, Expired
 from longshore.core.objects.kinds import ENDPOINT_SLICE, SERVICE, Doc, Kind
 from longshore.core.registry.client import Change, Client
+from longshore.machinery.loop.follow import follow
 from longshore.machinery.network.table import Key, ServiceTable
-
-_log = logging.getLogger("longshore.network.watch")
-
-# A server that cannot be reached is asked again after this long.
-_RETRY_S = 1.0
 
 
 class Dirty:
@@ -96,31 +90,3 @@ class ServiceWatch:
         self._seen.add(kind)
         if len(self._seen) == 2:
             self._whole.set()
-
-
-async def follow(
-    client: Client,
-    kind: Kind,
-    clock: Clock,
-    whole: Callable[[Iterable[Doc]], None],
-    changes: Callable[[Iterable[Change]], None],
-) -> None:
-    """Hand over a snapshot, then every change; a new snapshot when the feed breaks. Never returns."""
-    while True:
-        try:
-            listing, feed = await client.list_and_watch(kind)
-        except ApiError as error:
-            _log.warning("cannot read %s: %s", kind.plural, error.message)
-            await clock.sleep(_RETRY_S)
-            continue
-        whole(listing.items)
-        try:
-            while True:
-                changes(await feed.next_batch())
-        except Expired:
-            _log.info("reading %s anew", kind.plural)
-        except ApiError as error:
-            _log.warning("lost the feed of %s: %s", kind.plural, error.message)
-            await clock.sleep(_RETRY_S)
-        finally:
-            feed.close()

@@ -20,6 +20,7 @@ from longshore.base.clock import Clock
 from longshore.core.objects.errors import ApiError, NotFound
 from longshore.core.objects.kinds import NODE, SERVICE, Doc
 from longshore.core.registry.client import Change, Client, Operation, Patch
+from longshore.machinery.loop.follow import follow
 from longshore.machinery.loop.recorder import Journal
 from longshore.machinery.network.balancer.plan import (
     LOOPBACK_IP,
@@ -32,7 +33,7 @@ from longshore.machinery.network.balancer.plan import (
 )
 from longshore.machinery.network.balancer.splice import Side
 from longshore.machinery.network.errors import NamespaceFailure
-from longshore.machinery.network.follow import Dirty, follow
+from longshore.machinery.network.follow import Dirty
 from longshore.machinery.network.namespaces import socket_in
 from longshore.machinery.network.table import Docs, Key
 

@@ -1,0 +1,44 @@
+"""Follow all objects of a kind through the Client, whatever becomes of the server."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from longshore.base.clock import Clock
+from longshore.core.objects.errors import ApiError, Expired
+from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.registry.client import Change, Client
+
+_log = logging.getLogger("longshore.loop.follow")
+
+# A server that cannot be reached is asked again after this long.
+_RETRY_S = 1.0
+
+
+async def follow(
+    client: Client,
+    kind: Kind,
+    clock: Clock,
+    whole: Callable[[Sequence[Doc]], None],
+    changes: Callable[[Sequence[Change]], None],
+) -> None:
+    """Hand over a snapshot, then every change; a new snapshot when the feed breaks. Never returns."""
+    while True:
+        try:
+            listing, feed = await client.list_and_watch(kind)
+        except (ApiError, OSError) as error:
+            _log.warning("cannot read %s: %s", kind.plural, error)
+            await clock.sleep(_RETRY_S)
+            continue
+        try:
+            whole(listing.items)
+            while True:
+                changes(await feed.next_batch())
+        except Expired:
+            _log.info("reading %s anew", kind.plural)
+        except (ApiError, OSError) as error:
+            _log.warning("lost the feed of %s: %s", kind.plural, error)
+            await clock.sleep(_RETRY_S)
+        finally:
+            feed.close()
