@@ -17,7 +17,6 @@ from typing import Any
 
 import orjson
 
-from longshore.machinery.runtime.oci import cgroups
 from longshore.machinery.runtime.protocol import StartFailed
 from longshore.machinery.runtime.waiting import either
 from longshore.machinery.runtime.words import last_complaint
@@ -53,7 +52,6 @@ class Order:
     bundle: Path
     log_path: str
     log_max_bytes: int
-    group: str
     tty: bool = False
     stdin: bool = False
 
@@ -73,8 +71,6 @@ async def create(programs: Programs, order: Order) -> int:
         os.close(sync_in)
         os.close(start_out)
     try:
-        with contextlib.suppress(OSError):  # a host that forbids it still gets its container
-            cgroups.move(pid, order.group)
         os.write(start_in, b"go\n")
         report = await _first_word(sync_out)
     finally:

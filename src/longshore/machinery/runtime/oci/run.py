@@ -12,6 +12,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -118,6 +119,9 @@ class OciRuntime:
         self._starting: set[str] = set()
         self._changed: set[str] = set()
         self._wake = asyncio.Event()
+        # Writes to control groups wait for the kernel, so they are done aside.
+        self._aside = ThreadPoolExecutor(2, "control groups")
+        self._warming: Future[None] | None = None
         self._slots = asyncio.Semaphore(_STARTS_PER_CORE * (os.cpu_count() or 1))
 
     # -- coming and going --
@@ -147,6 +151,7 @@ class OciRuntime:
             self._unwatch(live)
         for pod in self._pods.values():
             pod.close()
+        self._aside.shutdown()
         self._live.clear()
         self._pods.clear()
 
@@ -237,6 +242,7 @@ class OciRuntime:
             raise StartFailed(f"container {spec.name} is being started already")
         live = _Live(_record(container_id, sandbox_id, spec, stored.image), self._dir(container_id))
         self._starting.add(container_id)
+        self._warm()
         try:
             async with self._slots:
                 await self._start(live, spec, stored, pod)
@@ -260,7 +266,6 @@ class OciRuntime:
             bundle=live.directory,
             log_path=spec.log_path,
             log_max_bytes=self._log_max_bytes,
-            group=f"{self._parent}/conmon",
             tty=spec.tty,
             stdin=spec.stdin,
         )
@@ -275,8 +280,20 @@ class OciRuntime:
         )
         self._keep(live)
         self._weigh(pod)
+        self._shelter(live)
         if live.ended.is_set():
             self._end(live)
+
+    def _warm(self) -> None:
+        """Have the kernel ready for what runc will do to control groups in a moment."""
+        if self._warming is None or self._warming.done():
+            self._warming = self._aside.submit(cgroups.warm)
+
+    def _shelter(self, live: _Live) -> None:
+        """Put conmon where no service manager kills it along with the agent. Not on the way to the
+        container's start; a host that forbids it still has its container."""
+        pid = records.pid_in(live.directory / "conmon.pid")
+        self._aside.submit(_move, pid, live.container.id, f"{self._parent}/conmon")
 
     def _prepare(self, live: _Live, spec: ContainerSpec, stored: StoredImage, pod: _Pod) -> None:
         """Directory, record, root file system, configuration: all that runc needs."""
@@ -469,6 +486,16 @@ class OciRuntime:
 
     def _group(self, container: Container) -> str:
         return f"{self._pod_group(container.sandbox)}/{container.id}"
+
+
+def _move(pid: int, container_id: str, group: str) -> None:
+    """Move a container's conmon, if that pid is still it."""
+    fd = host.running(pid, container_id)
+    if fd < 0:
+        return
+    with contextlib.suppress(OSError):
+        cgroups.move(pid, group)
+    os.close(fd)
 
 
 def _container_id(sandbox_id: str, spec: ContainerSpec) -> str:
