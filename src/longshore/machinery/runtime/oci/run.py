@@ -122,6 +122,7 @@ class OciRuntime:
         # Writes to control groups wait for the kernel, so they are done aside.
         self._aside = ThreadPoolExecutor(2, "control groups")
         self._warming: Future[None] | None = None
+        self._in_the_open: list[_Live] = []
         self._slots = asyncio.Semaphore(_STARTS_PER_CORE * (os.cpu_count() or 1))
 
     # -- coming and going --
@@ -202,6 +203,7 @@ class OciRuntime:
         known = self._pods.get(spec.id)
         if known is not None:
             return known.record.sandbox
+        self._warm()
         directory = self._sandbox_dir(spec.id)
         record = records.sandbox_record(spec)
         try:
@@ -241,8 +243,8 @@ class OciRuntime:
         if container_id in self._starting:
             raise StartFailed(f"container {spec.name} is being started already")
         live = _Live(_record(container_id, sandbox_id, spec, stored.image), self._dir(container_id))
-        self._starting.add(container_id)
         self._warm()
+        self._starting.add(container_id)
         try:
             async with self._slots:
                 await self._start(live, spec, stored, pod)
@@ -254,6 +256,7 @@ class OciRuntime:
             raise
         finally:
             self._starting.discard(container_id)
+            self._shelter()
         return live.container
 
     async def _start(
@@ -280,20 +283,27 @@ class OciRuntime:
         )
         self._keep(live)
         self._weigh(pod)
-        self._shelter(live)
+        self._in_the_open.append(live)
         if live.ended.is_set():
             self._end(live)
 
     def _warm(self) -> None:
-        """Have the kernel ready for what runc will do to control groups in a moment."""
-        if self._warming is None or self._warming.done():
+        """Have the kernel ready for what runc will do to control groups in a moment. In a burst the
+        starts keep it ready for one another."""
+        if not self._starting and (self._warming is None or self._warming.done()):
             self._warming = self._aside.submit(cgroups.warm)
 
-    def _shelter(self, live: _Live) -> None:
-        """Put conmon where no service manager kills it along with the agent. Not on the way to the
-        container's start; a host that forbids it still has its container."""
-        pid = records.pid_in(live.directory / "conmon.pid")
-        self._aside.submit(_move, pid, live.container.id, f"{self._parent}/conmon")
+    def _shelter(self) -> None:
+        """Put conmons where no service manager kills them along with the agent. Every move holds up
+        forks on the whole machine, so it waits until a burst of starts is over."""
+        if self._starting or not self._in_the_open:
+            return
+        moves = [
+            (records.pid_in(live.directory / "conmon.pid"), live.container.id)
+            for live in self._in_the_open
+        ]
+        self._in_the_open.clear()
+        self._aside.submit(_move, moves, f"{self._parent}/conmon")
 
     def _prepare(self, live: _Live, spec: ContainerSpec, stored: StoredImage, pod: _Pod) -> None:
         """Directory, record, root file system, configuration: all that runc needs."""
@@ -488,14 +498,16 @@ class OciRuntime:
         return f"{self._pod_group(container.sandbox)}/{container.id}"
 
 
-def _move(pid: int, container_id: str, group: str) -> None:
-    """Move a container's conmon, if that pid is still it."""
-    fd = host.running(pid, container_id)
-    if fd < 0:
-        return
-    with contextlib.suppress(OSError):
-        cgroups.move(pid, group)
-    os.close(fd)
+def _move(conmons: list[tuple[int, str]], group: str) -> None:
+    """Move containers' conmons, where a pid is still its container's. A host that forbids it still
+    has its containers."""
+    for pid, container_id in conmons:
+        fd = host.running(pid, container_id)
+        if fd < 0:
+            continue
+        with contextlib.suppress(OSError):
+            cgroups.move(pid, group)
+        os.close(fd)
 
 
 def _container_id(sandbox_id: str, spec: ContainerSpec) -> str:
