@@ -38,6 +38,11 @@ http {
 """
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33::/var/www:/bin/false\nnobody:x:65534:65534::/:/bin/false\n"
 GROUP = b"root:x:0:\nwww-data:x:33:\nnogroup:x:65534:\n"
+# What a node mounts something on, which images made by any builder have too.
+MOUNT_POINTS: dict[str, Path | bytes] = {
+    **dict.fromkeys(("etc/hosts", "etc/hostname", "etc/resolv.conf"), b""),
+    **{f"{directory}/.keep": b"" for directory in ("dev", "proc", "sys")},
+}
 PAGE = b"<!DOCTYPE html>\n<title>dockchat</title>\n<h1>dockchat</h1>\n"
 
 
@@ -64,7 +69,12 @@ def _nginx(out: Path) -> None:
                 _copy(library, tree / library.relative_to(unpacked))
         for empty in ("run", "var/log/nginx", "var/lib/nginx", "tmp"):
             (tree / empty).mkdir(parents=True, exist_ok=True)
-        files = {"etc/nginx/nginx.conf": NGINX_CONF, "etc/passwd": PASSWD, "etc/group": GROUP}
+        files = {
+            "etc/nginx/nginx.conf": NGINX_CONF,
+            "etc/passwd": PASSWD,
+            "etc/group": GROUP,
+            **MOUNT_POINTS,
+        }
         # The loader's path is part of every program; Debian's packages put it below /lib64.
         config = ImageConfig(
             entrypoint=("/usr/sbin/nginx",), command=("-g", "daemon off;"), stop_signal="SIGQUIT"
@@ -90,6 +100,7 @@ def _busybox_files() -> dict[str, Path | bytes]:
         "etc/passwd": PASSWD,
         "etc/group": GROUP,
         "tmp/.keep": b"",
+        **MOUNT_POINTS,
     }
 
 
