@@ -60,6 +60,21 @@ async def test_an_agent_that_starts_again_finds_its_containers_running(cluster: 
     cluster.kubectl("delete", "deployment", "adopted")
 
 
+async def test_a_server_that_starts_again_finds_everything_as_it_was(cluster: Cluster) -> None:
+    cluster.apply(deployment("unmoved", 3))
+    await eventually(lambda: len(cluster.running("app=unmoved")) == 3, "three replicas")
+    before = {pod["metadata"]["name"]: started_at(pod) for pod in cluster.running("app=unmoved")}
+    process(cluster, "server").kill(signal.SIGKILL)
+    assert "refused" in cluster.kubectl("get", "nodes", code=1)
+    cluster.longshore("start")
+    await eventually(lambda: len(cluster.running("app=unmoved")) == 3, "three replicas again")
+    after = {pod["metadata"]["name"]: started_at(pod) for pod in cluster.running("app=unmoved")}
+    assert after == before
+    cluster.kubectl("scale", "deployment/unmoved", "--replicas=5")
+    await eventually(lambda: len(cluster.running("app=unmoved")) == 5, "agents that take orders")
+    cluster.kubectl("delete", "deployment", "unmoved")
+
+
 async def test_pods_of_a_dead_agents_node_move(cluster: Cluster) -> None:
     tolerations = [
         {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 1}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from functools import partial
 
 import uvloop
 
@@ -104,10 +106,14 @@ async def _run(
     registry = Registry(SqliteStore(paths.store), SystemClock(), Chance())
     await registry.open()
     cluster = _Cluster(config, paths, registry)
-    await until_signalled(
-        cluster.run(listeners, lambda word: os.write(tell, word.encode() + b"\n"))
-    )
+    await until_signalled(cluster.run(listeners, partial(_tell, tell)))
     await registry.close()
+
+
+def _tell(descriptor: int, word: str) -> None:
+    """Say how far the server is, to an `up` that may have stopped listening."""
+    with contextlib.suppress(BrokenPipeError):
+        os.write(descriptor, word.encode() + b"\n")
 
 
 class _Cluster:

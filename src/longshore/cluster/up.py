@@ -33,6 +33,7 @@ from longshore.cluster.config import (
 )
 from longshore.cluster.probe import await_nodes
 from longshore.cluster.processes import Process, recorded, spawn
+from longshore.machinery.network.ranges import node_net
 
 API_NAMES = (
     "127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
@@ -189,7 +190,7 @@ class _Start:
         for number, node in enumerate(config.node_names, 1):
             if not config.hollow:
                 self._authority.client(f"{node}-client", f"system:node:{node}", ["system:nodes"])
-                self._authority.server(f"{node}-server", [f"10.90.0.{10 + number}", node])
+                self._authority.server(f"{node}-server", [node_net(node, number).lan_ip, node])
         content = kubeconfig.kubeconfig(config, self._authority.pair.certificate, self._admin)
         write_private(self._paths.kubeconfig, kubeconfig.render(content))
 
@@ -214,10 +215,15 @@ class _Start:
             self._spawn(
                 "server", lambda: server.main(self._config, self._paths, listeners, self._tell)
             )
+        # What is the server's alone must not stay open in an agent: a port would be held after the
+        # server's end, and its silence not be noticed.
+        self._let_go()
         if not self._config.hollow:
             for node in self._config.node_names:
                 if node not in self._alive:
                     self._spawn(node, partial(agent.main, self._config, self._paths, node))
+
+    def _let_go(self) -> None:
         os.close(self._tell)
         for listener in (self._listener, *self._inside):
             if listener is not None:
