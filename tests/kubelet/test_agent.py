@@ -37,7 +37,7 @@ async def test_a_node_registers_and_keeps_its_lease(w: World) -> None:
     assert node["status"]["capacity"]["memory"] == "8Gi"
     assert node["spec"]["podCIDRs"] == ["10.42.1.0/24"]
     assert {c["type"]: c["status"] for c in node["status"]["conditions"]}["Ready"] == "True"
-    assert node["status"]["nodeInfo"]["kubeletVersion"] .startswith("v1.37.0+longshore")
+    assert node["status"]["nodeInfo"]["kubeletVersion"].startswith("v1.37.0+longshore")
     before = await w.client.get(kinds.LEASE, "kube-node-lease", NODE)
     assert before["spec"]["leaseDurationSeconds"] == 40
     await w.clock.advance(10)
