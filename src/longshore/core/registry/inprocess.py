@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import orjson
 
 from longshore.base.users import User
 from longshore.core.objects.kinds import Doc, Kind, Ref
-from longshore.core.registry.client import Answers, Change, Feed, Listing, Operation
+from longshore.core.registry.client import Answers, Change, Create, Feed, Listing, Operation, Update
 from longshore.core.registry.reads import ListOptions
 from longshore.core.registry.registry import Registry
 from longshore.core.watch.feeds import CacheFeed
@@ -65,7 +64,9 @@ class InProcessFeed:
 def _owned(operation: Operation) -> Operation:
     """The operation with a document of its own: what loops build often shares parts with the
     cache, and the registry completes documents in place. A re-decode costs 4 us."""
-    doc = getattr(operation, "doc", None)
-    if doc is None:
-        return operation
-    return replace(operation, doc=orjson.loads(orjson.dumps(doc)))
+    if isinstance(operation, Create):
+        return Create(operation.kind, orjson.loads(orjson.dumps(operation.doc)))
+    if isinstance(operation, Update):
+        doc = orjson.loads(orjson.dumps(operation.doc))
+        return Update(operation.kind, doc, operation.subresource)
+    return operation

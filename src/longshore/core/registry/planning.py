@@ -178,15 +178,20 @@ class Planner:
         def plan(there: Stored | None) -> Intent | Stored:
             if there is None:
                 raise NotFound.of(kinds.POD, operation.name)
-            pod = there.fresh()
+            pod = there.doc
             _check_bindable(pod, operation)
-            pod["spec"]["nodeName"] = operation.node
-            status = pod.setdefault("status", {})
+            status = pod.get("status") or {}
             others = [c for c in status.get("conditions") or () if c["type"] != "PodScheduled"]
             now = rfc3339(self._clock.now())
             scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": now}
-            status["conditions"] = [*others, scheduled]
-            return Intent(pod, there)
+            # What is not changed is shared with the state before: nobody writes into either.
+            bound = {
+                **pod,
+                "metadata": {**pod["metadata"]},
+                "spec": {**pod["spec"], "nodeName": operation.node},
+                "status": {**status, "conditions": [*others, scheduled]},
+            }
+            return Intent(bound, there)
 
         return plan
 

@@ -277,7 +277,9 @@ class Registry(Reader):
 
     def _merge(self, ref: Ref, patch: Doc) -> Plan:
         def changed(old: Stored) -> Doc:
-            patched: Doc = json_merge_patch(old.fresh(), patch)
+            # Defaults are filled in in place, so what is not a status needs a copy of its own.
+            base = old.doc if ref.subresource == "status" else old.fresh()
+            patched: Doc = json_merge_patch(base, patch)
             return patched
 
         return self._planner.update(ref, changed, planning.PLAIN)

@@ -29,6 +29,8 @@ T = TypeVar("T")
 SCHEMA_VERSION = 1
 # Replaced rows are swept this many at a time: one sweep costs a few milliseconds of the thread.
 SWEEP_BATCH = 4096
+# ... and not in the middle of a burst (a commit of so many rows), unless that many have gathered.
+BURST_ROWS, SWEEP_LATEST = 64, 16 * SWEEP_BATCH
 
 _CREATE = "CREATE TABLE log (revision INTEGER PRIMARY KEY, key TEXT NOT NULL, value BLOB)"
 # Each step of a statement lets go of the interpreter and has to win it back from a busy server, so
@@ -116,7 +118,8 @@ class SqliteStore:
         for revision, key, value in rows:
             self._note(key, revision, value is None)
         self._revision += len(rows)
-        if len(self._replaced) >= SWEEP_BATCH:
+        enough = SWEEP_BATCH if len(rows) < BURST_ROWS else SWEEP_LATEST
+        if len(self._replaced) >= enough:
             self._sweep()
         return revisions
 
