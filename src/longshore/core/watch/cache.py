@@ -40,16 +40,17 @@ class Shelf:
 
     def range(self, prefix: str, after: str = "") -> Iterator[Stored]:
         """Objects whose keys begin with prefix and come behind after, in order."""
-        keys = self._keys
-        at = bisect_left(keys, max(prefix, after + "\0" if after else ""))
-        while at < len(keys) and keys[at].startswith(prefix):
-            yield self._by_key[keys[at]]
-            at += 1
+        start, end = self._bounds(prefix, after)
+        return map(self._by_key.__getitem__, self._keys[start:end])
 
     def count(self, prefix: str, after: str = "") -> int:
         """How many objects range() would give, without touching them."""
+        start, end = self._bounds(prefix, after)
+        return end - start
+
+    def _bounds(self, prefix: str, after: str) -> tuple[int, int]:
         start = bisect_left(self._keys, max(prefix, after + "\0" if after else ""))
-        return bisect_left(self._keys, prefix + "\U0010ffff") - start
+        return start, max(start, bisect_left(self._keys, prefix + "\U0010ffff"))
 
     def found(self, term: Term) -> Iterable[Stored]:
         return self._by_term.get(term, {}).values()
