@@ -18,7 +18,8 @@ from longshore.core.registry.client import Create, Delete, DeleteOptions, Feed, 
 ROOT = Path(__file__).parents[1]
 PODS = 30
 REPLICAS = 50
-SCALES = 3
+SCALES = 5
+SETTLE_S = 3.0
 
 
 async def figures() -> list[Figure]:
@@ -32,7 +33,9 @@ async def figures() -> list[Figure]:
     )
     with bed("--nodes", "3") as cluster:
         cluster.load(images / "busybox.tar")
-        return [await _latency(cluster), await _scale(cluster)]
+        latency = await _latency(cluster)
+        await _until_gone(cluster, 0)
+        return [latency, await _scale(cluster)]
 
 
 def spec() -> Doc:
@@ -88,6 +91,7 @@ async def _scale(cluster: Bed) -> Figure:
     taken = []
     for _ in range(SCALES):
         await _until_count(cluster, 1)
+        await _until_gone(cluster, 1)
         begun = clock.monotonic()
         await client.write(
             Patch(kinds.DEPLOYMENT, "default", "many", {"spec": {"replicas": REPLICAS}})
@@ -98,6 +102,21 @@ async def _scale(cluster: Bed) -> Figure:
     client.close()
     note = f"median of {SCALES}, {min(taken):.2f}-{max(taken):.2f}; all Ready on 3 nodes"
     return Figure(f"scale 1 to {REPLICAS}, all Running", median(taken), "s", 1.5, note=note)
+
+
+async def _until_gone(cluster: Bed, left: int) -> None:
+    """Wait until no more than so many pods are there, terminating ones too, and the dust settles:
+    what is measured is a start, not the end of what was there before."""
+    client = cluster.client()
+    listing, feed = await client.list_and_watch(kinds.POD, "default")
+    names = {pod["metadata"]["name"] for pod in listing.items}
+    while len(names) > left:
+        for change in await feed.next_batch():
+            name = change.doc["metadata"]["name"]
+            names.discard(name) if change.type == "DELETED" else names.add(name)
+    feed.close()
+    client.close()
+    await SystemClock().sleep(SETTLE_S)
 
 
 async def _until_count(cluster: Bed, count: int) -> None:

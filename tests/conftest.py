@@ -6,6 +6,13 @@ import os
 import sys
 
 import pytest
+from hypothesis import settings
+
+# A shared machine may stand still for a quarter of a second: that is no finding.
+settings.register_profile(
+    "house", parent=settings.get_profile(settings.get_current_profile_name()), deadline=None
+)
+settings.load_profile("house")
 
 
 def _may_use_namespaces() -> bool:
