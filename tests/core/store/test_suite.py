@@ -91,6 +91,20 @@ async def test_replaced_values_are_swept_and_nothing_else(box: Reopenable) -> No
     assert await store.commit([Write("/busy", b"on", at)]) == [at + 1]
 
 
+async def test_what_was_deleted_stays_so_while_sweeps_are_under_way(box: Reopenable) -> None:
+    store = box.store
+    await store.open()
+    keys = [f"/k/{number}" for number in range(SWEEP_BATCH)]
+    revisions = await store.commit([Write(key, b"v", 0) for key in keys])
+    await store.commit([Write(k, None, r) for k, r in zip(keys, revisions, strict=True)])
+    # Twice as many rows are replaced now as one sweep takes: each commit here sweeps a part.
+    for number in range(3):
+        await store.commit([Write(f"/new/{number}", b"v", 0)])
+        store = await box.again()
+        snapshot = await store.open()
+        assert [r.key for r in snapshot.records] == [f"/new/{n}" for n in range(number + 1)]
+
+
 async def test_a_second_process_cannot_open_it(tmp_path: Path) -> None:
     first, second = SqliteStore(tmp_path / "s.db"), SqliteStore(tmp_path / "s.db")
     await first.open()

@@ -8,6 +8,7 @@ A commit runs in the store's own thread, so that the next batch gathers while th
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from longshore.core.store.protocol import (
 )
 
 T = TypeVar("T")
+log = logging.getLogger("longshore.store")
 
 SCHEMA_VERSION = 1
 # Replaced rows are swept this many at a time: one sweep costs a few milliseconds of the thread.
@@ -161,13 +163,25 @@ class SqliteStore:
             self._index[key] = revision
 
     def _sweep(self) -> None:
-        """Delete replaced rows, but never the newest: it remembers the revision."""
+        """Delete the oldest replaced rows, but never the newest of all: it remembers the revision.
+
+        Oldest first, so that a key's value never outlives the record of its deletion. The commit
+        before is done and answered for: a sweep that fails is only put off.
+        """
         assert self._connection is not None
-        doomed = [row for row in self._replaced if row[0] != self._revision]
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.executemany("DELETE FROM log WHERE revision = ?", doomed)
-        self._connection.execute("COMMIT")
-        self._replaced = [row for row in self._replaced if row[0] == self._revision]
+        swept = self._replaced[:SWEEP_BATCH]
+        doomed = [row for row in swept if row[0] != self._revision]
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany("DELETE FROM log WHERE revision = ?", doomed)
+            self._connection.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            log.warning("%s: replaced rows could not be swept: %s", self._path, error)
+            return
+        kept = [row for row in swept if row[0] == self._revision]
+        self._replaced = kept + self._replaced[SWEEP_BATCH:]
 
     def _close(self) -> None:
         if self._connection is not None:

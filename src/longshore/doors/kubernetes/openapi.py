@@ -211,9 +211,9 @@ class _Operations:
                 "content": {media: {"schema": wanted} for media in body},
                 "required": True,
             }
-        shown = {"description": "OK"}
+        shown: Doc = {"description": "OK"}
         if action in ("get", "post", "put", "patch"):
-            shown["content"] = {"application/json": {"schema": schema}}  # type: ignore[assignment]
+            shown["content"] = {"application/json": {"schema": schema}}
         operation["responses"] = {"200": shown}
 
     def _complete_v2(self, operation: Doc, action: str, body: tuple[str, ...]) -> None:

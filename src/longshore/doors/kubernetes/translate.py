@@ -174,7 +174,7 @@ def number(query: Mapping[str, Sequence[str]], name: str) -> int | None:
 def flag(query: Mapping[str, Sequence[str]], name: str) -> bool:
     """As Go reads it: present and neither "false" nor "0"."""
     values = query.get(name)
-    return bool(values) and values[0].lower() not in ("false", "0")  # type: ignore[index]
+    return values[0].lower() not in ("false", "0") if values else False
 
 
 # --- bodies ---
