@@ -30,14 +30,8 @@ _QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 _GVK = "x-kubernetes-group-version-kind"
-# What is spoken of in requests beside the kinds themselves.
-_SPOKEN = (
-    "io.k8s.api.autoscaling.v1.Scale",
-    "io.k8s.api.core.v1.Binding",
-    "io.k8s.api.policy.v1.Eviction",
-    "io.k8s.api.authentication.v1.TokenRequest",
-    "io.k8s.apimachinery.pkg.version.Info",
-)
+# What is spoken of beside the kinds themselves.
+_SPOKEN = ("io.k8s.apimachinery.pkg.version.Info",)
 _RESTORED: dict[str, dict[str, Any]] = {
     _QUANTITY: {"type": "string"},
     _INT_OR_STRING: {"type": "string", "format": "int-or-string"},
@@ -49,11 +43,11 @@ Definitions = dict[str, Any]
 def build(target: Path = TARGET) -> Path:
     """Write the packaged file and return its path."""
     sys.path.insert(0, str(ROOT / "src"))
-    from longshore.core.objects.kinds import KINDS
+    from longshore.core.objects.kinds import KINDS, SPOKEN
 
     source = _source()
     roots = [n for n in source if n.startswith(_META)] + list(_SPOKEN)
-    for kind in KINDS:
+    for kind in (*KINDS, *SPOKEN):
         roots += [name for name in (kind.schema, kind.schema + "List") if name in source]
     kept = sorted(_reachable(source, roots))
     groups = {kind.group for kind in KINDS}
@@ -87,7 +81,7 @@ def _reachable(source: Definitions, roots: Iterable[str]) -> set[str]:
 
 def _references(node: Any) -> Iterator[str]:
     if isinstance(node, dict):
-        if "$ref" in node:
+        if isinstance(node.get("$ref"), str):  # CRDs have a field of that name
             yield node["$ref"].removeprefix("#/$defs/")
         for value in node.values():
             yield from _references(value)

@@ -1,6 +1,6 @@
 """Make doors/kubernetes/protobuf.json: which number each field has in Kubernetes' protobuf encoding.
 
-    go mod download k8s.io/api@v0.37.0 k8s.io/apimachinery@v0.37.0
+    for m in api apimachinery apiextensions-apiserver kube-aggregator; do go mod download k8s.io/$m@v0.37.0; done
     python tools/build_protobuf.py $(go env GOMODCACHE)/k8s.io v0.37.0
 
 The file is committed: numbers never change, so it is remade only when a newer version is served.
@@ -17,13 +17,13 @@ from pathlib import Path
 
 import orjson
 
-from longshore.core.objects.kinds import KINDS
+from longshore.core.objects.kinds import KINDS, SPOKEN
 from longshore.core.objects.schema import definitions
 
 OUTPUT = Path(__file__).parent.parent / "src/longshore/doors/kubernetes/protobuf.json"
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 # What a request's body may hold besides the served kinds.
-ROOTS = (META + "DeleteOptions", "io.k8s.api.autoscaling.v1.Scale", "io.k8s.api.core.v1.Binding")
+ROOTS = (META + "DeleteOptions",)
 SCALARS = frozenset({"string", "bytes", "bool", "int32", "int64", "double"})
 
 _MESSAGE = re.compile(r"^message (\w+) \{(.*?)^\}", re.MULTILINE | re.DOTALL)
@@ -79,12 +79,14 @@ def _full_name(kind: str, prefix: str) -> str:
 
 
 def _definition_name(name: str) -> str:
+    # A Go package's name has no hyphens, its definition's has.
+    name = name.replace("_apiserver", "-apiserver").replace("kube_", "kube-")
     return "io.k8s." + name.removeprefix("k8s.io.")
 
 
 def reached(table: dict[str, Message]) -> dict[str, Message]:
     found: dict[str, Message] = {}
-    waiting = [*ROOTS, *(kind.schema for kind in KINDS)]
+    waiting = [*ROOTS, *(kind.schema for kind in (*KINDS, *SPOKEN))]
     while waiting:
         name = waiting.pop()
         if name not in found and name in table:
@@ -96,7 +98,7 @@ def reached(table: dict[str, Message]) -> dict[str, Message]:
 def main() -> None:
     modules, version = Path(sys.argv[1]), sys.argv[2]
     table: dict[str, Message] = {}
-    for module in ("api", "apimachinery"):
+    for module in ("api", "apimachinery", "apiextensions-apiserver", "kube-aggregator"):
         for proto in sorted((modules / f"{module}@{version}").rglob("generated.proto")):
             read_package(proto, table)
     messages = reached(table)

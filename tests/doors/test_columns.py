@@ -155,7 +155,7 @@ def test_cells_of_other_kinds(kind: Kind, doc: Doc, cells: list[Any]) -> None:
     assert printer(kind).cells({"metadata": meta(), **doc}, NOW) == cells
 
 
-@pytest.mark.parametrize("kind", list(KINDS), ids=lambda kind: kind.plural)
+@pytest.mark.parametrize("kind", KINDS.stored, ids=lambda kind: kind.plural)
 def test_every_kind_fills_its_columns_from_nothing(kind: Kind) -> None:
     form = printer(kind)
     assert len(form.cells({"metadata": meta()}, NOW)) == len(form.columns)

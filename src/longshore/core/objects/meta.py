@@ -16,7 +16,6 @@ from longshore.base import quantities
 from longshore.core.objects.errors import Forbidden
 from longshore.core.objects.kinds import (
     DEPLOYMENT,
-    ENDPOINT_SLICE,
     NAMESPACE,
     NODE,
     POD,
@@ -28,15 +27,14 @@ from longshore.core.objects.kinds import (
 from longshore.core.objects.selectors import from_doc
 from longshore.core.objects.services import carry_allocations
 
-# Kinds whose metadata.generation counts changes of what is wanted.
-# (Tables here go by schema: a string's hash is kept, a Kind's is computed each time.)
-_COUNTED = frozenset(k.schema for k in (POD, DEPLOYMENT, REPLICA_SET, ENDPOINT_SLICE))
 # What only the system writes; carried over from the stored object on every update.
 _SYSTEM = (
     "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation",
     "managedFields",
 )  # fmt: skip
 _NEVER_GIVEN = (*_SYSTEM, "selfLink")
+# Of a kind without a spec, all else is what is wanted.
+_NOT_WANTED = {"apiVersion", "kind", "metadata", "status"}
 TOLERATION_S = 300
 _CRITICAL = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 _TOLERATED = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
@@ -48,7 +46,7 @@ def prepare_create(kind: Kind, doc: Doc) -> Doc:
     for name in _NEVER_GIVEN:
         if name in metadata:
             del metadata[name]
-    if kind.schema in _COUNTED:
+    if kind.counted:
         metadata["generation"] = 1
     if "status" in kind.subresources and kind is not NODE:  # an agent registers with its status
         first = _FIRST_STATUS.get(kind.schema)
@@ -91,11 +89,11 @@ def prepare_update(kind: Kind, new: Doc, old: Doc, subresource: str = "") -> Doc
 
 def generation_changed(kind: Kind, new: Doc, old: Doc) -> bool:
     """Whether what is wanted differs, so that metadata.generation must grow by one."""
-    if kind.schema not in _COUNTED:
+    if not kind.counted:
         return False
-    if kind is ENDPOINT_SLICE:  # it has no spec: all of it is wanted
-        return any(new.get(f) != old.get(f) for f in ("addressType", "endpoints", "ports"))
-    return bool(new.get("spec") != old.get("spec"))
+    if "spec" in new or "spec" in old:
+        return bool(new.get("spec") != old.get("spec"))
+    return any(new.get(field) != old.get(field) for field in {*new, *old} - _NOT_WANTED)
 
 
 def _carried(new: Doc, old: Doc) -> Doc:

@@ -9,17 +9,17 @@ from typing import Any
 
 from longshore.base.clock import parse_rfc3339
 from longshore.core.objects.kinds import Doc
-from longshore.core.objects.spans import NONE, age, human_span
+from longshore.core.objects.spans import NONE, human_span
 
 
 def pod_cells(pod: Doc, now: float) -> list[Any]:
-    """Every cell after the name."""
+    """Every cell but the name and the age."""
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
     statuses = _running_side(spec, status)
     ready = sum(1 for one in statuses if one.get("ready") and "running" in _state(one))
     total = len(spec.get("containers") or ()) + len(_sidecars(spec))
     return [
-        f"{ready}/{total}", pod_reason(pod), _restarts(spec, status, now), age(pod, now),
+        f"{ready}/{total}", pod_reason(pod), _restarts(spec, status, now),
         _first_address(status), spec.get("nodeName") or NONE,
         status.get("nominatedNodeName") or NONE, _gates(spec, status),
     ]  # fmt: skip

@@ -81,7 +81,7 @@ class Registry(Reader):
         snapshot = await self._store.open()
         self.cache = Cache(self._kinds, snapshot.revision)
         self._planner.cache = self._queue.cache = self.cache
-        prefixes = {kind.prefix: kind for kind in self._kinds}
+        prefixes = {kind.prefix: kind for kind in self._kinds.stored}
         for record in snapshot.records:
             kind = prefixes.get(
                 record.key[: record.key.index("/", record.key.index("/", 1) + 1) + 1]

@@ -94,7 +94,7 @@ class Cache:
 
     def __init__(self, kinds: Kinds, revision: int = 0) -> None:
         self.revision = revision
-        self._shelves = {kind.prefix: Shelf(kind, revision) for kind in kinds}
+        self._shelves = {kind.prefix: Shelf(kind, revision) for kind in kinds.stored}
 
     # --- for loops: decoded, shared, read-only documents ---
 

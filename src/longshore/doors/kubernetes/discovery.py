@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from longshore.core.objects.kinds import ALL_VERBS, Doc, Kind, Kinds
+from longshore.core.objects.kinds import Doc, Kind, Kinds
 
 # Subresources: the kind that they take or give where it is another, and their verbs.
 _SUBRESOURCES: dict[str, tuple[tuple[str, str, str] | None, tuple[str, ...]]] = {
-    "status": (None, ("get", "patch", "update")),
-    "scale": (("autoscaling", "v1", "Scale"), ("get", "patch", "update")),
-    "log": (None, ("get",)),
+    "approval": (None, ("get", "patch", "update")),
+    "attach": (("", "v1", "PodAttachOptions"), ("create", "get")),
     "binding": (("", "v1", "Binding"), ("create",)),
+    "ephemeralcontainers": (None, ("get", "patch", "update")),
+    "eviction": (("policy", "v1", "Eviction"), ("create",)),
+    "exec": (("", "v1", "PodExecOptions"), ("create", "get")),
     "finalize": (None, ("update",)),
+    "log": (None, ("get",)),
+    "portforward": (("", "v1", "PodPortForwardOptions"), ("create", "get")),
+    "proxy": (None, ("create", "delete", "get", "patch", "update")),
+    "resize": (None, ("get", "patch", "update")),
+    "scale": (("autoscaling", "v1", "Scale"), ("get", "patch", "update")),
+    "status": (None, ("get", "patch", "update")),
+    "token": (("authentication.k8s.io", "v1", "TokenRequest"), ("create",)),
+}
+# What a proxied request is about, by the kind that is proxied to.
+_PROXIED = {
+    "pods": "PodProxyOptions",
+    "services": "ServiceProxyOptions",
+    "nodes": "NodeProxyOptions",
 }
 
 
@@ -75,7 +90,7 @@ def _served(kinds: Kinds, group: str, version: str) -> list[Kind]:
 def _entries(kind: Kind) -> Iterable[Doc]:
     entry: Doc = {
         "name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced,
-        "kind": kind.name, "verbs": list(verbs(kind)),
+        "kind": kind.name, "verbs": list(kind.verbs),
     }  # fmt: skip
     if kind.short_names:
         entry["shortNames"] = list(kind.short_names)
@@ -83,7 +98,7 @@ def _entries(kind: Kind) -> Iterable[Doc]:
         entry["categories"] = list(kind.categories)
     yield entry
     for name in kind.subresources:
-        other, allowed = _SUBRESOURCES[name]
+        other, allowed = _below(kind, name)
         below: Doc = {
             "name": f"{kind.plural}/{name}", "singularName": "", "namespaced": kind.namespaced,
             "kind": other[2] if other else kind.name, "verbs": list(allowed),
@@ -93,11 +108,9 @@ def _entries(kind: Kind) -> Iterable[Doc]:
         yield below
 
 
-def verbs(kind: Kind) -> tuple[str, ...]:
-    # As upstream: namespaces are deleted one by one.
-    if not kind.group and kind.plural == "namespaces":
-        return tuple(verb for verb in ALL_VERBS if verb != "deletecollection")
-    return ALL_VERBS
+def _below(kind: Kind, subresource: str) -> tuple[tuple[str, str, str] | None, tuple[str, ...]]:
+    other, allowed = _SUBRESOURCES[subresource]
+    return ("", "v1", _PROXIED[kind.plural]) if subresource == "proxy" else other, allowed
 
 
 def aggregated(kinds: Kinds, version: str, *, core: bool) -> Doc:
@@ -125,7 +138,7 @@ def _aggregated_resource(kind: Kind) -> Doc:
     resource: Doc = {
         "resource": kind.plural, "responseKind": _gvk(own),
         "scope": "Namespaced" if kind.namespaced else "Cluster",
-        "singularResource": kind.singular, "verbs": list(verbs(kind)),
+        "singularResource": kind.singular, "verbs": list(kind.verbs),
     }  # fmt: skip
     if kind.short_names:
         resource["shortNames"] = list(kind.short_names)
@@ -135,10 +148,11 @@ def _aggregated_resource(kind: Kind) -> Doc:
         resource["subresources"] = [
             {
                 "subresource": name,
-                "responseKind": _gvk(_SUBRESOURCES[name][0] or own),
-                "verbs": list(_SUBRESOURCES[name][1]),
+                "responseKind": _gvk(other or own),
+                "verbs": list(allowed),
             }
             for name in kind.subresources
+            for other, allowed in (_below(kind, name),)
         ]
     return resource
 

@@ -34,7 +34,7 @@ from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply
 from longshore.doors.kubernetes import translate
 from longshore.doors.kubernetes.media import negotiate
 from longshore.doors.kubernetes.rendering import View, encode
-from longshore.doors.kubernetes.translate import BINDING, Target, flag, number
+from longshore.doors.kubernetes.translate import Target, flag, number
 from longshore.doors.kubernetes.watching import Watch, Watches
 
 Action: TypeAlias = Callable[["Api", Request, Target, User], Awaitable[AnyReply]]
@@ -73,7 +73,9 @@ class Api:
     async def answer(self, request: Request, target: Target, who: User) -> AnyReply:
         method = "GET" if request.method == "HEAD" else request.method
         action = ROUTES.get((method, target.shape, target.subresource))
-        if target.subresource and target.subresource not in target.kind.subresources:
+        if target.subresource and (
+            target.subresource in REFUSED or target.subresource not in target.kind.subresources
+        ):
             raise _not_served(target)
         if action is None:
             raise MethodNotAllowed(
@@ -172,7 +174,7 @@ class Api:
     async def update(self, request: Request, target: Target, who: User) -> AnyReply:
         view = self._view(request)
         options = translate.write_options(request, "UpdateOptions")
-        expected = translate.SCALE if target.subresource == "scale" else target.kind
+        expected = kinds.SCALE if target.subresource == "scale" else target.kind
         doc, doubled = translate.read_object(request, target, options, expected)
         stored, warnings = await self.registry.update(who, target.ref, doc, options)
         return self._shown(view, stored, target, [*doubled, *warnings])
@@ -214,7 +216,7 @@ class Api:
 
     async def bind(self, request: Request, target: Target, who: User) -> AnyReply:
         options = translate.write_options(request, "CreateOptions")
-        doc, _ = translate.read_object(request, target, options, BINDING)
+        doc, _ = translate.read_object(request, target, options, kinds.BINDING)
         wanted = doc.get("target") or {}
         if wanted.get("kind", "Node") not in ("", "Node"):
             cause = Cause(
@@ -222,7 +224,7 @@ class Api:
                 f'Unsupported value: "{wanted["kind"]}": supported values: "Node", "<empty>"',
                 "target.kind",
             )
-            raise Invalid.of(BINDING, target.name, [cause])
+            raise Invalid.of(kinds.BINDING, target.name, [cause])
         if options.dry_run:
             raise BadRequest("a dry run of a binding is not served")
         operation = Bind(

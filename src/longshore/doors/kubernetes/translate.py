@@ -19,7 +19,7 @@ from longshore.core.objects.errors import (
     Invalid,
     UnsupportedMediaType,
 )
-from longshore.core.objects.kinds import KINDS, Doc, Kind, Kinds, Ref
+from longshore.core.objects.kinds import KINDS, SPOKEN, Doc, Kind, Kinds, Ref
 from longshore.core.objects.validation import check
 from longshore.core.registry.client import DeleteOptions
 from longshore.core.registry.planning import WriteOptions
@@ -33,9 +33,6 @@ PATCH_TYPES = (
     "application/strategic-merge-patch+json",
 )
 APPLY_PATCH_TYPES = ("application/apply-patch+yaml", "application/apply-patch+cbor")
-# Kinds that are asked and answered but never stored.
-SCALE = Kind("autoscaling", "v1", "Scale", "scales", "io.k8s.api.autoscaling.v1.Scale")
-BINDING = Kind("", "v1", "Binding", "bindings", "io.k8s.api.core.v1.Binding")
 YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml")
 
 
@@ -204,13 +201,12 @@ def read_body(request: Request) -> Any:
 
 def _schema_named(api_version: str, kind: str) -> str:
     """The definition of what a body may hold; empty if it may not."""
-    known = KINDS.named(api_version, kind)
+    known = KINDS.named(api_version, kind) or SPOKEN.named(api_version, kind)
     if known is not None:
         return known.schema
     if kind == "DeleteOptions":
         return "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
-    other = {SCALE.name: SCALE, BINDING.name: BINDING}.get(kind)
-    return other.schema if other is not None and other.api_version == api_version else ""
+    return ""
 
 
 def read_yaml(body: bytes) -> Any:

@@ -49,7 +49,7 @@ def build(
         Deployments(cache, client, clock, recorder),
         ReplicaSets(cache, client, clock, recorder),
         Endpoints(cache, client),
-        Namespaces(cache, client, clock, KINDS),
+        Namespaces(cache, client, clock, KINDS.stored),
         NamespaceDefaults(cache, client, config.authority),
         GarbageCollector(cache, client, KINDS),
         PodCollector(cache, client, clock, config.finished_pods_max, config.node_gone_s),

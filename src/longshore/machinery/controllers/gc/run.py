@@ -42,7 +42,7 @@ class GarbageCollector:
         self._client = client
         self._served = served
         # Events own nothing and are owned by nothing; they are most of what happens.
-        self._kinds = tuple(kind for kind in served if kind is not kinds.EVENT)
+        self._kinds = tuple(kind for kind in served.stored if kind is not kinds.EVENT)
 
     @property
     def watches(self) -> tuple[Kind, ...]:
@@ -124,7 +124,8 @@ class GarbageCollector:
 
     def _judge(self, namespace: str, ref: Doc) -> Owner:
         """An owner of a kind that is not served here cannot be looked up: it counts as alive."""
-        if self._served.named(ref["apiVersion"], ref["kind"]) is None:
+        kind = self._served.named(ref["apiVersion"], ref["kind"])
+        if kind is None or "watch" not in kind.verbs:
             return Owner.SOLID
         found = self._owner(namespace, ref)
         if found is None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from longshore.base.clock import Clock
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import NotFound
-from longshore.core.objects.kinds import Doc, Kind, Kinds
+from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.client import Client, Delete, DeleteOptions, Update
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
@@ -21,11 +21,11 @@ class Namespaces:
 
     name = "namespace"
 
-    def __init__(self, cache: Cache, client: Client, clock: Clock, served: Kinds) -> None:
+    def __init__(self, cache: Cache, client: Client, clock: Clock, stored: Iterable[Kind]) -> None:
         self._cache = cache
         self._client = client
         self._clock = clock
-        self._contents = tuple(kind for kind in served if kind.namespaced)
+        self._contents = tuple(kind for kind in stored if kind.namespaced)
         self._ending: set[str] = set()
 
     @property

@@ -1,0 +1,61 @@
+"""What a table is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from longshore.core.objects.kinds import Doc
+from longshore.core.objects.spans import NONE, age
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column; priority above 0 is shown with -o wide only."""
+
+    name: str
+    type: str = "string"
+    priority: int = 0
+    format: str = ""
+    path: tuple[str, ...] = ()
+
+    def definition(self) -> Doc:
+        """As metav1.TableColumnDefinition."""
+        return {
+            "name": self.name, "type": self.type, "format": self.format,
+            "description": "", "priority": self.priority,
+        }  # fmt: skip
+
+
+Calculated: TypeAlias = Callable[[Doc, float], list[Any]]
+"""The cells of the columns that are neither Name nor Age and have no path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Printer:
+    """A kind's columns, and the cells of one object under them."""
+
+    columns: tuple[Column, ...]
+    calculated: Calculated
+
+    def cells(self, doc: Doc, now: float) -> list[Any]:
+        given = iter(self.calculated(doc, now))
+        return [_cell(column, doc, now, given) for column in self.columns]
+
+
+def _cell(column: Column, doc: Doc, now: float, given: Iterator[Any]) -> Any:
+    if column.format == "name":
+        return doc["metadata"]["name"]
+    if column.name == "Age":
+        return age(doc, now)
+    return _at(doc, column) if column.path else next(given)
+
+
+def _at(doc: Doc, column: Column) -> Any:
+    value: Any = doc
+    for step in column.path:
+        value = (value or {}).get(step)
+    if column.type == "string":
+        return NONE if value is None else str(value)
+    return {"integer": 0, "boolean": False}[column.type] if value is None else value

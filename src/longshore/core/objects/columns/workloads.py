@@ -1,0 +1,54 @@
+"""Columns of workloads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from longshore.core.objects import kinds
+from longshore.core.objects.columns.form import Calculated
+from longshore.core.objects.kinds import Doc
+from longshore.core.objects.spans import NONE
+
+
+def _deployment(doc: Doc, now: float) -> list[Any]:
+    spec, status = doc.get("spec") or {}, doc.get("status") or {}
+    ready, desired = status.get("readyReplicas", 0), spec.get("replicas", 1)
+    return [
+        f"{ready}/{desired}", status.get("updatedReplicas", 0), status.get("availableReplicas", 0),
+        *_template(spec),
+    ]  # fmt: skip
+
+
+def _replica_set(doc: Doc, now: float) -> list[Any]:
+    spec, status = doc.get("spec") or {}, doc.get("status") or {}
+    return [
+        spec.get("replicas", 1), status.get("replicas", 0), status.get("readyReplicas", 0),
+        *_template(spec),
+    ]  # fmt: skip
+
+
+def _template(spec: Doc) -> list[str]:
+    """Containers, images and selector of a workload."""
+    containers = ((spec.get("template") or {}).get("spec") or {}).get("containers") or ()
+    names = ",".join(c.get("name", "") for c in containers)
+    images = ",".join(c.get("image", "") for c in containers)
+    return [names, images, _selector(spec.get("selector"))]
+
+
+def _selector(selector: Doc | None) -> str:
+    selector = selector or {}
+    parts = [f"{k}={v}" for k, v in sorted((selector.get("matchLabels") or {}).items())]
+    for one in selector.get("matchExpressions") or ():
+        key, values = one.get("key", ""), ",".join(sorted(one.get("values") or ()))
+        forms = {
+            "In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})",
+            "Exists": key, "DoesNotExist": f"!{key}",
+        }  # fmt: skip
+        parts.append(forms.get(one.get("operator", ""), key))
+    return ",".join(parts) or NONE
+
+
+CALCULATED: dict[str, Calculated] = {
+    kinds.DEPLOYMENT.schema: _deployment,
+    kinds.REPLICA_SET.schema: _replica_set,
+}
