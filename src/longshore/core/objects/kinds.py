@@ -59,6 +59,11 @@ class Kind:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
+    def kept_as(self) -> Kind:
+        """The version in which objects of this kind are stored."""
+        return self.hub or self
+
+    @property
     def is_stored(self) -> bool:
         """Whether objects are kept under this very version."""
         return self.hub is None and "watch" in self.verbs

@@ -14,6 +14,7 @@ from longshore.base.chance import Chance
 from longshore.base.clock import Clock, rfc3339
 from longshore.base.limits import OBJECT_MAX_BYTES
 from longshore.core.objects import kinds, meta
+from longshore.core.objects.conversion import to_hub
 from longshore.core.objects.defaults import default
 from longshore.core.objects.errors import (
     AlreadyExists,
@@ -84,12 +85,13 @@ class Planner:
         self, kind: Kind, doc: Doc, namespace: str, options: WriteOptions
     ) -> tuple[Doc, list[str]]:
         """A complete, valid new object from what a client sent (all but its name, if that is to be
-        generated), and warnings."""
+        generated), as its kind is kept, and warnings."""
         _expect_type(kind, doc)
         metadata = _metadata(kind, doc, namespace)
         if metadata.get("resourceVersion"):
             raise BadRequest("resourceVersion should not be set on objects to be created")
         doc, warnings = _checked(kind, doc, options)
+        kind = kind.kept_as
         doc = meta.prepare_create(kind, doc)
         doc = default(kind, doc)
         check_namespace(self.cache, kind, doc)
@@ -143,8 +145,8 @@ class Planner:
         return _checked(ref.kind, doc, options)
 
     def update(self, ref: Ref, changed: Callable[[Stored], Doc], options: WriteOptions) -> Plan:
-        """changed gives the new document; it is the plan's own."""
-        kind = ref.kind
+        """changed gives the new document, as its kind is kept; it is the plan's own."""
+        kind = ref.kind.kept_as
 
         def plan(there: Stored | None) -> Intent | Stored:
             if there is None:
@@ -256,7 +258,8 @@ def _checked(kind: Kind, doc: Doc, options: WriteOptions) -> tuple[Doc, list[str
         raise decoding_error(kind, checked)
     if checked.unknown and options.field_validation == "Strict":
         raise BadRequest("strict decoding error: " + ", ".join(checked.unknown))
-    return checked.doc, list(checked.unknown) if options.field_validation == "Warn" else []
+    doc = checked.doc if kind.hub is None else to_hub(kind, checked.doc)
+    return doc, list(checked.unknown) if options.field_validation == "Warn" else []
 
 
 def _checked_scale(doc: Doc) -> Doc:

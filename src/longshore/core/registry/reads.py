@@ -16,6 +16,7 @@ from longshore.core.objects.errors import BadRequest, NotFound, Timeout
 from longshore.core.objects.kinds import Doc, Kind, Ref
 from longshore.core.objects.selectors import FieldSelector, Selector, parse_fields, parse_labels
 from longshore.core.registry.authorize import authorize
+from longshore.core.registry.versions import as_version, frame_as_version
 from longshore.core.watch.cache import Cache, scope
 from longshore.core.watch.feeds import CacheFeed
 from longshore.core.watch.frames import Frame
@@ -104,7 +105,7 @@ class Reader:
         stored = self.cache.shelf(ref.kind).get(ref.key)
         if stored is None:
             raise NotFound.of(ref.kind, ref.name)
-        return stored
+        return as_version(ref.kind, stored)
 
     def list(self, who: User, kind: Kind, namespace: str, options: ListOptions) -> Page:
         """Sorted by namespace and name, all pages of one list at one revision."""
@@ -113,8 +114,8 @@ class Reader:
         at, after = self._position(options)
         found = self._found(chosen, at, after)
         if not options.limit:
-            return Page(list(found), at)
-        items = list(itertools.islice(found, options.limit))
+            return Page(_as_asked(kind, list(found)), at)
+        items = _as_asked(kind, list(itertools.islice(found, options.limit)))
         if next(found, None) is None:
             return Page(items, at)
         remaining = None
@@ -136,6 +137,8 @@ class Reader:
             since = self._known(options.revision)
         plain = chosen.by_prefix_only and chosen.prefix == kind.prefix
         select: Callable[[Frame], Frame | None] | None = None if plain else chosen.frame
+        if kind.hub is not None:
+            select = _converting(kind, chosen.frame)
         return self.cache.watch(
             kind, since=since, prefix=chosen.prefix, select=select, term=chosen.term
         )
@@ -182,6 +185,20 @@ class Reader:
                 retry_after_s=1,
             )
         return revision
+
+
+def _as_asked(kind: Kind, found: list[Stored]) -> list[Stored]:
+    return found if kind.hub is None else [as_version(kind, stored) for stored in found]
+
+
+def _converting(
+    kind: Kind, select: Callable[[Frame], Frame | None]
+) -> Callable[[Frame], Frame | None]:
+    def converted(frame: Frame) -> Frame | None:
+        seen = select(frame)
+        return None if seen is None else frame_as_version(kind, seen)
+
+    return converted
 
 
 def _key(stored: Stored) -> str:

@@ -35,6 +35,7 @@ from longshore.core.registry.patching import apply_patch
 from longshore.core.registry.planning import Plan, WriteOptions
 from longshore.core.registry.reads import ListOptions, Reader
 from longshore.core.registry.services import ServiceAddresses, ServiceRanges
+from longshore.core.registry.versions import as_version
 from longshore.core.store.protocol import Store
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
@@ -111,12 +112,13 @@ class Registry(Reader):
         """Store a new object; also its warnings. Raises AlreadyExists, Invalid, ..."""
         authorize(who, "create", kind, namespace, _given_name(doc))
         doc, warnings = self._planner.new(kind, doc, namespace, options)
+        asked, kind = kind, kind.kept_as
         for attempt in range(GENERATE_NAME_TRIES):
             name = self._planner.name(kind, doc)
             try:
                 ref = Ref(kind, namespace, doc["metadata"]["name"])
                 plan = self._planner.creation(kind, doc, options)
-                return await self._write(ref, plan), warnings
+                return as_version(asked, await self._write(ref, plan)), warnings
             except AlreadyExists:
                 if name or attempt == GENERATE_NAME_TRIES - 1:
                     raise
@@ -130,7 +132,8 @@ class Registry(Reader):
         resourceVersion is stale, NotFound, Invalid, ..."""
         _authorize(who, "update", ref)
         doc, warnings = self._planner.replacement(ref, doc, options)
-        return await self._write(ref, self._planner.update(ref, lambda _: doc, options)), warnings
+        stored = await self._write(ref, self._planner.update(ref, lambda _: doc, options))
+        return as_version(ref.kind, stored), warnings
 
     async def patch(
         self,
@@ -146,13 +149,14 @@ class Registry(Reader):
         warnings: list[str] = []
 
         def changed(old: Stored) -> Doc:
-            base = old.fresh()
+            base = as_version(ref.kind, old).fresh()
             shown = meta.scale_of(base) if ref.subresource == "scale" else base
             patched = apply_patch(ref.kind, shown, patch_type, patch)
             new, warnings[:] = self._planner.replacement(ref, patched, options)
             return new
 
-        return await self._write(ref, self._planner.update(ref, changed, options)), warnings
+        stored = await self._write(ref, self._planner.update(ref, changed, options))
+        return as_version(ref.kind, stored), warnings
 
     async def delete(
         self, who: User, ref: Ref, options: DeleteOptions, *, dry_run: bool = False
@@ -161,6 +165,7 @@ class Registry(Reader):
         _authorize(who, "delete", ref)
         check_deletable(ref.kind, ref.name)
         stored = await self._write(ref, self._planner.deletion(ref, options, dry_run))
+        stored = as_version(ref.kind, stored)
         return stored, self.cache.shelf(ref.kind).get(ref.key) is None
 
     async def delete_collection(
