@@ -22,6 +22,38 @@ class LogOptions:
     since: float = 0.0
 
 
+@dataclass(frozen=True)
+class ExecOptions:
+    """As PodExecOptions and PodAttachOptions have them. An empty command means attach."""
+
+    command: tuple[str, ...] = ()
+    stdin: bool = False
+    stdout: bool = False
+    stderr: bool = False
+    tty: bool = False
+
+
+class Session(Protocol):
+    """A running command, or a container that one is attached to."""
+
+    async def write(self, data: bytes) -> None:
+        """To stdin; waits while the process does not read."""
+
+    async def close_stdin(self) -> None: ...
+
+    async def resize(self, width: int, height: int) -> None:
+        """The terminal's columns and rows."""
+
+    async def read(self) -> tuple[int, bytes]:
+        """(1 stdout | 2 stderr, bytes); (0, b"") when all output has ended."""
+
+    async def exit_code(self) -> int | None:
+        """Asked after the output; None for attach to a container that goes on."""
+
+    async def close(self) -> None:
+        """Ends an exec'd process that still runs; leaves an attached container alone."""
+
+
 class Streams(Protocol):
     """Reaches the nodes of a cluster."""
 
