@@ -6,40 +6,32 @@ for what an object must be, and some have rules for what may change of one that 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from longshore.core.objects.errors import Cause
 from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.objects.rules import endpoints, metadata, pods, records, services, workloads
-from longshore.core.objects.rules.pod_updates import pod_update
-from longshore.core.objects.rules.problems import Problems
+from longshore.core.objects.rules import (
+    endpoints,
+    metadata,
+    pod_updates,
+    pods,
+    records,
+    services,
+    workloads,
+)
+from longshore.core.objects.rules.problems import Problems, Rule, UpdateRule
 
-_Rule = Callable[[Doc, Problems], None]
-_UpdateRule = Callable[[Doc, Doc, Problems], None]
-
-_RULES: dict[str, _Rule] = {
-    "io.k8s.api.core.v1.Pod": pods.pod,
-    "io.k8s.api.apps.v1.Deployment": workloads.deployment,
-    "io.k8s.api.apps.v1.ReplicaSet": workloads.replica_set,
-    "io.k8s.api.core.v1.Service": services.service,
-    "io.k8s.api.core.v1.Endpoints": endpoints.endpoints,
-    "io.k8s.api.discovery.v1.EndpointSlice": endpoints.endpoint_slice,
-    "io.k8s.api.core.v1.ConfigMap": records.config_map,
-    "io.k8s.api.core.v1.Secret": records.secret,
-    "io.k8s.api.core.v1.Namespace": records.namespace,
-    "io.k8s.api.core.v1.Node": records.node,
-    "io.k8s.api.coordination.v1.Lease": records.lease,
-    "io.k8s.api.core.v1.Event": records.event,
+_RULES: dict[str, Rule] = {
+    **pods.RULES,
+    **workloads.RULES,
+    **services.RULES,
+    **endpoints.RULES,
+    **records.RULES,
 }
-_UPDATE_RULES: dict[str, _UpdateRule] = {
-    "io.k8s.api.core.v1.Pod": pod_update,
-    "io.k8s.api.apps.v1.Deployment": workloads.selector_update,
-    "io.k8s.api.apps.v1.ReplicaSet": workloads.selector_update,
-    "io.k8s.api.core.v1.Service": services.service_update,
-    "io.k8s.api.discovery.v1.EndpointSlice": endpoints.endpoint_slice_update,
-    "io.k8s.api.core.v1.ConfigMap": records.config_map_update,
-    "io.k8s.api.core.v1.Secret": records.secret_update,
-    "io.k8s.api.core.v1.Node": records.node_update,
+_UPDATE_RULES: dict[str, UpdateRule] = {
+    **pod_updates.UPDATE_RULES,
+    **workloads.UPDATE_RULES,
+    **services.UPDATE_RULES,
+    **endpoints.UPDATE_RULES,
+    **records.UPDATE_RULES,
 }
 # A pod that is there is not held to rules that came later: only what may change is looked at.
 _NOT_AGAIN = frozenset(("io.k8s.api.core.v1.Pod",))

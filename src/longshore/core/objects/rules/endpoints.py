@@ -7,7 +7,7 @@ import ipaddress
 from longshore.core.objects import names
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rules.containers import PROTOCOLS, port_number
-from longshore.core.objects.rules.problems import ROOT, Path, Problems
+from longshore.core.objects.rules.problems import ROOT, Path, Problems, Rule, UpdateRule
 
 _ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 _ENDPOINTS_MAX, _ADDRESSES_MAX, _PORTS_MAX = 1000, 100, 20_000
@@ -102,3 +102,12 @@ def _endpoint_address(text: str, path: Path, problems: Problems) -> None:
     ):
         if bad:
             problems.invalid(path, text, f"may not be {what}")
+
+
+RULES: dict[str, Rule] = {
+    "io.k8s.api.core.v1.Endpoints": endpoints,
+    "io.k8s.api.discovery.v1.EndpointSlice": endpoint_slice,
+}
+UPDATE_RULES: dict[str, UpdateRule] = {
+    "io.k8s.api.discovery.v1.EndpointSlice": endpoint_slice_update,
+}

@@ -7,7 +7,7 @@ from typing import Any
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rules.containers import image
 from longshore.core.objects.rules.placement import tolerations
-from longshore.core.objects.rules.problems import SPEC, Problems, shown
+from longshore.core.objects.rules.problems import SPEC, Problems, UpdateRule, shown
 
 _ALLOWED = (
     "pod updates may not change fields other than `spec.containers[*].image`,"
@@ -99,3 +99,8 @@ def _differences(new: Any, old: Any, path: str) -> list[str]:
         pairs = enumerate(zip(new, old, strict=True))
         return [d for i, (a, b) in pairs for d in _differences(a, b, f"{path}[{i}]")]
     return [path]
+
+
+UPDATE_RULES: dict[str, UpdateRule] = {
+    "io.k8s.api.core.v1.Pod": pod_update,
+}

@@ -10,7 +10,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.objects.recent import Recent, key_of
 from longshore.core.objects.rules import placement, resources
 from longshore.core.objects.rules.containers import container, user_id
-from longshore.core.objects.rules.problems import SPEC, Path, Problems
+from longshore.core.objects.rules.problems import SPEC, Path, Problems, Rule
 from longshore.core.objects.rules.volumes import volumes
 
 _RESTART_POLICIES = ("Always", "Never", "OnFailure")
@@ -190,4 +190,9 @@ _PARTS: dict[str, Any] = {
     "tolerations": placement.tolerations,
     "affinity": placement.affinity,
     "topologySpreadConstraints": placement.spread,
+}
+
+
+RULES: dict[str, Rule] = {
+    "io.k8s.api.core.v1.Pod": pod,
 }

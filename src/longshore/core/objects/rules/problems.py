@@ -10,13 +10,14 @@ and becomes text only when there is something to say:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 import orjson
 
 from longshore.core.objects import names
 from longshore.core.objects.errors import Cause
+from longshore.core.objects.kinds import Doc
 
 Path: TypeAlias = "tuple[Path, str | int] | None"
 ROOT: Path = None
@@ -106,3 +107,9 @@ class Problems:
 
     def _add(self, reason: str, message: str, path: Path) -> None:
         self.causes.append(Cause(reason, message, render(path)))
+
+
+Rule: TypeAlias = Callable[[Doc, Problems], None]
+"""What an object of a kind must be."""
+UpdateRule: TypeAlias = Callable[[Doc, Doc, Problems], None]
+"""What may change: the new object, the old one."""

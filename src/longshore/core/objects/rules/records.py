@@ -11,7 +11,16 @@ from longshore.core.objects import names
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rules import metadata, resources
 from longshore.core.objects.rules.placement import EFFECTS
-from longshore.core.objects.rules.problems import METADATA, ROOT, SPEC, STATUS, Path, Problems
+from longshore.core.objects.rules.problems import (
+    METADATA,
+    ROOT,
+    SPEC,
+    STATUS,
+    Path,
+    Problems,
+    Rule,
+    UpdateRule,
+)
 
 DATA_MAX_BYTES = 1024 * 1024
 _FROZEN = "field is immutable when `immutable` is set"
@@ -156,3 +165,18 @@ def event(doc: Doc, problems: Problems) -> None:
     # Events about objects without a namespace are kept in "default".
     if said != where and not (not said and where in ("default", "kube-system")):
         problems.invalid((path, "namespace"), said, "does not match event.namespace")
+
+
+RULES: dict[str, Rule] = {
+    "io.k8s.api.core.v1.ConfigMap": config_map,
+    "io.k8s.api.core.v1.Secret": secret,
+    "io.k8s.api.core.v1.Namespace": namespace,
+    "io.k8s.api.core.v1.Node": node,
+    "io.k8s.api.coordination.v1.Lease": lease,
+    "io.k8s.api.core.v1.Event": event,
+}
+UPDATE_RULES: dict[str, UpdateRule] = {
+    "io.k8s.api.core.v1.ConfigMap": config_map_update,
+    "io.k8s.api.core.v1.Secret": secret_update,
+    "io.k8s.api.core.v1.Node": node_update,
+}

@@ -6,7 +6,7 @@ from longshore.core.objects import names
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rules.containers import PROTOCOLS, port_number, port_or_name
 from longshore.core.objects.rules.metadata import labels
-from longshore.core.objects.rules.problems import SPEC, Path, Problems
+from longshore.core.objects.rules.problems import SPEC, Path, Problems, Rule, UpdateRule
 from longshore.core.objects.services import WITH_ADDRESS, WITH_NODE_PORTS
 
 NODE_PORTS = range(30_000, 32_768)
@@ -147,3 +147,11 @@ def _policies(spec: Doc, kind: str, problems: Problems) -> None:
             if field in spec:
                 why = "may only be used when `type` is 'LoadBalancer'"
                 problems.forbidden((SPEC, field), why)
+
+
+RULES: dict[str, Rule] = {
+    "io.k8s.api.core.v1.Service": service,
+}
+UPDATE_RULES: dict[str, UpdateRule] = {
+    "io.k8s.api.core.v1.Service": service_update,
+}

@@ -7,7 +7,7 @@ import re
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rules.metadata import label_selector, shared_metadata
 from longshore.core.objects.rules.pods import pod_spec
-from longshore.core.objects.rules.problems import SPEC, Path, Problems, shown
+from longshore.core.objects.rules.problems import SPEC, Path, Problems, Rule, UpdateRule, shown
 from longshore.core.objects.selectors import from_doc
 
 _PERCENT = re.compile(r"[0-9]+%")
@@ -122,3 +122,13 @@ def _amount(value: int | str, path: Path, problems: Problems) -> None:
 
 def _number(value: int | str) -> int:
     return value if isinstance(value, int) else int(value[:-1])
+
+
+RULES: dict[str, Rule] = {
+    "io.k8s.api.apps.v1.Deployment": deployment,
+    "io.k8s.api.apps.v1.ReplicaSet": replica_set,
+}
+UPDATE_RULES: dict[str, UpdateRule] = {
+    "io.k8s.api.apps.v1.Deployment": selector_update,
+    "io.k8s.api.apps.v1.ReplicaSet": selector_update,
+}
