@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from longshore.core.objects.defaults import default, pull_policy
+from longshore.core.objects.defaults import default
+from longshore.core.objects.defaults.pods import pull_policy
 from longshore.core.objects.kinds import (
     DEPLOYMENT,
     ENDPOINT_SLICE,
