@@ -264,11 +264,12 @@ SERVICE_CIDR = _network.cluster(
 _storage = _Group("storage.k8s.io")
 CSI_DRIVER = _storage.cluster(
     "CSIDriver", "csidrivers", counted=True,
-    columns="AttachRequired,PodInfoOnMount,StorageCapacity,TokenRequests,RequiresRepublish,Modes,Age",
+    columns="AttachRequired:boolean,PodInfoOnMount:boolean,StorageCapacity:boolean,TokenRequests,"
+    "RequiresRepublish:boolean,Modes,Age",
 )  # fmt: skip
 CSI_NODE = _storage.cluster("CSINode", "csinodes", columns="Drivers:integer,Age")
 CSI_STORAGE_CAPACITY = _storage(
-    "CSIStorageCapacity", "csistoragecapacities", columns="StorageClassName=.storageClassName,Capacity=.capacity",
+    "CSIStorageCapacity", "csistoragecapacities", columns="StorageClassName=.storageClassName,Capacity",
 )  # fmt: skip
 STORAGE_CLASS = _storage.cluster(
     "StorageClass", "storageclasses", "sc",
@@ -311,10 +312,10 @@ CSR = _certificates.cluster(
 POD_CERTIFICATE_REQUEST = _certificates(
     "PodCertificateRequest", "podcertificaterequests", subresources="status",
     columns="PodName=.spec.podName,ServiceAccountName=.spec.serviceAccountName,NodeName=.spec.nodeName,"
-    "SignerName=.spec.signerName,State,Age",
+    "SignerName=.spec.signerName,State|UnverifiedUserAnnotations",
 )  # fmt: skip
 CLUSTER_TRUST_BUNDLE = _certificates.cluster(
-    "ClusterTrustBundle", "clustertrustbundles", columns="SignerName=.spec.signerName,Age",
+    "ClusterTrustBundle", "clustertrustbundles", columns="SignerName=.spec.signerName",
 )  # fmt: skip
 
 # ---- the platform's own
@@ -326,7 +327,7 @@ RUNTIME_CLASS = _Group("node.k8s.io").cluster(
 )
 PRIORITY_CLASS = _Group("scheduling.k8s.io").cluster(
     "PriorityClass", "priorityclasses", "pc", counted=True,
-    columns="Value:integer=.value,Global-Default,Age,PreemptionPolicy=.preemptionPolicy",
+    columns="Value:integer=.value,Global-Default:boolean=.globalDefault,Age|PreemptionPolicy=.preemptionPolicy",
 )  # fmt: skip
 _flow = _Group("flowcontrol.apiserver.k8s.io", schemas="io.k8s.api.flowcontrol.v1.")
 FLOW_SCHEMA = _flow.cluster(
@@ -341,8 +342,9 @@ PRIORITY_LEVEL = _flow.cluster(
 _resource = _Group("resource.k8s.io", schemas="io.k8s.api.resource.v1.")
 DEVICE_CLASS = _resource.cluster("DeviceClass", "deviceclasses", counted=True)
 DEVICE_TAINT_RULE = _resource.cluster(
-    "DeviceTaintRule", "devicetaintrules", subresources="status", counted=True
-)
+    "DeviceTaintRule", "devicetaintrules", subresources="status", counted=True,
+    columns="Key,Value,Effect,TimeAdded,Age",
+)  # fmt: skip
 RESOURCE_CLAIM = _resource(
     "ResourceClaim", "resourceclaims", subresources="status", columns="State,Age"
 )
@@ -353,7 +355,7 @@ RESOURCE_SLICE = _resource.cluster(
 )  # fmt: skip
 STORAGE_VERSION_MIGRATION = _Group("storagemigration.k8s.io").cluster(
     "StorageVersionMigration", "storageversionmigrations", subresources="status", counted=True,
-    columns="Resource,Group,Age",
+    columns="Resource,Status",
 )  # fmt: skip
 
 # ---- extensions: listed, and refused by name until they take effect

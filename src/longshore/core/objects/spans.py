@@ -15,6 +15,11 @@ def age(doc: Doc, now: float) -> str:
     return human_span(now - parse_rfc3339(created)) if created else UNKNOWN
 
 
+def since(timestamp: str | None, now: float) -> str:
+    """How long ago a timestamp (RFC 3339) was; None is not known."""
+    return human_span(now - parse_rfc3339(timestamp)) if timestamp else UNKNOWN
+
+
 def human_span(seconds: float) -> str:
     """Two units at most, and only where the second one matters: 95s, 4m30s, 3h, 2d5h, 1y40d."""
     whole = int(seconds)

@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any
 
 from longshore.core.objects import kinds
-from longshore.core.objects.columns import cluster, network, workloads
+from longshore.core.objects.columns import access, cluster, network, platform, storage, workloads
 from longshore.core.objects.columns.form import Calculated, Column, Printer
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.pod_status import pod_cells
@@ -26,7 +26,9 @@ from longshore.core.objects.pod_status import pod_cells
 @cache
 def printer(kind: Kind) -> Printer:
     """The form of a kind's table."""
-    shown = (Column("Name", format="name"), *_columns(kind.columns))
+    shown = tuple(_columns(kind.columns))
+    if all(column.name != "Name" for column in shown):  # events tell their name last
+        shown = (Column("Name", format="name"), *shown)
     return Printer(shown, _CALCULATED.get((kind.hub or kind).schema, _nothing))
 
 
@@ -50,4 +52,7 @@ _CALCULATED: dict[str, Calculated] = {
     **workloads.CALCULATED,
     **network.CALCULATED,
     **cluster.CALCULATED,
+    **storage.CALCULATED,
+    **access.CALCULATED,
+    **platform.CALCULATED,
 }

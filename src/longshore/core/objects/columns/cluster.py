@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from longshore.base.clock import parse_rfc3339
 from longshore.core.objects import kinds
 from longshore.core.objects.columns.form import Calculated
 from longshore.core.objects.kinds import Doc
-from longshore.core.objects.spans import NONE, UNKNOWN, human_span
+from longshore.core.objects.spans import NONE, UNKNOWN, since
 
 
 def _node(doc: Doc, now: float) -> list[Any]:
@@ -54,14 +53,10 @@ def _event(doc: Doc, now: float) -> list[Any]:
     thing = f"{about.get('kind', '').lower()}/{about.get('name', '')}"
     message = str(doc.get("message", "")).strip()
     return [
-        _since(last, now), doc.get("type", ""), doc.get("reason", ""), thing,
+        since(last, now), doc.get("type", ""), doc.get("reason", ""), thing,
         about.get("fieldPath", ""), f"{component}, {host}" if host else component, message,
-        _since(first, now), count, doc["metadata"]["name"],
+        since(first, now), count, doc["metadata"]["name"],
     ]  # fmt: skip
-
-
-def _since(timestamp: str | None, now: float) -> str:
-    return human_span(now - parse_rfc3339(timestamp)) if timestamp else UNKNOWN
 
 
 def _data(doc: Doc) -> int:

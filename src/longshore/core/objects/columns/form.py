@@ -59,3 +59,17 @@ def _at(doc: Doc, column: Column) -> Any:
     if column.type == "string":
         return NONE if value is None else str(value)
     return {"integer": 0, "boolean": False}[column.type] if value is None else value
+
+
+def selector_text(selector: Doc | None) -> str:
+    """A label selector as kubectl shows it (metav1.FormatLabelSelector)."""
+    selector = selector or {}
+    parts = [f"{k}={v}" for k, v in sorted((selector.get("matchLabels") or {}).items())]
+    for one in selector.get("matchExpressions") or ():
+        key, values = one.get("key", ""), ",".join(sorted(one.get("values") or ()))
+        forms = {
+            "In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})",
+            "Exists": key, "DoesNotExist": f"!{key}",
+        }  # fmt: skip
+        parts.append(forms.get(one.get("operator", ""), key))
+    return ",".join(parts) or NONE

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from longshore.core.objects import kinds
-from longshore.core.objects.columns.form import Calculated
+from longshore.core.objects.columns.form import Calculated, selector_text
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.spans import NONE
 
@@ -55,11 +55,51 @@ def _endpoints(doc: Doc, now: float) -> list[Any]:
 
 
 def _endpoint_slice(doc: Doc, now: float) -> list[Any]:
-    ports = [str(port.get("port", "*")) for port in doc.get("ports") or ()]
+    # A port without a number is any number, and may have a name.
+    ports = [str(port.get("port", port.get("name", "*"))) for port in doc.get("ports") or ()]
     addresses = [a for e in doc.get("endpoints") or () for a in e.get("addresses") or ()]
     kind = doc.get("addressType", "")
     shown_ports = _some(ports, 3, "<unset>")
     return [kind, shown_ports, _some(addresses, 3, "<unset>")]
+
+
+def _ingress(doc: Doc, now: float) -> list[Any]:
+    spec = doc.get("spec") or {}
+    rules = spec.get("rules") or ()
+    hosts = [rule["host"] for rule in rules if rule.get("host")]
+    balancer = (doc.get("status") or {}).get("loadBalancer") or {}
+    places = {i.get("ip") or i.get("hostname", "") for i in balancer.get("ingress") or ()}
+    return [
+        spec.get("ingressClassName", NONE), _some(hosts, 3, "*"), ",".join(sorted(places)),
+        "80, 443" if spec.get("tls") else "80",
+    ]  # fmt: skip
+
+
+def _ingress_class(doc: Doc, now: float) -> list[Any]:
+    spec = doc.get("spec") or {}
+    given = spec.get("parameters")
+    shown = NONE
+    if given:
+        group = f".{given['apiGroup']}" if "apiGroup" in given else ""
+        shown = f"{given.get('kind', '')}{group}/{given.get('name', '')}"
+    return [spec.get("controller", ""), shown]
+
+
+def _ip_address(doc: Doc, now: float) -> list[Any]:
+    parent = (doc.get("spec") or {}).get("parentRef")
+    if not parent:
+        return [NONE]
+    group = f".{parent['group']}" if parent.get("group") else ""
+    resource = f"{parent.get('resource', '')}{group}".lower()
+    return ["/".join(filter(None, (resource, parent.get("namespace"), parent.get("name"))))]
+
+
+def _network_policy(doc: Doc, now: float) -> list[Any]:
+    return [selector_text((doc.get("spec") or {}).get("podSelector"))]
+
+
+def _service_cidr(doc: Doc, now: float) -> list[Any]:
+    return [",".join((doc.get("spec") or {}).get("cidrs") or ())]
 
 
 def _some(found: list[str], most: int, none: str = NONE) -> str:
@@ -73,4 +113,9 @@ CALCULATED: dict[str, Calculated] = {
     kinds.SERVICE.schema: _service,
     kinds.ENDPOINTS.schema: _endpoints,
     kinds.ENDPOINT_SLICE.schema: _endpoint_slice,
+    kinds.INGRESS.schema: _ingress,
+    kinds.INGRESS_CLASS.schema: _ingress_class,
+    kinds.NETWORK_POLICY.schema: _network_policy,
+    kinds.IP_ADDRESS.schema: _ip_address,
+    kinds.SERVICE_CIDR.schema: _service_cidr,
 }

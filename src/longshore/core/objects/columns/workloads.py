@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from longshore.core.objects import kinds
-from longshore.core.objects.columns.form import Calculated
+from longshore.core.objects.columns.form import Calculated, selector_text
 from longshore.core.objects.kinds import Doc
-from longshore.core.objects.spans import NONE
 
 
 def _deployment(doc: Doc, now: float) -> list[Any]:
@@ -32,20 +31,7 @@ def _template(spec: Doc) -> list[str]:
     containers = ((spec.get("template") or {}).get("spec") or {}).get("containers") or ()
     names = ",".join(c.get("name", "") for c in containers)
     images = ",".join(c.get("image", "") for c in containers)
-    return [names, images, _selector(spec.get("selector"))]
-
-
-def _selector(selector: Doc | None) -> str:
-    selector = selector or {}
-    parts = [f"{k}={v}" for k, v in sorted((selector.get("matchLabels") or {}).items())]
-    for one in selector.get("matchExpressions") or ():
-        key, values = one.get("key", ""), ",".join(sorted(one.get("values") or ()))
-        forms = {
-            "In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})",
-            "Exists": key, "DoesNotExist": f"!{key}",
-        }  # fmt: skip
-        parts.append(forms.get(one.get("operator", ""), key))
-    return ",".join(parts) or NONE
+    return [names, images, selector_text(spec.get("selector"))]
 
 
 CALCULATED: dict[str, Calculated] = {
