@@ -59,7 +59,7 @@ async def test_masters_may_impersonate_and_nobody_else() -> None:
             "GET", PODS, impersonate_user="jane", impersonate_group="system:masters, dev"
         )
         assert answer.status == 200
-        assert (await ask("GET", PODS, impersonate_user="j", impersonate_uid="1")).status == 400
+        assert (await ask("GET", PODS, impersonate_user="j", impersonate_uid="1")).status == 403
         assert (await ask("GET", PODS, impersonate_group="dev")).status == 400
         ask.user = User("jane", ("system:authenticated",))
         assert (await ask("GET", PODS, impersonate_user="admin")).status == 403

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A caller: a name and the groups it belongs to, as Kubernetes names them."""
+    """A caller: a name and the groups it belongs to, as Kubernetes names them. uid tells apart
+    two who had one name after another; extra is what else who vouches for the caller says."""
 
     name: str
     groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def is_master(self) -> bool:

@@ -90,7 +90,7 @@ class Planner:
         metadata = _metadata(kind, doc, namespace)
         if metadata.get("resourceVersion"):
             raise BadRequest("resourceVersion should not be set on objects to be created")
-        doc, warnings = _checked(kind, doc, options)
+        doc, warnings = checked(kind, doc, options)
         kind = kind.kept_as
         doc = meta.prepare_create(kind, doc)
         doc = default(kind, doc)
@@ -142,7 +142,7 @@ class Planner:
                 f"the name on the URL ({ref.name})"
             )
         metadata["name"] = ref.name
-        return _checked(ref.kind, doc, options)
+        return checked(ref.kind, doc, options)
 
     def update(self, ref: Ref, changed: Callable[[Stored], Doc], options: WriteOptions) -> Plan:
         """changed gives the new document, as its kind is kept; it is the plan's own."""
@@ -252,7 +252,7 @@ def _metadata(kind: Kind, doc: Doc, namespace: str) -> Doc:
     return metadata
 
 
-def _checked(kind: Kind, doc: Doc, options: WriteOptions) -> tuple[Doc, list[str]]:
+def checked(kind: Kind, doc: Doc, options: WriteOptions) -> tuple[Doc, list[str]]:
     checked = check(kind, doc)
     if checked.causes:
         raise decoding_error(kind, checked)

@@ -12,23 +12,22 @@ import orjson
 
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
-from longshore.base.users import User
 from longshore.base.version import GIT_VERSION, KUBERNETES_VERSION
 from longshore.core.objects.errors import (
     ApiError,
-    BadRequest,
-    Forbidden,
     InternalError,
     MethodNotAllowed,
     NotAcceptable,
-    Unauthorized,
 )
 from longshore.core.objects.kinds import KINDS, Doc, Kinds
+from longshore.core.registry.authorize import authorize_path
 from longshore.core.registry.registry import Registry
+from longshore.core.registry.reviews import TokenReader
+from longshore.core.registry.tokens import NoTokens
 from longshore.core.streams.protocols import Streams
 from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply
-from longshore.doors.kit.identity import AUTHENTICATED
 from longshore.doors.kubernetes import discovery, gnostic, translate
+from longshore.doors.kubernetes.callers import caller
 from longshore.doors.kubernetes.media import JSON, YAML, negotiate, ranked
 from longshore.doors.kubernetes.openapi import OpenApi
 from longshore.doors.kubernetes.rendering import encode
@@ -58,14 +57,16 @@ class Version:
 
 
 _VERSION = Version()
+_NO_TOKENS = NoTokens()
 
 
 @dataclass(frozen=True, slots=True)
 class DoorConfig:
     """What a door has besides a registry. checks are what readyz looks at, by name; address is
-    what /api tells clients; without streams, logs are refused."""
+    what /api tells clients; without streams, logs are refused; tokens says whose bearer tokens are."""
 
     streams: Streams | None = None
+    tokens: TokenReader = _NO_TOKENS
     kinds: Kinds = KINDS
     checks: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
     version: Version = _VERSION
@@ -79,8 +80,9 @@ class KubernetesDoor:
         self, registry: Registry, clock: Clock, chance: Chance, config: DoorConfig | None = None
     ) -> None:
         config = config or DoorConfig()
-        self._api = Api(registry, clock, chance, config.streams)
+        self._api = Api(registry, clock, chance, config.streams, config.tokens)
         self._kinds = config.kinds
+        self._tokens = config.tokens
         self._checks: dict[str, Callable[[], bool]] = {"ping": lambda: True, **config.checks}
         self._version = config.version.doc()
         self._address = config.address
@@ -133,12 +135,14 @@ class KubernetesDoor:
             return self._health(request)
         if path == "/version" or path == "/version/":
             return Reply(200, encode(self._version, JSON, pretty=True))
-        who = _caller(request)
+        who = caller(request, self._tokens)
         if first in ("api", "apis"):
             target = translate.parse_target(self._kinds, path)
             if target is not None:
                 return await self._api.answer(request, target, who)
+            authorize_path(who, request.method.lower(), path)
             return self._discover(request)
+        authorize_path(who, request.method.lower(), path)
         if first == "openapi":
             return self._publish(request)
         if path == "/":
@@ -223,25 +227,6 @@ class KubernetesDoor:
         ]
         lines.append(f"{kind} check {'passed' if healthy else 'failed'}\n")
         return Reply(200 if healthy else 500, "\n".join(lines).encode(), "text/plain")
-
-
-def _caller(request: Request) -> User:
-    """Who asks, after impersonation. Raises Unauthorized or Forbidden."""
-    who = request.user
-    if who is None:
-        raise Unauthorized("Unauthorized")
-    headers = request.headers
-    name = headers.get("impersonate-user", "")
-    if not name and not any(header.startswith("impersonate-") for header in headers):
-        return who
-    if not who.is_master:
-        raise Forbidden(f'User "{who.name}" cannot impersonate resource "users"')
-    beyond = {h for h in headers if h.startswith("impersonate-")}
-    beyond -= {"impersonate-user", "impersonate-group"}
-    if beyond or not name:
-        raise BadRequest("impersonation is served by Impersonate-User and Impersonate-Group only")
-    groups = [g.strip() for g in headers.get("impersonate-group", "").split(",") if g.strip()]
-    return User(name, (*groups, AUTHENTICATED))
 
 
 def _only_get(request: Request) -> None:

@@ -28,10 +28,12 @@ from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.client import Bind
 from longshore.core.registry.reads import ListOptions, inconsistent_continue
 from longshore.core.registry.registry import Registry
+from longshore.core.registry.reviews import REVIEWS, TokenReader
 from longshore.core.streams.protocols import LogOptions, Streams
 from longshore.core.watch.stored import Stored
 from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply
 from longshore.doors.kubernetes import translate
+from longshore.doors.kubernetes.asking import Asking
 from longshore.doors.kubernetes.media import negotiate
 from longshore.doors.kubernetes.rendering import View, encode
 from longshore.doors.kubernetes.translate import Target, flag, number
@@ -62,9 +64,15 @@ class Api:
     """The resources under /api and /apis."""
 
     def __init__(
-        self, registry: Registry, clock: Clock, chance: Chance, streams: Streams | None
+        self,
+        registry: Registry,
+        clock: Clock,
+        chance: Chance,
+        streams: Streams | None,
+        tokens: TokenReader,
     ) -> None:
         self.registry = registry
+        self.asking = Asking(registry, tokens)
         self.watches = Watches(clock)
         self._clock = clock
         self._chance = chance
@@ -160,6 +168,8 @@ class Api:
     # --- writes ---
 
     async def create(self, request: Request, target: Target, who: User) -> AnyReply:
+        if target.kind in REVIEWS:
+            return await self.asking.review(request, target, who)
         view = self._view(request)
         options = translate.write_options(request, "CreateOptions")
         doc, doubled = translate.read_object(request, target, options)

@@ -1,0 +1,104 @@
+"""Who asks: by client certificate or bearer token, and as whom.
+
+Impersonation follows kubernetes.io/docs/reference/access-authn-authz/authentication
+(#user-impersonation): every attribute asked for is authorised with the verb impersonate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from urllib.parse import unquote
+
+from longshore.base.users import User
+from longshore.core.objects.errors import BadRequest, Unauthorized
+from longshore.core.registry.authorize import AUTHENTICATED, Wish, allowed, forbidden
+from longshore.core.registry.reviews import TokenReader
+from longshore.core.registry.tokens import groups_of, split_user
+from longshore.doors.kit.http import Request
+
+_ANONYMOUS = "system:anonymous"
+_UNAUTHENTICATED = "system:unauthenticated"
+_AUTHENTICATION = "authentication.k8s.io"
+_EXTRA = "impersonate-extra-"
+
+
+def caller(request: Request, tokens: TokenReader) -> User:
+    """Raises Unauthorized, or Forbidden for an impersonation that is not allowed."""
+    headers = request.headers
+    who = request.user
+    if who is None:
+        who = _bearer(headers.get("authorization", ""), tokens)
+    for name in headers:
+        if name.startswith("impersonate-"):
+            return _impersonated(who, headers)
+    return who
+
+
+def _bearer(header: str, tokens: TokenReader) -> User:
+    scheme, _, token = header.partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthorized("Unauthorized")
+    try:
+        return tokens.authenticate(token)[0]
+    except Unauthorized:
+        # Why is told to those who may review tokens, not to those who try them.
+        raise Unauthorized("Unauthorized") from None
+
+
+def _impersonated(who: User, headers: Mapping[str, str]) -> User:
+    name = headers.get("impersonate-user", "")
+    groups = [g.strip() for g in headers.get("impersonate-group", "").split(",") if g.strip()]
+    uid = headers.get("impersonate-uid", "")
+    extra = {
+        unquote(header.removeprefix(_EXTRA)): tuple(v.strip() for v in value.split(","))
+        for header, value in headers.items()
+        if header.startswith(_EXTRA)
+    }
+    if not name:
+        if groups or uid or extra:
+            raise BadRequest(f"requested {_asked(groups, uid, extra)} without impersonating a user")
+        return who
+    _authorize(who, name, groups, uid, extra)
+    return User(name, _groups(name, groups), uid, tuple(extra.items()))
+
+
+def _asked(groups: list[str], uid: str, extra: Mapping[str, tuple[str, ...]]) -> str:
+    wants = [f"group {group}" for group in groups] + ([f"uid {uid}"] if uid else [])
+    return ", ".join([*wants, *(f"extra {key}" for key in extra)])
+
+
+def _authorize(
+    who: User, name: str, groups: list[str], uid: str, extra: Mapping[str, tuple[str, ...]]
+) -> None:
+    for wish in _wishes(name, groups, uid, extra):
+        if not allowed(who, wish):
+            raise forbidden(who, wish)
+
+
+def _wishes(
+    name: str, groups: list[str], uid: str, extra: Mapping[str, tuple[str, ...]]
+) -> Iterator[Wish]:
+    """All that is to be taken on."""
+    account = split_user(name)
+    if account is not None:
+        yield Wish("impersonate", "", "serviceaccounts", *account)
+    else:
+        yield Wish("impersonate", "", "users", name=name)
+    for group in groups:
+        yield Wish("impersonate", "", "groups", name=group)
+    for key, values in extra.items():
+        for value in values:
+            yield Wish("impersonate", _AUTHENTICATION, "userextras", "", value, key)
+    if uid:
+        yield Wish("impersonate", _AUTHENTICATION, "uids", name=uid)
+
+
+def _groups(name: str, given: list[str]) -> tuple[str, ...]:
+    """Of a service account its own if none are given; everybody but the anonymous one has proved
+    who they are, by the one who speaks for them."""
+    account = split_user(name)
+    groups = list(groups_of(account[0])) if account and not given else given
+    mark = _UNAUTHENTICATED if name == _ANONYMOUS else AUTHENTICATED
+    marked = AUTHENTICATED in groups or _UNAUTHENTICATED in groups
+    return tuple(groups if marked else [*groups, mark])
