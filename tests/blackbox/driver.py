@@ -56,6 +56,14 @@ def kubectl_program() -> str:
     return str(program)
 
 
+def kubectl_versions() -> list[str]:
+    """The oldest and the newest kubectl of several minors, where a machine has them (the Google
+    Cloud SDK brings kubectl.1.N); else the one there is."""
+    folder = Path(shutil.which("kubectl") or "/").resolve().parent
+    found = sorted(folder.glob("kubectl.1.*"), key=lambda path: int(path.suffix[1:]))
+    return [str(found[0]), str(found[-1])] if found else [""]
+
+
 @dataclass(frozen=True)
 class Cluster:
     """A running cluster of a test's own."""
@@ -64,6 +72,7 @@ class Cluster:
     root: Path
     server: str
     kubeconfig: str
+    program: str = ""
 
     def longshore(self, verb: str, *words: str, code: int = 0) -> str:
         return longshore(
@@ -83,7 +92,7 @@ class Cluster:
     ) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "KUBECONFIG": self.kubeconfig}
         return subprocess.run(
-            [kubectl_program(), *words],
+            [self.program or kubectl_program(), *words],
             input=stdin,
             capture_output=True,
             text=True,
