@@ -32,6 +32,8 @@ APPLETS = [
     "wc",
     "pwd",
     "kill",
+    "stty",
+    "test",
 ]
 IMAGE = "busybox:1.35"
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\nweb:x:101:102:web:/srv:/bin/sh\n"

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol, runtime_checkable
 
+from longshore.core.streams.protocols import ExecOptions, Session
+
 
 class RuntimeFailure(Exception):
     """The runtime could not do it.
@@ -95,7 +97,8 @@ class Security:
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
     """One container. log_path is where the CRI log goes; args replace the image's command,
-    command its entrypoint (both already expanded)."""
+    command its entrypoint (both already expanded). stdin_once: the first session that ends its
+    input ends the container's."""
 
     name: str
     image: str
@@ -110,6 +113,7 @@ class ContainerSpec:
     security: Security = Security()
     tty: bool = False
     stdin: bool = False
+    stdin_once: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -197,3 +201,35 @@ class CanExec(Protocol):
     ) -> tuple[int, bytes]:
         """(exit code, both output streams together). Raises RuntimeFailure; at the timeout the
         command is killed."""
+
+
+@runtime_checkable
+class CanTalk(Protocol):
+    """What a Runtime may be able to do beyond the rest: let somebody talk to a container. Both raise
+    RuntimeFailure; who asked closes the session."""
+
+    async def exec(self, container_id: str, options: ExecOptions) -> Session:
+        """Start options.command in a running container."""
+
+    async def attach(self, container_id: str, options: ExecOptions) -> Session:
+        """Join the container's own main process. Raises for one that has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a control group has used: CPU time in nanoseconds since it was made; memory in bytes
+    (all, without file cache that can be dropped at once, anonymous)."""
+
+    cpu_ns: int
+    memory_bytes: int
+    working_set_bytes: int
+    rss_bytes: int
+
+
+@runtime_checkable
+class CanMeasure(Protocol):
+    """What a Runtime may be able to do beyond the rest: say what its containers use."""
+
+    async def usage(self) -> tuple[Usage | None, Mapping[str, Usage]]:
+        """Of all that it runs together (None if nothing ran yet), and of each running container, by
+        id. Reads the kernel's counters anew."""

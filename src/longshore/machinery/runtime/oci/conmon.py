@@ -54,6 +54,7 @@ class Order:
     log_max_bytes: int
     tty: bool = False
     stdin: bool = False
+    stdin_once: bool = False
 
 
 async def create(programs: Programs, order: Order) -> int:
@@ -114,7 +115,7 @@ def _spawn(programs: Programs, order: Order, sync_fd: int, start_fd: int) -> int
     if order.tty:
         arguments.append("--terminal")
     if order.stdin:
-        arguments += ["--stdin", "--leave-stdin-open"]
+        arguments += ["--stdin"] if order.stdin_once else ["--stdin", "--leave-stdin-open"]
     said = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     return os.posix_spawn(
         programs.conmon,

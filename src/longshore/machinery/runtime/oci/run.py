@@ -20,6 +20,7 @@ from pathlib import Path
 import orjson
 
 from longshore.base.clock import Clock
+from longshore.core.streams.protocols import ExecOptions, Session
 from longshore.machinery.runtime.images import ImageStore, StoredImage
 from longshore.machinery.runtime.linux import (
     MS_BIND,
@@ -32,11 +33,13 @@ from longshore.machinery.runtime.linux import (
     new_namespaces,
     unmount,
 )
-from longshore.machinery.runtime.oci import cgroups, conmon, host, records
+from longshore.machinery.runtime.oci import cgroups, conmon, host, records, sessions
+from longshore.machinery.runtime.oci.attaching import attach
 from longshore.machinery.runtime.oci.destroy import end_processes, remove_tree
 from longshore.machinery.runtime.oci.exec import exec_sync
 from longshore.machinery.runtime.oci.records import ContainerRecord, SandboxRecord
 from longshore.machinery.runtime.oci.spec import Frame, configuration
+from longshore.machinery.runtime.oci.usage import measure, measure_all
 from longshore.machinery.runtime.protocol import (
     Container,
     ContainerSpec,
@@ -47,6 +50,7 @@ from longshore.machinery.runtime.protocol import (
     SandboxSpec,
     StartFailed,
     State,
+    Usage,
 )
 from longshore.machinery.runtime.waiting import within
 
@@ -271,6 +275,7 @@ class OciRuntime:
             log_max_bytes=self._log_max_bytes,
             tty=spec.tty,
             stdin=spec.stdin,
+            stdin_once=spec.stdin_once,
         )
         await conmon.create(self._programs, order)
         if not self._watch(live):
@@ -376,10 +381,33 @@ class OciRuntime:
         self, container_id: str, command: list[str], timeout_s: float
     ) -> tuple[int, bytes]:
         """protocol.CanExec: run a command in a container and wait for it."""
+        directory = self._running(container_id).directory
+        return await exec_sync(self._programs, self._clock, directory, command, timeout_s)
+
+    async def exec(self, container_id: str, options: ExecOptions) -> Session:
+        """protocol.CanTalk: start a command in a container."""
+        live = self._running(container_id)
+        group = self._group(live.container)
+        return await sessions.start(self._programs, self._clock, live.directory, group, options)
+
+    async def attach(self, container_id: str, options: ExecOptions) -> Session:
+        """protocol.CanTalk: join the container's main process."""
+        return await attach(self._running(container_id).directory, options)
+
+    async def usage(self) -> tuple[Usage | None, dict[str, Usage]]:
+        """protocol.CanMeasure."""
+        groups = {
+            live.container.id: self._group(live.container)
+            for live in self._live.values()
+            if not live.ended.is_set()
+        }
+        return await asyncio.to_thread(lambda: (measure(self._parent), measure_all(groups)))
+
+    def _running(self, container_id: str) -> _Live:
         live = self._live.get(container_id)
         if live is None or live.ended.is_set():
             raise RuntimeFailure(f"container {container_id[:12]} is not running")
-        return await exec_sync(self._programs, self._clock, live.directory, command, timeout_s)
+        return live
 
     async def changed(self) -> set[str]:
         while not self._changed:
