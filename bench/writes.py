@@ -1,4 +1,5 @@
-"""Durable creates through the TLS door on one core, and raw etcd beside it on the same disk."""
+"""Durable writes, and reads of one object, through the TLS door on one core; raw etcd beside them on
+the same disk."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -25,30 +27,21 @@ HERE = Path(__file__).parent
 async def figures() -> list[Figure]:
     """Rounds alternate between the two, so that a machine that slows down slows both."""
     ours: dict[str, list[float]] = {"configmaps": [], "pods": []}
+    rest: dict[str, list[float]] = {"get": [], "patch": []}
+    cost: dict[str, list[float]] = defaultdict(list)
     etcd: list[float] = []
     with TemporaryDirectory(prefix="lb-") as work:
         caller = _etcd_caller(Path(work))
         for _ in range(ROUNDS):
             for kind, rates in ours.items():
                 with bed("--hollow") as cluster:
-                    rates.append(_creates(cluster, kind))
+                    rates.append(_load(cluster, "create", kind, cost))
+            for verb, rates in rest.items():
+                with bed("--hollow") as cluster:
+                    rates.append(_load(cluster, verb, "pods", cost))
             if caller is not None:
                 etcd.append(await _etcd_creates(caller, Path(work) / "data"))
-    goal = median(etcd) if etcd else None
-    beside = f"{CONNECTIONS} connections, one core" + (
-        "" if etcd else "; no etcd or Go here to compare"
-    )
-    found = [
-        Figure(
-            "creates/s, ConfigMap of 1.4 KB", median(ours["configmaps"]), "/s", goal, False, beside
-        ),
-        Figure(
-            "creates/s, Pod of 1.5 KB",
-            median(ours["pods"]),
-            "/s",
-            note=f"{beside}; scheduler and nodes busy too",
-        ),
-    ]
+    found = _told(ours, rest, cost, median(etcd) if etcd else None)
     if etcd:
         found.append(
             Figure(
@@ -58,18 +51,44 @@ async def figures() -> list[Figure]:
     return found
 
 
-def _creates(cluster: Bed, kind: str) -> float:
+def _told(
+    creates: dict[str, list[float]],
+    rest: dict[str, list[float]],
+    cost: dict[str, list[float]],
+    etcd: float | None,
+) -> list[Figure]:
+    beside = "" if etcd else "; no etcd or Go here to compare"
+
+    def figure(what: str, key: str, rate: list[float], goal: float | None) -> Figure:
+        note = (
+            f"{CONNECTIONS} connections, one core, {median(cost[key]):.0f} us of CPU each{beside}"
+        )
+        return Figure(what, median(rate), "/s", goal, False, note)
+
+    pods = median(creates["pods"])
+    return [
+        figure("creates/s, ConfigMap of 1.4 KB", "create configmaps", creates["configmaps"], etcd),
+        figure("creates/s, Pod of 1.5 KB", "create pods", creates["pods"], etcd),
+        figure("GETs/s of one Pod", "get pods", rest["get"], 30_000),
+        figure("merge patches/s of a Pod", "patch pods", rest["patch"], 0.7 * pods),
+    ]
+
+
+def _load(cluster: Bed, verb: str, kind: str, cost: dict[str, list[float]]) -> float:
+    """Requests a second of one run; the CPU of each goes into cost, in microseconds."""
     cluster.pin(SERVER_CORE)
     pki = cluster.paths.pki
     done = subprocess.run(
-        [sys.executable, str(HERE / "http_creates.py"), "--port", str(cluster.port), "--kind", kind,
+        [sys.executable, str(HERE / "http_load.py"), "--port", str(cluster.port), "--kind", kind, "--verb", verb,
+         "--pid", str(cluster.pid),
          "--connections", str(CONNECTIONS), "--seconds", str(SECONDS), "--core", str(CLIENT_CORE),
          "--ca", str(pki / "ca.crt"), "--cert", str(pki / "admin.crt"), "--key", str(pki / "admin.key")],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     told = json.loads(done.stdout)
     assert told["failures"] == 0, told
-    return float(told["creates_per_second"])
+    cost[f"{verb} {kind}"].append(told["server_cpu_us"])
+    return float(told["per_second"])
 
 
 def _etcd_caller(work: Path) -> Path | None:

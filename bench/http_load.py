@@ -1,8 +1,9 @@
-"""Load for a server: POSTs of 1.5 KB objects through TLS on many connections, from a process of its own.
+"""Load for a server through TLS on many connections, from a process of its own: creates of objects of
+1.5 KB, or reads or merge patches of objects that it created first.
 
-    python bench/http_creates.py --port 6443 --cert admin.crt --key admin.key --ca ca.crt
+    python bench/http_load.py --verb create --port 6443 --cert admin.crt --key admin.key --ca ca.crt
 
-Prints one JSON object: creates per second, latencies, and the CPU that the server's process
+Prints one JSON object: requests per second, latencies, and the CPU that the server's process
 (--pid) spent on each.
 """
 
@@ -24,7 +25,8 @@ from longshore.base.clock import SystemClock
 
 
 def pod(name: str) -> bytes:
-    """A pod of about 1.5 KB, as a Deployment's controller would make it."""
+    """A pod of about 1.5 KB, as a Deployment's controller would make it, for a scheduler that is not
+    there: what is measured is the API."""
     container = {
         "name": "web",
         "image": "nginx:1.27.1",
@@ -48,6 +50,7 @@ def pod(name: str) -> bytes:
             },
             "spec": {
                 "containers": [container],
+                "schedulerName": "nobody",
                 "volumes": [{"name": "data", "emptyDir": {}}],
                 "nodeSelector": {"kubernetes.io/os": "linux"},
                 "tolerations": [{"key": "example.org/spot", "operator": "Exists"}],
@@ -66,11 +69,21 @@ def config_map(name: str) -> bytes:
 OBJECTS = {"pods": pod, "configmaps": config_map}
 
 
-class Caller(asyncio.Protocol):
-    """One connection that creates objects one after another until told to stop."""
+def request(method: str, path: str, body: bytes = b"", media: str = "application/json") -> bytes:
+    head = (
+        f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\n"
+        f"Accept: application/json\r\nContent-Type: {media}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
 
-    def __init__(self, number: int, path: str, tag: str) -> None:
-        self.number, self.path, self.tag = number, path, tag
+
+class Caller(asyncio.Protocol):
+    """One connection that asks one thing after another until told to stop. Reads and patches go to
+    one object of its own, made by its first request."""
+
+    def __init__(self, number: int, path: str, tag: str, verb: str) -> None:
+        self.number, self.path, self.tag, self.verb = number, path, tag, verb
         self.make = OBJECTS[path.rpartition("/")[2]]
         self.count = self.failures = 0
         self.latencies: list[float] = []
@@ -83,14 +96,20 @@ class Caller(asyncio.Protocol):
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]
 
     def send(self) -> None:
-        body = self.make(f"object-{self.tag}-{self.number}-{self.count}")
-        head = (
-            f"POST {self.path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\n"
-            "Accept: application/json\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        )
+        asked = self._next()
         self._sent = time.perf_counter()
-        self.transport.write(head.encode() + body)
+        self.transport.write(asked)
+
+    def _next(self) -> bytes:
+        own = f"object-{self.tag}-{self.number}"
+        if self.verb == "create":
+            return request("POST", self.path, self.make(f"{own}-{self.count}"))
+        if self.count == 0:
+            return request("POST", self.path, self.make(own))
+        if self.verb == "get":
+            return request("GET", f"{self.path}/{own}")
+        change = b'{"metadata":{"annotations":{"example.org/count":"%d"}}}' % self.count
+        return request("PATCH", f"{self.path}/{own}", change, "application/merge-patch+json")
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -98,7 +117,7 @@ class Caller(asyncio.Protocol):
     def on_message_complete(self) -> None:
         self.latencies.append(time.perf_counter() - self._sent)
         self.count += 1
-        if self._parser.get_status_code() != 201:
+        if self._parser.get_status_code() not in (200, 201):
             self.failures += 1
         if self.stopping:
             self.done.set_result(None)
@@ -131,7 +150,7 @@ async def run(args: argparse.Namespace) -> None:
     callers = []
     for number in range(args.connections):
         _, caller = await loop.create_connection(
-            lambda number=number: Caller(number, path, tag),
+            lambda number=number: Caller(number, path, tag, args.verb),
             args.host, args.port, ssl=context(args),
             server_hostname="localhost" if args.ca else None,
         )  # fmt: skip
@@ -146,7 +165,7 @@ async def run(args: argparse.Namespace) -> None:
     took, count = time.perf_counter() - begun, sum(c.count for c in callers)
     latencies = sorted(one for c in callers for one in c.latencies)
     result = {
-        "creates_per_second": count / took,
+        "per_second": count / took,
         "p50_ms": statistics.median(latencies) * 1e3,
         "p99_ms": latencies[len(latencies) * 99 // 100] * 1e3,
         "failures": sum(c.failures for c in callers),
@@ -161,6 +180,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=6443)
+    parser.add_argument("--verb", choices=("create", "get", "patch"), default="create")
     parser.add_argument("--kind", choices=sorted(OBJECTS), default="configmaps")
     parser.add_argument("--namespace", default="default")
     parser.add_argument("--connections", type=int, default=64)
