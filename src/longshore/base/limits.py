@@ -4,6 +4,8 @@
 REQUEST_BODY_MAX_BYTES = 3 * 1024 * 1024
 # The largest object that is stored; the same as etcd's default request limit.
 OBJECT_MAX_BYTES = 1536 * 1024
+# How deep a body may be nested. No built-in kind comes near; the JSON encoder stops at 254.
+DOCUMENT_DEPTH_MAX = 200
 # All metadata.annotations of an object together (apimachinery validation.TotalAnnotationSizeLimitB).
 ANNOTATIONS_MAX_BYTES = 256 * 1024
 # Changes that wait for one watcher; one that falls further behind is dropped and lists again.

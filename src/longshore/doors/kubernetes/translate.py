@@ -5,12 +5,14 @@ Paths become targets, queries become options, bodies become documents, errors be
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from longshore.base.limits import DOCUMENT_DEPTH_MAX
 from longshore.core.objects.duplicates import duplicate_fields
 from longshore.core.objects.errors import (
     ApiError,
@@ -26,6 +28,7 @@ from longshore.core.registry.planning import WriteOptions
 from longshore.core.registry.reads import ListOptions
 from longshore.doors.kit.http import Request
 from longshore.doors.kubernetes import protobuf
+from longshore.doors.kubernetes.yamlbody import read_yaml, too_deep
 
 PATCH_TYPES = (
     "application/json-patch+json",
@@ -162,10 +165,13 @@ def number(query: Mapping[str, Sequence[str]], name: str) -> int | None:
     text = _first(query, name)
     if not text:
         return None
-    try:
-        return int(text)
-    except ValueError:
-        raise BadRequest(f'invalid value for "{name}": "{text}" is not a whole number') from None
+    if not _WHOLE.fullmatch(text):
+        shown = text if len(text) <= 64 else text[:64] + "..."
+        raise BadRequest(f'invalid value for "{name}": "{shown}" is not a whole number')
+    return int(text)
+
+
+_WHOLE = re.compile(r"[-+]?[0-9]{1,18}")
 
 
 def flag(query: Mapping[str, Sequence[str]], name: str) -> bool:
@@ -185,10 +191,7 @@ def read_body(request: Request) -> Any:
     """The decoded body. Raises UnsupportedMediaType or BadRequest."""
     kind = media_type(request.headers.get("content-type", ""))
     if kind in ("", "application/json", "*/*"):
-        try:
-            return orjson.loads(request.body)
-        except orjson.JSONDecodeError as error:
-            raise BadRequest(f"the body is not valid JSON: {error}") from None
+        return read_json(request.body)
     if kind in YAML_TYPES:
         return read_yaml(request.body)
     if kind == protobuf.MEDIA:
@@ -199,6 +202,32 @@ def read_body(request: Request) -> Any:
     )
 
 
+def read_json(body: bytes) -> Any:
+    """Raises BadRequest, also for what is nested too deep to be walked."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"the body is not valid JSON: {error}") from None
+    # Counting is nearly free, and hardly any body can be that deep.
+    if body.count(b"{") + body.count(b"[") > DOCUMENT_DEPTH_MAX:
+        _check_depth(value)
+    return value
+
+
+def _check_depth(value: Any) -> None:
+    level, depth = [value], 0
+    while level:
+        if depth > DOCUMENT_DEPTH_MAX:
+            raise too_deep()
+        level = [inner for node in level for inner in _children(node)]
+        depth += 1
+
+
+def _children(node: Any) -> Iterable[Any]:
+    inside = node.values() if isinstance(node, dict) else node
+    return (one for one in inside if isinstance(one, dict | list))
+
+
 def _schema_named(api_version: str, kind: str) -> str:
     """The definition of what a body may hold; empty if it may not."""
     known = KINDS.named(api_version, kind) or SPOKEN.named(api_version, kind)
@@ -207,31 +236,6 @@ def _schema_named(api_version: str, kind: str) -> str:
     if kind == "DeleteOptions":
         return "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
     return ""
-
-
-def read_yaml(body: bytes) -> Any:
-    """One YAML document, with JSON's types: no dates, and no aliases (they could stand for
-    gigabytes). Raises BadRequest."""
-    import yaml
-
-    try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(body, yaml.CSafeLoader)):
-            raise BadRequest("YAML aliases are not served")
-        return yaml.load(body, _yaml_loader())
-    except yaml.YAMLError as error:
-        raise BadRequest(f"the body is not valid YAML: {error}") from None
-
-
-def _yaml_loader() -> Any:
-    import yaml
-
-    class JsonTypes(yaml.CSafeLoader):
-        yaml_implicit_resolvers = {  # noqa: RUF012  the shape that PyYAML prescribes
-            first: [(tag, form) for tag, form in rules if tag != "tag:yaml.org,2002:timestamp"]
-            for first, rules in yaml.CSafeLoader.yaml_implicit_resolvers.items()
-        }
-
-    return JsonTypes
 
 
 def read_object(
