@@ -49,6 +49,11 @@ _VALUE_SENTENCE = (
 )
 _CONFIG_KEY_SENTENCE = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
 _ENV_SENTENCE = "a valid environment variable name must consist only of printable ASCII characters other than '='"
+_WILDCARD_SENTENCE = (
+    "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which "
+    "must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric "
+    "character"
+)
 _CACHED = 16_384
 
 
@@ -87,6 +92,21 @@ def subdomain_problems(text: str) -> tuple[str, ...]:
     found = [too_long(SUBDOMAIN_MAX)] if len(text) > SUBDOMAIN_MAX else []
     if not _IS_SUBDOMAIN(text):
         found.append(_pattern(_SUBDOMAIN_SENTENCE, _SUBDOMAIN, "example.com"))
+    return tuple(found)
+
+
+def path_segment_problems(text: str) -> tuple[str, ...]:
+    """What can stand between two slashes of a URL: names of roles and bindings."""
+    if text in (".", ".."):
+        return (f"may not be '{text}'",)
+    return tuple(f"may not contain '{mark}'" for mark in "/%" if mark in text)
+
+
+def wildcard_problems(text: str) -> tuple[str, ...]:
+    """A DNS subdomain behind "*.": hosts of an Ingress."""
+    found = [too_long(SUBDOMAIN_MAX)] if len(text) > SUBDOMAIN_MAX else []
+    if not (text.startswith("*.") and _IS_SUBDOMAIN(text[2:])):
+        found.append(_pattern(_WILDCARD_SENTENCE, rf"\*\.{_SUBDOMAIN}", "*.example.com"))
     return tuple(found)
 
 
@@ -173,4 +193,26 @@ def address_problems(text: str) -> tuple[str, ...]:
         ipaddress.ip_address(text)
     except ValueError:
         return ("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",)
+    return ()
+
+
+def canonical_address_problems(text: str) -> tuple[str, ...]:
+    """An IP address in the one form that it is written in."""
+    wrong = address_problems(text)
+    if wrong:
+        return wrong
+    canonical = str(ipaddress.ip_address(text))
+    return () if text == canonical else (f'must be in canonical form ("{canonical}")',)
+
+
+def cidr_problems(text: str) -> tuple[str, ...]:
+    """A network of either family: ADDRESS/LENGTH, without bits beyond the length."""
+    try:
+        interface = ipaddress.ip_interface(text)
+    except ValueError:
+        interface = None
+    if interface is None or "/" not in text or not text.rpartition("/")[2].isdigit():
+        return ("must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)",)
+    if interface.ip != interface.network.network_address:
+        return ("must not have bits set beyond the prefix length",)
     return ()

@@ -7,7 +7,7 @@ two documents share a default.
 
 from __future__ import annotations
 
-from longshore.core.objects.defaults import network, pods, records, workloads
+from longshore.core.objects.defaults import network, platform, pods, records, workloads
 from longshore.core.objects.kinds import Doc, Kind
 
 _BY_SCHEMA = {
@@ -15,6 +15,7 @@ _BY_SCHEMA = {
     **workloads.DEFAULTS,
     **network.DEFAULTS,
     **records.DEFAULTS,
+    **platform.DEFAULTS,
 }
 
 

@@ -9,12 +9,19 @@ from __future__ import annotations
 from longshore.core.objects.errors import Cause
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.rules import (
+    devices,
     endpoints,
+    flowcontrol,
+    ingress,
     metadata,
+    network,
+    platform,
     pod_updates,
     pods,
+    rbac,
     records,
     services,
+    storage,
     workloads,
 )
 from longshore.core.objects.rules.problems import Problems, Rule, UpdateRule
@@ -25,6 +32,13 @@ _RULES: dict[str, Rule] = {
     **services.RULES,
     **endpoints.RULES,
     **records.RULES,
+    **ingress.RULES,
+    **network.RULES,
+    **rbac.RULES,
+    **storage.RULES,
+    **platform.RULES,
+    **flowcontrol.RULES,
+    **devices.RULES,
 }
 _UPDATE_RULES: dict[str, UpdateRule] = {
     **pod_updates.UPDATE_RULES,
@@ -32,6 +46,12 @@ _UPDATE_RULES: dict[str, UpdateRule] = {
     **services.UPDATE_RULES,
     **endpoints.UPDATE_RULES,
     **records.UPDATE_RULES,
+    **ingress.UPDATE_RULES,
+    **network.UPDATE_RULES,
+    **rbac.UPDATE_RULES,
+    **storage.UPDATE_RULES,
+    **platform.UPDATE_RULES,
+    **devices.UPDATE_RULES,
 }
 # A pod that is there is not held to rules that came later: only what may change is looked at.
 _NOT_AGAIN = frozenset(("io.k8s.api.core.v1.Pod",))

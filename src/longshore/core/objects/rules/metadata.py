@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from longshore.base.limits import ANNOTATIONS_MAX_BYTES
-from longshore.core.objects import names
+from longshore.core.objects import kinds, names
 from longshore.core.objects.kinds import NAMESPACE, SERVICE, Doc, Kind
 from longshore.core.objects.rules.problems import METADATA, Path, Problems
 
@@ -14,6 +14,14 @@ _NameRule: TypeAlias = Callable[[str], tuple[str, ...]]
 _NAME_RULES: dict[str, _NameRule] = {
     NAMESPACE.schema: names.label_problems,
     SERVICE.schema: names.label_1035_problems,
+    kinds.ROLE.schema: names.path_segment_problems,
+    kinds.ROLE_BINDING.schema: names.path_segment_problems,
+    kinds.CLUSTER_ROLE.schema: names.path_segment_problems,
+    kinds.CLUSTER_ROLE_BINDING.schema: names.path_segment_problems,
+    kinds.CSR.schema: names.path_segment_problems,
+    # Also held to its signer's prefix, see certificates.py.
+    kinds.CLUSTER_TRUST_BUNDLE.schema: names.path_segment_problems,
+    kinds.IP_ADDRESS.schema: names.canonical_address_problems,
 }
 _STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 _OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
