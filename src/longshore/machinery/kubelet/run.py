@@ -9,15 +9,16 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
 from longshore.core.objects import kinds
-from longshore.core.objects.errors import ApiError, NotFound
+from longshore.core.objects.errors import ApiError, BadRequest, NotFound
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Change, Client
-from longshore.core.streams.protocols import LogOptions
+from longshore.core.streams.protocols import ExecOptions, LogOptions, Session
 from longshore.machinery.kubelet.config import STARTS_AT_ONCE, KubeletConfig
 from longshore.machinery.kubelet.images import Puller
 from longshore.machinery.kubelet.logs import read_logs
@@ -28,6 +29,8 @@ from longshore.machinery.kubelet.node.run import NodeKeeper
 from longshore.machinery.kubelet.orphans import Orphans
 from longshore.machinery.kubelet.probes.handlers import Checker, RealChecker
 from longshore.machinery.kubelet.sources import Fetcher, ServiceMirror
+from longshore.machinery.kubelet.stats import Measuring
+from longshore.machinery.kubelet.talking import open_session
 from longshore.machinery.kubelet.tools import Tools
 from longshore.machinery.kubelet.worker import PodWorker
 from longshore.machinery.kubelet.writer import StatusWriter
@@ -64,6 +67,7 @@ class Kubelet:
         self._workers: dict[str, PodWorker] = {}
         self._uids: dict[tuple[str, str], str] = {}
         self._found: dict[str, list[Container]] = {}
+        self._measuring = Measuring(runtime, clock)
 
     async def run(self) -> None:
         """Serve the node until cancelled."""
@@ -102,11 +106,31 @@ class Kubelet:
         self, namespace: str, pod: str, container: str, options: LogOptions
     ) -> AsyncIterator[bytes]:
         """A container's log, as core/streams has it: NotFound or BadRequest before the first piece."""
-        uid = self._uids.get((namespace, pod), "")
-        worker = self._workers.get(uid)
+        return read_logs(self._worker(namespace, pod), container, options, self._clock)
+
+    async def exec(self, namespace: str, pod: str, container: str, options: ExecOptions) -> Session:
+        """Run options.command in a container. Raises NotFound, BadRequest or InternalError."""
+        if not options.command:
+            raise BadRequest("you must specify at least 1 command for the container")
+        return await open_session(self._runtime, self._worker(namespace, pod), container, options)
+
+    async def attach(
+        self, namespace: str, pod: str, container: str, options: ExecOptions
+    ) -> Session:
+        """Join a container's main process. Raises NotFound, BadRequest or InternalError."""
+        attaching = replace(options, command=())
+        return await open_session(self._runtime, self._worker(namespace, pod), container, attaching)
+
+    async def stats(self) -> Doc:
+        """What the node and its pods use, in the form of the kubelet's /stats/summary."""
+        pods = [(worker.pod, list(worker.running())) for worker in self._workers.values()]
+        return await self._measuring.summary(self._config.node_name, pods)
+
+    def _worker(self, namespace: str, pod: str) -> PodWorker:
+        worker = self._workers.get(self._uids.get((namespace, pod), ""))
         if worker is None:
             raise NotFound.of(kinds.POD, pod)
-        return read_logs(worker, container, options, self._clock)
+        return worker
 
     # -- pods --------------------------------------------------------------------------------
 

@@ -70,6 +70,7 @@ def container_spec(
         security=security_of(container, facts.pod, image),
         tty=bool(container.get("tty")),
         stdin=bool(container.get("stdin")),
+        stdin_once=bool(container.get("stdinOnce")),
         labels={**pod_labels(facts.pod), LABEL_CONTAINER_NAME: container["name"]},
     )
 

@@ -113,6 +113,9 @@ class PodWorker:
         record = self._record
         return record.previous(container) if previous else record.newest(container)
 
+    def running(self) -> Iterable[Container]:
+        return self._record.running()
+
     def log_path(self, container: Container) -> str:
         return container.log_path or str(self._place.log_path(container.name, container.attempt))
 
