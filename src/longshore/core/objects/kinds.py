@@ -29,7 +29,8 @@ class Kind:
     when what is wanted changes. columns is what `kubectl get` shows besides the name, see
     columns.py. hub is the version as which objects of this one are stored (None: this is it).
     Kinds without "watch" among their verbs are asked and answered, and never stored. unserved
-    says why objects of this kind cannot be created yet.
+    says why objects of this kind cannot be created yet; dormant, that they are kept but nothing
+    acts on them yet, which whoever creates one is told.
     """
 
     group: str
@@ -46,6 +47,7 @@ class Kind:
     columns: str = "Age"
     hub: Kind | None = None
     unserved: str = ""
+    dormant: bool = False
     # Where objects of the kind begin in the store; looked up at every request.
     prefix: str = field(init=False)
 
@@ -148,7 +150,11 @@ EVENT = _core(
     "Count:integer:wide,Name:wide",
 )  # fmt: skip
 LIMIT_RANGE = _core(
-    "LimitRange", "limitranges", "limits", columns="Created At=.metadata.creationTimestamp"
+    "LimitRange",
+    "limitranges",
+    "limits",
+    columns="Created At=.metadata.creationTimestamp",
+    dormant=True,
 )
 NAMESPACE = _core.cluster(
     "Namespace", "namespaces", "ns", verbs=_ONE_BY_ONE, subresources="finalize status",
@@ -160,12 +166,12 @@ NODE = _core.cluster(
 )  # fmt: skip
 PVC = _core(
     "PersistentVolumeClaim", "persistentvolumeclaims", "pvc", subresources="status",
-    columns="Status,Volume,Capacity,Access Modes,StorageClass,VolumeAttributesClass,Age|VolumeMode",
+    columns="Status,Volume,Capacity,Access Modes,StorageClass,VolumeAttributesClass,Age|VolumeMode", dormant=True,
 )  # fmt: skip
 PV = _core.cluster(
     "PersistentVolume", "persistentvolumes", "pv", subresources="status",
     columns="Capacity,Access Modes,Reclaim Policy,Status,Claim,StorageClass,VolumeAttributesClass,"
-    "Reason,Age|VolumeMode",
+    "Reason,Age|VolumeMode", dormant=True,
 )  # fmt: skip
 POD = _core(
     "Pod", "pods", "po", categories=_ALL, counted=True,
@@ -177,10 +183,10 @@ POD_TEMPLATE = _core(
 )
 REPLICATION_CONTROLLER = _core(
     "ReplicationController", "replicationcontrollers", "rc", categories=_ALL, counted=True,
-    subresources="scale status", columns=f"Desired:integer,Current:integer,Ready:integer,Age|{_TEMPLATE}",
+    subresources="scale status", columns=f"Desired:integer,Current:integer,Ready:integer,Age|{_TEMPLATE}", dormant=True,
 )  # fmt: skip
 RESOURCE_QUOTA = _core(
-    "ResourceQuota", "resourcequotas", "quota", subresources="status", columns="Request,Limit,Age",
+    "ResourceQuota", "resourcequotas", "quota", subresources="status", columns="Request,Limit,Age", dormant=True,
 )  # fmt: skip
 SECRET = _core("Secret", "secrets", columns="Type=.type,Data:integer,Age")
 SERVICE_ACCOUNT = _core(
@@ -199,7 +205,7 @@ CONTROLLER_REVISION = _apps(
 DAEMON_SET = _apps(
     "DaemonSet", "daemonsets", "ds", categories=_ALL, subresources="status", counted=True,
     columns="Desired:integer,Current:integer,Ready:integer,Up-to-date:integer,Available:integer,"
-    f"Node Selector,Age|{_TEMPLATE}",
+    f"Node Selector,Age|{_TEMPLATE}", dormant=True,
 )  # fmt: skip
 DEPLOYMENT = _apps(
     "Deployment", "deployments", "deploy", categories=_ALL, subresources="scale status", counted=True,
@@ -211,29 +217,29 @@ REPLICA_SET = _apps(
 )  # fmt: skip
 STATEFUL_SET = _apps(
     "StatefulSet", "statefulsets", "sts", categories=_ALL, subresources="scale status", counted=True,
-    columns="Ready,Age|Containers,Images",
+    columns="Ready,Age|Containers,Images", dormant=True,
 )  # fmt: skip
 CRON_JOB = _batch(
     "CronJob", "cronjobs", "cj", categories=_ALL, subresources="status", counted=True,
-    columns=f"Schedule,Timezone,Suspend,Active:integer,Last Schedule,Age|{_TEMPLATE}",
+    columns=f"Schedule,Timezone,Suspend,Active:integer,Last Schedule,Age|{_TEMPLATE}", dormant=True,
 )  # fmt: skip
 JOB = _batch(
     "Job", "jobs", categories=_ALL, subresources="status", counted=True,
-    columns=f"Status,Completions,Duration,Age|{_TEMPLATE}",
+    columns=f"Status,Completions,Duration,Age|{_TEMPLATE}", dormant=True,
 )  # fmt: skip
 _HPA_COLUMNS = "Reference,Targets,MinPods,MaxPods:integer,Replicas:integer,Age"
 HPA = _Group("autoscaling", "v2")(
     "HorizontalPodAutoscaler", "horizontalpodautoscalers", "hpa", categories=_ALL,
-    subresources="status", columns=_HPA_COLUMNS,
+    subresources="status", columns=_HPA_COLUMNS, dormant=True,
 )  # fmt: skip
 HPA_V1 = _Group("autoscaling")(
     "HorizontalPodAutoscaler", "horizontalpodautoscalers", "hpa", categories=_ALL,
-    subresources="status", columns=_HPA_COLUMNS, hub=HPA,
+    subresources="status", columns=_HPA_COLUMNS, hub=HPA, dormant=True,
 )  # fmt: skip
 _policy = _Group("policy")
 PDB = _policy(
     "PodDisruptionBudget", "poddisruptionbudgets", "pdb", subresources="status", counted=True,
-    columns="Min Available,Max Unavailable,Allowed Disruptions:integer,Age",
+    columns="Min Available,Max Unavailable,Allowed Disruptions:integer,Age", dormant=True,
 )  # fmt: skip
 
 # ---- network
@@ -244,13 +250,18 @@ ENDPOINT_SLICE = _Group("discovery.k8s.io")(
 )  # fmt: skip
 INGRESS = _network(
     "Ingress", "ingresses", "ing", subresources="status", counted=True,
-    columns="Class,Hosts,Address,Ports,Age",
+    columns="Class,Hosts,Address,Ports,Age", dormant=True,
 )  # fmt: skip
 INGRESS_CLASS = _network.cluster(
     "IngressClass", "ingressclasses", counted=True, columns="Controller,Parameters,Age",
 )  # fmt: skip
 NETWORK_POLICY = _network(
-    "NetworkPolicy", "networkpolicies", "netpol", counted=True, columns="Pod-Selector,Age"
+    "NetworkPolicy",
+    "networkpolicies",
+    "netpol",
+    counted=True,
+    columns="Pod-Selector,Age",
+    dormant=True,
 )
 IP_ADDRESS = _network.cluster(
     "IPAddress", "ipaddresses", "ip", counted=True, columns="ParentRef,Age"
@@ -277,7 +288,7 @@ STORAGE_CLASS = _storage.cluster(
 )  # fmt: skip
 VOLUME_ATTACHMENT = _storage.cluster(
     "VolumeAttachment", "volumeattachments", subresources="status",
-    columns="Attacher=.spec.attacher,PV,Node=.spec.nodeName,Attached:boolean=.status.attached,Age",
+    columns="Attacher=.spec.attacher,PV,Node=.spec.nodeName,Attached:boolean=.status.attached,Age", dormant=True,
 )  # fmt: skip
 VOLUME_ATTRIBUTES_CLASS = _storage.cluster(
     "VolumeAttributesClass", "volumeattributesclasses", "vac", columns="DriverName=.driverName,Age",
@@ -289,13 +300,29 @@ _rbac, _authn = _Group("rbac.authorization.k8s.io"), _Group("authentication.k8s.
 _authz = _Group("authorization.k8s.io")
 _certificates = _Group("certificates.k8s.io")
 _BINDING_COLUMNS = "Role,Age|Users,Groups,ServiceAccounts"
-ROLE = _rbac("Role", "roles", columns="Created At=.metadata.creationTimestamp")
-ROLE_BINDING = _rbac("RoleBinding", "rolebindings", columns=_BINDING_COLUMNS)
+ROLE = _rbac(
+    "Role",
+    "roles",
+    columns="Created At=.metadata.creationTimestamp",
+    dormant=True,
+)
+ROLE_BINDING = _rbac(
+    "RoleBinding",
+    "rolebindings",
+    columns=_BINDING_COLUMNS,
+    dormant=True,
+)
 CLUSTER_ROLE = _rbac.cluster(
-    "ClusterRole", "clusterroles", columns="Created At=.metadata.creationTimestamp"
+    "ClusterRole",
+    "clusterroles",
+    columns="Created At=.metadata.creationTimestamp",
+    dormant=True,
 )
 CLUSTER_ROLE_BINDING = _rbac.cluster(
-    "ClusterRoleBinding", "clusterrolebindings", columns=_BINDING_COLUMNS
+    "ClusterRoleBinding",
+    "clusterrolebindings",
+    columns=_BINDING_COLUMNS,
+    dormant=True,
 )
 TOKEN_REVIEW = _authn.asked("TokenReview", "tokenreviews")
 SELF_SUBJECT_REVIEW = _authn.asked("SelfSubjectReview", "selfsubjectreviews")
@@ -307,12 +334,12 @@ LOCAL_SUBJECT_ACCESS_REVIEW = _authz.asked(
 )
 CSR = _certificates.cluster(
     "CertificateSigningRequest", "certificatesigningrequests", "csr", subresources="approval status",
-    columns="Age,SignerName=.spec.signerName,Requestor=.spec.username,RequestedDuration,Condition",
+    columns="Age,SignerName=.spec.signerName,Requestor=.spec.username,RequestedDuration,Condition", dormant=True,
 )  # fmt: skip
 POD_CERTIFICATE_REQUEST = _certificates(
     "PodCertificateRequest", "podcertificaterequests", subresources="status",
     columns="PodName=.spec.podName,ServiceAccountName=.spec.serviceAccountName,NodeName=.spec.nodeName,"
-    "SignerName=.spec.signerName,State|UnverifiedUserAnnotations",
+    "SignerName=.spec.signerName,State|UnverifiedUserAnnotations", dormant=True,
 )  # fmt: skip
 CLUSTER_TRUST_BUNDLE = _certificates.cluster(
     "ClusterTrustBundle", "clustertrustbundles", columns="SignerName=.spec.signerName",
@@ -346,7 +373,11 @@ DEVICE_TAINT_RULE = _resource.cluster(
     columns="Key,Value,Effect,TimeAdded,Age",
 )  # fmt: skip
 RESOURCE_CLAIM = _resource(
-    "ResourceClaim", "resourceclaims", subresources="status", columns="State,Age"
+    "ResourceClaim",
+    "resourceclaims",
+    subresources="status",
+    columns="State,Age",
+    dormant=True,
 )
 RESOURCE_CLAIM_TEMPLATE = _resource("ResourceClaimTemplate", "resourceclaimtemplates")
 RESOURCE_SLICE = _resource.cluster(
@@ -355,7 +386,7 @@ RESOURCE_SLICE = _resource.cluster(
 )  # fmt: skip
 STORAGE_VERSION_MIGRATION = _Group("storagemigration.k8s.io").cluster(
     "StorageVersionMigration", "storageversionmigrations", subresources="status", counted=True,
-    columns="Resource,Status",
+    columns="Resource,Status", dormant=True,
 )  # fmt: skip
 
 # ---- extensions: listed, and refused by name until they take effect
@@ -410,6 +441,13 @@ SCALE = _Group("autoscaling").asked("Scale", "scales", namespaced=True)
 EVICTION = _policy.asked("Eviction", "evictions", namespaced=True)
 TOKEN_REQUEST = _authn.asked("TokenRequest", "tokenrequests", namespaced=True)
 
+# ---- what is measured when it is asked for, and never stored
+
+_metrics = _Group("metrics.k8s.io", "v1beta1", schemas="io.k8s.metrics.pkg.apis.metrics.v1beta1.")
+_READ = ("get", "list")
+NODE_METRICS = _metrics.cluster("NodeMetrics", "nodes", verbs=_READ)
+POD_METRICS = _metrics("PodMetrics", "pods", verbs=_READ)
+
 
 class Kinds:
     """All served kinds, found by resource path or by apiVersion and kind."""
@@ -463,3 +501,6 @@ KINDS = Kinds((
 ))  # fmt: skip
 SPOKEN = Kinds((SCALE, EVICTION, TOKEN_REQUEST))
 """Kinds of subresources: they have no collection of their own."""
+MEASURED = (NODE_METRICS, POD_METRICS)
+"""Served beside KINDS where nodes can be asked; not in the OpenAPI documents, as behind an
+aggregated API without them."""
