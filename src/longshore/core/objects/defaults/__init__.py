@@ -7,12 +7,13 @@ two documents share a default.
 
 from __future__ import annotations
 
-from longshore.core.objects.defaults import network, platform, pods, records, workloads
+from longshore.core.objects.defaults import claims, network, platform, pods, records, workloads
 from longshore.core.objects.kinds import Doc, Kind
 
 _BY_SCHEMA = {
     **pods.DEFAULTS,
     **workloads.DEFAULTS,
+    **claims.DEFAULTS,
     **network.DEFAULTS,
     **records.DEFAULTS,
     **platform.DEFAULTS,

@@ -115,22 +115,27 @@ def _volume(volume: Doc) -> None:
     if len(volume) <= 1 and "name" in volume:
         volume["emptyDir"] = {}
         return
-    for name in ("secret", "configMap", "downwardAPI", "projected"):
-        source = volume.get(name)
-        if source is not None:
+    for name, source in volume.items():
+        if name != "name":
+            _source(name, source)
+
+
+def _source(name: str, source: Doc) -> None:
+    match name:
+        case "secret" | "configMap" | "downwardAPI" | "projected":
             source.setdefault("defaultMode", DEFAULT_MODE)
-    for item in (volume.get("downwardAPI") or {}).get("items", ()):
-        _field_ref(item)
-    for source in (volume.get("projected") or {}).get("sources", ()):
-        _projected(source)
-    for name, values in _VOLUME_DEFAULTS.items():
-        source = volume.get(name)
-        if source is not None:
-            for key, value in values.items():
-                source.setdefault(key, value)
-    if "ephemeral" in volume:
-        claim = volume["ephemeral"].get("volumeClaimTemplate") or {}
-        claim.get("spec", {}).setdefault("volumeMode", "Filesystem")
+        case "image":
+            source.setdefault("pullPolicy", pull_policy(source.get("reference", "")))
+        case "ephemeral":
+            claim = source.get("volumeClaimTemplate") or {}
+            claim.get("spec", {}).setdefault("volumeMode", "Filesystem")
+    if name == "downwardAPI":
+        for item in source.get("items", ()):
+            _field_ref(item)
+    for part in source.get("sources", ()) if name == "projected" else ():
+        _projected(part)
+    for key, value in VOLUME_DEFAULTS.get(name, {}).items():
+        source.setdefault(key, value)
 
 
 def _projected(source: Doc) -> None:
@@ -140,7 +145,7 @@ def _projected(source: Doc) -> None:
         source["serviceAccountToken"].setdefault("expirationSeconds", 3600)
 
 
-_VOLUME_DEFAULTS: dict[str, dict[str, str | bool]] = {
+VOLUME_DEFAULTS: dict[str, dict[str, str | bool]] = {
     "hostPath": {"type": ""},
     "iscsi": {"iscsiInterface": "default"},
     "rbd": {"pool": "rbd", "user": "admin", "keyring": "/etc/ceph/keyring"},

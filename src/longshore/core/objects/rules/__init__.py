@@ -9,15 +9,20 @@ from __future__ import annotations
 from longshore.core.objects.errors import Cause
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.rules import (
+    autoscaling,
+    claims,
     devices,
+    disruption,
     endpoints,
     flowcontrol,
     ingress,
+    jobs,
     metadata,
     network,
     platform,
     pod_updates,
     pods,
+    quotas,
     rbac,
     records,
     services,
@@ -29,6 +34,11 @@ from longshore.core.objects.rules.problems import Problems, Rule, UpdateRule
 _RULES: dict[str, Rule] = {
     **pods.RULES,
     **workloads.RULES,
+    **jobs.RULES,
+    **autoscaling.RULES,
+    **disruption.RULES,
+    **claims.RULES,
+    **quotas.RULES,
     **services.RULES,
     **endpoints.RULES,
     **records.RULES,
@@ -43,6 +53,9 @@ _RULES: dict[str, Rule] = {
 _UPDATE_RULES: dict[str, UpdateRule] = {
     **pod_updates.UPDATE_RULES,
     **workloads.UPDATE_RULES,
+    **jobs.UPDATE_RULES,
+    **claims.UPDATE_RULES,
+    **quotas.UPDATE_RULES,
     **services.UPDATE_RULES,
     **endpoints.UPDATE_RULES,
     **records.UPDATE_RULES,
@@ -52,6 +65,14 @@ _UPDATE_RULES: dict[str, UpdateRule] = {
     **storage.UPDATE_RULES,
     **platform.UPDATE_RULES,
     **devices.UPDATE_RULES,
+}
+# What a status must be, where clients other than its controller write it.
+_STATUS_RULES: dict[str, Rule] = {
+    **workloads.STATUS_RULES,
+    **jobs.STATUS_RULES,
+    **autoscaling.STATUS_RULES,
+    **disruption.STATUS_RULES,
+    **quotas.STATUS_RULES,
 }
 # A pod that is there is not held to rules that came later: only what may change is looked at.
 _NOT_AGAIN = frozenset(("io.k8s.api.core.v1.Pod",))
@@ -73,6 +94,9 @@ def validate_update(kind: Kind, new: Doc, old: Doc, subresource: str = "") -> li
     metadata.metadata(kind, new["metadata"], problems)
     metadata.metadata_update(new["metadata"], old["metadata"], problems)
     if subresource == "status" or _same_spec(new, old):
+        status_rule = _STATUS_RULES.get(kind.schema)
+        if status_rule is not None:
+            status_rule(new, problems)
         return problems.causes
     rule, update_rule = _RULES.get(kind.schema), _UPDATE_RULES.get(kind.schema)
     if rule is not None and kind.schema not in _NOT_AGAIN:

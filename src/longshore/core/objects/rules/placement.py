@@ -66,16 +66,20 @@ def affinity(given: Doc, path: Path, problems: Problems) -> None:
 
 def _node_affinity(given: Doc, path: Path, problems: Problems) -> None:
     if _REQUIRED in given:
-        at = ((path, _REQUIRED), "nodeSelectorTerms")
-        terms = given[_REQUIRED].get("nodeSelectorTerms", ())
-        if not terms:
-            problems.required(at, "must have at least one node selector term")
-        for index, term in enumerate(terms):
-            _node_term(term, (at, index), problems)
+        node_selector_terms(given[_REQUIRED], (path, _REQUIRED), problems)
     for index, one in enumerate(given.get(_PREFERRED, ())):
         spot = ((path, _PREFERRED), index)
         _weight(one, spot, problems)
         _node_term(one.get("preference", {}), (spot, "preference"), problems)
+
+
+def node_selector_terms(selector: Doc, path: Path, problems: Problems) -> None:
+    """A core/v1 NodeSelector: one of its terms must hold."""
+    at, terms = (path, "nodeSelectorTerms"), selector.get("nodeSelectorTerms", ())
+    if not terms:
+        problems.required(at, "must have at least one node selector term")
+    for index, term in enumerate(terms):
+        _node_term(term, (at, index), problems)
 
 
 def _node_term(term: Doc, path: Path, problems: Problems) -> None:

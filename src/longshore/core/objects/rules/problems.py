@@ -59,6 +59,10 @@ class Problems:
     def invalid(self, path: Path, value: Any, why: str) -> None:
         self._add("FieldValueInvalid", f"Invalid value: {shown(value)}: {why}", path)
 
+    def unfit(self, path: Path, why: str) -> None:
+        """Invalid as a whole; the value is not quoted."""
+        self._add("FieldValueInvalid", f"Invalid value: {why}", path)
+
     def all_invalid(self, path: Path, value: Any, reasons: Iterable[str]) -> None:
         for why in reasons:
             self.invalid(path, value, why)

@@ -13,13 +13,31 @@ _HOST_PATH_TYPES = (
     "Socket",
 )  # fmt: skip
 # Per source, what must be there.
-_REQUIRED = {
+REQUIRED = {
     "secret": ("secretName",),
     "configMap": ("name",),
     "hostPath": ("path",),
     "persistentVolumeClaim": ("claimName",),
     "nfs": ("server", "path"),
     "csi": ("driver",),
+    "iscsi": ("targetPortal", "iqn"),
+    "rbd": ("monitors", "image"),
+    "cephfs": ("monitors",),
+    "glusterfs": ("endpoints", "path"),
+    "cinder": ("volumeID",),
+    "gcePersistentDisk": ("pdName",),
+    "awsElasticBlockStore": ("volumeID",),
+    "azureFile": ("secretName", "shareName"),
+    "azureDisk": ("diskName", "diskURI"),
+    "vsphereVolume": ("volumePath",),
+    "photonPersistentDisk": ("pdID",),
+    "portworxVolume": ("volumeID",),
+    "quobyte": ("registry", "volume"),
+    "scaleIO": ("gateway", "system", "volumeName"),
+    "flexVolume": ("driver",),
+    "gitRepo": ("repository",),
+    "ephemeral": ("volumeClaimTemplate",),
+    "image": ("reference",),
 }
 
 
@@ -47,7 +65,7 @@ def _source(volume: Doc, path: Path, problems: Problems) -> None:
         problems.forbidden((path, extra), "may not specify more than 1 volume type")
     kind = given[0]
     source, at = volume[kind], (path, kind)
-    for field in _REQUIRED.get(kind, ()):
+    for field in REQUIRED.get(kind, ()):
         if not source.get(field):
             problems.required((at, field))
     if "items" in source or "defaultMode" in source:

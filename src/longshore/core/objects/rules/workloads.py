@@ -1,28 +1,49 @@
-"""Rules for Deployments and ReplicaSets (pkg/apis/apps/validation)."""
+"""Rules for the kinds that keep pods running (pkg/apis/apps/validation, and the replication
+controller's part of pkg/apis/core/validation)."""
 
 from __future__ import annotations
 
-import re
-
 from longshore.core.objects.kinds import Doc
-from longshore.core.objects.rules.metadata import label_selector, shared_metadata
-from longshore.core.objects.rules.pods import pod_spec
-from longshore.core.objects.rules.problems import SPEC, Path, Problems, Rule, UpdateRule, shown
-from longshore.core.objects.selectors import from_doc
-
-_PERCENT = re.compile(r"[0-9]+%")
-_PERCENT_SENTENCE = (
-    "a valid percent string must be a numeric string followed by an ending '%' "
-    "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
+from longshore.core.objects.rules.metadata import shared_metadata
+from longshore.core.objects.rules.problems import (
+    ROOT,
+    SPEC,
+    STATUS,
+    Path,
+    Problems,
+    Rule,
+    UpdateRule,
 )
+from longshore.core.objects.rules.templates import (
+    MISMATCH,
+    TEMPLATE,
+    amount,
+    at_most_all,
+    labels_of,
+    lasting_template,
+    never_ends,
+    number,
+    pod_template,
+    selector_of_template,
+)
+
+_RETENTION = ("Delete", "Retain")
+# What may change of a StatefulSet, in the order in which upstream lists it.
+_STATEFUL_FREE = (
+    "replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy", "minReadySeconds",
+)  # fmt: skip
+
+
+# ---- Deployments, ReplicaSets, replication controllers
 
 
 def deployment(doc: Doc, problems: Problems) -> None:
     spec = doc["spec"]
     _scaled(spec, "Deployment", problems)
     _strategy(spec.get("strategy", {}), (SPEC, "strategy"), problems)
-    for field in ("minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"):
-        problems.not_negative((SPEC, field), spec.get(field))
+    _not_negative(spec, ("minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"),
+                  SPEC, problems)  # fmt: skip
     deadline, ready = spec.get("progressDeadlineSeconds"), spec.get("minReadySeconds", 0)
     if deadline is not None and deadline <= ready:
         at = (SPEC, "progressDeadlineSeconds")
@@ -34,52 +55,31 @@ def replica_set(doc: Doc, problems: Problems) -> None:
     problems.not_negative((SPEC, "minReadySeconds"), doc["spec"].get("minReadySeconds"))
 
 
+def replication_controller(doc: Doc, problems: Problems) -> None:
+    spec = doc["spec"]
+    template, selector = spec.get("template", {}), spec.get("selector", {})
+    _not_negative(spec, ("replicas", "minReadySeconds"), SPEC, problems)
+    found = labels_of(template)
+    if not selector:
+        problems.required((SPEC, "selector"))
+    elif not selector.items() <= found.items():
+        problems.invalid(((TEMPLATE, "metadata"), "labels"), found, MISMATCH)
+    lasting_template(template, "ReplicationController", TEMPLATE, problems)
+
+
+def pod_template_object(doc: Doc, problems: Problems) -> None:
+    pod_template(doc.get("template", {}), (ROOT, "template"), problems)
+
+
 def selector_update(new: Doc, old: Doc, problems: Problems) -> None:
-    """Of both kinds: a selector stays what it is."""
+    """A selector stays what it is."""
     problems.unchanged((SPEC, "selector"), new["spec"].get("selector"), old["spec"].get("selector"))
 
 
 def _scaled(spec: Doc, name: str, problems: Problems) -> None:
     problems.not_negative((SPEC, "replicas"), spec.get("replicas"))
-    template = spec.get("template", {})
-    labels = template.get("metadata", {}).get("labels", {})
-    if _selector(spec.get("selector"), labels, name, problems):
-        _template_matches(spec["selector"], labels, problems)
-    _template(template, name, (SPEC, "template"), problems)
-
-
-def _selector(selector: Doc | None, labels: Doc, name: str, problems: Problems) -> bool:
-    """Whether there is a usable selector."""
-    path, known = (SPEC, "selector"), len(problems.causes)
-    if selector is None:
-        hint = f"add selector.matchLabels {shown(labels)}, the labels of spec.template"
-        problems.required(path, hint if labels else "")
-    elif not selector.get("matchLabels") and not selector.get("matchExpressions"):
-        problems.invalid(path, selector, f"empty selector is invalid for {name.lower()}")
-    else:
-        label_selector(selector, path, problems)
-    return len(problems.causes) == known
-
-
-def _template_matches(selector: Doc, labels: Doc, problems: Problems) -> None:
-    compiled = from_doc(selector)
-    if compiled is not None and not compiled.matches(labels):
-        path = (((SPEC, "template"), "metadata"), "labels")
-        problems.invalid(path, labels, "`selector` does not match template `labels`")
-
-
-def _template(template: Doc, name: str, path: Path, problems: Problems) -> None:
-    shared_metadata(template.get("metadata", {}), (path, "metadata"), problems)
-    spec, at = template.get("spec", {}), (path, "spec")
-    pod_spec(spec, at, problems)
-    if spec.get("restartPolicy", "Always") != "Always":
-        problems.unsupported((at, "restartPolicy"), spec["restartPolicy"], ("Always",))
-    if spec.get("activeDeadlineSeconds") is not None:
-        why = f"activeDeadlineSeconds in {name} is not Supported"
-        problems.forbidden((at, "activeDeadlineSeconds"), why)
-    if spec.get("ephemeralContainers"):
-        why = "ephemeral containers not allowed in pod template"
-        problems.forbidden((at, "ephemeralContainers"), why)
+    selector_of_template(spec, name, problems)
+    lasting_template(spec.get("template", {}), name, TEMPLATE, problems)
 
 
 def _strategy(strategy: Doc, path: Path, problems: Problems) -> None:
@@ -100,35 +100,177 @@ def _strategy(strategy: Doc, path: Path, problems: Problems) -> None:
 
 
 def _rolling(rolling: Doc, path: Path, problems: Problems) -> None:
-    known = len(problems.causes)
-    for field in ("maxUnavailable", "maxSurge"):
-        _amount(rolling.get(field, 0), (path, field), problems)
-    if len(problems.causes) > known:
+    if not _are_amounts(rolling, path, problems):
         return
     unavailable, surge = rolling.get("maxUnavailable", 0), rolling.get("maxSurge", 0)
-    if _number(unavailable) == 0 and _number(surge) == 0:
+    if number(unavailable) == 0 and number(surge) == 0:
         why = "may not be 0 when `maxSurge` is 0"
         problems.invalid((path, "maxUnavailable"), unavailable, why)
-    if isinstance(unavailable, str) and _number(unavailable) > 100:
-        problems.invalid((path, "maxUnavailable"), unavailable, "must not be greater than 100%")
+    at_most_all(unavailable, (path, "maxUnavailable"), problems)
 
 
-def _amount(value: int | str, path: Path, problems: Problems) -> None:
-    if isinstance(value, int):
-        problems.not_negative(path, value)
-    elif not _PERCENT.fullmatch(value):
-        problems.invalid(path, value, _PERCENT_SENTENCE)
+def _are_amounts(rolling: Doc, path: Path, problems: Problems) -> bool:
+    fields = ("maxUnavailable", "maxSurge")
+    return all([amount(rolling.get(field, 0), (path, field), problems) for field in fields])
 
 
-def _number(value: int | str) -> int:
-    return value if isinstance(value, int) else int(value[:-1])
+def _not_negative(given: Doc, fields: tuple[str, ...], path: Path, problems: Problems) -> None:
+    for field in fields:
+        problems.not_negative((path, field), given.get(field))
+
+
+# ---- DaemonSets
+
+
+def daemon_set(doc: Doc, problems: Problems) -> None:
+    spec = doc["spec"]
+    selector_of_template(spec, "DaemonSet", problems)
+    lasting_template(spec.get("template", {}), "DaemonSet", TEMPLATE, problems)
+    _not_negative(spec, ("minReadySeconds", "revisionHistoryLimit"), SPEC, problems)
+    strategy, path = spec.get("updateStrategy", {}), (SPEC, "updateStrategy")
+    match strategy.get("type", ""):
+        case "OnDelete":
+            pass
+        case "RollingUpdate":
+            _daemon_rolling(strategy.get("rollingUpdate"), (path, "rollingUpdate"), problems)
+        case other:
+            problems.unsupported((path, "type"), other, ("OnDelete", "RollingUpdate"))
+
+
+def _daemon_rolling(rolling: Doc | None, path: Path, problems: Problems) -> None:
+    """A node has its old pod or, before that ends, a new one beside it: not both ways."""
+    if rolling is None:
+        problems.required(path)
+    elif _are_amounts(rolling, path, problems):
+        unavailable, surge = rolling.get("maxUnavailable", 0), rolling.get("maxSurge", 0)
+        at_most_all(unavailable, (path, "maxUnavailable"), problems)
+        at_most_all(surge, (path, "maxSurge"), problems)
+        if number(unavailable) and number(surge):
+            why = "may not be set when maxUnavailable is non-zero"
+            problems.invalid((path, "maxSurge"), surge, why)
+        elif not number(unavailable) and not number(surge):
+            problems.required((path, "maxUnavailable"), "cannot be 0 when maxSurge is 0")
+
+
+# ---- StatefulSets
+
+
+def stateful_set(doc: Doc, problems: Problems) -> None:
+    spec = doc["spec"]
+    policy, at = spec.get("podManagementPolicy", ""), (SPEC, "podManagementPolicy")
+    if not policy:
+        problems.required(at)
+    elif policy not in ("OrderedReady", "Parallel"):
+        problems.invalid(at, policy, "must be 'OrderedReady' or 'Parallel'")
+    _stateful_strategy(spec.get("updateStrategy", {}), (SPEC, "updateStrategy"), problems)
+    for field, value in spec.get("persistentVolumeClaimRetentionPolicy", {}).items():
+        if value not in _RETENTION:
+            path = ((SPEC, "persistentVolumeClaimRetentionPolicy"), field)
+            problems.unsupported(path, value, _RETENTION)
+    _not_negative(spec, ("replicas", "minReadySeconds", "revisionHistoryLimit"), SPEC, problems)
+    _not_negative(spec.get("ordinals", {}), ("start",), (SPEC, "ordinals"), problems)
+    selector_of_template(spec, "StatefulSet", problems)
+    # Upstream holds the pods' spec to the rules only when the pods are made.
+    template = spec.get("template", {})
+    shared_metadata(template.get("metadata", {}), TEMPLATE, problems)
+    never_ends(template, "StatefulSet", TEMPLATE, problems)
+
+
+def _stateful_strategy(strategy: Doc, path: Path, problems: Problems) -> None:
+    rolling, at = strategy.get("rollingUpdate"), (path, "rollingUpdate")
+    match strategy.get("type", ""):
+        case "":
+            problems.required(path)
+        case "OnDelete":
+            if rolling is not None:
+                problems.invalid(at, rolling, "only allowed for updateStrategy 'RollingUpdate'")
+        case "RollingUpdate":
+            _stateful_rolling(rolling or {}, at, problems)
+        case _:
+            problems.invalid(path, strategy, "must be 'RollingUpdate' or 'OnDelete'")
+
+
+def _stateful_rolling(rolling: Doc, path: Path, problems: Problems) -> None:
+    problems.not_negative((path, "partition"), rolling.get("partition"))
+    unavailable, at = rolling.get("maxUnavailable"), (path, "maxUnavailable")
+    if unavailable is not None and amount(unavailable, at, problems):
+        if not number(unavailable):
+            problems.invalid(at, unavailable, "cannot be 0")
+        at_most_all(unavailable, at, problems)
+
+
+def stateful_set_update(new: Doc, old: Doc, problems: Problems) -> None:
+    after, before = ({k: v for k, v in doc["spec"].items() if k not in _STATEFUL_FREE}
+                     for doc in (new, old))  # fmt: skip
+    if after != before:
+        *most, last = (f"'{field}'" for field in _STATEFUL_FREE)
+        problems.forbidden(
+            SPEC,
+            "updates to statefulset spec for fields other than "
+            f"{', '.join(most)} and {last} are forbidden",
+        )
+
+
+# ---- histories
+
+
+def controller_revision(doc: Doc, problems: Problems) -> None:
+    if doc.get("data") is None:
+        problems.required((ROOT, "data"), "data is mandatory")
+    problems.not_negative((ROOT, "revision"), doc.get("revision"))
+
+
+def controller_revision_update(new: Doc, old: Doc, problems: Problems) -> None:
+    problems.unchanged((ROOT, "data"), new.get("data"), old.get("data"))
+
+
+# ---- statuses
+
+_PARTS_OF_ALL = (
+    "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "currentReplicas",
+    "updatedReplicas",
+)  # fmt: skip
+
+
+def replicas_status(doc: Doc, problems: Problems) -> None:
+    """No count is negative, and no part is more than all."""
+    status = doc.get("status", {})
+    counts = ("replicas", *_PARTS_OF_ALL, "observedGeneration", "collisionCount")
+    _not_negative(status, counts, STATUS, problems)
+    for field in _PARTS_OF_ALL:
+        if status.get(field, 0) > status.get("replicas", 0):
+            why = "cannot be greater than status.replicas"
+            problems.invalid((STATUS, field), status[field], why)
+
+
+def daemon_set_status(doc: Doc, problems: Problems) -> None:
+    counts = (
+        "currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady",
+        "observedGeneration", "updatedNumberScheduled", "numberAvailable", "numberUnavailable",
+    )  # fmt: skip
+    _not_negative(doc.get("status", {}), counts, STATUS, problems)
 
 
 RULES: dict[str, Rule] = {
     "io.k8s.api.apps.v1.Deployment": deployment,
     "io.k8s.api.apps.v1.ReplicaSet": replica_set,
+    "io.k8s.api.apps.v1.DaemonSet": daemon_set,
+    "io.k8s.api.apps.v1.StatefulSet": stateful_set,
+    "io.k8s.api.apps.v1.ControllerRevision": controller_revision,
+    "io.k8s.api.core.v1.ReplicationController": replication_controller,
+    "io.k8s.api.core.v1.PodTemplate": pod_template_object,
 }
 UPDATE_RULES: dict[str, UpdateRule] = {
     "io.k8s.api.apps.v1.Deployment": selector_update,
     "io.k8s.api.apps.v1.ReplicaSet": selector_update,
+    "io.k8s.api.apps.v1.DaemonSet": selector_update,
+    "io.k8s.api.apps.v1.StatefulSet": stateful_set_update,
+    "io.k8s.api.apps.v1.ControllerRevision": controller_revision_update,
+}
+STATUS_RULES: dict[str, Rule] = {
+    "io.k8s.api.apps.v1.Deployment": replicas_status,
+    "io.k8s.api.apps.v1.ReplicaSet": replicas_status,
+    "io.k8s.api.apps.v1.StatefulSet": replicas_status,
+    "io.k8s.api.core.v1.ReplicationController": replicas_status,
+    "io.k8s.api.apps.v1.DaemonSet": daemon_set_status,
 }
