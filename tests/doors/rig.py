@@ -132,7 +132,7 @@ class Kube:
             parsed.setdefault(key, []).append(value)
         data = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)
         named = {"content-type": JSON} | {k.replace("_", "-"): v for k, v in headers.items()}
-        return await self.door.handle(Request(method, path, parsed, named, data, self.user))
+        return await self.door.handle(Request(method, path, parsed, named, data, self.user, target))
 
     async def __call__(self, method: str, target: str, body: Any = None, **headers: str) -> Answer:
         reply = await self.raw(method, target, body, **headers)

@@ -106,5 +106,5 @@ class _Agent:
         listener.bind((self._place.lan_ip, NODE_API_PORT))
         listener.listen(128)
         pair = Pair(pki / f"{name}-server.crt", pki / f"{name}-server.key")
-        server = Server(NodeApi(kubelet.logs).handle, self._clock)
+        server = Server(NodeApi(kubelet).handle, self._clock)
         await server.serve([listener], server_context(pair, pki / "ca.crt"))

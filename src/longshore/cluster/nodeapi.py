@@ -1,41 +1,103 @@
-"""What a node's agent answers over HTTP: containers' logs, to the server alone."""
+"""What a node's agent answers over HTTP: containers' logs, commands in them, to the server alone."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Protocol
 
 import orjson
 
 from longshore.core.objects.errors import ApiError
-from longshore.core.streams.protocols import LogOptions
-from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply
+from longshore.core.streams.protocols import ExecOptions, LogOptions, Session
+from longshore.doors.kit import websocket
+from longshore.doors.kit.channels import PROTOCOLS, Channels
+from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply, Takeover, Wire
+from longshore.doors.kit.remote_command import converse
+from longshore.doors.kit.websocket import BadHandshake, WebSocket
 
-Logs = Callable[[str, str, str, LogOptions], AsyncIterator[bytes]]
+Open = Callable[[str, str, str, ExecOptions], Awaitable[Session]]
+
+
+class Containers(Protocol):
+    """The kubelet, as far as this API asks it."""
+
+    def logs(
+        self, namespace: str, pod: str, container: str, options: LogOptions
+    ) -> AsyncIterator[bytes]: ...
+
+    async def exec(
+        self, namespace: str, pod: str, container: str, options: ExecOptions
+    ) -> Session: ...
+
+    async def attach(
+        self, namespace: str, pod: str, container: str, options: ExecOptions
+    ) -> Session: ...
+
+    async def stats(self) -> dict[str, Any]: ...
 
 
 class NodeApi:
-    """Handles /logs/NAMESPACE/POD/CONTAINER for callers in system:masters, and /healthz."""
+    """Handles /logs, /exec and /attach, each /NAMESPACE/POD/CONTAINER, and
+    /stats/summary, for callers in system:masters, and /healthz for everybody."""
 
-    def __init__(self, logs: Logs) -> None:
-        self._logs = logs
+    def __init__(self, containers: Containers) -> None:
+        self._containers = containers
 
     async def handle(self, request: Request) -> AnyReply:
         if request.path == "/healthz":
             return Reply(200, b"ok", "text/plain")
         if request.user is None or not request.user.is_master:
             return _failure(403, "only the cluster's server may ask a node")
+        try:
+            return await self._answer(request)
+        except ApiError as error:
+            return _failure(error.code, error.message)
+        except BadHandshake as error:
+            return _failure(400, str(error))
+
+    async def _answer(self, request: Request) -> AnyReply:
         match request.path.strip("/").split("/"):
             case ["logs", namespace, pod, container]:
                 return await self._log(namespace, pod, container, log_options(request))
+            case ["exec", namespace, pod, container]:
+                return await _talk(request, self._containers.exec, (namespace, pod, container))
+            case ["attach", namespace, pod, container]:
+                return await _talk(request, self._containers.attach, (namespace, pod, container))
+            case ["stats", "summary"]:
+                return Reply(200, orjson.dumps(await self._containers.stats()))
         return _failure(404, "not found")
 
     async def _log(self, namespace: str, pod: str, container: str, options: LogOptions) -> AnyReply:
-        pieces = self._logs(namespace, pod, container, options)
-        try:
-            first = await anext(pieces, b"")
-        except ApiError as error:
-            return _failure(error.code, error.message)
+        pieces = self._containers.logs(namespace, pod, container, options)
+        first = await anext(pieces, b"")
         return StreamReply(_with_first(first, pieces), content_type="text/plain")
+
+
+async def _talk(request: Request, start: Open, container: tuple[str, str, str]) -> AnyReply:
+    """Open a session once the request proves to be good, and talk over a WebSocket. Raises
+    ApiError and BadHandshake."""
+    if not websocket.is_websocket(request.headers):
+        raise BadHandshake("Upgrade request required")
+    channels = PROTOCOLS[websocket.negotiate(request.headers, tuple(PROTOCOLS))]
+    headers = websocket.accept(request.headers, channels.name)
+    options = exec_options(request)
+    session = await start(*container, options)
+    return Takeover(_speaking(session, channels, options), headers)
+
+
+def _speaking(
+    session: Session, channels: Channels, options: ExecOptions
+) -> Callable[[Wire], Awaitable[None]]:
+    async def talk(wire: Wire) -> None:
+        await converse(WebSocket(wire), session, channels, options)
+
+    return talk
+
+
+def exec_options(request: Request) -> ExecOptions:
+    """What the door's streaming.session_query wrote."""
+    wishes = {name: request.param(name) == "1" for name in ("stdin", "stdout", "stderr", "tty")}
+    return ExecOptions(tuple(request.query.get("command", ())), **wishes)
 
 
 def log_options(request: Request) -> LogOptions:

@@ -11,8 +11,9 @@ import orjson
 
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError, BadRequest, NotFound, Unavailable
-from longshore.core.streams.protocols import LogOptions
+from longshore.core.streams.protocols import Answering, Ask, LogOptions
 from longshore.core.watch.cache import Cache
+from longshore.doors.kit.exchange import exchange
 from longshore.doors.kit.fetch import FetchError, Pool, Stream
 from longshore.machinery.network.namespaces import socket_in
 
@@ -30,6 +31,12 @@ class NoStreams:
             yield b""
         raise BadRequest(f"container {container!r} in pod {pod!r} is hollow: it has no log")
 
+    async def ask_node(self, node: str, ask: Ask) -> Answering:
+        raise BadRequest(f"node {node} is hollow: it runs nothing and answers nobody")
+
+    async def ask_address(self, scheme: str, host: str, port: int, ask: Ask) -> Answering:
+        raise ConnectionRefusedError(f"{host} is the address of a hollow pod or node")
+
 
 class NodeStreams:
     """Talks to nodes over the cluster's LAN, with the server's own certificate."""
@@ -38,6 +45,9 @@ class NodeStreams:
         self._cache = cache
         self._context = context
         self._lan = lan
+        self._unverified = ssl.create_default_context()
+        self._unverified.check_hostname = False
+        self._unverified.verify_mode = ssl.CERT_NONE
 
     async def logs(
         self, node: str, namespace: str, pod: str, container: str, options: LogOptions
@@ -55,6 +65,17 @@ class NodeStreams:
                 yield piece
         finally:
             stream.close()
+
+    async def ask_node(self, node: str, ask: Ask) -> Answering:
+        address = (self._address(node), NODE_API_PORT)
+        try:
+            return await exchange(socket_in(self._lan), address, ask, self._context)
+        except OSError as error:
+            raise Unavailable(f"node {node} cannot be reached: {error}") from error
+
+    async def ask_address(self, scheme: str, host: str, port: int, ask: Ask) -> Answering:
+        tls = self._unverified if scheme == "https" else None
+        return await exchange(socket_in(self._lan), (host, port), ask, tls)
 
     def _pool(self, address: str) -> Pool:
         server = f"https://{address}:{NODE_API_PORT}"

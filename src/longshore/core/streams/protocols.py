@@ -5,7 +5,7 @@ A door asks for a container's log; the node that has it answers. Neither imports
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,8 +54,43 @@ class Session(Protocol):
         """Ends an exec'd process that still runs; leaves an attached container alone."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request to pass on: target is path and query as they go on the wire, headers are all that
+    there are, Host and Content-Length too."""
+
+    method: str
+    target: str
+    headers: Sequence[tuple[str, str]] = ()
+    body: bytes = b""
+
+
+class Answering(Protocol):
+    """The answer to an Ask as it comes. switched: it was 101 Switching Protocols, so bytes go
+    both ways now. Whoever holds it closes it."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    switched: bool
+
+    async def read(self) -> bytes:
+        """The next piece; empty at the end. Raises ConnectionError if it breaks off."""
+
+    async def write(self, data: bytes) -> None:
+        """Only if it switched; waits while the other side does not read."""
+
+    def close(self) -> None: ...
+
+
 class Streams(Protocol):
-    """Reaches the nodes of a cluster."""
+    """Reaches the nodes of a cluster, and the pods on them."""
+
+    async def ask_node(self, node: str, ask: Ask) -> Answering:
+        """Ask a node's own API, as the server. Raises ApiError: NotFound, Unavailable."""
+
+    async def ask_address(self, scheme: str, host: str, port: int, ask: Ask) -> Answering:
+        """Ask whoever listens on an address of the cluster, by http or https (whose certificate
+        is not verified, as upstream's proxy does not either). Raises OSError."""
 
     def logs(
         self, node: str, namespace: str, pod: str, container: str, options: LogOptions

@@ -11,7 +11,7 @@ Term = tuple[str, str]
 def terms_of(kind: Kind, doc: Doc) -> tuple[Term, ...]:
     """The terms of an object: ("namespace", its namespace), ("owner", each owner's uid), for pods
     ("node", the node's name or "" while they have none), for Events ("about", the uid of what
-    they are about)."""
+    they are about), for EndpointSlices ("service", namespace/name of theirs)."""
     metadata = doc["metadata"]
     terms = [("owner", owner["uid"]) for owner in metadata.get("ownerReferences") or ()]
     if kind.namespaced:
@@ -20,4 +20,7 @@ def terms_of(kind: Kind, doc: Doc) -> tuple[Term, ...]:
         terms.append(("node", (doc.get("spec") or {}).get("nodeName") or ""))
     elif kind is kinds.EVENT:
         terms.append(("about", (doc.get("involvedObject") or {}).get("uid") or ""))
+    elif kind is kinds.ENDPOINT_SLICE:
+        service = (metadata.get("labels") or {}).get("kubernetes.io/service-name") or ""
+        terms.append(("service", f"{metadata.get('namespace', '')}/{service}"))
     return tuple(terms)

@@ -51,6 +51,8 @@ class ServerLimits:
     idle_s: float = 90.0
     request_read_s: float = 60.0
     write_stall_s: float = 60.0
+    # As long as the kubelet lets a session be silent (streamingConnectionIdleTimeout).
+    talk_stall_s: float = 4 * 3600.0
     linger_s: float = 2.0
     grace_s: float = 5.0
 
@@ -90,7 +92,7 @@ class Connection(asyncio.BufferedProtocol):
         self._drained: asyncio.Future[None] | None = None
         self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._reading_since = inf
-        self._reading_paused = self._closing = self._streaming = False
+        self._reading_paused = self._closing = self._streaming = self._talking = False
 
     # What the loop calls.
 
@@ -142,7 +144,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         self._drained = asyncio.get_running_loop().create_future()
-        self.deadline = self._pulse.now + self._limits.write_stall_s
+        limits = self._limits
+        stall_s = limits.talk_stall_s if self._talking else limits.write_stall_s
+        self.deadline = self._pulse.now + stall_s
 
     def resume_writing(self) -> None:
         drained, self._drained = self._drained, None
@@ -275,8 +279,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def _head(self, reply: Reply | StreamReply, framing: bytes, keep: bool) -> bytes:
         close = b"" if keep else wire.CLOSE
+        more = wire.lines(reply.repeated) if isinstance(reply, StreamReply) else b""
         return wire.head(
-            reply.status, reply.content_type, reply.headers, framing, self._pulse.date, close
+            reply.status, reply.content_type, reply.headers, more, framing, self._pulse.date, close
         )
 
     async def _write_whole(self, head: bytes, body: bytes) -> None:
@@ -298,16 +303,21 @@ class Connection(asyncio.BufferedProtocol):
                 await _turn()
 
     async def _stream(self, incoming: Incoming, reply: StreamReply, keep: bool) -> None:
-        chunks = incoming.chunks
-        framing = wire.CHUNKED if chunks else b""
-        self._closing = self._closing or not chunks
-        self._write(self._head(reply, framing, keep and chunks))
+        bodiless = incoming.request.method == "HEAD" or reply.status in wire.BODILESS
+        chunks = incoming.chunks and reply.length is None and not bodiless
+        framed = chunks or bodiless or reply.length is not None
+        self._closing = self._closing or not framed
+        self._write(self._head(reply, wire.framing(reply.length, chunks), keep and framed))
         self._streaming = True
         try:
-            await self._pump(reply, chunks)
+            await self._pump(reply, chunks, bodiless)
         except asyncio.CancelledError:
             if not self._ending():
                 raise
+        except ConnectionError as error:
+            log.debug("stream broke off: %s: %s", incoming.request.path, error)
+            self.abort()
+            return
         except Exception:  # the worker's rim: a stream cut short is all a client can see
             log.exception("stream failed: %s", incoming.request.path)
             self.abort()
@@ -326,9 +336,11 @@ class Connection(asyncio.BufferedProtocol):
         self._closing = True
         return True
 
-    async def _pump(self, reply: StreamReply, chunks: bool) -> None:
+    async def _pump(self, reply: StreamReply, chunks: bool, bodiless: bool) -> None:
         pieces = reply.pieces
         try:
+            if bodiless:
+                return
             async for piece in pieces:
                 self._write(wire.chunk(piece) if chunks else piece)
                 if self._drained is not None:
@@ -349,6 +361,7 @@ class Connection(asyncio.BufferedProtocol):
         upgrade = wire.head(101, "", takeover.headers, b"Connection: Upgrade\r\n", self._pulse.date)
         self._write(upgrade)
         self.deadline = inf
+        self._talking = True
         with contextlib.suppress(ConnectionError):
             await takeover.talk(_RawWire(self))
 

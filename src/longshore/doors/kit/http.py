@@ -12,7 +12,8 @@ from longshore.base.users import User
 @dataclass(slots=True)
 class Request:
     """One request, read whole. path is percent-decoded; query keeps the order and repeats and is
-    shared between equal requests (read-only); header names are lower-case."""
+    shared between equal requests (read-only); header names are lower-case. target is path and
+    query as they came."""
 
     method: str
     path: str
@@ -20,6 +21,7 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     user: User | None
+    target: str = ""
 
     def param(self, name: str, default: str = "") -> str:
         """The first value of a query parameter."""
@@ -39,12 +41,16 @@ class Reply:
 
 @dataclass(slots=True)
 class StreamReply:
-    """An answer in pieces (watch, logs): each piece is flushed as it comes."""
+    """An answer in pieces (watch, logs, a proxied answer): each piece is flushed as it comes.
+    length is the body's where it is known beforehand; repeated are headers that come several
+    times (Set-Cookie)."""
 
     pieces: AsyncIterator[bytes]
     status: int = 200
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
+    length: int | None = None
+    repeated: tuple[tuple[str, str], ...] = ()
 
 
 class Wire(Protocol):

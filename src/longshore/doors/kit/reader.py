@@ -121,10 +121,10 @@ class RequestReader:
     def on_message_complete(self) -> None:
         parser = self._parser
         pieces = self._body
-        path, query = split_url(self._url)
+        target, path, query = split_url(self._url)
         request = Request(
             parser.get_method().decode("ascii"), path, query, self._headers,
-            pieces[0] if len(pieces) == 1 else b"".join(pieces), self.user,
+            pieces[0] if len(pieces) == 1 else b"".join(pieces), self.user, target,
         )  # fmt: skip
         chunks = parser.get_http_version() != "1.0"
         self.ready.append(Incoming(request, parser.should_keep_alive(), chunks))
@@ -142,8 +142,8 @@ class RequestReader:
         return Refused(413, f"the request's body is larger than {self._body_max} bytes")
 
 
-def split_url(url: bytes) -> tuple[str, Mapping[str, list[str]]]:
-    """The decoded path and the query of a request's target, in origin or absolute form."""
+def split_url(url: bytes) -> tuple[str, str, Mapping[str, list[str]]]:
+    """A request's target, in origin form whichever it came in, its decoded path and its query."""
     try:
         target = url.decode("ascii")
     except UnicodeDecodeError:
@@ -154,7 +154,7 @@ def split_url(url: bytes) -> tuple[str, Mapping[str, list[str]]]:
     path, mark, query = target.partition("?")
     if "%" in path:
         path = unquote(path)
-    return path, _query(query) if mark else _NO_QUERY
+    return target, path, _query(query) if mark else _NO_QUERY
 
 
 _NO_QUERY: Mapping[str, list[str]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -40,6 +40,11 @@ def head(status: int, content_type: str, headers: Mapping[str, str], *framing: b
     return b"".join((start, *map(_line, headers.items()), *framing, b"\r\n"))
 
 
+def lines(headers: Sequence[tuple[str, str]]) -> bytes:
+    """Header lines, repeats and all. ValueError as for head()."""
+    return b"".join(map(_line, headers))
+
+
 def _line(header: tuple[str, str]) -> bytes:
     line = f"{header[0]}: {header[1]}"
     if "\n" in line or "\r" in line or "\0" in line:
@@ -49,6 +54,13 @@ def _line(header: tuple[str, str]) -> bytes:
 
 def length(size: int) -> bytes:
     return b"Content-Length: %d\r\n" % size
+
+
+def framing(size: int | None, chunks: bool) -> bytes:
+    """How a streamed body's end is known: by its size, by a last chunk, or by the close."""
+    if size is not None:
+        return length(size)
+    return CHUNKED if chunks else b""
 
 
 def chunk(piece: bytes) -> bytes:

@@ -1,0 +1,132 @@
+"""Joins a WebSocket to a session: a command in a container, or the container itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from longshore.core.objects.errors import ApiError
+from longshore.core.streams.protocols import ExecOptions, Session
+from longshore.doors.kit.channels import (
+    CLOSE,
+    ERROR,
+    RESIZE,
+    STDERR,
+    STDIN,
+    STDOUT,
+    BadMessage,
+    Channels,
+    read_size,
+)
+from longshore.doors.kit.websocket import WebSocket
+
+log = logging.getLogger(__name__)
+
+# How long a client may take to answer the goodbye. Closing at once could reset the connection
+# while it still sends, and what it has not read yet (the exit code) would be lost.
+LINGER_S = 2.0
+# RFC 6455, section 7.4.1: data that the receiver cannot take.
+_UNSUPPORTED_DATA = 1003
+
+
+async def converse(
+    socket: WebSocket, session: Session, channels: Channels, options: ExecOptions
+) -> None:
+    """Carry bytes both ways until the session has ended or the client has left; the session is
+    closed afterwards."""
+    talk = _Talk(socket, session, channels, options)
+    try:
+        async with asyncio.TaskGroup() as crew:
+            listening = crew.create_task(talk.listen(), name="stdin")
+            speaking = crew.create_task(talk.speak(), name="output")
+            await asyncio.wait((listening, speaking), return_when=asyncio.FIRST_COMPLETED)
+            if speaking.done():
+                await asyncio.wait((listening,), timeout=LINGER_S)
+            listening.cancel()
+            speaking.cancel()
+    finally:
+        await session.close()
+
+
+class _Talk:
+    def __init__(
+        self, socket: WebSocket, session: Session, channels: Channels, options: ExecOptions
+    ) -> None:
+        self._socket = socket
+        self._session = session
+        self._channels = channels
+        self._options = options
+        self._stdin_open = options.stdin
+
+    # From the client to the session.
+
+    async def listen(self) -> None:
+        """Return when the client has left."""
+        with contextlib.suppress(ConnectionError):
+            while (message := await self._socket.receive()) is not None:
+                try:
+                    await self._hear(*self._channels.decode(message))
+                except BadMessage as error:
+                    await self._socket.close(_UNSUPPORTED_DATA, str(error)[:120])
+                    return
+
+    async def _hear(self, channel: int, data: bytes) -> None:
+        if channel == STDIN and data:
+            await self._type(data)
+        elif channel == RESIZE and self._options.tty:
+            size = read_size(data)
+            if size is not None:
+                await self._session.resize(*size)
+        elif channel == CLOSE and self._channels.closes and data == bytes((STDIN,)):
+            await self._close_stdin()
+
+    async def _type(self, data: bytes) -> None:
+        if not self._stdin_open:
+            return
+        try:
+            await self._session.write(data)
+        except OSError:
+            # The process has closed its stdin or is gone: its output tells the rest.
+            self._stdin_open = False
+
+    async def _close_stdin(self) -> None:
+        if self._stdin_open:
+            self._stdin_open = False
+            with contextlib.suppress(OSError):
+                await self._session.close_stdin()
+
+    # From the session to the client.
+
+    async def speak(self) -> None:
+        """Return when all has been said, the exit code too."""
+        with contextlib.suppress(ConnectionError):
+            await self._greet()
+            try:
+                await self._relay_output()
+                last = self._channels.ending(await self._session.exit_code())
+            except (ApiError, OSError) as error:
+                log.info("a session broke off: %s", error)
+                last = self._channels.failing(str(error))
+            if last:
+                await self._send(ERROR, last)
+            await self._socket.close()
+
+    async def _greet(self) -> None:
+        """Before v5, an empty message says that the session has begun."""
+        if not self._channels.closes:
+            options = self._options
+            await self._send(STDOUT if options.stdout else STDERR if options.stderr else ERROR, b"")
+
+    async def _relay_output(self) -> None:
+        wanted = {STDOUT: self._options.stdout, STDERR: self._options.stderr}
+        while True:
+            channel, data = await self._session.read()
+            if not channel:
+                return
+            if data and wanted.get(channel):
+                await self._send(channel, data)
+
+    async def _send(self, channel: int, data: bytes) -> None:
+        message = self._channels.encode(channel, data)
+        await self._socket.send(message, text=self._channels.text)

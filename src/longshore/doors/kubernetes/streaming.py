@@ -1,0 +1,169 @@
+"""Live talk with containers: exec and attach are relayed to the node as they are, logs become
+messages of a WebSocket.
+
+What is checked here and in which order is upstream's (pkg/registry/core/pod/strategy.go
+streamLocation, apimachinery util/proxy UpgradeAwareHandler), so the errors are too.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Awaitable, Callable
+from urllib.parse import quote, urlencode
+
+import orjson
+
+from longshore.core.objects.errors import (
+    ApiError,
+    BadRequest,
+    InternalError,
+    NotFound,
+    Unavailable,
+)
+from longshore.core.objects.kinds import Doc
+from longshore.core.streams.protocols import Answering, Ask, Streams
+from longshore.doors.kit import relay, websocket
+from longshore.doors.kit.http import Request, Takeover, Wire
+from longshore.doors.kit.websocket import BadHandshake, WebSocket
+from longshore.doors.kubernetes.translate import Target, flag
+
+LOG_PROTOCOLS = ("", "binary.k8s.io", "base64.binary.k8s.io")
+# What of a client's request a node has to hear.
+_PASSED_ON = (
+    "sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol",
+    "sec-websocket-extensions",
+)  # fmt: skip
+_BY_CODE: dict[int, type[ApiError]] = {
+    400: BadRequest, 404: NotFound, 500: InternalError,
+}  # fmt: skip
+# What is read of a node's refusal.
+_REFUSAL_MAX_BYTES = 64 * 1024
+
+
+async def connect(streams: Streams, request: Request, target: Target, pod: Doc) -> Takeover:
+    """exec or attach of a pod: its node's WebSocket, relayed. Raises ApiError."""
+    container = container_of(pod, request.param("container"))
+    node = pod["spec"].get("nodeName", "")
+    if not node:
+        raise BadRequest(f"pod {target.name} does not have a host assigned")
+    if not websocket.is_upgrade(request.headers):
+        raise BadRequest("Upgrade request required")
+    if not websocket.is_websocket(request.headers):
+        raise _no_websocket(request.headers["upgrade"], pod, container)
+    where = "/".join(map(quote, (target.subresource, target.namespace, target.name, container)))
+    answer = await streams.ask_node(node, _ask(request, f"/{where}?{session_query(request)}", node))
+    if not answer.switched:
+        raise await _refusal(answer)
+    return relay.switched(answer)
+
+
+def session_query(request: Request) -> str:
+    """The options as the node's API reads them. Raises BadRequest."""
+    wishes = [name for name in ("stdin", "stdout", "stderr", "tty") if flag(request.query, name)]
+    if not {"stdin", "stdout", "stderr"} & set(wishes):
+        raise BadRequest("you must specify at least 1 of stdin, stdout, stderr")
+    if "tty" in wishes and "stderr" in wishes:
+        # A terminal has one output (pkg/kubelet: "unsupported option combination" is corrected).
+        wishes.remove("stderr")
+    pairs = [(name, "1") for name in wishes]
+    pairs += [("command", word) for word in request.query.get("command", ())]
+    return urlencode(pairs)
+
+
+def _ask(request: Request, path: str, node: str) -> Ask:
+    passed = [(name, request.headers[name]) for name in _PASSED_ON if name in request.headers]
+    switch = [("Host", node), ("Connection", "Upgrade"), ("Upgrade", "websocket")]
+    return Ask("GET", path, [*switch, *passed])
+
+
+def _no_websocket(protocol: str, pod: Doc, container: str) -> BadRequest:
+    """Clients that fail with WebSocket ask again in SPDY (KEP-4006), so a container that does not
+    run is told here once more: else that would be hidden behind this refusal."""
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    states = [one.get("state") or {} for one in statuses if one["name"] == container]
+    if states and "running" not in states[0]:
+        return BadRequest(f'container not found ("{container}"): it is not running')
+    return BadRequest(
+        f"{protocol} is not served: exec and attach are spoken over WebSocket "
+        "(kubectl 1.31 and later do)"
+    )
+
+
+async def _refusal(answer: Answering) -> ApiError:
+    try:
+        body = b""
+        while len(body) < _REFUSAL_MAX_BYTES and (piece := await answer.read()):
+            body += piece
+        message = str(orjson.loads(body)["message"])
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
+        message = f"the node answered {answer.status}"
+    finally:
+        answer.close()
+    return _BY_CODE.get(answer.status, Unavailable)(message)
+
+
+def container_of(pod: Doc, asked: str) -> str:
+    """The container to talk to. Raises BadRequest (strategy.go validateContainer)."""
+    spec, name = pod["spec"], pod["metadata"]["name"]
+    mains = [one["name"] for one in spec.get("containers") or ()]
+    others = [
+        one["name"]
+        for kind in ("initContainers", "ephemeralContainers")
+        for one in spec.get(kind) or ()
+    ]
+    if asked:
+        if asked not in mains + others:
+            raise BadRequest(f"container {asked} is not valid for pod {name}")
+        return asked
+    if len(mains) == 1:
+        return str(mains[0])
+    listed = " ".join(others + mains)
+    raise BadRequest(
+        f"a container name must be specified for pod {name}, choose one of: [{listed}]"
+    )
+
+
+# --- logs ---
+
+
+def log_takeover(request: Request, first: bytes, rest: AsyncIterator[bytes]) -> Takeover:
+    """A log as messages, in binary or in base64 (apimachinery util/httpstream/wsstream). Raises
+    BadRequest."""
+    try:
+        protocol = websocket.negotiate(request.headers, LOG_PROTOCOLS)
+        headers = websocket.accept(request.headers, protocol)
+    except BadHandshake as error:
+        raise BadRequest(str(error)) from None
+    return Takeover(_telling(first, rest, text=protocol.startswith("base64")), headers)
+
+
+def _telling(
+    first: bytes, rest: AsyncIterator[bytes], *, text: bool
+) -> Callable[[Wire], Awaitable[None]]:
+    async def talk(wire: Wire) -> None:
+        socket = WebSocket(wire, message_max_bytes=64 * 1024)
+        await relay.until_first(_tell(socket, first, rest, text=text), _hear_goodbye(socket))
+
+    return talk
+
+
+async def _tell(socket: WebSocket, first: bytes, rest: AsyncIterator[bytes], *, text: bool) -> None:
+    try:
+        if first:
+            await _send(socket, first, text=text)
+        async for piece in rest:
+            await _send(socket, piece, text=text)
+    finally:
+        close = getattr(rest, "aclose", None)
+        if close is not None:
+            await close()
+    await socket.close()
+
+
+async def _send(socket: WebSocket, piece: bytes, *, text: bool) -> None:
+    await socket.send(base64.b64encode(piece) if text else piece, text=text)
+
+
+async def _hear_goodbye(socket: WebSocket) -> None:
+    while await socket.receive() is not None:
+        pass
