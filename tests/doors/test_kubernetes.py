@@ -375,7 +375,7 @@ async def test_a_binding_gives_a_pod_its_node_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "what", ["exec", "attach", "portforward", "proxy", "eviction", "ephemeralcontainers", "resize"]
+    "what", ["exec", "attach", "portforward", "proxy", "ephemeralcontainers", "resize"]
 )
 async def test_what_is_not_served_is_refused_by_name(what: str) -> None:
     async with kube() as ask:

@@ -7,7 +7,7 @@ newest state, in the same turn of the loop in which it is queued, so nothing com
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from longshore.base.chance import Chance
@@ -157,6 +157,12 @@ class Registry(Reader):
 
         stored = await self._write(ref, self._planner.update(ref, changed, options))
         return as_version(ref.kind, stored), warnings
+
+    async def change(self, who: User, ref: Ref, changed: Callable[[Stored], Doc]) -> Stored:
+        """Rewrite the newest state of an object, or of its status; changed gives a new document,
+        or raises what speaks against it. For writes that depend on what is there."""
+        _authorize(who, "update", ref)
+        return await self._write(ref, self._planner.update(ref, changed, planning.PLAIN))
 
     async def delete(
         self, who: User, ref: Ref, options: DeleteOptions, *, dry_run: bool = False

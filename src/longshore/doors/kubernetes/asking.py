@@ -1,8 +1,19 @@
-"""What is posted to be answered or done rather than stored: reviews of who may do what."""
+"""What is posted to be answered or done rather than stored: reviews, evictions, bindings."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import orjson
+
+from longshore.base.clock import Clock
 from longshore.base.users import User
+from longshore.core.objects import kinds
+from longshore.core.objects.errors import BadRequest, Cause, Invalid, MethodNotAllowed
+from longshore.core.objects.kinds import Doc
+from longshore.core.registry.client import Bind, DeleteOptions
+from longshore.core.registry.eviction import Evictions
+from longshore.core.registry.planning import checked
 from longshore.core.registry.registry import Registry
 from longshore.core.registry.reviews import Reviews, TokenReader
 from longshore.doors.kit.http import Reply, Request
@@ -15,14 +26,64 @@ from longshore.doors.kubernetes.translate import Target
 class Asking:
     """One method a question; each takes a request, where it points, and who asks."""
 
-    def __init__(self, registry: Registry, tokens: TokenReader) -> None:
+    def __init__(self, registry: Registry, clock: Clock, tokens: TokenReader) -> None:
         self._registry = registry
         self._reviews = Reviews(tokens)
+        self._evictions = Evictions(registry, clock)
 
     async def review(self, request: Request, target: Target, who: User) -> Reply:
-        media, _ = negotiate(request.headers.get("accept", ""))
         options = translate.write_options(request, "CreateOptions")
         doc, doubled = translate.read_object(request, target, options)
         answer, warnings = self._reviews.answer(who, target.kind, doc, target.namespace, options)
-        headers = translate.warning_header([*doubled, *warnings])
-        return Reply(201, encode(answer, media), media, headers)
+        return _created(request, answer, [*doubled, *warnings])
+
+    async def evict(self, request: Request, target: Target, who: User) -> Reply:
+        options = translate.write_options(request, "CreateOptions")
+        doc, doubled = translate.read_object(request, target, options, kinds.EVICTION)
+        doc, warnings = checked(kinds.EVICTION, doc, options)
+        if doc["metadata"].get("name") != target.name:
+            raise BadRequest("name in URL does not match name in Eviction object")
+        deletion, dry_run = _deletion(request, doc)
+        dry_run = dry_run or options.dry_run
+        await self._evictions.evict(who, target.namespace, target.name, deletion, dry_run=dry_run)
+        return _created(request, _DONE, [*doubled, *warnings])
+
+    async def bind(self, request: Request, target: Target, who: User) -> Reply:
+        """A binding posted below its pod, or to the collection of bindings."""
+        options = translate.write_options(request, "CreateOptions")
+        doc, _ = translate.read_object(request, target, options, kinds.BINDING)
+        if not target.namespace:
+            raise MethodNotAllowed("bindings are created in a namespace")
+        pod = Target(kinds.POD, target.namespace, target.name or doc["metadata"].get("name") or "")
+        if not pod.name:
+            raise BadRequest("a binding needs the name of its pod in metadata.name")
+        wanted = doc.get("target") or {}
+        if wanted.get("kind", "Node") not in ("", "Node"):
+            raise _unbindable(pod.name, wanted["kind"])
+        if options.dry_run:
+            raise BadRequest("a dry run of a binding is not served")
+        uid = doc["metadata"].get("uid") or ""
+        await self._registry.bind(who, Bind(pod.namespace, pod.name, wanted.get("name") or "", uid))
+        return Reply(201, orjson.dumps(translate.success(pod)))
+
+
+_DONE: Doc = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}  # fmt: skip
+
+
+def _created(request: Request, doc: Doc, warnings: list[str]) -> Reply:
+    media, _ = negotiate(request.headers.get("accept", ""))
+    return Reply(201, encode(doc, media), media, translate.warning_header(warnings))
+
+
+def _deletion(request: Request, eviction: Doc) -> tuple[DeleteOptions, bool]:
+    """What an eviction says about the deletion; and whether it is a dry run."""
+    given = eviction.get("deleteOptions") or {}
+    # They are what the body of a DELETE would be.
+    return translate.delete_options(
+        replace(request, query={}, headers={}, body=orjson.dumps(given))
+    )
+
+
+def _unbindable(pod: str, kind: str) -> Invalid:
+    message = f'Unsupported value: "{kind}": supported values: "Node", "<empty>"'
+    return Invalid.of(kinds.BINDING, pod, [Cause("FieldValueNotSupported", message, "target.kind")])

@@ -25,7 +25,6 @@ from longshore.core.objects.errors import (
     Unavailable,
 )
 from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.registry.client import Bind
 from longshore.core.registry.reads import ListOptions, inconsistent_continue
 from longshore.core.registry.registry import Registry
 from longshore.core.registry.reviews import REVIEWS, TokenReader
@@ -47,7 +46,6 @@ REFUSED = {
     "attach": "attaching to a container",
     "portforward": "forwarding ports",
     "proxy": "proxying to a pod, service or node",
-    "eviction": "the eviction API (delete the pod instead)",
     "token": "issuing service account tokens",
     "ephemeralcontainers": "ephemeral containers",
     "resize": "resizing pods in place",
@@ -72,7 +70,7 @@ class Api:
         tokens: TokenReader,
     ) -> None:
         self.registry = registry
-        self.asking = Asking(registry, tokens)
+        self.asking = Asking(registry, clock, tokens)
         self.watches = Watches(clock)
         self._clock = clock
         self._chance = chance
@@ -170,6 +168,8 @@ class Api:
     async def create(self, request: Request, target: Target, who: User) -> AnyReply:
         if target.kind in REVIEWS:
             return await self.asking.review(request, target, who)
+        if target.kind is kinds.BINDING:
+            return await self.asking.bind(request, target, who)
         view = self._view(request)
         options = translate.write_options(request, "CreateOptions")
         doc, doubled = translate.read_object(request, target, options)
@@ -225,24 +225,10 @@ class Api:
         return Reply(200, orjson.dumps(listing), view.media)
 
     async def bind(self, request: Request, target: Target, who: User) -> AnyReply:
-        options = translate.write_options(request, "CreateOptions")
-        doc, _ = translate.read_object(request, target, options, kinds.BINDING)
-        wanted = doc.get("target") or {}
-        if wanted.get("kind", "Node") not in ("", "Node"):
-            cause = Cause(
-                "FieldValueNotSupported",
-                f'Unsupported value: "{wanted["kind"]}": supported values: "Node", "<empty>"',
-                "target.kind",
-            )
-            raise Invalid.of(kinds.BINDING, target.name, [cause])
-        if options.dry_run:
-            raise BadRequest("a dry run of a binding is not served")
-        operation = Bind(
-            target.namespace, target.name, wanted.get("name") or "",
-            doc["metadata"].get("uid") or "",
-        )  # fmt: skip
-        await self.registry.bind(who, operation)
-        return Reply(201, orjson.dumps(translate.success(target)))
+        return await self.asking.bind(request, target, who)
+
+    async def evict(self, request: Request, target: Target, who: User) -> AnyReply:
+        return await self.asking.evict(request, target, who)
 
 
 ROUTES: dict[tuple[str, str, str], Action] = {
@@ -261,6 +247,7 @@ ROUTES: dict[tuple[str, str, str], Action] = {
     ("PATCH", "object", "scale"): Api.patch,
     ("GET", "object", "log"): Api.log,
     ("POST", "object", "binding"): Api.bind,
+    ("POST", "object", "eviction"): Api.evict,
     ("PUT", "object", "finalize"): Api.update,
 }
 
