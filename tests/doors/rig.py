@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -24,10 +24,11 @@ from longshore.doors.kit.http import AnyReply, Handler, Reply, Request, StreamRe
 from longshore.doors.kit.server import Server
 from longshore.doors.kubernetes.door import DoorConfig, KubernetesDoor
 from longshore.doors.kubernetes.translate import media_type
-from longshore.testing.clock import VirtualClock
+from longshore.testing.clock import VirtualClock, settle
 
 ADMIN = User("admin", ("system:masters", "system:authenticated"))
 JSON = "application/json"
+_T = TypeVar("_T")
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 
 
@@ -138,6 +139,16 @@ class Kube:
         reply = await self.raw(method, target, body, **headers)
         assert isinstance(reply, Reply)
         return Answer(reply.status, reply.headers, reply.body, media_type(reply.content_type))
+
+    async def late(self, asked: Coroutine[Any, Any, _T]) -> _T:
+        """The outcome of what may wait some seconds: time passes meanwhile."""
+        task = asyncio.ensure_future(asked)
+        for _ in range(10):
+            await settle()
+            if task.done():
+                break
+            await self.clock.advance(0.5)
+        return await task
 
     async def watch(self, target: str, **headers: str) -> Watcher:
         reply = await self.raw("GET", target, **headers)

@@ -69,7 +69,7 @@ async def _is_answered(
     ask: Kube, method: str, target: str, body: Any, headers: dict[str, str]
 ) -> None:
     """The reply is served, or refused as clients understand it; a stream can be begun and left."""
-    reply = await ask.raw(method, target, body, **headers)
+    reply = await ask.late(ask.raw(method, target, body, **headers))
     if isinstance(reply, StreamReply):
         await reply.pieces.aclose()  # type: ignore[attr-defined]
         return

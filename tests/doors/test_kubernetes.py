@@ -270,7 +270,7 @@ async def test_pages_share_one_revision() -> None:
 
 async def test_lists_of_the_future_are_refused() -> None:
     async with kube() as ask:
-        answer = await ask("GET", f"{MAPS}?resourceVersion=999")
+        answer = await ask.late(ask("GET", f"{MAPS}?resourceVersion=999"))
         assert (answer.status, answer.doc["reason"]) == (504, "Timeout")
         assert answer.headers["Retry-After"] == "1"
 

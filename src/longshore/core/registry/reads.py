@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import orjson
 
+from longshore.base.clock import Clock
 from longshore.base.users import User
 from longshore.core.objects import kinds
-from longshore.core.objects.errors import BadRequest, NotFound, Timeout
+from longshore.core.objects.errors import BadRequest, Cause, NotFound, Timeout
 from longshore.core.objects.kinds import Doc, Kind, Ref
 from longshore.core.objects.selectors import FieldSelector, Selector, parse_fields, parse_labels
 from longshore.core.registry.authorize import authorize
@@ -113,7 +115,7 @@ class Reader:
         chosen = Filter(kind, namespace, options)
         at, after = self._position(options)
         found = self._found(chosen, at, after)
-        if not options.limit:
+        if options.limit <= 0:
             return Page(_as_asked(kind, list(found)), at)
         items = _as_asked(kind, list(itertools.islice(found, options.limit)))
         if next(found, None) is None:
@@ -159,14 +161,12 @@ class Reader:
     def _position(self, options: ListOptions) -> tuple[int, str]:
         """The revision to list at, and the key to go on after."""
         match = options.revision_match
-        if match and not options.revision:
-            raise BadRequest("resourceVersionMatch is forbidden unless resourceVersion is provided")
-        if match not in ("", "Exact", "NotOlderThan"):
-            raise BadRequest(f'resourceVersionMatch "{match}" is not Exact or NotOlderThan')
         if options.continue_:
             if options.revision not in ("", "0"):
                 raise BadRequest("specifying resource version is not allowed when using continue")
             at, after = _parse_continue(options.continue_)
+            if at > self.cache.revision:
+                raise _too_new(at, self.cache.revision)
             # Below 0: the list goes on without its first pages' revision, in the present.
             return (self.cache.revision if at < 0 else at), after
         if options.revision in ("", "0"):
@@ -176,15 +176,48 @@ class Reader:
         return (revision if exact else self.cache.revision), ""
 
     def _known(self, text: str) -> int:
-        if not text.isdigit():
-            raise BadRequest(f'resourceVersion "{text}" is not a number')
-        revision = int(text)
+        revision = revision_of(text)
         if revision > self.cache.revision:
-            raise Timeout(
-                f"Too large resource version: {revision}, current: {self.cache.revision}",
-                retry_after_s=1,
-            )
+            raise _too_new(revision, self.cache.revision)
         return revision
+
+
+async def reached(cache: Cache, clock: Clock, text: str) -> None:
+    """Wait a moment until the cache has come to a revision that a client knows of.
+
+    text is a resourceVersion; none and "0" are always reached. Raises BadRequest if it is no
+    number, Timeout if it is still in the future after 3 s, as upstream's watch cache does.
+    """
+    if text in ("", "0"):
+        return
+    revision = revision_of(text)
+    until = clock.monotonic() + REACH_S
+    while revision > cache.revision:
+        if clock.monotonic() >= until:
+            raise _too_new(revision, cache.revision)
+        await clock.sleep(_LOOK_S)
+
+
+REACH_S = 3.0
+_LOOK_S = 0.05
+_REVISION = re.compile(r"[0-9]{1,20}")
+
+
+def revision_of(text: str) -> int:
+    """Raises BadRequest for what is no unsigned 64-bit number."""
+    if not _REVISION.fullmatch(text) or int(text) >= 2**64:
+        shown = text if len(text) <= 64 else text[:64] + "..."
+        raise BadRequest(f'resourceVersion: Invalid value: "{shown}": must be a whole number')
+    return int(text)
+
+
+def _too_new(revision: int, current: int) -> Timeout:
+    # apiserver/pkg/storage NewTooLargeResourceVersionError, which clients know by its cause.
+    return Timeout(
+        f"Timeout: Too large resource version: {revision}, current: {current}",
+        causes=[Cause("ResourceVersionTooLarge", "Too large resource version")],
+        retry_after_s=1,
+    )
 
 
 def _as_asked(kind: Kind, found: list[Stored]) -> list[Stored]:
@@ -218,9 +251,12 @@ def inconsistent_continue(token: str) -> str:
 def _parse_continue(token: str) -> tuple[int, str]:
     try:
         parsed: Doc = orjson.loads(base64.urlsafe_b64decode(token))
-        return int(parsed["rv"]), str(parsed["start"])
-    except (ValueError, binascii.Error, KeyError, TypeError) as error:
-        raise BadRequest(f"continue key is not valid: {error}") from error
+        revision, start = parsed["rv"], parsed["start"]
+    except (ValueError, binascii.Error, KeyError, TypeError):
+        revision = start = None
+    if type(revision) is not int or type(start) is not str:
+        raise BadRequest("continue key is not valid")
+    return revision, start
 
 
-__all__ = ["Filter", "ListOptions", "Page", "Reader", "inconsistent_continue"]
+__all__ = ["Filter", "ListOptions", "Page", "Reader", "inconsistent_continue", "reached"]

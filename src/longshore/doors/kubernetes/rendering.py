@@ -28,31 +28,53 @@ class View:
     include says what a Table's rows carry: Metadata, Object or None. now is for ages.
     """
 
-    __slots__ = ("form", "include", "media", "now")
+    __slots__ = ("form", "include", "media", "now", "pretty")
 
-    def __init__(self, media: str, form: As, include: str, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        media: str,
+        form: As,
+        include: str,
+        now: Callable[[], float],
+        *,
+        pretty: bool = False,
+    ) -> None:
         self.media = media
         self.form = form
         self.include = include
         self.now = now
+        self.pretty = pretty
 
     def object(self, stored: Stored) -> bytes:
-        if self.form is As.ITSELF and self.media != YAML:
+        if self.form is As.ITSELF and self.media != YAML and not self.pretty:
             return stored.raw
-        return encode(self._shown(stored.kind, stored.doc, columns=True), self.media)
+        shown = self._shown(stored.kind, stored.doc, columns=True)
+        return encode(shown, self.media, pretty=self.pretty)
 
     def page(self, kind: Kind, page: Page) -> bytes:
         if self.form is As.ITSELF:
             body = list_body(kind, page)
-            return body if self.media != YAML else encode(orjson.loads(body), YAML)
+            if self.media != YAML and not self.pretty:
+                return body
+            return encode(orjson.loads(body), self.media, pretty=self.pretty)
         docs = [stored.doc for stored in page.items]
-        return encode(self._shown_list(kind, docs, list_metadata(page)), self.media)
+        shown = self._shown_list(kind, docs, list_metadata(page), columns=True)
+        return encode(shown, self.media, pretty=self.pretty)
 
     def line(self, frame: Frame) -> bytes:
         """One event of a watch. Ages in it are of when the first watcher asked."""
         if self.form is As.ITSELF:
             return frame.line()
         return frame.encoded(f"{self.form.value}/{self.include}", self._encoded_line)
+
+    def first_line(self, frame: Frame) -> bytes:
+        """The first event of a watch: of Tables, only that one says what the columns are."""
+        if self.form is not As.TABLE:
+            return self.line(frame)
+        return frame.encoded(f"columns/{self.include}", self._first_table)
+
+    def _first_table(self, frame: Frame) -> bytes:
+        return _event(frame.type, self._shown(frame.kind, frame.doc, columns=True))
 
     def bookmark(self, kind: Kind, revision: int, *, initial_end: bool = False) -> bytes:
         """No object, just how far the watch has come."""
@@ -65,11 +87,10 @@ class View:
         elif self.form is As.TABLE:
             row = {"cells": [], "object": shown}
             shown = _table([], [row], {"resourceVersion": str(revision)})
-        return orjson.dumps({"type": "BOOKMARK", "object": shown}) + b"\n"
+        return _event("BOOKMARK", shown)
 
     def _encoded_line(self, frame: Frame) -> bytes:
-        shown = self._shown(frame.kind, frame.doc, columns=True)
-        return orjson.dumps({"type": frame.type, "object": shown}) + b"\n"
+        return _event(frame.type, self._shown(frame.kind, frame.doc, columns=False))
 
     def _shown(self, kind: Kind, doc: Doc, *, columns: bool) -> Doc:
         if self.form is As.METADATA:
@@ -77,9 +98,9 @@ class View:
         if self.form is As.ITSELF:
             return doc
         metadata = {"resourceVersion": doc["metadata"].get("resourceVersion", "")}
-        return self._shown_list(kind, [doc], metadata)
+        return self._shown_list(kind, [doc], metadata, columns=columns)
 
-    def _shown_list(self, kind: Kind, docs: Sequence[Doc], metadata: Doc) -> Doc:
+    def _shown_list(self, kind: Kind, docs: Sequence[Doc], metadata: Doc, *, columns: bool) -> Doc:
         if self.form is As.METADATA:
             items = [metadata_only(doc) for doc in docs]
             return {
@@ -88,12 +109,17 @@ class View:
             }  # fmt: skip
         form, now = printer(kind), self.now()
         rows = [{"cells": form.cells(doc, now), **self._row_object(doc)} for doc in docs]
-        return _table([column.definition() for column in form.columns], rows, metadata)
+        shown = [column.definition() for column in form.columns] if columns else []
+        return _table(shown, rows, metadata)
 
     def _row_object(self, doc: Doc) -> Doc:
         if self.include == "None":
             return {}
         return {"object": doc if self.include == "Object" else metadata_only(doc)}
+
+
+def _event(type_: str, shown: Doc) -> bytes:
+    return orjson.dumps({"type": type_, "object": shown}) + b"\n"
 
 
 def _table(columns: list[Doc], rows: list[Doc], metadata: Doc) -> Doc:

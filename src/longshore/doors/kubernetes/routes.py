@@ -17,35 +17,30 @@ from longshore.base.users import User
 from longshore.core.objects import kinds, meta
 from longshore.core.objects.errors import (
     BadRequest,
-    Cause,
-    Expired,
-    Invalid,
     MethodNotAllowed,
     NotFound,
     Unavailable,
 )
-from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.registry.reads import ListOptions, inconsistent_continue
+from longshore.core.objects.kinds import Doc
+from longshore.core.registry.authorize import authorize
+from longshore.core.registry.reads import reached
 from longshore.core.registry.registry import Registry
 from longshore.core.registry.reviews import REVIEWS, TokenReader
 from longshore.core.streams.protocols import LogOptions, Streams
 from longshore.core.watch.stored import Stored
 from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply
-from longshore.doors.kubernetes import translate
+from longshore.doors.kit.websocket import is_websocket
+from longshore.doors.kubernetes import proxying, streaming, translate
 from longshore.doors.kubernetes.asking import Asking
-from longshore.doors.kubernetes.media import negotiate
+from longshore.doors.kubernetes.listing import Listing, view_of
 from longshore.doors.kubernetes.rendering import View, encode
 from longshore.doors.kubernetes.translate import Target, flag, number
-from longshore.doors.kubernetes.watching import Watch, Watches
 
 Action: TypeAlias = Callable[["Api", Request, Target, User], Awaitable[AnyReply]]
 
 # Subresources that upstream has and this door does not serve yet: refused by name.
 REFUSED = {
-    "exec": "running a command in a container",
-    "attach": "attaching to a container",
     "portforward": "forwarding ports",
-    "proxy": "proxying to a pod, service or node",
     "token": "issuing service account tokens",
     "ephemeralcontainers": "ephemeral containers",
     "resize": "resizing pods in place",
@@ -54,8 +49,6 @@ REFUSED = {
 _ANSWERS_OBJECT = frozenset({
     kinds.POD.prefix, kinds.SERVICE.prefix, kinds.SERVICE_ACCOUNT.prefix,
 })  # fmt: skip
-# A watch without timeoutSeconds ends after this long, spread so that not all return together.
-_WATCH_MIN_S, _WATCH_MAX_S = 1800.0, 3600.0
 
 
 class Api:
@@ -71,7 +64,8 @@ class Api:
     ) -> None:
         self.registry = registry
         self.asking = Asking(registry, clock, tokens)
-        self.watches = Watches(clock)
+        self._listing = Listing(registry, clock, chance)
+        self.watches = self._listing.watches
         self._clock = clock
         self._chance = chance
         self._streams = streams
@@ -83,7 +77,8 @@ class Api:
             target.subresource in REFUSED or target.subresource not in target.kind.subresources
         ):
             raise _not_served(target)
-        if action is None:
+        verb = _VERBS.get((request.method, target.shape), "get")
+        if action is None or (not target.subresource and verb not in target.kind.verbs):
             raise MethodNotAllowed(
                 f"the server does not allow {request.method} on {_called(target)}",
                 kind=target.kind, name=target.name,
@@ -91,8 +86,7 @@ class Api:
         return await action(self, request, target, who)
 
     def _view(self, request: Request) -> View:
-        media, form = negotiate(request.headers.get("accept", ""))
-        return View(media, form, request.param("includeObject", "Metadata"), self._clock.now)
+        return view_of(request, self._clock)
 
     def _shown(
         self, view: View, stored: Stored, target: Target, warnings: list[str] | None = None
@@ -107,47 +101,17 @@ class Api:
 
     async def get(self, request: Request, target: Target, who: User) -> AnyReply:
         view = self._view(request)
+        await reached(self.registry.cache, self._clock, request.param("resourceVersion"))
         return self._shown(view, self.registry.get(who, target.ref), target)
 
     async def list(self, request: Request, target: Target, who: User) -> AnyReply:
-        options = translate.list_options(request)
-        if flag(request.query, "watch"):
-            return self._watch(request, target, who, options)
-        _refuse_initial_events(request)
-        view = self._view(request)
-        try:
-            page = self.registry.list(who, target.kind, target.namespace, options)
-        except Expired as error:
-            return _expired_page(error, options)
-        return Reply(200, view.page(target.kind, page), view.media)
+        return await self._listing.list(request, target, who)
 
     async def get_or_watch(self, request: Request, target: Target, who: User) -> AnyReply:
-        """GET of one object; with ?watch, a watch of that one (as kubectl get NAME -w asks)."""
-        if not flag(request.query, "watch"):
-            return await self.get(request, target, who)
-        options = translate.list_options(request)
-        only = f"metadata.name={target.name}"
-        options = ListOptions(options.labels, only, revision=options.revision)
-        return self._watch(request, target, who, options)
-
-    def _watch(
-        self, request: Request, target: Target, who: User, options: ListOptions
-    ) -> StreamReply:
-        view = self._view(request)
-        initial = _initial_events(request)
-        if initial is False and options.revision in ("", "0"):
-            options = ListOptions(
-                options.labels, options.fields, revision=str(self.registry.cache.revision)
-            )
-        feed = self.registry.watch(
-            who, target.kind, target.namespace, options, initial=bool(initial)
-        )
-        watch = Watch(self.watches, target.kind, feed, view, lambda: self.registry.cache.revision)
-        timeout = number(request.query, "timeoutSeconds")
-        seconds = float(timeout) if timeout else self._chance.uniform(_WATCH_MIN_S, _WATCH_MAX_S)
-        bookmarks = flag(request.query, "allowWatchBookmarks")
-        pieces = watch.begin(seconds, bookmarks=bookmarks, initial=bool(initial))
-        return StreamReply(pieces, content_type=view.media)
+        """GET of one object; with ?watch, a watch of that one."""
+        if flag(request.query, "watch"):
+            return await self._listing.watch_one(request, target, who)
+        return await self.get(request, target, who)
 
     async def log(self, request: Request, target: Target, who: User) -> AnyReply:
         pod = self.registry.get(who, target.ref).doc
@@ -161,7 +125,32 @@ class Api:
         pieces = self._streams.logs(node, target.namespace, target.name, container, options)
         # The first piece decides between a Status and a stream.
         first = await anext(pieces, b"")
+        if is_websocket(request.headers):
+            return streaming.log_takeover(request, first, pieces)
         return StreamReply(_continued(first, pieces), content_type="text/plain")
+
+    # --- live talk ---
+
+    async def connect(self, request: Request, target: Target, who: User) -> AnyReply:
+        """exec and attach: whatever the method, the verb is create."""
+        kind, namespace, name = target.kind, target.namespace, target.name
+        authorize(who, "create", kind, namespace, name, target.subresource)
+        pod = self.registry.cache.get(kind, namespace, name)
+        if pod is None:
+            raise NotFound.of(kind, name)
+        return await streaming.connect(self._reachable(), request, target, pod)
+
+    async def proxy(self, request: Request, target: Target, who: User) -> AnyReply:
+        verb = proxying.VERBS.get(request.method, "")
+        _, name, _ = proxying.split_name(target)
+        authorize(who, verb, target.kind, target.namespace, name, "proxy")
+        place = proxying.place_of(self.registry.cache, self._chance, target)
+        return await proxying.proxy(self._reachable(), request, target, place)
+
+    def _reachable(self) -> Streams:
+        if self._streams is None:
+            raise Unavailable("this server reaches no nodes: nothing can be relayed from here")
+        return self._streams
 
     # --- writes ---
 
@@ -231,6 +220,9 @@ class Api:
         return await self.asking.evict(request, target, who)
 
 
+_ASKING, _TALKS = ("GET", "POST"), ("exec", "attach")
+_PROXIED = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
 ROUTES: dict[tuple[str, str, str], Action] = {
     ("GET", "collection", ""): Api.list,
     ("POST", "collection", ""): Api.create,
@@ -246,10 +238,20 @@ ROUTES: dict[tuple[str, str, str], Action] = {
     ("PUT", "object", "scale"): Api.update,
     ("PATCH", "object", "scale"): Api.patch,
     ("GET", "object", "log"): Api.log,
+    **{(method, "object", below): Api.connect for method in _ASKING for below in _TALKS},
+    **{(method, "object", "proxy"): Api.proxy for method in _PROXIED},
     ("POST", "object", "binding"): Api.bind,
     ("POST", "object", "eviction"): Api.evict,
     ("PUT", "object", "finalize"): Api.update,
 }
+
+
+# Kinds that are only asked, or only read, have fewer verbs than others.
+_VERBS = {
+    ("GET", "collection"): "list", ("HEAD", "collection"): "list", ("POST", "collection"): "create",
+    ("DELETE", "collection"): "deletecollection", ("PUT", "object"): "update",
+    ("PATCH", "object"): "patch", ("DELETE", "object"): "delete",
+}  # fmt: skip
 
 
 def _called(target: Target) -> str:
@@ -261,43 +263,6 @@ def _not_served(target: Target) -> NotFound | MethodNotAllowed:
     if what is None:
         return NotFound("the server could not find the requested resource")
     return MethodNotAllowed(f"{_called(target)}: {what} is not served", kind=target.kind)
-
-
-def _expired_page(error: Expired, options: ListOptions) -> Reply:
-    """Expired, with a token by which the client may go on in the present all the same."""
-    status = translate.failure(error)
-    if options.continue_:
-        status["metadata"]["continue"] = inconsistent_continue(options.continue_)
-    return Reply(410, orjson.dumps(status))
-
-
-def _initial_events(request: Request) -> bool | None:
-    """sendInitialEvents; None if it is not asked. Raises Invalid for what does not go with it."""
-    asked = request.query.get("sendInitialEvents")
-    match = request.param("resourceVersionMatch")
-    if asked is None:
-        if match:
-            raise _invalid_list(
-                "resourceVersionMatch",
-                "is forbidden for watch unless sendInitialEvents is provided",
-            )
-        return None
-    if match != "NotOlderThan":
-        raise _invalid_list(
-            "resourceVersionMatch",
-            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        )
-    return flag(request.query, "sendInitialEvents")
-
-
-def _refuse_initial_events(request: Request) -> None:
-    if "sendInitialEvents" in request.query:
-        raise _invalid_list("sendInitialEvents", "is forbidden for list")
-
-
-def _invalid_list(field: str, why: str) -> Invalid:
-    options = Kind("meta.k8s.io", "v1", "ListOptions", "listoptions", "")
-    return Invalid.of(options, "", [Cause("FieldValueForbidden", f"Forbidden: {why}", field)])
 
 
 # --- logs ---

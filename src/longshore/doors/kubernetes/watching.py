@@ -14,6 +14,7 @@ from longshore.base.clock import Clock
 from longshore.core.objects.errors import Expired
 from longshore.core.objects.kinds import Kind
 from longshore.core.watch.feeds import CacheFeed
+from longshore.core.watch.frames import Frame
 from longshore.doors.kubernetes.rendering import View
 from longshore.doors.kubernetes.translate import failure
 
@@ -72,7 +73,7 @@ class Watch:
         self._view = view
         self._revision = revision
         self._ends_at = self._bookmark_at = float("inf")
-        self._over = False
+        self._over = self._begun = False
         watches.open.add(self)
 
     def begin(self, timeout_s: float, *, bookmarks: bool, initial: bool) -> Watch:
@@ -106,7 +107,7 @@ class Watch:
         if self.initial:
             self.initial = False
             return self._lines() + self._bookmark(initial_end=True)
-        lines = b"".join(map(self._view.line, await self.feed.next_batch()))
+        lines = self._joined(await self.feed.next_batch())
         if lines and await self._watches.pause():
             lines += self._lines()
         now = self._watches.clock.monotonic()
@@ -117,7 +118,14 @@ class Watch:
         return lines
 
     def _lines(self) -> bytes:
-        return b"".join(map(self._view.line, self.feed.take()))
+        return self._joined(self.feed.take())
+
+    def _joined(self, frames: list[Frame]) -> bytes:
+        if not self._begun and frames:
+            self._begun = True
+            first, *rest = frames
+            return self._view.first_line(first) + b"".join(map(self._view.line, rest))
+        return b"".join(map(self._view.line, frames))
 
     def _bookmark(self, *, initial_end: bool) -> bytes:
         return self._view.bookmark(self._kind, self._revision(), initial_end=initial_end)
