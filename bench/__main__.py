@@ -9,12 +9,19 @@ from pathlib import Path
 import orjson
 import uvloop
 
-from bench import fleet, pods, reads, startup, writes
+from bench import fleet, pods, reads, startup, watches, writes
 from bench.table import Figure, render
 from longshore import __version__
 from longshore.base.clock import SystemClock, rfc3339
 
-CASES = {"startup": startup, "writes": writes, "reads": reads, "pods": pods, "fleet": fleet}
+CASES = {
+    "startup": startup,
+    "writes": writes,
+    "reads": reads,
+    "watches": watches,
+    "pods": pods,
+    "fleet": fleet,
+}
 RESULTS = Path(__file__).parent / "results"
 
 
