@@ -23,6 +23,7 @@ from longshore.cluster.certificates import Pair, client_context, server_context
 from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.machine import lan_namespace, node_nets
 from longshore.cluster.probe import is_ready
+from longshore.cluster.statistics import HollowStatistics, NodeStatistics
 from longshore.cluster.streams import NodeStreams, NoStreams
 from longshore.core.objects import kinds
 from longshore.core.registry.inprocess import InProcess
@@ -147,12 +148,21 @@ class _Cluster:
             self._registry,
             self._clock,
             self._chance,
-            DoorConfig(streams=self._streams(), address=f"127.0.0.1:{self._config.port}"),
+            self._door_config(),
         )
         server = Server(door.handle, self._clock, refusal=door.refusal)
         context = server_context(Pair(pki / "server.crt", pki / "server.key"), pki / "ca.crt")
         crew.create_task(server.serve(listeners, context), name="door")
         crew.create_task(door.run(), name="watch times")
+
+    def _door_config(self) -> DoorConfig:
+        streams, cache = self._streams(), self._registry.cache
+        hollow = self._config.hollow
+        return DoorConfig(
+            streams=streams,
+            statistics=HollowStatistics(cache, self._clock) if hollow else NodeStatistics(streams),
+            address=f"127.0.0.1:{self._config.port}",
+        )
 
     def _streams(self) -> Streams:
         if self._config.hollow:

@@ -19,16 +19,18 @@ from longshore.core.objects.errors import (
     MethodNotAllowed,
     NotAcceptable,
 )
-from longshore.core.objects.kinds import KINDS, Doc, Kinds
+from longshore.core.objects.kinds import KINDS, MEASURED, Doc, Kinds
 from longshore.core.registry.authorize import authorize_path
 from longshore.core.registry.registry import Registry
 from longshore.core.registry.reviews import TokenReader
 from longshore.core.registry.tokens import NoTokens
 from longshore.core.streams.protocols import Streams
+from longshore.core.streams.statistics import Statistics
 from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply
 from longshore.doors.kubernetes import discovery, gnostic, translate
 from longshore.doors.kubernetes.callers import caller
 from longshore.doors.kubernetes.media import JSON, YAML, negotiate, ranked
+from longshore.doors.kubernetes.metrics import Metrics
 from longshore.doors.kubernetes.openapi import OpenApi
 from longshore.doors.kubernetes.rendering import encode
 from longshore.doors.kubernetes.routes import Api
@@ -63,9 +65,11 @@ _NO_TOKENS = NoTokens()
 @dataclass(frozen=True, slots=True)
 class DoorConfig:
     """What a door has besides a registry. checks are what readyz looks at, by name; address is
-    what /api tells clients; without streams, logs are refused; tokens says whose bearer tokens are."""
+    what /api tells clients; without streams, logs are refused; without statistics there is no group
+    metrics.k8s.io; tokens says whose bearer tokens are."""
 
     streams: Streams | None = None
+    statistics: Statistics | None = None
     tokens: TokenReader = _NO_TOKENS
     kinds: Kinds = KINDS
     checks: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
@@ -82,6 +86,10 @@ class KubernetesDoor:
         config = config or DoorConfig()
         self._api = Api(registry, clock, chance, config.streams, config.tokens)
         self._kinds = config.kinds
+        self._metrics: Metrics | None = None
+        if config.statistics is not None:
+            self._metrics = Metrics(registry, config.statistics, clock)
+            self._kinds = Kinds((*config.kinds, *MEASURED))
         self._tokens = config.tokens
         self._checks: dict[str, Callable[[], bool]] = {"ping": lambda: True, **config.checks}
         self._version = config.version.doc()
@@ -138,6 +146,8 @@ class KubernetesDoor:
         who = caller(request, self._tokens)
         if first in ("api", "apis"):
             target = translate.parse_target(self._kinds, path)
+            if target is not None and self._metrics and target.kind in MEASURED:
+                return await self._metrics.answer(request, target, who)
             if target is not None:
                 return await self._api.answer(request, target, who)
             authorize_path(who, request.method.lower(), path)
