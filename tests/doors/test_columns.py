@@ -100,7 +100,7 @@ def test_a_pods_cells() -> None:
     )  # fmt: skip
     pod["spec"]["readinessGates"] = [{"conditionType": "x"}]
     assert pod_cells(pod, NOW) == [
-        "2/3", "CrashLoopBackOff", "5 (5m ago)", "60m", "10.42.0.9", "n1", "<none>", "0/1",
+        "2/3", "CrashLoopBackOff", "5 (5m ago)", "10.42.0.9", "n1", "<none>", "0/1",
     ]  # fmt: skip
 
 
@@ -146,6 +146,92 @@ def test_a_pods_cells() -> None:
              "involvedObject": {"kind": "Pod", "name": "p"}, "source": {"component": "kubelet"},
              "firstTimestamp": BORN, "lastTimestamp": "2026-01-01T00:59:00Z"},
             ["60s", "Normal", "Pulled", "pod/p", "", "kubelet", "done", "60m", 4, "x"],
+        ),
+        (
+            kinds.JOB,
+            {"spec": {"completions": 3, "selector": {"matchLabels": {"a": "b"}}},
+             "status": {"succeeded": 1, "startTime": "2026-01-01T00:50:00Z"}},
+            ["x", "Running", "1/3", "10m", "60m", "", "", "a=b"],
+        ),
+        (
+            kinds.JOB,
+            {"spec": {"parallelism": 2}, "status": {
+                "conditions": [{"type": "Failed", "status": "True"}]}},
+            ["x", "Failed", "0/1 of 2", "", "60m", "", "", "<none>"],
+        ),
+        (
+            kinds.CRON_JOB,
+            {"spec": {"schedule": "* * * * *", "suspend": False},
+             "status": {"lastScheduleTime": "2026-01-01T00:59:00Z", "active": [{}]}},
+            ["x", "* * * * *", "<none>", "False", 1, "60s", "60m", "", "", "<none>"],
+        ),
+        (
+            kinds.DAEMON_SET,
+            {"spec": {"template": {"spec": {"nodeSelector": {"disk": "ssd"}}}},
+             "status": {"desiredNumberScheduled": 3, "currentNumberScheduled": 2, "numberReady": 1}},
+            ["x", 3, 2, 1, 0, 0, "disk=ssd", "60m", "", "", "<none>"],
+        ),
+        (
+            kinds.STATEFUL_SET, {"spec": {"replicas": 2}, "status": {"readyReplicas": 1}},
+            ["x", "1/2", "60m", "", ""],
+        ),
+        (
+            kinds.REPLICATION_CONTROLLER, {"spec": {"replicas": 2, "selector": {"a": "b"}}},
+            ["x", 2, 0, 0, "60m", "", "", "a=b"],
+        ),
+        (
+            kinds.CONTROLLER_REVISION,
+            {"revision": 4, "metadata": meta(ownerReferences=[
+                {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "controller": True}])},
+            ["x", "daemonset.apps/d", "4", "60m"],
+        ),
+        (
+            kinds.HPA,
+            {"spec": {"scaleTargetRef": {"kind": "Deployment", "name": "d"}, "minReplicas": 1,
+                      "maxReplicas": 5, "metrics": [
+                {"type": "Resource", "resource": {
+                    "name": "cpu", "target": {"averageUtilization": 80}}},
+                {"type": "Pods", "pods": {"target": {"averageValue": "2"}}},
+                {"type": "Object", "object": {"target": {"value": "3"}}}]},
+             "status": {"currentReplicas": 2, "currentMetrics": [
+                {"type": "Resource", "resource": {"current": {"averageUtilization": 40}}}]}},
+            ["x", "Deployment/d", "cpu: 40%/80%, <unknown>/2 + 1 more...", "1", 5, 2, "60m"],
+        ),
+        (
+            kinds.PDB, {"spec": {"minAvailable": "50%"}, "status": {"disruptionsAllowed": 1}},
+            ["x", "50%", "N/A", 1, "60m"],
+        ),
+        (
+            kinds.PVC,
+            {"spec": {"volumeName": "v", "storageClassName": "fast", "volumeMode": "Block"},
+             "status": {"phase": "Bound", "capacity": {"storage": "1Gi"},
+                        "accessModes": ["ReadWriteMany", "ReadWriteOnce"]}},
+            ["x", "Bound", "v", "1Gi", "RWO,RWX", "fast", "<unset>", "60m", "Block"],
+        ),
+        (
+            kinds.PV,
+            {"spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOncePod"],
+                      "persistentVolumeReclaimPolicy": "Retain",
+                      "claimRef": {"namespace": "n", "name": "c"}},
+             "status": {"phase": "Released"}},
+            ["x", "1Gi", "RWOP", "Retain", "Released", "n/c", "", "<unset>", "", "60m", "<unset>"],
+        ),
+        (
+            kinds.RESOURCE_QUOTA,
+            {"status": {"hard": {"pods": "10", "limits.cpu": "4", "configmaps": "2"},
+                        "used": {"pods": "3", "limits.cpu": "1"}}},
+            ["x", "configmaps: 0/2, pods: 3/10", "limits.cpu: 1/4", "60m"],
+        ),
+        (
+            kinds.POD_TEMPLATE,
+            {"template": {"metadata": {"labels": {"a": "b"}},
+                          "spec": {"containers": [{"name": "c", "image": "i"}]}}},
+            ["x", "c", "i", "a=b"],
+        ),
+        (
+            kinds.COMPONENT_STATUS,
+            {"conditions": [{"type": "Healthy", "status": "True", "message": "ok"}]},
+            ["x", "Healthy", "ok", ""],
         ),
         (kinds.SECRET, {"type": "Opaque", "data": {"a": ""}}, ["x", "Opaque", 1, "60m"]),
         (kinds.LEASE, {"spec": {"holderIdentity": "me"}}, ["x", "me", "60m"]),

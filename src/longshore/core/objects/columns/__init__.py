@@ -17,7 +17,15 @@ from functools import cache
 from typing import Any
 
 from longshore.core.objects import kinds
-from longshore.core.objects.columns import access, cluster, network, platform, storage, workloads
+from longshore.core.objects.columns import (
+    access,
+    claims,
+    cluster,
+    network,
+    platform,
+    storage,
+    workloads,
+)
 from longshore.core.objects.columns.form import Calculated, Column, Printer
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.pod_status import pod_cells
@@ -52,6 +60,7 @@ _CALCULATED: dict[str, Calculated] = {
     **workloads.CALCULATED,
     **network.CALCULATED,
     **cluster.CALCULATED,
+    **claims.CALCULATED,
     **storage.CALCULATED,
     **access.CALCULATED,
     **platform.CALCULATED,
