@@ -7,9 +7,11 @@ the pure checks of specs first ask whether these very bytes passed before.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import orjson
+
+_T = TypeVar("_T")
 
 # Together at most 4 MB for each user of a Recent: a pod's spec has about 2 KB.
 _ENTRIES_MAX, _ENTRY_MAX_BYTES = 512, 8192
@@ -47,3 +49,22 @@ class Recent:
         if len(self._keys) >= _ENTRIES_MAX:
             del self._keys[next(iter(self._keys))]
         self._keys[bytes(memoryview(key))] = None  # a copy: the encoder's buffer is twice as large
+
+
+class Memo(Generic[_T]):
+    """What was made of the last values, by their keys, oldest forgotten first."""
+
+    __slots__ = ("_made",)
+
+    def __init__(self) -> None:
+        self._made: dict[bytes, _T] = {}
+
+    def get(self, key: bytes) -> _T | None:
+        return self._made.get(key)
+
+    def add(self, key: bytes, made: _T) -> None:
+        if not key:
+            return
+        if len(self._made) >= _ENTRIES_MAX:
+            del self._made[next(iter(self._made))]
+        self._made[bytes(memoryview(key))] = made

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import orjson
 
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock, rfc3339
 from longshore.base.limits import OBJECT_MAX_BYTES
+from longshore.base.users import User
 from longshore.core.objects import kinds, meta
+from longshore.core.objects.apply.ownership import Entries, Writer, same_but_time
 from longshore.core.objects.conversion import to_hub
 from longshore.core.objects.defaults import default
 from longshore.core.objects.errors import (
@@ -27,8 +30,15 @@ from longshore.core.objects.errors import (
 )
 from longshore.core.objects.kinds import Doc, Kind, Ref
 from longshore.core.objects.rules import validate_create, validate_update
+from longshore.core.objects.signing import with_times
 from longshore.core.objects.validation import check, decoding_error
-from longshore.core.registry.admission import SYSTEM_NAMESPACES, admit_new, check_namespace
+from longshore.core.registry import ownership
+from longshore.core.registry.admission import (
+    SYSTEM_NAMESPACES,
+    admit_new,
+    check_namespace,
+    check_served,
+)
 from longshore.core.registry.client import Bind, DeleteOptions
 from longshore.core.registry.deletion import check_preconditions, is_finished, plan_delete
 from longshore.core.registry.services import ServiceAddresses
@@ -39,13 +49,24 @@ from longshore.core.watch.stored import Stored, encode, splice
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """field_validation is Strict, Warn or Ignore, as the query parameter fieldValidation has it."""
+    """field_validation is Strict, Warn or Ignore, as the query parameter fieldValidation has it.
+    manager is who is recorded as the owner of what is written, forced says that an apply takes
+    from others what it sets. who asks matters for objects that say so themselves."""
 
     dry_run: bool = False
     field_validation: str = "Ignore"
+    manager: str = ""
+    forced: bool = False
+    who: User | None = None
 
 
 PLAIN = WriteOptions()
+
+
+@lru_cache(maxsize=1024)
+def of_loop(who: User) -> WriteOptions:
+    """Those of a writer inside the server, recorded under the last part of its user's name."""
+    return WriteOptions(manager=who.name.rpartition(":")[2], who=who)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +108,18 @@ class Planner:
         """A complete, valid new object from what a client sent (all but its name, if that is to be
         generated), as its kind is kept, and warnings."""
         _expect_type(kind, doc)
-        metadata = _metadata(kind, doc, namespace)
+        metadata = metadata_of(kind, doc, namespace)
         if metadata.get("resourceVersion"):
             raise BadRequest("resourceVersion should not be set on objects to be created")
+        check_served(kind, doc)
         doc, warnings = checked(kind, doc, options)
+        by = self._writer(kind, "", options)
         kind = kind.kept_as
         doc = meta.prepare_create(kind, doc)
         doc = default(kind, doc)
+        ownership.record_new(kind, doc, by)  # what admission adds is nobody's, as upstream
         check_namespace(self.cache, kind, doc)
-        admit_new(kind, doc)
+        admit_new(self.cache, kind, doc, options.who)
         return doc, warnings
 
     def name(self, kind: Kind, doc: Doc) -> bool:
@@ -121,10 +145,11 @@ class Planner:
                 raise AlreadyExists.of(kind, metadata["name"])
             metadata["uid"] = self._chance.uuid()
             metadata["creationTimestamp"] = rfc3339(self._clock.now())
-            _refuse(kind, metadata["name"], validate_create(kind, doc))
+            made = meta.identified(kind, doc)
+            _refuse(kind, metadata["name"], validate_create(kind, made))
             if kind is kinds.SERVICE:
-                self._services.complete(doc)
-            return self._outcome(kind, doc, None, options)
+                self._services.complete(made)
+            return self._outcome(kind, made, None, options)
 
         return plan
 
@@ -133,9 +158,9 @@ class Planner:
     def replacement(self, ref: Ref, doc: Doc, options: WriteOptions) -> tuple[Doc, list[str]]:
         """What a client sent to replace an object with, checked as far as it can be alone."""
         if ref.subresource == "scale":
-            return _checked_scale(doc), []
+            return checked_scale(doc), []
         _expect_type(ref.kind, doc)
-        metadata = _metadata(ref.kind, doc, ref.namespace)
+        metadata = metadata_of(ref.kind, doc, ref.namespace)
         if metadata.get("name", ref.name) != ref.name:
             raise BadRequest(
                 f"the name of the object ({metadata['name']}) does not match "
@@ -156,22 +181,71 @@ class Planner:
             if ref.subresource == "scale":
                 new = _with_scale(ref, there, new)
             _check_identity(ref, new, old)
+            start = ownership.started(ref, new["metadata"].get("managedFields"), old)
             new = self._prepared(kind, new, old, ref.subresource)
-            new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
-            if _is_now_finished(kind, new, old):
-                return self._outcome(kind, None, there, options)
-            if new == old:
+            if new == old and start is ownership.stored_entries(old):
                 return there
-            return self._outcome(kind, new, there, options)
+            by = self._writer(ref.kind, ref.subresource, options)
+            entries = ownership.updated(kind, new, old, start, by)
+            return self._changed(kind, new, there, entries, options)
 
         return plan
+
+    def application(self, ref: Ref, config: Doc, options: WriteOptions) -> Plan:
+        """Server-side apply: config is a checked configuration, which the plan only reads."""
+        kind = ref.kind.kept_as
+
+        def plan(there: Stored | None) -> Intent | Stored:
+            if there is None:
+                return self._applied_new(ref, config, options)
+            old = there.doc
+            by = self._writer(ref.kind, ref.subresource, options)
+            applied = ownership.applied(ref, old, config, by, force=options.forced)
+            new: Doc = orjson.loads(orjson.dumps(applied.doc))
+            _check_identity(ref, new, old)
+            new = self._prepared(kind, new, old, ref.subresource)
+            return self._changed(kind, new, there, applied.entries, options)
+
+        return plan
+
+    def _applied_new(self, ref: Ref, config: Doc, options: WriteOptions) -> Intent | Stored:
+        if ref.subresource:
+            raise NotFound.of(ref.kind, ref.name)
+        uid = config["metadata"].get("uid")
+        if uid:
+            why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            raise Conflict.of(ref.kind, ref.name, why)
+        kind = ref.kind.kept_as
+        by = self._writer(ref.kind, "", options)
+        applied = ownership.applied(ref, {}, config, by, force=True)
+        doc, _ = self.new(kind, orjson.loads(orjson.dumps(config)), ref.namespace, options)
+        ownership.set_entries(doc, applied.entries)
+        return self.creation(kind, doc, options)(None)
+
+    def _writer(self, kind: Kind, subresource: str, options: WriteOptions) -> Writer:
+        return ownership.writer(kind, subresource, options.manager, self._clock.now())
+
+    def _changed(
+        self, kind: Kind, new: Doc, there: Stored, entries: Entries, options: WriteOptions
+    ) -> Intent | Stored:
+        """The outcome of a changed document, unless nothing but times of entries changed."""
+        old = there.doc
+        if new == old and same_but_time(entries, ownership.stored_entries(old)):
+            return there
+        ownership.set_entries(new, entries)
+        if _is_now_finished(kind, new, old):
+            return self._outcome(kind, None, there, options)
+        return self._outcome(kind, new, there, options)
 
     def _prepared(self, kind: Kind, new: Doc, old: Doc, subresource: str) -> Doc:
         part = "" if subresource == "scale" else subresource
         if not part:
             new = default(kind, new)
         new = meta.prepare_update(kind, new, old, part)
-        _refuse(kind, new["metadata"]["name"], validate_update(kind, new, old))
+        new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
+        if kind is kinds.CSR and part:
+            new["status"] = with_times(new["status"], old, rfc3339(self._clock.now()))
+        _refuse(kind, new["metadata"]["name"], validate_update(kind, new, old, part))
         if kind is kinds.SERVICE and not part:
             self._services.complete(new)
         return new
@@ -235,7 +309,7 @@ def _expect_type(kind: Kind, doc: Doc) -> None:
     doc["apiVersion"], doc["kind"] = got
 
 
-def _metadata(kind: Kind, doc: Doc, namespace: str) -> Doc:
+def metadata_of(kind: Kind, doc: Doc, namespace: str) -> Doc:
     metadata = doc.get("metadata")
     if metadata is None:
         metadata = doc["metadata"] = {}
@@ -262,7 +336,7 @@ def checked(kind: Kind, doc: Doc, options: WriteOptions) -> tuple[Doc, list[str]
     return doc, list(checked.unknown) if options.field_validation == "Warn" else []
 
 
-def _checked_scale(doc: Doc) -> Doc:
+def checked_scale(doc: Doc) -> Doc:
     spec = doc.get("spec") or {}
     replicas = spec.get("replicas", 0) if isinstance(spec, dict) else None
     if doc.get("kind", "Scale") != "Scale" or not isinstance(replicas, int):

@@ -8,7 +8,7 @@ newest state, in the same turn of the loop in which it is queued, so nothing com
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
@@ -31,8 +31,9 @@ from longshore.core.registry.client import (
     Update,
 )
 from longshore.core.registry.commits import CommitQueue, Pending
+from longshore.core.registry.configuration import configuration
 from longshore.core.registry.patching import apply_patch
-from longshore.core.registry.planning import Plan, WriteOptions
+from longshore.core.registry.planning import Intent, Plan, WriteOptions, of_loop
 from longshore.core.registry.reads import ListOptions, Reader
 from longshore.core.registry.services import ServiceAddresses, ServiceRanges
 from longshore.core.registry.versions import as_version
@@ -111,7 +112,9 @@ class Registry(Reader):
     ) -> tuple[Stored, list[str]]:
         """Store a new object; also its warnings. Raises AlreadyExists, Invalid, ..."""
         authorize(who, "create", kind, namespace, _given_name(doc))
-        doc, warnings = self._planner.new(kind, doc, namespace, options)
+        doc, warnings = self._planner.new(kind, doc, namespace, _asked(who, kind, options))
+        if kind.dormant:
+            warnings.append(f"{kind.resource}: kept, but nothing in this cluster acts on them yet")
         asked, kind = kind, kind.kept_as
         for attempt in range(GENERATE_NAME_TRIES):
             name = self._planner.name(kind, doc)
@@ -162,7 +165,27 @@ class Registry(Reader):
         """Rewrite the newest state of an object, or of its status; changed gives a new document,
         or raises what speaks against it. For writes that depend on what is there."""
         _authorize(who, "update", ref)
-        return await self._write(ref, self._planner.update(ref, changed, planning.PLAIN))
+        return await self._write(ref, self._planner.update(ref, changed, of_loop(who)))
+
+    async def apply(
+        self, who: User, ref: Ref, config: Doc, options: WriteOptions
+    ) -> tuple[Stored, bool]:
+        """Server-side apply: the object after it, and whether it is new. options.manager is who
+        applies. Raises Conflict with a cause for each field that others own, BadRequest, ..."""
+        _authorize(who, "patch", ref)
+        checked = configuration(ref, config)
+        plan = self._planner.application(ref, checked, _asked(who, ref.kind, options))
+        created = False
+
+        def planned(there: Stored | None) -> Intent | Stored:
+            nonlocal created
+            created = there is None
+            if created:
+                authorize(who, "create", ref.kind, ref.namespace, ref.name)
+            return plan(there)
+
+        stored = await self._write(ref, planned)
+        return as_version(ref.kind, stored), created
 
     async def delete(
         self, who: User, ref: Ref, options: DeleteOptions, *, dry_run: bool = False
@@ -210,36 +233,39 @@ class Registry(Reader):
         """One operation; raises its ApiError."""
         if isinstance(operation, Create):
             namespace = operation.doc["metadata"].get("namespace", "")
-            stored, _ = await self.create(who, operation.kind, operation.doc, namespace=namespace)
+            stored, _ = await self.create(
+                who, operation.kind, operation.doc, namespace=namespace, options=of_loop(who)
+            )
             return stored.doc
         ref, plan = self._planned(who, operation)
         return (await self._write(ref, plan)).doc
 
     def _planned(self, who: User, operation: Operation) -> tuple[Ref, Plan]:
         """Authorise an operation and plan it, all but running the plan."""
+        options = of_loop(who)
         match operation:
             case Create(kind, doc):
                 namespace = doc["metadata"].get("namespace", "")
                 authorize(who, "create", kind, namespace, _given_name(doc))
-                doc, _ = self._planner.new(kind, doc, namespace, planning.PLAIN)
+                doc, _ = self._planner.new(kind, doc, namespace, options)
                 self._planner.name(kind, doc)
                 ref = Ref(kind, namespace, doc["metadata"]["name"])
-                return ref, self._planner.creation(kind, doc, planning.PLAIN)
+                return ref, self._planner.creation(kind, doc, options)
             case Update(kind, doc, subresource):
                 metadata = doc["metadata"]
                 ref = Ref(kind, metadata.get("namespace", ""), metadata["name"], subresource)
                 _authorize(who, "update", ref)
-                new, _ = self._planner.replacement(ref, doc, planning.PLAIN)
-                return ref, self._planner.update(ref, lambda _: new, planning.PLAIN)
+                new, _ = self._planner.replacement(ref, doc, options)
+                return ref, self._planner.update(ref, lambda _: new, options)
             case Patch(kind, namespace, name, patch, subresource):
                 ref = Ref(kind, namespace, name, subresource)
                 _authorize(who, "patch", ref)
-                return ref, self._merge(ref, patch)
-            case Delete(kind, namespace, name, options):
+                return ref, self._merge(ref, patch, options)
+            case Delete(kind, namespace, name, delete_options):
                 ref = Ref(kind, namespace, name)
                 _authorize(who, "delete", ref)
                 check_deletable(kind, name)
-                return ref, self._planner.deletion(ref, options, False)
+                return ref, self._planner.deletion(ref, delete_options, False)
             case Bind(namespace, name):
                 ref = Ref(kinds.POD, namespace, name, "binding")
                 _authorize(who, "create", ref)
@@ -286,18 +312,23 @@ class Registry(Reader):
             if stored is not None:
                 return stored
 
-    def _merge(self, ref: Ref, patch: Doc) -> Plan:
+    def _merge(self, ref: Ref, patch: Doc, options: WriteOptions) -> Plan:
         def changed(old: Stored) -> Doc:
             # Defaults are filled in in place, so what is not a status needs a copy of its own.
             base = old.doc if ref.subresource == "status" else old.fresh()
             patched: Doc = json_merge_patch(base, patch)
             return patched
 
-        return self._planner.update(ref, changed, planning.PLAIN)
+        return self._planner.update(ref, changed, options)
 
     def _applied(self, frame: Frame) -> None:
         if frame.kind is kinds.SERVICE:
             self._services.applied(frame)
+
+
+def _asked(who: User, kind: Kind, options: WriteOptions) -> WriteOptions:
+    """The options with who asks, for the one kind whose objects say so."""
+    return replace(options, who=who) if kind is kinds.CSR else options
 
 
 def _authorize(who: User, verb: str, ref: Ref) -> None:
