@@ -122,6 +122,13 @@ class Authority:
         return Pair(self._directory / f"{name}.crt", self._directory / f"{name}.key")
 
 
+def token_key(file: Path) -> bytes:
+    """The key that signs service account tokens, in PEM form; made at first use (mode 0600)."""
+    if not file.exists():
+        write_private(file, _pem(ec.generate_private_key(ec.SECP256R1())))
+    return file.read_bytes()
+
+
 def server_context(pair: Pair, authority: Path) -> ssl.SSLContext:
     """TLS for a server that lets clients show a certificate, but does not demand one."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -164,9 +171,13 @@ def _usage(*, digital_signature: bool = False, key_cert_sign: bool = False) -> x
 
 
 def _write(pair: Pair, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
-    encoding = serialization.Encoding.PEM
-    secret = key.private_bytes(
-        encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    write_private(pair.key, _pem(key))
+    write_private(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     )
-    write_private(pair.key, secret)
-    write_private(pair.certificate, certificate.public_bytes(encoding))

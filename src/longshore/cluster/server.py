@@ -19,7 +19,7 @@ from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 from longshore.base.users import loop_user
 from longshore.cluster.bootstrap import bootstrap
-from longshore.cluster.certificates import Pair, client_context, server_context
+from longshore.cluster.certificates import Pair, client_context, server_context, token_key
 from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.machine import lan_namespace, node_nets
 from longshore.cluster.probe import is_ready
@@ -28,6 +28,7 @@ from longshore.cluster.streams import NodeStreams, NoStreams
 from longshore.core.objects import kinds
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry
+from longshore.core.registry.tokens import Tokens
 from longshore.core.store.sqlite import SqliteStore
 from longshore.core.streams.protocols import Streams
 from longshore.doors.kit.server import Server
@@ -161,8 +162,12 @@ class _Cluster:
         return DoorConfig(
             streams=streams,
             statistics=HollowStatistics(cache, self._clock) if hollow else NodeStatistics(streams),
-            address=f"127.0.0.1:{self._config.port}",
+            address=f"127.0.0.1:{self._config.port}", tokens=self._tokens(),
         )
+
+    def _tokens(self) -> Tokens:
+        key = token_key(self._paths.pki / "service-accounts.key")
+        return Tokens(self._registry, self._clock, self._chance, key)
 
     def _streams(self) -> Streams:
         if self._config.hollow:

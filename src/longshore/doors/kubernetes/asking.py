@@ -1,4 +1,4 @@
-"""What is posted to be answered or done rather than stored: reviews, evictions, bindings."""
+"""What is posted to be answered or done rather than stored: reviews, evictions, tokens, bindings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import orjson
 
-from longshore.base.clock import Clock
+from longshore.base.clock import Clock, rfc3339
 from longshore.base.users import User
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import BadRequest, Cause, Invalid, MethodNotAllowed
@@ -15,9 +15,11 @@ from longshore.core.registry.client import Bind, DeleteOptions
 from longshore.core.registry.eviction import Evictions
 from longshore.core.registry.planning import checked
 from longshore.core.registry.registry import Registry
-from longshore.core.registry.reviews import Reviews, TokenReader
+from longshore.core.registry.reviews import Reviews
+from longshore.core.registry.tokens import AnyTokens
 from longshore.doors.kit.http import Reply, Request
 from longshore.doors.kubernetes import translate
+from longshore.doors.kubernetes.deleting import deletion
 from longshore.doors.kubernetes.media import negotiate
 from longshore.doors.kubernetes.rendering import encode
 from longshore.doors.kubernetes.translate import Target
@@ -26,8 +28,10 @@ from longshore.doors.kubernetes.translate import Target
 class Asking:
     """One method a question; each takes a request, where it points, and who asks."""
 
-    def __init__(self, registry: Registry, clock: Clock, tokens: TokenReader) -> None:
+    def __init__(self, registry: Registry, clock: Clock, tokens: AnyTokens) -> None:
         self._registry = registry
+        self._clock = clock
+        self._tokens = tokens
         self._reviews = Reviews(tokens)
         self._evictions = Evictions(registry, clock)
 
@@ -48,6 +52,18 @@ class Asking:
         await self._evictions.evict(who, target.namespace, target.name, deletion, dry_run=dry_run)
         return _created(request, _DONE, [*doubled, *warnings])
 
+    async def token(self, request: Request, target: Target, who: User) -> Reply:
+        options = translate.write_options(request, "CreateOptions")
+        doc, doubled = translate.read_object(request, target, options, kinds.TOKEN_REQUEST)
+        doc, warnings = checked(kinds.TOKEN_REQUEST, doc, options)
+        status = self._tokens.issue(who, target.namespace, target.name, doc.get("spec") or {})
+        metadata = {
+            "name": target.name, "namespace": target.namespace,
+            "creationTimestamp": rfc3339(self._clock.now()),
+        }  # fmt: skip
+        answer = {**doc, "metadata": metadata, "status": status}
+        return _created(request, answer, [*doubled, *warnings])
+
     async def bind(self, request: Request, target: Target, who: User) -> Reply:
         """A binding posted below its pod, or to the collection of bindings."""
         options = translate.write_options(request, "CreateOptions")
@@ -60,10 +76,9 @@ class Asking:
         wanted = doc.get("target") or {}
         if wanted.get("kind", "Node") not in ("", "Node"):
             raise _unbindable(pod.name, wanted["kind"])
-        if options.dry_run:
-            raise BadRequest("a dry run of a binding is not served")
         uid = doc["metadata"].get("uid") or ""
-        await self._registry.bind(who, Bind(pod.namespace, pod.name, wanted.get("name") or "", uid))
+        operation = Bind(pod.namespace, pod.name, wanted.get("name") or "", uid)
+        await self._registry.bind(who, operation, dry_run=options.dry_run)
         return Reply(201, orjson.dumps(translate.success(pod)))
 
 
@@ -79,9 +94,9 @@ def _deletion(request: Request, eviction: Doc) -> tuple[DeleteOptions, bool]:
     """What an eviction says about the deletion; and whether it is a dry run."""
     given = eviction.get("deleteOptions") or {}
     # They are what the body of a DELETE would be.
-    return translate.delete_options(
-        replace(request, query={}, headers={}, body=orjson.dumps(given))
-    )
+    body = orjson.dumps(given)
+    wanted = deletion(replace(request, query={}, headers={}, body=body), kinds.POD)
+    return wanted.options, wanted.dry_run
 
 
 def _unbindable(pod: str, kind: str) -> Invalid:

@@ -22,8 +22,7 @@ from longshore.core.objects.errors import (
 from longshore.core.objects.kinds import KINDS, MEASURED, Doc, Kinds
 from longshore.core.registry.authorize import authorize_path
 from longshore.core.registry.registry import Registry
-from longshore.core.registry.reviews import TokenReader
-from longshore.core.registry.tokens import NoTokens
+from longshore.core.registry.tokens import AnyTokens, NoTokens
 from longshore.core.streams.protocols import Streams
 from longshore.core.streams.statistics import Statistics
 from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply
@@ -70,7 +69,7 @@ class DoorConfig:
 
     streams: Streams | None = None
     statistics: Statistics | None = None
-    tokens: TokenReader = _NO_TOKENS
+    tokens: AnyTokens = _NO_TOKENS
     kinds: Kinds = KINDS
     checks: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
     version: Version = _VERSION
@@ -153,6 +152,8 @@ class KubernetesDoor:
             authorize_path(who, request.method.lower(), path)
             return self._discover(request)
         authorize_path(who, request.method.lower(), path)
+        if first in (".well-known", "openid"):
+            return self._issuer(request)
         if first == "openapi":
             return self._publish(request)
         if path == "/":
@@ -207,6 +208,18 @@ class KubernetesDoor:
                 if body is not None:
                     return _cacheable(request, body, JSON)
         return _not_found()
+
+    def _issuer(self, request: Request) -> Reply:
+        """What others need to know to verify service account tokens."""
+        _only_get(request)
+        body, media = None, JSON
+        if request.path.rstrip("/") == "/.well-known/openid-configuration":
+            body = self._tokens.configuration(f"https://{self._address}/openid/v1/jwks")
+        elif request.path.rstrip("/") == "/openid/v1/jwks":
+            body, media = self._tokens.keys, "application/jwk-set+json"
+        if body is None:
+            return _not_found()
+        return Reply(200, body, media, {"Cache-Control": "public, max-age=3600"})
 
     @cached_property
     def _root_paths(self) -> list[str]:

@@ -25,7 +25,8 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.registry.authorize import authorize
 from longshore.core.registry.reads import reached
 from longshore.core.registry.registry import Registry
-from longshore.core.registry.reviews import REVIEWS, TokenReader
+from longshore.core.registry.reviews import REVIEWS
+from longshore.core.registry.tokens import AnyTokens
 from longshore.core.streams.protocols import LogOptions, Streams
 from longshore.core.watch.stored import Stored
 from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply
@@ -41,7 +42,6 @@ Action: TypeAlias = Callable[["Api", Request, Target, User], Awaitable[AnyReply]
 # Subresources that upstream has and this door does not serve yet: refused by name.
 REFUSED = {
     "portforward": "forwarding ports",
-    "token": "issuing service account tokens",
     "ephemeralcontainers": "ephemeral containers",
     "resize": "resizing pods in place",
 }
@@ -60,7 +60,7 @@ class Api:
         clock: Clock,
         chance: Chance,
         streams: Streams | None,
-        tokens: TokenReader,
+        tokens: AnyTokens,
     ) -> None:
         self.registry = registry
         self.asking = Asking(registry, clock, tokens)
@@ -219,6 +219,9 @@ class Api:
     async def evict(self, request: Request, target: Target, who: User) -> AnyReply:
         return await self.asking.evict(request, target, who)
 
+    async def token(self, request: Request, target: Target, who: User) -> AnyReply:
+        return await self.asking.token(request, target, who)
+
 
 _ASKING, _TALKS = ("GET", "POST"), ("exec", "attach")
 _PROXIED = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -242,6 +245,7 @@ ROUTES: dict[tuple[str, str, str], Action] = {
     **{(method, "object", "proxy"): Api.proxy for method in _PROXIED},
     ("POST", "object", "binding"): Api.bind,
     ("POST", "object", "eviction"): Api.evict,
+    ("POST", "object", "token"): Api.token,
     ("PUT", "object", "finalize"): Api.update,
 }
 
