@@ -323,7 +323,7 @@ def _getter(kind: Kind, path: str) -> _Getter:
         return lambda doc: (
             (doc.get("source") or {}).get("component") or doc.get("reportingComponent", "")
         )
-    parent, _, last = path.rpartition(".")
+    parent, _, last = _RENAMED.get((kind.name, path), path).rpartition(".")
     if not parent:
         return lambda doc: _text(doc.get(last, absent))
     assert "." not in parent, "selectable fields are at most two deep"
@@ -349,4 +349,8 @@ _FIELDS: dict[str, dict[str, Any]] = {
         "reportingComponent": "", "source": "", "type": "",
     },
     "io.k8s.api.apps.v1.ReplicaSet": {"status.replicas": 0},
+    "io.k8s.api.core.v1.ReplicationController": {"status.replicas": 0},
+    "io.k8s.api.batch.v1.Job": {"status.successful": 0},
 }  # fmt: skip
+# Where the name of a selectable field is not that of the field.
+_RENAMED = {("Job", "status.successful"): "status.succeeded"}
