@@ -21,6 +21,7 @@ from longshore.core.objects.kinds import (
     Doc,
     Kind,
 )
+from longshore.core.objects.priorities import SYSTEM_PRIORITIES
 
 from .samples import deployment, pod, service
 
@@ -203,10 +204,30 @@ def test_a_pod_may_have_its_own_patience() -> None:
 
 
 def test_priority_classes() -> None:
-    critical = meta.admit_pod(pod(priorityClassName="system-node-critical"))
+    given = SYSTEM_PRIORITIES["system-node-critical"]
+    critical = meta.admit_pod(pod(priorityClassName="system-node-critical"), given)
     assert critical["spec"]["priority"] == 2_000_001_000
-    with pytest.raises(Forbidden, match="no PriorityClass with name mine was found"):
-        meta.admit_pod(pod(priorityClassName="mine"))
+    with pytest.raises(
+        Forbidden, match=r"the integer value of priority \(3\) must not be provided"
+    ):
+        meta.admit_pod(pod(priority=3), given)
+    with pytest.raises(Forbidden, match=r"the string value of PreemptionPolicy \(Never\)"):
+        meta.admit_pod(pod(preemptionPolicy="Never"), given)
+
+
+def test_runtime_classes() -> None:
+    runtime = {
+        "overhead": {"podFixed": {"cpu": "10m"}},
+        "scheduling": {"nodeSelector": {"a": "b"}, "tolerations": [{"key": "t"}]},
+    }
+    doc = pod(runtimeClassName="kata")
+    meta.give_runtime(doc, runtime)
+    spec = doc["spec"]
+    assert spec["overhead"] == {"cpu": "10m"}
+    assert (spec["nodeSelector"], spec["tolerations"]) == ({"a": "b"}, [{"key": "t"}])
+    for wrong in ({"overhead": {"cpu": "1"}}, {"nodeSelector": {"a": "c"}}):
+        with pytest.raises(Forbidden):
+            meta.give_runtime(pod(**wrong), runtime)
 
 
 def test_scale() -> None:

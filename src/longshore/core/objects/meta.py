@@ -13,18 +13,31 @@ from functools import lru_cache
 from typing import Any
 
 from longshore.base import quantities
+from longshore.core.objects import signing
 from longshore.core.objects.errors import Forbidden
+from longshore.core.objects.jobs import with_selector
 from longshore.core.objects.kinds import (
+    CRON_JOB,
+    CSR,
+    DAEMON_SET,
     DEPLOYMENT,
+    HPA,
+    JOB,
     NAMESPACE,
     NODE,
+    PDB,
     POD,
+    PV,
+    PVC,
     REPLICA_SET,
+    REPLICATION_CONTROLLER,
+    RESOURCE_QUOTA,
     SERVICE,
+    STATEFUL_SET,
     Doc,
     Kind,
 )
-from longshore.core.objects.selectors import from_doc
+from longshore.core.objects.selectors import from_doc, from_map
 from longshore.core.objects.services import carry_allocations
 
 # What only the system writes; carried over from the stored object on every update.
@@ -36,7 +49,6 @@ _NEVER_GIVEN = (*_SYSTEM, "selfLink")
 # Of a kind without a spec, all else is what is wanted.
 _NOT_WANTED = {"apiVersion", "kind", "metadata", "status"}
 TOLERATION_S = 300
-_CRITICAL = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 _TOLERATED = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 
@@ -57,10 +69,18 @@ def prepare_create(kind: Kind, doc: Doc) -> Doc:
     return doc
 
 
+def identified(kind: Kind, doc: Doc) -> Doc:
+    """The new object with what follows from its name and uid, which it has by now. The one given
+    stays as it is: its name may be taken, and drawn again."""
+    return with_selector(doc) if kind is JOB else doc
+
+
 def prepare_update(kind: Kind, new: Doc, old: Doc, subresource: str = "") -> Doc:
     """The object to store when `new` is put over `old`, through its main endpoint or through
-    "status" or "finalize" (which change only their part)."""
+    "status", "approval" or "finalize" (which change only their part)."""
     metadata = _carried(new["metadata"], old["metadata"])
+    if kind is CSR:
+        return _signing_request(new, {**old, "metadata": metadata}, subresource)
     if subresource == "status":
         metadata = _status_metadata(kind, metadata, old["metadata"])
         return _with({**old, "metadata": metadata}, "status", new.get("status"))
@@ -85,6 +105,15 @@ def prepare_update(kind: Kind, new: Doc, old: Doc, subresource: str = "") -> Doc
     if generation_changed(kind, made, old):
         metadata["generation"] = old["metadata"].get("generation", 0) + 1
     return made
+
+
+def _signing_request(new: Doc, old: Doc, subresource: str) -> Doc:
+    """What is asked for never changes, and what came of it only through its subresources."""
+    if subresource == "approval":
+        return {**old, "status": signing.approved(new, old)}
+    if subresource == "status":
+        return {**old, "status": signing.with_decisions_kept(new, old)}
+    return old
 
 
 def generation_changed(kind: Kind, new: Doc, old: Doc) -> bool:
@@ -125,30 +154,93 @@ _FIRST_STATUS: dict[str, Callable[[Doc], Doc]] = {
     SERVICE.schema: lambda _: {"loadBalancer": {}},
     DEPLOYMENT.schema: lambda _: {},
     REPLICA_SET.schema: lambda _: {"replicas": 0},
-}
+    REPLICATION_CONTROLLER.schema: lambda _: {"replicas": 0},
+    STATEFUL_SET.schema: lambda _: {"replicas": 0, "availableReplicas": 0},
+    DAEMON_SET.schema: lambda _: {
+        "currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0,
+        "numberReady": 0,
+    },
+    JOB.schema: lambda _: {},
+    CRON_JOB.schema: lambda _: {},
+    HPA.schema: lambda _: {"desiredReplicas": 0},
+    PDB.schema: lambda _: {
+        "disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0,
+    },
+    PVC.schema: lambda _: {"phase": "Pending"},
+    PV.schema: lambda _: {"phase": "Pending"},
+    RESOURCE_QUOTA.schema: lambda _: {},
+}  # fmt: skip
 
 
 # ---- pods
 
 
-def admit_pod(doc: Doc) -> Doc:
+def admit_pod(doc: Doc, priority: Doc | None = None) -> Doc:
     """What upstream's default admission plugins put into a new pod: its service account, its
-    priority, and five minutes of patience with a silent node. Changes and returns doc. Raises
-    Forbidden for a priority class that is not built in."""
+    priority, and five minutes of patience with a silent node. priority is the PriorityClass that
+    it names, or that of all who name none. Changes and returns doc."""
     spec = doc["spec"]
     account = spec.setdefault("serviceAccountName", "default")
     spec["serviceAccount"] = account
-    name = spec.get("priorityClassName", "")
-    if name and name not in _CRITICAL:
-        pod = doc["metadata"].get("name", "")
-        raise Forbidden(
-            f'pods "{pod}" is forbidden: no PriorityClass with name {name} was found',
-            kind=POD, name=pod,
-        )  # fmt: skip
-    spec["priority"] = _CRITICAL.get(name, 0)
-    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    if priority is None:
+        spec["priority"] = 0
+        spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    else:
+        _prioritise(doc, spec, priority)
     add_default_tolerations(spec)
     return doc
+
+
+def _prioritise(doc: Doc, spec: Doc, given: Doc) -> None:
+    """Priority and preemption are the class's: a pod may repeat them and not change them
+    (plugin/pkg/admission/priority). Raises Forbidden."""
+    value, policy = given.get("value", 0), given.get("preemptionPolicy", "PreemptLowerPriority")
+    computed = "priority admission controller computed {} from the given PriorityClass name"
+    if spec.get("priority", value) != value:
+        raise pod_forbidden(
+            doc, f"the integer value of priority ({spec['priority']}) must not be provided in pod "
+            f"spec; {computed.format(value)}",
+        )  # fmt: skip
+    if spec.get("preemptionPolicy", policy) != policy:
+        raise pod_forbidden(
+            doc, f"the string value of PreemptionPolicy ({spec['preemptionPolicy']}) must not be "
+            f"provided in pod spec; {computed.format(policy)}",
+        )  # fmt: skip
+    name = given["metadata"]["name"]
+    spec["priorityClassName"], spec["priority"], spec["preemptionPolicy"] = name, value, policy
+
+
+def give_runtime(doc: Doc, runtime: Doc | None) -> None:
+    """What a pod's RuntimeClass adds to it: overhead, and where it may run. None: it names none.
+    Changes doc. Raises Forbidden (plugin/pkg/admission/runtimeclass)."""
+    spec = doc["spec"]
+    overhead = ((runtime or {}).get("overhead") or {}).get("podFixed") or {}
+    if spec.get("overhead", overhead) != overhead:
+        raise pod_forbidden(
+            doc, "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead"
+            if overhead else
+            "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead",
+        )  # fmt: skip
+    if overhead:
+        spec["overhead"] = dict(overhead)
+    scheduling = (runtime or {}).get("scheduling") or {}
+    for key, value in (scheduling.get("nodeSelector") or {}).items():
+        had = spec.setdefault("nodeSelector", {}).setdefault(key, value)
+        if had != value:
+            raise pod_forbidden(
+                doc, f"conflict: runtimeClass.scheduling.nodeSelector[{key}] = {value}; "
+                f"pod.spec.nodeSelector[{key}] = {had}",
+            )  # fmt: skip
+    given = spec.get("tolerations") or []
+    added = [one for one in scheduling.get("tolerations") or () if one not in given]
+    if added:
+        spec["tolerations"] = [*given, *added]
+
+
+def pod_forbidden(doc: Doc, why: str) -> Forbidden:
+    """The refusal of a new pod by admission."""
+    name = doc["metadata"].get("name", "")
+    return Forbidden(f'pods "{name}" is forbidden: {why}', kind=POD, name=name)
 
 
 def add_default_tolerations(spec: Doc) -> None:
@@ -216,10 +308,11 @@ def _is_guaranteed(share: Doc) -> bool:
 
 
 def scale_of(doc: Doc) -> Doc:
-    """The autoscaling/v1 Scale of a Deployment or ReplicaSet."""
+    """The autoscaling/v1 Scale of an object that has replicas."""
     metadata = doc["metadata"]
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-    selector = from_doc(doc["spec"].get("selector"))
+    given = doc["spec"].get("selector")
+    selector = from_map(given) if doc["kind"] == REPLICATION_CONTROLLER.name else from_doc(given)
     status: Doc = {"replicas": doc.get("status", {}).get("replicas", 0)}
     if selector is not None and str(selector):
         status["selector"] = str(selector)

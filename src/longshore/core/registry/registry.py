@@ -198,21 +198,31 @@ class Registry(Reader):
         return stored, self.cache.shelf(ref.kind).get(ref.key) is None
 
     async def delete_collection(
-        self, who: User, kind: Kind, namespace: str, options: DeleteOptions, chosen: ListOptions
+        self,
+        who: User,
+        kind: Kind,
+        namespace: str,
+        options: DeleteOptions,
+        chosen: ListOptions,
+        *,
+        dry_run: bool = False,
     ) -> list[Stored]:
         """Delete all that match; what they were."""
         authorize(who, "deletecollection", kind, namespace, "")
         page = self.list(who, kind, namespace, chosen)
         doomed = [s for s in page.items if not (kind is kinds.NAMESPACE and planning.is_system(s))]
+        if dry_run:
+            return doomed
         deletes = [Delete(kind, s.namespace, s.name, options) for s in doomed]
         await self.submit(who, deletes)
         return doomed
 
-    async def bind(self, who: User, operation: Bind) -> Stored:
+    async def bind(self, who: User, operation: Bind, *, dry_run: bool = False) -> Stored:
         """Give a pod its node. Raises Conflict if it has one."""
         ref = Ref(kinds.POD, operation.namespace, operation.name, "binding")
         _authorize(who, "create", ref)
-        return await self._write(ref, self._planner.binding(operation))
+        plan = self._planner.binding(operation)
+        return await self._write(ref, plan_only(plan) if dry_run else plan)
 
     # --- many at once ---
 
@@ -329,6 +339,18 @@ class Registry(Reader):
 def _asked(who: User, kind: Kind, options: WriteOptions) -> WriteOptions:
     """The options with who asks, for the one kind whose objects say so."""
     return replace(options, who=who) if kind is kinds.CSR else options
+
+
+def plan_only(plan: Plan) -> Plan:
+    """The plan with all its refusals, and nothing to be written."""
+
+    def planned(there: Stored | None) -> Stored:
+        outcome = plan(there)
+        found = outcome if isinstance(outcome, Stored) else there
+        assert found is not None
+        return found
+
+    return planned
 
 
 def _authorize(who: User, verb: str, ref: Ref) -> None:

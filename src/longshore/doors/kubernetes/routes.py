@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeAlias
 
-import orjson
-
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock, parse_rfc3339
 from longshore.base.users import User
@@ -31,8 +29,9 @@ from longshore.core.streams.protocols import LogOptions, Streams
 from longshore.core.watch.stored import Stored
 from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply
 from longshore.doors.kit.websocket import is_websocket
-from longshore.doors.kubernetes import proxying, streaming, translate
+from longshore.doors.kubernetes import deleting, proxying, streaming, translate
 from longshore.doors.kubernetes.asking import Asking
+from longshore.doors.kubernetes.deadlines import timeout_of, within
 from longshore.doors.kubernetes.listing import Listing, view_of
 from longshore.doors.kubernetes.rendering import View, encode
 from longshore.doors.kubernetes.translate import Target, flag, number
@@ -45,10 +44,6 @@ REFUSED = {
     "ephemeralcontainers": "ephemeral containers",
     "resize": "resizing pods in place",
 }
-# Kinds whose deletion is answered with the object itself; all others with a Status.
-_ANSWERS_OBJECT = frozenset({
-    kinds.POD.prefix, kinds.SERVICE.prefix, kinds.SERVICE_ACCOUNT.prefix,
-})  # fmt: skip
 
 
 class Api:
@@ -83,7 +78,10 @@ class Api:
                 f"the server does not allow {request.method} on {_called(target)}",
                 kind=target.kind, name=target.name,
             )  # fmt: skip
-        return await action(self, request, target, who)
+        seconds = timeout_of(request) if "timeout" in request.query else None
+        if seconds is None or flag(request.query, "watch"):
+            return await action(self, request, target, who)
+        return await within(self._clock, seconds, action(self, request, target, who))
 
     def _view(self, request: Request) -> View:
         return view_of(request, self._clock)
@@ -186,32 +184,11 @@ class Api:
         return self._shown(view, stored, target, warnings)
 
     async def delete(self, request: Request, target: Target, who: User) -> AnyReply:
-        view = self._view(request)
-        options, dry_run = translate.delete_options(request)
-        stored, gone = await self.registry.delete(who, target.ref, options, dry_run=dry_run)
-        if not gone and not dry_run:
-            status = 202 if options.propagation == "Foreground" else 200
-            return Reply(status, view.object(stored), view.media)
-        if target.kind.prefix in _ANSWERS_OBJECT:
-            return Reply(200, view.object(stored), view.media)
-        done = translate.success(target, stored.doc["metadata"].get("uid", ""))
-        return Reply(200, encode(done, view.media), view.media)
+        return await deleting.delete(self.registry, request, target, who, self._view(request))
 
     async def delete_collection(self, request: Request, target: Target, who: User) -> AnyReply:
         view = self._view(request)
-        options, dry_run = translate.delete_options(request)
-        if dry_run:
-            raise BadRequest("a dry run of deleting a collection is not served")
-        chosen = translate.list_options(request)
-        deleted = await self.registry.delete_collection(
-            who, target.kind, target.namespace, options, chosen
-        )
-        listing = {
-            "kind": target.kind.list_name, "apiVersion": target.kind.api_version,
-            "metadata": {"resourceVersion": str(self.registry.cache.revision)},
-            "items": [orjson.Fragment(stored.raw) for stored in deleted],
-        }  # fmt: skip
-        return Reply(200, orjson.dumps(listing), view.media)
+        return await deleting.delete_collection(self.registry, request, target, who, view)
 
     async def bind(self, request: Request, target: Target, who: User) -> AnyReply:
         return await self.asking.bind(request, target, who)
@@ -237,6 +214,9 @@ ROUTES: dict[tuple[str, str, str], Action] = {
     ("GET", "object", "status"): Api.get,
     ("PUT", "object", "status"): Api.update,
     ("PATCH", "object", "status"): Api.patch,
+    ("GET", "object", "approval"): Api.get,
+    ("PUT", "object", "approval"): Api.update,
+    ("PATCH", "object", "approval"): Api.patch,
     ("GET", "object", "scale"): Api.get,
     ("PUT", "object", "scale"): Api.update,
     ("PATCH", "object", "scale"): Api.patch,

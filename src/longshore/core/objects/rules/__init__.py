@@ -10,6 +10,7 @@ from longshore.core.objects.errors import Cause
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.rules import (
     autoscaling,
+    certificates,
     claims,
     devices,
     disruption,
@@ -49,6 +50,7 @@ _RULES: dict[str, Rule] = {
     **platform.RULES,
     **flowcontrol.RULES,
     **devices.RULES,
+    **certificates.RULES,
 }
 _UPDATE_RULES: dict[str, UpdateRule] = {
     **pod_updates.UPDATE_RULES,
@@ -65,6 +67,7 @@ _UPDATE_RULES: dict[str, UpdateRule] = {
     **storage.UPDATE_RULES,
     **platform.UPDATE_RULES,
     **devices.UPDATE_RULES,
+    **certificates.UPDATE_RULES,
 }
 # What a status must be, where clients other than its controller write it.
 _STATUS_RULES: dict[str, Rule] = {
@@ -93,10 +96,13 @@ def validate_update(kind: Kind, new: Doc, old: Doc, subresource: str = "") -> li
     problems = Problems()
     metadata.metadata(kind, new["metadata"], problems)
     metadata.metadata_update(new["metadata"], old["metadata"], problems)
-    if subresource == "status" or _same_spec(new, old):
+    if subresource in ("status", "approval") or _same_spec(new, old):
         status_rule = _STATUS_RULES.get(kind.schema)
         if status_rule is not None:
             status_rule(new, problems)
+        change_rule = certificates.STATUS_RULES.get(kind.schema)
+        if change_rule is not None:
+            change_rule(new, old, subresource, problems)
         return problems.causes
     rule, update_rule = _RULES.get(kind.schema), _UPDATE_RULES.get(kind.schema)
     if rule is not None and kind.schema not in _NOT_AGAIN:

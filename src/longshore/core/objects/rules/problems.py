@@ -117,3 +117,5 @@ Rule: TypeAlias = Callable[[Doc, Problems], None]
 """What an object of a kind must be."""
 UpdateRule: TypeAlias = Callable[[Doc, Doc, Problems], None]
 """What may change: the new object, the old one."""
+StatusRule: TypeAlias = Callable[[Doc, Doc, str, Problems], None]
+"""What may change of a status: the new object, the old one, through which subresource."""
