@@ -84,7 +84,11 @@ class Registry(Reader):
         self.cache = Cache(self._kinds, snapshot.revision)
         self._planner.cache = self._queue.cache = self.cache
         prefixes = {kind.prefix: kind for kind in self._kinds.stored}
-        for record in snapshot.records:
+        # Taken from the end, each record makes room for what is made of it: memory does not peak.
+        records = snapshot.records
+        records.reverse()
+        while records:
+            record = records.pop()
             kind = prefixes.get(
                 record.key[: record.key.index("/", record.key.index("/", 1) + 1) + 1]
             )

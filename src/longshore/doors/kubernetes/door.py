@@ -18,6 +18,7 @@ from longshore.core.objects.errors import (
     InternalError,
     MethodNotAllowed,
     NotAcceptable,
+    NotFound,
 )
 from longshore.core.objects.kinds import KINDS, MEASURED, Doc, Kinds
 from longshore.core.registry.authorize import authorize_path
@@ -170,10 +171,18 @@ class KubernetesDoor:
                 return self._aggregated(request, version, core=parts[0] == "api")
         doc = self._discovery(parts)
         if doc is None:
-            return _not_found()
+            return self._nothing_there(parts)
         _only_get(request)
         media, _ = negotiate(request.headers.get("accept", ""))
         return Reply(200, encode(doc, media), media)
+
+    def _nothing_there(self, parts: list[str]) -> Reply:
+        """Within a group that is served, unknown resources are refused as clients know it."""
+        group = parts[1:3] if parts[0] == "apis" else ["", *parts[1:2]]
+        served = len(group) == 2 and discovery.resource_list(self._kinds, *group) is not None
+        if served:
+            raise NotFound("the server could not find the requested resource")
+        return _not_found()
 
     def _discovery(self, parts: list[str]) -> Doc | None:
         match parts:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -23,19 +24,18 @@ from longshore.core.objects.errors import (
 )
 from longshore.core.objects.kinds import KINDS, SPOKEN, Doc, Kind, Kinds, Ref
 from longshore.core.objects.validation import check
-from longshore.core.registry.client import DeleteOptions
 from longshore.core.registry.planning import WriteOptions
 from longshore.core.registry.reads import ListOptions
 from longshore.doors.kit.http import Request
-from longshore.doors.kubernetes import protobuf
+from longshore.doors.kubernetes import managers, protobuf
 from longshore.doors.kubernetes.yamlbody import read_yaml, too_deep
 
 PATCH_TYPES = (
     "application/json-patch+json",
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
+    managers.APPLY_PATCH,
 )
-APPLY_PATCH_TYPES = ("application/apply-patch+yaml", "application/apply-patch+cbor")
 YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml")
 
 
@@ -76,7 +76,8 @@ def _target(kinds: Kinds, group: str, version: str, rest: list[str]) -> Target |
             if not namespace:
                 return None
     kind = kinds.at(group, version, rest[0])
-    if kind is None or len(rest) > 3 or "" in rest:
+    # Behind "proxy" comes a path of somebody else's.
+    if kind is None or "" in rest[:3] or (len(rest) > 3 and rest[2] != "proxy"):
         return None
     name, subresource = (*rest[1:], "", "")[:2]
     if name and kind.namespaced and not namespace:
@@ -107,38 +108,29 @@ _EVERYTHING = ListOptions()
 def write_options(request: Request, options_kind: str) -> WriteOptions:
     """Raises Invalid naming options_kind ("CreateOptions") for values that there are not."""
     query = request.query
-    if not query:
-        return _WARN
+    agent = managers.of_agent(request.headers.get("user-agent", ""))
+    patches = options_kind == "PatchOptions"
+    if not query and not patches:
+        return _warning(agent)
+    applies = patches and _media(request) == managers.APPLY_PATCH
+    wrong = managers.problems(request, applies, patches)
+    if wrong:
+        raise Invalid.of(_options(options_kind), "", wrong)
     level = _first(query, "fieldValidation") or "Warn"
     if level not in ("Ignore", "Warn", "Strict"):
         raise _unsupported(options_kind, "fieldValidation", level, ("Ignore", "Strict", "Warn"))
-    return WriteOptions(_dry_run(query.get("dryRun", ()), options_kind), level)
+    dry_run = _dry_run(query.get("dryRun", ()), options_kind)
+    manager = _first(query, "fieldManager") or agent
+    return WriteOptions(dry_run, level, manager, flag(query, "force"))
 
 
-_WARN = WriteOptions(False, "Warn")
+@lru_cache(maxsize=1024)
+def _warning(manager: str) -> WriteOptions:
+    return WriteOptions(False, "Warn", manager)
 
 
-def delete_options(request: Request) -> tuple[DeleteOptions, bool]:
-    """From the body, else from the query; and whether it is a dry run."""
-    body = read_body(request) if request.body.strip() else {}
-    if not isinstance(body, dict):
-        raise BadRequest("DeleteOptions must be an object")
-    grace = body.get("gracePeriodSeconds", number(request.query, "gracePeriodSeconds"))
-    if grace is not None and not isinstance(grace, int):
-        raise BadRequest("gracePeriodSeconds must be a whole number")
-    policy = body.get("propagationPolicy") or _first(request.query, "propagationPolicy")
-    orphan = body.get("orphanDependents", _first(request.query, "orphanDependents") or None)
-    if not policy:
-        policy = "Orphan" if orphan in (True, "true") else "Background"
-    if policy not in ("Background", "Foreground", "Orphan"):
-        values = ("Background", "Foreground", "Orphan")
-        raise _unsupported("DeleteOptions", "propagationPolicy", str(policy), values)
-    wants = body.get("preconditions") or {}
-    dry_run = body.get("dryRun") or request.query.get("dryRun") or []
-    return (
-        DeleteOptions(grace, policy, wants.get("uid") or "", wants.get("resourceVersion") or ""),
-        _dry_run(dry_run, "DeleteOptions"),
-    )
+def _media(request: Request) -> str:
+    return media_type(request.headers.get("content-type", ""))
 
 
 def _dry_run(values: Sequence[str], options_kind: str) -> bool:
@@ -151,8 +143,11 @@ def _dry_run(values: Sequence[str], options_kind: str) -> bool:
 def _unsupported(kind: str, field: str, value: str, supported: Sequence[str]) -> Invalid:
     quoted = ", ".join(f'"{one}"' for one in supported)
     message = f'Unsupported value: "{value}": supported values: {quoted}'
-    options = Kind("meta.k8s.io", "v1", kind, kind.lower(), "")
-    return Invalid.of(options, "", [Cause("FieldValueNotSupported", message, field)])
+    return Invalid.of(_options(kind), "", [Cause("FieldValueNotSupported", message, field)])
+
+
+def _options(kind: str) -> Kind:
+    return Kind("meta.k8s.io", "v1", kind, kind.lower(), "")
 
 
 def _first(query: Mapping[str, Sequence[str]], name: str) -> str:
@@ -293,17 +288,28 @@ def _place(doc: Doc, target: Target) -> None:
 
 
 def patch_type(request: Request) -> str:
-    """The patch's media type. Raises UnsupportedMediaType: server-side apply is not served yet."""
-    kind = media_type(request.headers.get("content-type", ""))
+    """The patch's media type. Raises UnsupportedMediaType."""
+    kind = _media(request)
     if kind in PATCH_TYPES:
         return kind
-    known = ", ".join(PATCH_TYPES)
-    if kind in APPLY_PATCH_TYPES:
-        raise UnsupportedMediaType(f"server-side apply ({kind}) is not served; served are: {known}")
     raise UnsupportedMediaType(
         f'the body of the request was in an unknown format - "{kind}" is not among the accepted '
-        f"media types: {known}"
+        f"media types: {', '.join(PATCH_TYPES)}"
     )
+
+
+def read_configuration(request: Request, options: WriteOptions) -> tuple[Doc, list[str]]:
+    """The configuration that is applied, which is YAML and mostly the JSON in it; warnings of
+    doubled fields. Raises BadRequest."""
+    is_json = request.body.lstrip()[:1] == b"{"
+    doc = (read_json if is_json else read_yaml)(request.body)
+    if not isinstance(doc, dict):
+        raise BadRequest("error decoding YAML: expected an object")
+    wanted = is_json and options.field_validation != "Ignore"
+    doubled = duplicate_fields(request.body, doc) if wanted else []
+    if doubled and options.field_validation == "Strict":
+        raise BadRequest("error strict decoding YAML: " + ", ".join(doubled))
+    return doc, doubled
 
 
 # --- answers ---
