@@ -29,6 +29,7 @@ from longshore.core.streams.statistics import Statistics
 from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply
 from longshore.doors.kubernetes import discovery, gnostic, translate
 from longshore.doors.kubernetes.callers import caller
+from longshore.doors.kubernetes.fairness.classifier import Classifier
 from longshore.doors.kubernetes.media import JSON, YAML, negotiate, ranked
 from longshore.doors.kubernetes.metrics import Metrics
 from longshore.doors.kubernetes.openapi import OpenApi
@@ -91,6 +92,7 @@ class KubernetesDoor:
             self._metrics = Metrics(registry, config.statistics, clock)
             self._kinds = Kinds((*config.kinds, *MEASURED))
         self._tokens = config.tokens
+        self._classifier = Classifier(registry)
         self._checks: dict[str, Callable[[], bool]] = {"ping": lambda: True, **config.checks}
         self._version = config.version.doc()
         self._address = config.address
@@ -104,15 +106,16 @@ class KubernetesDoor:
         await self._api.watches.run()
 
     async def handle(self, request: Request) -> AnyReply:
+        told: dict[str, str] = {}
         try:
-            reply = await self._answer(request)
+            reply = await self._answer(request, told)
         except ApiError as error:
             reply = self._failure(error)
         except Exception:  # the door's rim: a fault of ours is a 500 to one client
             log.exception("%s %s", request.method, request.path)
             reply = self._failure(InternalError("internal error; the server's log says more"))
         if isinstance(reply, Reply | StreamReply):
-            self._stamp(request, reply)
+            self._stamp(request, reply, told)
         return reply
 
     def refusal(self, status: int, message: str) -> Reply:
@@ -124,7 +127,10 @@ class KubernetesDoor:
         }  # fmt: skip
         return Reply(status, orjson.dumps(refused))
 
-    def _stamp(self, request: Request, reply: Reply | StreamReply) -> None:
+    def _stamp(
+        self, request: Request, reply: Reply | StreamReply, told: Mapping[str, str]
+    ) -> None:
+        reply.headers.update(told)
         self._asked += 1
         given = request.headers.get("audit-id", "")
         proper = given.isascii() and given.isprintable() and 0 < len(given) <= 64
@@ -136,7 +142,8 @@ class KubernetesDoor:
         headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else {}
         return Reply(error.code, orjson.dumps(translate.failure(error)), headers=headers)
 
-    async def _answer(self, request: Request) -> AnyReply:
+    async def _answer(self, request: Request, told: dict[str, str]) -> AnyReply:
+        """told takes what the answer's headers say even if it is an error."""
         path = request.path
         first = path.split("/", 2)[1] if path.count("/") else ""
         if first in _HEALTH:
@@ -146,12 +153,14 @@ class KubernetesDoor:
         who = caller(request, self._tokens)
         if first in ("api", "apis"):
             target = translate.parse_target(self._kinds, path)
+            told.update(self._classifier.headers(who, request, target))
             if target is not None and self._metrics and target.kind in MEASURED:
                 return await self._metrics.answer(request, target, who)
             if target is not None:
                 return await self._api.answer(request, target, who)
             authorize_path(who, request.method.lower(), path)
             return self._discover(request)
+        told.update(self._classifier.headers(who, request, None))
         authorize_path(who, request.method.lower(), path)
         if first in (".well-known", "openid"):
             return self._issuer(request)

@@ -1,0 +1,111 @@
+"""Which flow schema a request matches. Pure.
+
+Rules: apiserver/pkg/util/flowcontrol/rule.go of Kubernetes and
+kubernetes.io/docs/concepts/cluster-administration/flow-control.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from longshore.base.users import User
+from longshore.core.objects.kinds import Doc
+from longshore.core.registry.tokens import split_user
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request is about: a resource (with "pods/status" for a subresource), or a path."""
+
+    verb: str
+    group: str = ""
+    resource: str = ""
+    namespace: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Names and uids of the flow schema and the priority level that a request belongs to."""
+
+    schema: str
+    schema_uid: str
+    level: str
+    level_uid: str
+
+
+def ordered(schemas: Iterable[Doc]) -> list[Doc]:
+    """As they are tried: by matchingPrecedence, then by name."""
+    return sorted(
+        schemas,
+        key=lambda s: (s["spec"].get("matchingPrecedence", 1000), s["metadata"]["name"]),
+    )
+
+
+def classify(
+    who: User, asked: Asked, schemas: Sequence[Doc], levels: dict[str, Doc]
+) -> Flow | None:
+    """The first of the ordered schemas that matches. One whose level is not there is passed over;
+    None if none is left."""
+    for schema in schemas:
+        level = levels.get(schema["spec"]["priorityLevelConfiguration"]["name"])
+        if level is not None and matches(schema, who, asked):
+            name, uid = schema["metadata"]["name"], schema["metadata"]["uid"]
+            return Flow(name, uid, level["metadata"]["name"], level["metadata"]["uid"])
+    return None
+
+
+def matches(schema: Doc, who: User, asked: Asked) -> bool:
+    """Whether any rule of the schema speaks of both the caller and what is asked."""
+    return any(
+        any(_is_subject(subject, who) for subject in rule.get("subjects") or ())
+        and _speaks_of(rule, asked)
+        for rule in schema["spec"].get("rules") or ()
+    )
+
+
+def _is_subject(subject: Doc, who: User) -> bool:
+    match subject.get("kind"):
+        case "User":
+            return subject["user"]["name"] in ("*", who.name)
+        case "Group":
+            return subject["group"]["name"] == "*" or subject["group"]["name"] in who.groups
+        case "ServiceAccount":
+            account, wanted = split_user(who.name), subject["serviceAccount"]
+            if account is None or account[0] != wanted["namespace"]:
+                return False
+            return wanted["name"] in ("*", account[1])
+    return False
+
+
+def _speaks_of(rule: Doc, asked: Asked) -> bool:
+    if asked.resource:
+        return any(_resource_rule(one, asked) for one in rule.get("resourceRules") or ())
+    return any(_path_rule(one, asked) for one in rule.get("nonResourceRules") or ())
+
+
+def _resource_rule(rule: Doc, asked: Asked) -> bool:
+    return (
+        _holds(rule["verbs"], asked.verb)
+        and _holds(rule["apiGroups"], asked.group)
+        and _holds(rule["resources"], asked.resource)
+        and _is_in_scope(rule, asked.namespace)
+    )
+
+
+def _is_in_scope(rule: Doc, namespace: str) -> bool:
+    if not namespace:
+        return bool(rule.get("clusterScope"))
+    return _holds(rule.get("namespaces") or (), namespace)
+
+
+def _path_rule(rule: Doc, asked: Asked) -> bool:
+    return _holds(rule["verbs"], asked.verb) and any(
+        url == asked.path or (url.endswith("*") and asked.path.startswith(url[:-1]))
+        for url in rule["nonResourceURLs"]
+    )
+
+
+def _holds(listed: Sequence[str], wanted: str) -> bool:
+    return "*" in listed or wanted in listed
