@@ -227,13 +227,11 @@ async def test_patches_of_three_types(media: str, patch: bytes) -> None:
         assert (patched.status, patched.doc["data"]) == (200, {"b": "2"})
 
 
-@pytest.mark.parametrize("media", ["application/apply-patch+yaml", "application/json", ""])
+@pytest.mark.parametrize("media", ["application/apply-patch+cbor", "application/json", ""])
 async def test_other_patches_are_refused_by_name(media: str) -> None:
     async with kube() as ask:
         answer = await ask("PATCH", f"{MAPS}/one", b"{}", content_type=media)
         assert answer.status == 415
-        if "apply" in media:
-            assert "server-side apply" in answer.doc["message"]
 
 
 # --- lists ---

@@ -1,4 +1,4 @@
-"""The four patch types, told apart by media type (kubernetes.io/docs/reference/using-api/api-concepts)."""
+"""The patch types that change what is there, told apart by media type (kubernetes.io/docs/reference/using-api/api-concepts)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SUPPORTED = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
 
 def apply_patch(kind: Kind, doc: Doc, patch_type: str, patch: bytes) -> Doc:
     """The patched document; doc is the caller's own. Raises UnsupportedMediaType for a type that
-    is not served (server-side apply among them), BadRequest for a patch that cannot be read."""
+    is not among them, BadRequest for a patch that cannot be read."""
     if patch_type not in SUPPORTED:
         raise UnsupportedMediaType(
             f"the body of the request was in an unknown format ({patch_type}) - accepted media "
-            f"types include: {', '.join(SUPPORTED)}; server-side apply is not served yet"
+            f"types include: {', '.join(SUPPORTED)}"
         )
     try:
         content: Any = orjson.loads(patch)

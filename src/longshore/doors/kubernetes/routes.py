@@ -33,6 +33,7 @@ from longshore.doors.kubernetes import deleting, proxying, streaming, translate
 from longshore.doors.kubernetes.asking import Asking
 from longshore.doors.kubernetes.deadlines import timeout_of, within
 from longshore.doors.kubernetes.listing import Listing, view_of
+from longshore.doors.kubernetes.managers import APPLY_PATCH
 from longshore.doors.kubernetes.rendering import View, encode
 from longshore.doors.kubernetes.translate import Target, flag, number
 
@@ -180,6 +181,12 @@ class Api:
         view = self._view(request)
         options = translate.write_options(request, "PatchOptions")
         kind = translate.patch_type(request)
+        if kind == APPLY_PATCH:
+            doc, doubled = translate.read_configuration(request, options)
+            stored, created = await self.registry.apply(who, target.ref, doc, options)
+            reply = self._shown(view, stored, target, doubled)
+            reply.status = 201 if created else 200
+            return reply
         stored, warnings = await self.registry.patch(who, target.ref, kind, request.body, options)
         return self._shown(view, stored, target, warnings)
 
