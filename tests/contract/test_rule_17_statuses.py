@@ -13,32 +13,33 @@ APPS = "/apis/apps/v1/namespaces/default/deployments"
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "body", "headers", "code", "reason", "details"),
+    ("method", "path", "body", "headers", "expected"),
     [
-        ("GET", f"{MAPS}/no", None, {}, 404, "NotFound", {"name": "no", "kind": "configmaps"}),
-        ("GET", f"{APPS}/no", None, {}, 404, "NotFound", {"name": "no", "group": "apps", "kind": "deployments"}),
-        ("GET", "/api/v1/unicorns", None, {}, 404, "NotFound", None),
-        ("GET", "/apis/apps/v1/unicorns/x/y", None, {}, 404, "NotFound", None),
-        ("POST", MAPS, config_map("a"), {}, 409, "AlreadyExists", {"name": "a", "kind": "configmaps"}),
-        ("PUT", MAPS, {}, {}, 405, "MethodNotAllowed", {"kind": "configmaps"}),
-        ("GET", "/api/v1/namespaces/default/bindings", None, {}, 405, "MethodNotAllowed", {"kind": "bindings"}),
-        ("DELETE", "/api/v1/namespaces", None, {}, 405, "MethodNotAllowed", {"kind": "namespaces"}),
-        ("GET", MAPS, None, {"accept": "application/vnd.kubernetes.protobuf"}, 406, "NotAcceptable", None),
-        ("GET", MAPS, None, {"accept": "application/cbor"}, 406, "NotAcceptable", None),
-        ("GET", MAPS, None, {"accept": f"{JSON};as=Table;v=v9;g=meta.k8s.io"}, 406, "NotAcceptable", None),
-        ("POST", MAPS, b"x", {"content_type": "application/cbor"}, 415, "UnsupportedMediaType", None),
-        ("POST", MAPS, b"x", {"content_type": "text/plain"}, 415, "UnsupportedMediaType", None),
-        ("PATCH", f"{MAPS}/a", {}, {"content_type": JSON}, 415, "UnsupportedMediaType", None),
-        ("GET", f"{MAPS}?labelSelector=a+in", None, {}, 400, "BadRequest", None),
-        ("GET", f"{MAPS}?fieldSelector=spec.x=1", None, {}, 400, "BadRequest", None),
-        ("GET", f"{MAPS}?limit=many", None, {}, 400, "BadRequest", None),
-        ("GET", f"{MAPS}?timeout=soon", None, {}, 400, "BadRequest", None),
-        ("POST", MAPS, {"metadata": {"name": "B"}}, {}, 422, "Invalid", ...),
+        ("GET", f"{MAPS}/no", None, {}, (404, "NotFound", {"name": "no", "kind": "configmaps"})),
+        ("GET", f"{APPS}/no", None, {}, (404, "NotFound", {"name": "no", "group": "apps", "kind": "deployments"})),
+        ("GET", "/api/v1/unicorns", None, {}, (404, "NotFound", None)),
+        ("GET", "/apis/apps/v1/unicorns/x/y", None, {}, (404, "NotFound", None)),
+        ("POST", MAPS, config_map("a"), {}, (409, "AlreadyExists", {"name": "a", "kind": "configmaps"})),
+        ("PUT", MAPS, {}, {}, (405, "MethodNotAllowed", {"kind": "configmaps"})),
+        ("GET", "/api/v1/namespaces/default/bindings", None, {}, (405, "MethodNotAllowed", {"kind": "bindings"})),
+        ("DELETE", "/api/v1/namespaces", None, {}, (405, "MethodNotAllowed", {"kind": "namespaces"})),
+        ("GET", MAPS, None, {"accept": "application/vnd.kubernetes.protobuf"}, (406, "NotAcceptable", None)),
+        ("GET", MAPS, None, {"accept": "application/cbor"}, (406, "NotAcceptable", None)),
+        ("GET", MAPS, None, {"accept": f"{JSON};as=Table;v=v9;g=meta.k8s.io"}, (406, "NotAcceptable", None)),
+        ("POST", MAPS, b"x", {"content_type": "application/cbor"}, (415, "UnsupportedMediaType", None)),
+        ("POST", MAPS, b"x", {"content_type": "text/plain"}, (415, "UnsupportedMediaType", None)),
+        ("PATCH", f"{MAPS}/a", {}, {"content_type": JSON}, (415, "UnsupportedMediaType", None)),
+        ("GET", f"{MAPS}?labelSelector=a+in", None, {}, (400, "BadRequest", None)),
+        ("GET", f"{MAPS}?fieldSelector=spec.x=1", None, {}, (400, "BadRequest", None)),
+        ("GET", f"{MAPS}?limit=many", None, {}, (400, "BadRequest", None)),
+        ("GET", f"{MAPS}?timeout=soon", None, {}, (400, "BadRequest", None)),
+        ("POST", MAPS, {"metadata": {"name": "B"}}, {}, (422, "Invalid", ...)),
     ],
 )  # fmt: skip
 async def test_refusals(
-    method: str, path: str, body: Any, headers: dict[str, str], code: int, reason: str, details: Any
+    method: str, path: str, body: Any, headers: dict[str, str], expected: tuple[int, str, Any]
 ) -> None:
+    code, reason, details = expected
     async with kube() as ask:
         await ask("POST", MAPS, config_map("a"))
         answer = await ask(method, path, body, **headers)

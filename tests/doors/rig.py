@@ -144,7 +144,7 @@ class Kube:
         """The outcome of what may wait some seconds: time passes meanwhile."""
         task = asyncio.ensure_future(asked)
         for _ in range(10):
-            await settle()
+            await settle(5)
             if task.done():
                 break
             await self.clock.advance(0.5)
@@ -174,6 +174,10 @@ class Watcher:
         event = await self.event()
         metadata = event["object"]["metadata"]
         return event["type"], metadata.get("name", ""), int(metadata["resourceVersion"])
+
+    async def rest(self) -> bytes:
+        """All that still comes, to its end."""
+        return b"".join([piece async for piece in self._pieces])
 
     async def ended(self) -> bool:
         return await anext(self._pieces, None) is None

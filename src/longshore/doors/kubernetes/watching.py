@@ -81,9 +81,14 @@ class Watch:
         self._ends_at = now + timeout_s
         self.bookmarks, self.initial = bookmarks, initial
         if bookmarks:
-            # The last one comes before the end, so that a client resumes from there.
-            self._bookmark_at = min(now + BOOKMARK_EVERY_S, max(now, self._ends_at - 2 * _TICK_S))
+            self._bookmark_at = self._next_mark(now)
         return self
+
+    def _next_mark(self, now: float) -> float:
+        """When the next bookmark is due: the last one shortly before the end, so that a client
+        resumes from there."""
+        last = self._ends_at - 2 * _TICK_S
+        return min(now + BOOKMARK_EVERY_S, last) if now < last else float("inf")
 
     @property
     def due(self) -> float:
@@ -113,7 +118,7 @@ class Watch:
         now = self._watches.clock.monotonic()
         if now >= self._bookmark_at:
             lines += self._lines() + self._bookmark(initial_end=False)
-            self._bookmark_at = now + BOOKMARK_EVERY_S
+            self._bookmark_at = self._next_mark(now)
         self._over = now >= self._ends_at
         return lines
 

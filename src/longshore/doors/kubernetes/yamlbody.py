@@ -24,7 +24,7 @@ def read_yaml(body: bytes) -> Any:
 
     try:
         _check_events(yaml.parse(body, yaml.CSafeLoader))
-        value = yaml.load(body, _loader())  # noqa: S506  a safe loader's subclass
+        value = yaml.load(body, _loader())
         return orjson.loads(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
     except (yaml.YAMLError, ValueError, TypeError) as error:
         raise BadRequest(f"the body is not valid YAML: {error}") from None
