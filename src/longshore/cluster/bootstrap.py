@@ -1,11 +1,15 @@
-"""What every cluster has from its first moment: system namespaces, and the API server's own Service."""
+"""What every cluster has from its first moment: system namespaces, priorities, flow control, what is
+served, and the API server's own Service."""
 
 from __future__ import annotations
 
-from longshore.base.addresses import API_PORT, API_SERVICE_ADDRESS
+from longshore.base.addresses import API_PORT, API_SERVICE_ADDRESS, SERVICE_RANGE
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import AlreadyExists, ApiError
+from longshore.core.objects.flow_defaults import FLOW_SCHEMAS, PRIORITY_LEVELS
 from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.objects.priorities import SYSTEM_PRIORITIES
+from longshore.core.objects.served_groups import api_services
 from longshore.core.registry.admission import SYSTEM_NAMESPACES
 from longshore.core.registry.client import Client, Create, Operation, Patch
 
@@ -15,7 +19,7 @@ SERVICE_NAME = "kubernetes"
 async def bootstrap(client: Client, endpoint: tuple[str, int] | None) -> None:
     """Create what is missing, and point the `kubernetes` Service at endpoint, the address at which
     pods reach the API server (None: there are no pods that could). Idempotent."""
-    await _ensure(client, [Create(kinds.NAMESPACE, _namespace(name)) for name in SYSTEM_NAMESPACES])
+    await _ensure(client, _first_objects())
     if endpoint is None:
         return
     await _ensure(client, [Create(kinds.SERVICE, _service())])
@@ -24,6 +28,17 @@ async def bootstrap(client: Client, endpoint: tuple[str, int] | None) -> None:
         (kinds.ENDPOINT_SLICE, _slice(*endpoint)),
     ):
         await _put(client, kind, doc)
+
+
+def _first_objects() -> list[Operation]:
+    return [
+        *(Create(kinds.NAMESPACE, _namespace(name)) for name in SYSTEM_NAMESPACES),
+        *(Create(kinds.PRIORITY_CLASS, doc) for doc in SYSTEM_PRIORITIES.values()),
+        *(Create(kinds.PRIORITY_LEVEL, doc) for doc in PRIORITY_LEVELS),
+        *(Create(kinds.FLOW_SCHEMA, doc) for doc in FLOW_SCHEMAS),
+        *(Create(kinds.API_SERVICE, doc) for doc in api_services(kinds.KINDS)),
+        Create(kinds.SERVICE_CIDR, _service_range()),
+    ]
 
 
 async def _ensure(client: Client, creates: list[Operation]) -> None:
@@ -42,6 +57,15 @@ async def _put(client: Client, kind: Kind, doc: Doc) -> None:
 
 def _namespace(name: str) -> Doc:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def _service_range() -> Doc:
+    return {
+        "apiVersion": kinds.SERVICE_CIDR.api_version,
+        "kind": kinds.SERVICE_CIDR.name,
+        "metadata": {"name": SERVICE_NAME},
+        "spec": {"cidrs": [SERVICE_RANGE]},
+    }
 
 
 def _metadata(labels: dict[str, str]) -> Doc:

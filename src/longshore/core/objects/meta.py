@@ -17,6 +17,7 @@ from longshore.core.objects import signing
 from longshore.core.objects.errors import Forbidden
 from longshore.core.objects.jobs import with_selector
 from longshore.core.objects.kinds import (
+    API_SERVICE,
     CRON_JOB,
     CSR,
     DAEMON_SET,
@@ -148,12 +149,24 @@ def _with(doc: Doc, key: str, value: Any) -> Doc:
     return {k: v for k, v in doc.items() if k != key} if key in doc else doc
 
 
+def _served_here() -> Doc:
+    condition = {
+        "type": "Available",
+        "status": "True",
+        "reason": "Local",
+        "message": "Local APIServices are always available",
+    }
+    return {"conditions": [condition]}
+
+
 _FIRST_STATUS: dict[str, Callable[[Doc], Doc]] = {
     POD.schema: lambda doc: {"phase": "Pending", "qosClass": qos_class(doc)},
     NAMESPACE.schema: lambda _: {"phase": "Active"},
     SERVICE.schema: lambda _: {"loadBalancer": {}},
     DEPLOYMENT.schema: lambda _: {},
     REPLICA_SET.schema: lambda _: {"replicas": 0},
+    # Of a group that is served elsewhere, nothing is known yet.
+    API_SERVICE.schema: lambda doc: {} if doc.get("spec", {}).get("service") else _served_here(),
     REPLICATION_CONTROLLER.schema: lambda _: {"replicas": 0},
     STATEFUL_SET.schema: lambda _: {"replicas": 0, "availableReplicas": 0},
     DAEMON_SET.schema: lambda _: {

@@ -19,6 +19,8 @@ _NAME_RULES: dict[str, _NameRule] = {
     kinds.CLUSTER_ROLE.schema: names.path_segment_problems,
     kinds.CLUSTER_ROLE_BINDING.schema: names.path_segment_problems,
     kinds.CSR.schema: names.path_segment_problems,
+    # Also held to its version and group, see platform.py.
+    kinds.API_SERVICE.schema: names.path_segment_problems,
     # Also held to its signer's prefix, see certificates.py.
     kinds.CLUSTER_TRUST_BUNDLE.schema: names.path_segment_problems,
     kinds.IP_ADDRESS.schema: names.canonical_address_problems,

@@ -97,7 +97,21 @@ def migration_update(new: Doc, old: Doc, problems: Problems) -> None:
     problems.unchanged(SPEC, new.get("spec"), old.get("spec"))
 
 
+def api_service(doc: Doc, problems: Problems) -> None:
+    name, spec = doc["metadata"].get("name", ""), doc.get("spec", {})
+    wanted = f"{spec.get('version', '')}.{spec.get('group', '')}"
+    if name != wanted:
+        why = f'must be `spec.version+"."+spec.group`: "{wanted}"'
+        problems.invalid((METADATA, "name"), name, why)
+    for field, most in (("groupPriorityMinimum", 20_000), ("versionPriority", 1000)):
+        value = spec.get(field, 0)
+        if not 0 < value <= most:
+            why = f"must be positive and less than {most}"
+            problems.invalid((SPEC, field), value, why)
+
+
 RULES: dict[str, Rule] = {
+    kinds.API_SERVICE.schema: api_service,
     kinds.PRIORITY_CLASS.schema: priority_class,
     kinds.RUNTIME_CLASS.schema: runtime_class,
     kinds.STORAGE_VERSION_MIGRATION.schema: migration,
