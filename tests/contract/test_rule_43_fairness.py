@@ -108,7 +108,7 @@ def test_path_rules(url: str, path: str, matched: bool) -> None:
 
 
 def test_the_first_in_order_wins_and_dangling_ones_are_passed_over() -> None:
-    rule = {"subjects": [user("*")], "resourceRules": [resources()]}
+    rule: Doc = {"subjects": [user("*")], "resourceRules": [resources()]}
     schemas = [
         schema("late", "low", 200, **rule), schema("b", "low", **rule), schema("a", "none", **rule),
     ]  # fmt: skip

@@ -12,6 +12,7 @@ import orjson
 
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
+from longshore.base.metrics import MEDIA as METRICS_MEDIA
 from longshore.base.version import GIT_VERSION, KUBERNETES_VERSION
 from longshore.core.objects.errors import (
     ApiError,
@@ -30,11 +31,13 @@ from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply
 from longshore.doors.kubernetes import discovery, gnostic, translate
 from longshore.doors.kubernetes.callers import caller
 from longshore.doors.kubernetes.fairness.classifier import Classifier
+from longshore.doors.kubernetes.measuring import Measured
 from longshore.doors.kubernetes.media import JSON, YAML, negotiate, ranked
 from longshore.doors.kubernetes.metrics import Metrics
 from longshore.doors.kubernetes.openapi import OpenApi
 from longshore.doors.kubernetes.rendering import encode
 from longshore.doors.kubernetes.routes import Api
+from longshore.doors.kubernetes.translate import Target
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +81,15 @@ class DoorConfig:
     address: str = ""
 
 
+@dataclass(slots=True)
+class _Course:
+    """What becomes known of a request on its way: what it is about, and what its answer's headers
+    say even if it is an error."""
+
+    target: Target | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
 class KubernetesDoor:
     """Give handle and refusal to a Server, and let run() run beside it."""
 
@@ -93,6 +105,7 @@ class KubernetesDoor:
             self._kinds = Kinds((*config.kinds, *MEASURED))
         self._tokens = config.tokens
         self._classifier = Classifier(registry)
+        self._measured = Measured(registry, config.kinds, clock)
         self._checks: dict[str, Callable[[], bool]] = {"ping": lambda: True, **config.checks}
         self._version = config.version.doc()
         self._address = config.address
@@ -106,16 +119,24 @@ class KubernetesDoor:
         await self._api.watches.run()
 
     async def handle(self, request: Request) -> AnyReply:
-        told: dict[str, str] = {}
+        course, began = _Course(), self._measured.begin(request)
         try:
-            reply = await self._answer(request, told)
+            reply = await self._handled(request, course)
+            self._measured.answered(request, course.target, reply, began)
+        finally:
+            self._measured.left(request)
+        return reply
+
+    async def _handled(self, request: Request, course: _Course) -> AnyReply:
+        try:
+            reply = await self._answer(request, course)
         except ApiError as error:
             reply = self._failure(error)
         except Exception:  # the door's rim: a fault of ours is a 500 to one client
             log.exception("%s %s", request.method, request.path)
             reply = self._failure(InternalError("internal error; the server's log says more"))
         if isinstance(reply, Reply | StreamReply):
-            self._stamp(request, reply, told)
+            self._stamp(request, reply, course.headers)
         return reply
 
     def refusal(self, status: int, message: str) -> Reply:
@@ -142,8 +163,7 @@ class KubernetesDoor:
         headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else {}
         return Reply(error.code, orjson.dumps(translate.failure(error)), headers=headers)
 
-    async def _answer(self, request: Request, told: dict[str, str]) -> AnyReply:
-        """told takes what the answer's headers say even if it is an error."""
+    async def _answer(self, request: Request, course: _Course) -> AnyReply:
         path = request.path
         first = path.split("/", 2)[1] if path.count("/") else ""
         if first in _HEALTH:
@@ -153,19 +173,23 @@ class KubernetesDoor:
         who = caller(request, self._tokens)
         if first in ("api", "apis"):
             target = translate.parse_target(self._kinds, path)
-            told.update(self._classifier.headers(who, request, target))
+            course.target = target
+            course.headers = self._classifier.headers(who, request, target)
             if target is not None and self._metrics and target.kind in MEASURED:
                 return await self._metrics.answer(request, target, who)
             if target is not None:
                 return await self._api.answer(request, target, who)
             authorize_path(who, request.method.lower(), path)
             return self._discover(request)
-        told.update(self._classifier.headers(who, request, None))
+        course.headers = self._classifier.headers(who, request, None)
         authorize_path(who, request.method.lower(), path)
         if first in (".well-known", "openid"):
             return self._issuer(request)
         if first == "openapi":
             return self._publish(request)
+        if path == "/metrics":
+            _only_get(request)
+            return Reply(200, self._measured.text(), METRICS_MEDIA)
         if path == "/":
             return Reply(200, encode({"paths": self._root_paths}, JSON, pretty=True))
         return _not_found()
