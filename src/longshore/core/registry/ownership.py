@@ -6,12 +6,13 @@ until something is applied to them (apimachinery managedfields/internal/skipnona
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from longshore.base.clock import rfc3339
 from longshore.core.objects.apply import ownership
 from longshore.core.objects.apply.fields import Fields
-from longshore.core.objects.apply.ownership import Applied, Entries, Writer
+from longshore.core.objects.apply.ownership import SYSTEM_FIELDS, Applied, Entries, Writer
 from longshore.core.objects.apply.shapes import Shape, shape_named
 from longshore.core.objects.apply.walks import UnkeyedItem, compare, everything
 from longshore.core.objects.errors import BadRequest
@@ -21,11 +22,17 @@ from longshore.core.objects.recent import Memo, key_of
 # What the specs set that came lately: pods of one workload share theirs, and its set of fields.
 _specs: Memo[Fields] = Memo()
 _NOBODY: Entries = []
+_TYPE = frozenset(("apiVersion", "kind"))
 
 
 def writer(kind: Kind, subresource: str, manager: str, now: float) -> Writer:
     """kind is that of the request, whose version is recorded; now is in seconds since 1970."""
-    return Writer(manager, kind.api_version, subresource, rfc3339(int(now)))
+    return _writer(kind, subresource, manager, int(now))
+
+
+@lru_cache(maxsize=256)
+def _writer(kind: Kind, subresource: str, manager: str, second: int) -> Writer:
+    return Writer(manager, kind.api_version, subresource, rfc3339(second))
 
 
 def record_new(kind: Kind, doc: Doc, by: Writer) -> None:
@@ -35,10 +42,21 @@ def record_new(kind: Kind, doc: Doc, by: Writer) -> None:
     for name, value in doc.items():
         if name == "spec" and value:
             changed["f:spec"] = _spec_fields(kind, value, shape)
+        elif name == "metadata":
+            _add_metadata(changed, value, shape)
+        elif name in _TYPE:
+            continue
         elif name != "status" or "status" not in kind.subresources:
             key, inner, always = shape.field(name)
             changed[key] = everything(value, inner, always)
-    doc["metadata"]["managedFields"] = ownership.created(ownership.owned(changed), by)
+    doc["metadata"]["managedFields"] = ownership.created(changed, by)
+
+
+def _add_metadata(changed: Fields, metadata: Doc, shape: Shape) -> None:
+    theirs = {name: value for name, value in metadata.items() if name not in SYSTEM_FIELDS}
+    if theirs:
+        key, inner, always = shape.field("metadata")
+        changed[key] = everything(theirs, inner, always)
 
 
 def _spec_fields(kind: Kind, spec: Any, shape: Shape) -> Fields:

@@ -27,14 +27,16 @@ APPLY, UPDATE = "Apply", "Update"
 BEFORE_FIRST_APPLY, ANCIENT = "before-first-apply", "ancient-changes"
 UPDATERS_MAX = 10
 
-# What the system writes and nobody owns (stripmeta.go).
+# What of metadata the system writes, so that nobody owns it (stripmeta.go).
+SYSTEM_FIELDS = frozenset((
+    "name", "namespace", "creationTimestamp", "selfLink", "uid", "generation", "managedFields",
+    "resourceVersion",
+))  # fmt: skip
 _UNOWNED: Fields = {
     "f:apiVersion": MEMBER,
     "f:kind": MEMBER,
-    "f:metadata": {".": MEMBER} | dict.fromkeys(
-        ("f:name", "f:namespace", "f:creationTimestamp", "f:selfLink", "f:uid", "f:generation",
-         "f:managedFields", "f:resourceVersion"), MEMBER),
-}  # fmt: skip
+    "f:metadata": {".": MEMBER, **{f"f:{name}": MEMBER for name in SYSTEM_FIELDS}},
+}
 
 
 class Writer(NamedTuple):

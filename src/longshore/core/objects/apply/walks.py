@@ -6,6 +6,7 @@ Source: sigs.k8s.io/structured-merge-diff/v6 typed/{compare,tofieldset,merge,rem
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -160,27 +161,19 @@ def merge(live: Any, config: Any, shape: Shape) -> Any:
 
 
 def _merge_items(live: list[Any], config: list[Any], shape: Shape) -> list[Any]:
-    """Applied items in the configuration's order; the others where they were between them."""
+    """Applied items in the configuration's order; the others stay where they are among them."""
     ours, theirs = _by_key(live, shape), _by_key(config, shape)
     merged: list[Any] = []
-    left = list(ours)
+    waiting = deque(ours)
+    done: set[str] = set()
     for key, item in theirs.items():
-        if key in ours:
-            merged += [ours[k] for k in _taken_before(left, key, theirs)]
-            merged.append(merge(ours[key], item, shape.element))
-        else:
-            merged.append(item)
-    return merged + [ours[key] for key in left if key not in theirs]
-
-
-def _taken_before(left: list[str], key: str, theirs: _Items) -> list[str]:
-    """Take those off that stand before the key and are not applied, and all up to the key."""
-    if key not in left:
-        return []
-    place = left.index(key)
-    before = [k for k in left[:place] if k not in theirs]
-    del left[: place + 1]
-    return before
+        while waiting and (waiting[0] not in theirs or waiting[0] in done):
+            first = waiting.popleft()
+            if first not in theirs:
+                merged.append(ours[first])
+        merged.append(merge(ours[key], item, shape.element) if key in ours else item)
+        done.add(key)
+    return merged + [ours[key] for key in waiting if key not in theirs]
 
 
 def prune(value: Any, last: Fields, claimed: Fields, shape: Shape) -> Any:
