@@ -62,7 +62,7 @@ async def test_others_may_not_read_them() -> None:
 def test_histograms_add_up() -> None:
     histogram = Histogram("h", "Help.", ("a",), (0.1, 1))
     for value in (0.05, 0.1, 0.5, 7):
-        histogram.observe(('x"y',), value)
+        histogram.put(histogram.cell(('x"y',)), value)
     assert list(histogram.lines()) == [
         "# HELP h Help.", "# TYPE h histogram",
         'h_bucket{a="x\\"y",le="0.1"} 2', 'h_bucket{a="x\\"y",le="1"} 3',

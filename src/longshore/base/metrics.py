@@ -37,12 +37,13 @@ class Histogram:
         # The count of each bucket alone (the last has no bound), and behind them the sum.
         self._buckets: dict[Labels, list[float]] = {}
 
-    def observe(self, labels: Labels, value: float) -> None:
-        buckets = self._buckets.get(labels)
-        if buckets is None:
-            buckets = self._buckets[labels] = [0.0] * (len(self._bounds) + 2)
-        buckets[bisect_left(self._bounds, value)] += 1
-        buckets[-1] += value
+    def cell(self, labels: Labels) -> list[float]:
+        """The buckets of one combination of labels, for put(): found once, used often."""
+        return self._buckets.setdefault(labels, [0.0] * (len(self._bounds) + 2))
+
+    def put(self, cell: list[float], value: float) -> None:
+        cell[bisect_left(self._bounds, value)] += 1
+        cell[-1] += value
 
     def lines(self) -> Iterator[str]:
         yield from self._head

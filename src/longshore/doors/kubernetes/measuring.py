@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import resource
+from dataclasses import dataclass, field
 
 from longshore.base.clock import Clock
-from longshore.base.metrics import Counter, Histogram, gauge
+from longshore.base.metrics import Counter, Histogram, Labels, gauge
 from longshore.core.objects.kinds import Kinds
 from longshore.core.registry.reads import Reader
-from longshore.doors.kit.http import AnyReply, Request, StreamReply
+from longshore.doors.kit.http import AnyReply, Reply, Request, Takeover
 from longshore.doors.kubernetes.translate import Target, flag
 
 _LABELS = (
@@ -24,6 +25,15 @@ _MUTATING = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 _COMPONENT = "apiserver"
 
 
+@dataclass(slots=True)
+class _Series:
+    """What is counted under one combination of labels; ended is by status."""
+
+    labels: Labels
+    durations: list[float]
+    ended: dict[int, int] = field(default_factory=dict)
+
+
 class Measured:
     """Counts requests, cheaply, and writes it all down when asked."""
 
@@ -31,7 +41,7 @@ class Measured:
         self._kinds = kinds
         self._registry = registry
         self._clock = clock
-        self._inflight = {"mutating": 0, "readOnly": 0}
+        self._inflight = {True: 0, False: 0}  # by whether they change something
         self._requests = Counter(
             "apiserver_request_total", "Requests, by what they were about and how they ended.",
             (*_LABELS, "code"),
@@ -41,49 +51,58 @@ class Measured:
             "Seconds from a request to its answer; watches and logs are left out.",
             _LABELS, _BOUNDS,
         )  # fmt: skip
-        self._known: dict[tuple[object, ...], tuple[str, ...]] = {}
+        self._known: dict[tuple[object, ...], _Series] = {}
+        self._labelled: dict[Labels, _Series] = {}
 
     def begin(self, request: Request) -> float:
         """When the request began, for end()."""
-        self._inflight["mutating" if request.method in _MUTATING else "readOnly"] += 1
+        self._inflight[request.method in _MUTATING] += 1
         return self._clock.monotonic()
 
     def left(self, request: Request) -> None:
         """The request is answered, or its client is gone."""
-        self._inflight["mutating" if request.method in _MUTATING else "readOnly"] -= 1
+        self._inflight[request.method in _MUTATING] -= 1
 
     def answered(
         self, request: Request, target: Target | None, reply: AnyReply, began: float
     ) -> None:
-        labels = self._labels(request, target)
-        if isinstance(reply, StreamReply):
-            self._requests.add((*labels, str(reply.status)))
-            return
-        self._requests.add((*labels, str(getattr(reply, "status", 101))))
-        self._durations.observe(labels, self._clock.monotonic() - began)
+        series = self._of(request, target)
+        status = 101 if isinstance(reply, Takeover) else reply.status
+        series.ended[status] = series.ended.get(status, 0) + 1
+        if isinstance(reply, Reply):
+            self._durations.put(series.durations, self._clock.monotonic() - began)
 
-    def _labels(self, request: Request, target: Target | None) -> tuple[str, ...]:
-        method, query = request.method, request.query
+    def _of(self, request: Request, target: Target | None) -> _Series:
         if target is None:
-            return method, "", "", "", "", "", "", _COMPONENT
-        below = target.subresource
-        # Only names that are served: a label is kept for good.
-        known = below if below in target.kind.subresources else ""
-        watches = "watch" in query and flag(query, "watch")
-        dry_run = "All" if "dryRun" in query else ""
-        key = method, target.kind, known, not target.name, not target.namespace, watches, dry_run
-        found = self._known.get(key)
-        if found is None:
-            kind, verb = target.kind, _verb(method, target, watches=watches)
-            found = self._known[key] = (
-                verb, kind.group, kind.version, kind.plural, known, _scope(target), dry_run,
-                _COMPONENT,
+            key: tuple[object, ...] = (request.method,)
+        else:
+            query = request.query
+            key = (
+                request.method, target.kind, target.subresource, not target.name,
+                not target.namespace, bool(query) and flag(query, "watch"), "dryRun" in query,
             )  # fmt: skip
-        return found
+        return self._known.get(key) or self._new(key, target)
+
+    def _new(self, key: tuple[object, ...], target: Target | None) -> _Series:
+        watches, dry_run = bool(target and key[-2]), bool(target and key[-1])
+        labels = _labels(str(key[0]), target, watches=watches, dry_run=dry_run)
+        series = self._labelled.setdefault(labels, _Series(labels, self._durations.cell(labels)))
+        # Paths may name subresources that there are not: they share labels, and are not kept.
+        if (
+            target is None
+            or not target.subresource
+            or target.subresource in target.kind.subresources
+        ):
+            self._known[key] = series
+        return series
 
     def text(self) -> bytes:
         """All of it, as Prometheus reads it."""
-        inflight = (((kind,), float(count)) for kind, count in self._inflight.items())
+        names = {True: "mutating", False: "readOnly"}
+        inflight = (((names[kind],), float(count)) for kind, count in self._inflight.items())
+        for series in self._labelled.values():
+            for status, count in series.ended.items():
+                self._requests.values[(*series.labels, str(status))] = count
         shelves = [(kind.resource, self._registry.cache.shelf(kind)) for kind in self._kinds.stored]
         objects = (((name,), float(len(shelf))) for name, shelf in shelves)
         usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -104,6 +123,17 @@ class Measured:
             ),
         ]  # fmt: skip
         return "\n".join([*lines, ""]).encode()
+
+
+def _labels(method: str, target: Target | None, *, watches: bool, dry_run: bool) -> Labels:
+    if target is None:
+        return method, "", "", "", "", "", "", _COMPONENT
+    kind, below = target.kind, target.subresource
+    return (
+        _verb(method, target, watches=watches), kind.group, kind.version, kind.plural,
+        below if below in kind.subresources else "", _scope(target), "All" if dry_run else "",
+        _COMPONENT,
+    )  # fmt: skip
 
 
 def _verb(method: str, target: Target, *, watches: bool) -> str:
