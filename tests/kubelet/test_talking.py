@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from longshore.core.objects import kinds
 from longshore.core.objects.errors import BadRequest, InternalError, NotFound
 from longshore.core.objects.kinds import Doc
+from longshore.core.registry.client import Update
 from longshore.core.streams.protocols import ExecOptions, Session
 from longshore.machinery.kubelet.run import Kubelet
 from longshore.machinery.kubelet.stats import Measured, rate
@@ -148,3 +150,29 @@ async def test_stats_are_rates_since_the_start_then_since_the_last(w: World) -> 
 def test_a_counter_that_began_anew_gives_no_negative_rate() -> None:
     before = Measured(100.0, Usage(5000, 1, 1, 1), 0, 10.0)
     assert rate(Usage(10, 1, 1, 1), 110.0, before, 0.0).cores_ns == 0
+
+
+async def test_an_added_ephemeral_container_is_started_once_and_reported(w: World) -> None:
+    await agent_with(w, pod())
+    stored = await w.pod()
+    debugger = {**container("debugger", stdin=True, tty=True), "targetContainerName": "main"}
+    changed = {**stored, "spec": {**stored["spec"], "ephemeralContainers": [debugger]}}
+    await w.client.write(Update(kinds.POD, changed, "ephemeralcontainers"))
+    await until(lambda: w.status().get("ephemeralContainerStatuses"))
+
+    def shown() -> Doc:
+        (entry,) = w.status()["ephemeralContainerStatuses"]
+        state: Doc = entry["state"]
+        assert not entry["ready"]
+        return state
+
+    await until(lambda: "running" in shown())
+    spec = next(each for each in w.runtime.started if each.name == "debugger")
+    assert (spec.stdin, spec.tty, spec.pid_of) == (True, True, "main")
+    assert w.ready()
+    await w.runtime.crash(stored["metadata"]["uid"], "debugger", 3)
+    await until(lambda: "terminated" in shown())
+    assert shown()["terminated"]["exitCode"] == 3
+    await w.clock.advance(30)
+    assert [each.name for each in w.runtime.started] == ["main", "debugger"]
+    assert w.phase() == "Running"

@@ -224,3 +224,16 @@ async def test_usage_is_that_of_the_containers(harness: OciHarness) -> None:
     assert 0 < usage.rss_bytes <= usage.working_set_bytes <= usage.memory_bytes
     assert node is not None
     assert node.cpu_ns >= usage.cpu_ns
+
+
+async def test_a_container_may_see_the_processes_of_another(harness: OciHarness) -> None:
+    container = await started(harness)
+    spec = replace(harness.shell("debugger", "cat /proc/1/cmdline; sleep 60"), pid_of="a")
+    debugger = await harness.runtime.start_container(container.sandbox, spec)
+    session = await harness.runtime.exec(debugger.id, asked("cat", "/proc/1/cmdline"))
+    assert b"trap" in (await heard(session))[1]
+    await session.close()
+    await harness.runtime.stop_container(debugger.id, 0)
+    nowhere = replace(spec, name="other", pid_of="none")
+    with pytest.raises(RuntimeFailure, match="target container none is not running"):
+        await harness.runtime.start_container(container.sandbox, nowhere)

@@ -78,13 +78,15 @@ def identified(kind: Kind, doc: Doc) -> Doc:
 
 def prepare_update(kind: Kind, new: Doc, old: Doc, subresource: str = "") -> Doc:
     """The object to store when `new` is put over `old`, through its main endpoint or through
-    "status", "approval" or "finalize" (which change only their part)."""
+    "status", "approval", "ephemeralcontainers" or "finalize" (which change only their part)."""
     metadata = _carried(new["metadata"], old["metadata"])
     if kind is CSR:
         return _signing_request(new, {**old, "metadata": metadata}, subresource)
     if subresource == "status":
         metadata = _status_metadata(kind, metadata, old["metadata"])
         return _with({**old, "metadata": metadata}, "status", new.get("status"))
+    if subresource == "ephemeralcontainers":
+        return _with_ephemeral(kind, new, old)
     if subresource == "finalize":
         finalizers = new.get("spec", {}).get("finalizers", [])
         return {
@@ -105,6 +107,19 @@ def prepare_update(kind: Kind, new: Doc, old: Doc, subresource: str = "") -> Doc
         made["spec"] = carry_allocations(made["spec"], old["spec"])
     if generation_changed(kind, made, old):
         metadata["generation"] = old["metadata"].get("generation", 0) + 1
+    return made
+
+
+def _with_ephemeral(kind: Kind, new: Doc, old: Doc) -> Doc:
+    """The pod with the ephemeral containers of the new document, and nothing else of it."""
+    added = new["spec"].get("ephemeralContainers")
+    made = {
+        **old,
+        "metadata": dict(old["metadata"]),
+        "spec": _with(old["spec"], "ephemeralContainers", added),
+    }
+    if generation_changed(kind, made, old):
+        made["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     return made
 
 

@@ -239,7 +239,7 @@ class Planner:
 
     def _prepared(self, kind: Kind, new: Doc, old: Doc, subresource: str) -> Doc:
         part = "" if subresource == "scale" else subresource
-        if not part:
+        if part in ("", "ephemeralcontainers"):
             new = default(kind, new)
         new = meta.prepare_update(kind, new, old, part)
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]

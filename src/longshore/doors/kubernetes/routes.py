@@ -42,7 +42,6 @@ Action: TypeAlias = Callable[["Api", Request, Target, User], Awaitable[AnyReply]
 # Subresources that upstream has and this door does not serve yet: refused by name.
 REFUSED = {
     "portforward": "forwarding ports",
-    "ephemeralcontainers": "ephemeral containers",
     "resize": "resizing pods in place",
 }
 
@@ -224,6 +223,9 @@ ROUTES: dict[tuple[str, str, str], Action] = {
     ("GET", "object", "approval"): Api.get,
     ("PUT", "object", "approval"): Api.update,
     ("PATCH", "object", "approval"): Api.patch,
+    ("GET", "object", "ephemeralcontainers"): Api.get,
+    ("PUT", "object", "ephemeralcontainers"): Api.update,
+    ("PATCH", "object", "ephemeralcontainers"): Api.patch,
     ("GET", "object", "scale"): Api.get,
     ("PUT", "object", "scale"): Api.update,
     ("PATCH", "object", "scale"): Api.patch,

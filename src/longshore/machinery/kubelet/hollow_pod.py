@@ -171,7 +171,13 @@ def leave(pod: HollowPod) -> None:
 def _start(pod: HollowPod, name: str, attempt: int, now: float) -> None:
     spec = pod.doc["spec"]
     document = next(
-        c for c in (*spec["containers"], *(spec.get("initContainers") or [])) if c["name"] == name
+        c
+        for c in (
+            *spec["containers"],
+            *(spec.get("initContainers") or []),
+            *(spec.get("ephemeralContainers") or []),
+        )
+        if c["name"] == name
     )
     if (ended := pod.containers.get(name)) is not None:
         pod.previous[name] = ended

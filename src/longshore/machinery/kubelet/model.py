@@ -105,6 +105,13 @@ def init_containers(spec: Doc) -> list[Doc]:
     return containers
 
 
+def ephemeral_containers(spec: Doc) -> list[Doc]:
+    """Those that were added to look into a running pod (KEP-277): never restarted, and the pod's
+    life does not depend on them."""
+    containers: list[Doc] = spec.get("ephemeralContainers") or []
+    return containers
+
+
 def key_of(doc: Doc) -> str:
     """NAMESPACE/NAME, as messages show a pod."""
     return f"{doc['metadata']['namespace']}/{doc['metadata']['name']}"

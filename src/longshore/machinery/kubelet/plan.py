@@ -22,6 +22,7 @@ from longshore.machinery.kubelet.model import (
     TERMINAL_PHASES,
     Backoff,
     PodView,
+    ephemeral_containers,
     init_containers,
     is_sidecar,
     main_containers,
@@ -127,6 +128,7 @@ def _earliest(view: PodView, wants: list[_Want]) -> float | None:
 
 def _wants(view: PodView) -> list[_Want]:
     wants, ready = _init_wants(view)
+    wants += [want(view, c["name"], "Never") for c in ephemeral_containers(view.spec)]
     if ready:
         policy = restart_policy(view.spec)
         wants += [want(view, c["name"], policy) for c in main_containers(view.spec)]

@@ -22,6 +22,7 @@ def recalled(pod: Doc, known: Collection[str], now: float) -> list[Container]:
     reported = [
         *(status.get("initContainerStatuses") or []),
         *(status.get("containerStatuses") or []),
+        *(status.get("ephemeralContainerStatuses") or []),
     ]
     found = (_recalled(entry, uid, now) for entry in reported if entry["name"] not in known)
     return [container for container in found if container is not None]

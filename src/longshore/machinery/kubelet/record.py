@@ -17,6 +17,7 @@ from longshore.machinery.kubelet.model import (
     Health,
     PodView,
     Trouble,
+    ephemeral_containers,
     init_containers,
     main_containers,
 )
@@ -47,9 +48,14 @@ class PodRecord:
         self.troubles: dict[str, Trouble] = {}
         self.backoffs: dict[str, Backoff] = {}
         self.pulls: dict[str, Backoff] = {}
-        self.documents: dict[str, Doc] = {
-            c["name"]: c for c in (*init_containers(pod["spec"]), *main_containers(pod["spec"]))
-        }
+        self.documents: dict[str, Doc] = {}
+        self.take(pod)
+
+    def take(self, pod: Doc) -> None:
+        """A newer document; ephemeral containers may have been added."""
+        self.pod, spec = pod, pod["spec"]
+        every = (*init_containers(spec), *main_containers(spec), *ephemeral_containers(spec))
+        self.documents = {container["name"]: container for container in every}
 
     @property
     def uid(self) -> str:

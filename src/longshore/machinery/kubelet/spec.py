@@ -70,6 +70,7 @@ def container_spec(
         security=security_of(container, facts.pod, image),
         tty=bool(container.get("tty")),
         stdin=bool(container.get("stdin")),
+        pid_of=container.get("targetContainerName") or "",
         stdin_once=bool(container.get("stdinOnce")),
         labels={**pod_labels(facts.pod), LABEL_CONTAINER_NAME: container["name"]},
     )
@@ -146,7 +147,8 @@ def wanted_sources(spec: Doc) -> Mapping[str, set[str]]:
     """Names of the ConfigMaps and Secrets that a pod's environment and volumes refer to."""
     maps: set[str] = set()
     secrets: set[str] = set()
-    for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
+    for container in [*(spec.get("initContainers") or []), *spec["containers"],
+                      *(spec.get("ephemeralContainers") or [])]:  # fmt: skip
         for entry in container.get("envFrom") or []:
             _note(entry.get("configMapRef"), "name", maps)
             _note(entry.get("secretRef"), "name", secrets)

@@ -13,6 +13,7 @@ from longshore.machinery.kubelet.model import (
     TERMINAL_PHASES,
     PodView,
     Trouble,
+    ephemeral_containers,
     full_name,
     init_containers,
     is_sidecar,
@@ -51,6 +52,9 @@ def pod_status(view: PodView) -> Doc:
         "reason": reason or None,
         "message": message or None,
     }
+    ephemeral = [_ephemeral_status(view, c) for c in ephemeral_containers(view.spec)]
+    if ephemeral:
+        status["ephemeralContainerStatuses"] = ephemeral
     if inits:
         status["initContainerStatuses"] = inits
     if view.ips:
@@ -203,6 +207,15 @@ def _container_status(view: PodView, container: Doc, init: bool) -> Doc:
     }
     if newest is not None and newest.id:
         status["containerID"] = container_id(newest)
+    return status
+
+
+def _ephemeral_status(view: PodView, container: Doc) -> Doc:
+    """It has no probes, is never ready, and what has ended stays as it ended."""
+    status = _container_status(view, container, False) | {"ready": False}
+    newest = view.containers.get(container["name"])
+    if newest is not None and newest.state is State.EXITED:
+        status |= {"state": _terminated(view, newest), "lastState": {}}
     return status
 
 

@@ -13,7 +13,7 @@ from longshore.machinery.kubelet.model import init_containers, is_sidecar, main_
 VOLUMES = ("emptyDir", "configMap", "secret", "downwardAPI", "projected", "hostPath")
 _PROJECTIONS = ("configMap", "secret", "downwardAPI")
 _POD_FIELDS = ("hostPID", "hostIPC", "shareProcessNamespace", "setHostnameAsFQDN",
-               "resourceClaims", "runtimeClassName", "ephemeralContainers")  # fmt: skip
+               "resourceClaims", "runtimeClassName")  # fmt: skip
 _POD_SECURITY = ("seLinuxOptions", "windowsOptions", "sysctls")
 _CONTAINER_SECURITY = ("seLinuxOptions", "windowsOptions")
 _EMPTY_DIR = ("", "Memory")

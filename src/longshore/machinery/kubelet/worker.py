@@ -88,7 +88,7 @@ class PodWorker:
 
     def offer(self, pod: Doc) -> None:
         """A newer document of the pod."""
-        self._record.pod = pod
+        self._record.take(pod)
         if self._record.ending:
             self._end()
         self._wake.set()

@@ -98,7 +98,8 @@ class Security:
 class ContainerSpec:
     """One container. log_path is where the CRI log goes; args replace the image's command,
     command its entrypoint (both already expanded). stdin_once: the first session that ends its
-    input ends the container's."""
+    input ends the container's. pid_of: the running container of the sandbox whose processes this one
+    sees, and with which it shares the PID namespace; empty for one of its own."""
 
     name: str
     image: str
@@ -114,6 +115,7 @@ class ContainerSpec:
     tty: bool = False
     stdin: bool = False
     stdin_once: bool = False
+    pid_of: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -15,6 +15,7 @@ from longshore.core.objects.rules import (
     devices,
     disruption,
     endpoints,
+    ephemeral,
     flowcontrol,
     ingress,
     jobs,
@@ -103,6 +104,9 @@ def validate_update(kind: Kind, new: Doc, old: Doc, subresource: str = "") -> li
         change_rule = certificates.STATUS_RULES.get(kind.schema)
         if change_rule is not None:
             change_rule(new, old, subresource, problems)
+        return problems.causes
+    if subresource == "ephemeralcontainers":
+        ephemeral.ephemeral_update(new, old, problems)
         return problems.causes
     rule, update_rule = _RULES.get(kind.schema), _UPDATE_RULES.get(kind.schema)
     if rule is not None and kind.schema not in _NOT_AGAIN:

@@ -347,8 +347,16 @@ class OciRuntime:
             cgroup=self._group(live.container),
             rootfs="rootfs",
             bounding=host.bounding_capabilities(),
+            pid=self._pid_namespace(pod, spec.pid_of) if spec.pid_of else "",
             devices=host.devices() if spec.security.privileged else (),
         )
+
+    def _pid_namespace(self, pod: _Pod, name: str) -> str:
+        """That of a running container of the pod. Raises StartFailed."""
+        for live in (self._live[one] for one in pod.members):
+            if live.container.name == name and not live.ended.is_set():
+                return f"/proc/{records.pid_in(live.directory / 'pid')}/ns/pid"
+        raise StartFailed(f"target container {name} is not running")
 
     async def stop_container(self, container_id: str, grace_s: float) -> None:
         live = self._live.get(container_id)

@@ -40,7 +40,8 @@ _CPU_PERIOD_US = 100_000
 @dataclass(frozen=True, slots=True)
 class Frame:
     """What the machine and the sandbox contribute. devices are the host's nodes for a privileged
-    container: (path, "c" or "b", major, minor)."""
+    container: (path, "c" or "b", major, minor). pid is the namespace of another container, if it is
+    shared."""
 
     hostname: str
     netns: str
@@ -51,6 +52,7 @@ class Frame:
     rootfs: str
     bounding: frozenset[str] = frozenset(CAPABILITIES)
     devices: Sequence[tuple[str, str, int, int]] = ()
+    pid: str = ""
 
 
 def configuration(
@@ -139,7 +141,8 @@ def _sets(allowed: Sequence[str]) -> dict[str, list[str]]:
 
 def _namespaces(frame: Frame) -> list[dict[str, str]]:
     shared: Mapping[str, str] = {"network": frame.netns, "ipc": frame.ipc, "uts": frame.uts}
-    own = [{"type": "pid"}, {"type": "mount"}]
+    pid = {"type": "pid", "path": frame.pid} if frame.pid else {"type": "pid"}
+    own = [pid, {"type": "mount"}]
     return own + [{"type": kind, "path": path} for kind, path in shared.items()]
 
 
