@@ -65,7 +65,9 @@ class Shape:
 
     def part(self, name: str) -> tuple[str, Shape, bool]:
         """The same of whatever has named parts."""
-        return self.field(name) if self.form is Form.STRUCT else (f"f:{name}", self.element, False)
+        if self.form is Form.STRUCT:
+            return self._fields.get(name) or self._look_up(name)
+        return f"f:{name}", self.element, False
 
     def key_of(self, item: Any) -> str:
         """The key of a list's item in a set of fields."""

@@ -19,6 +19,7 @@ from longshore.core.objects.apply.fields import (
 from longshore.core.objects.apply.shapes import Form, Shape
 from longshore.core.objects.kinds import Doc
 
+_NESTED = (dict, list)
 _PARTED = (Form.STRUCT, Form.MAP, Form.ANY)
 _Items: TypeAlias = dict[str, Any]
 _Step: TypeAlias = tuple[str, Shape, bool]
@@ -52,7 +53,9 @@ def everything(value: Any, shape: Shape, always: bool = False) -> Fields:
     if _has_parts(shape, value):
         for name, item in value.items():
             key, inner, kept = shape.part(name)
-            node[key] = everything(item, inner, always and kept)
+            # Most are scalars, and a call costs more than all else here.
+            scalar = inner.form is Form.LEAF or type(item) not in _NESTED
+            node[key] = MEMBER if scalar else everything(item, inner, always and kept)
     elif _is_items(shape, value):
         for item in value:
             node[shape.key_of(item)] = everything(item, shape.element)
