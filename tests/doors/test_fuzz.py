@@ -15,7 +15,7 @@ from longshore.doors.kit.http import Reply, StreamReply
 from tests.doors.rig import JSON, Kube, config_map, deployment, kube, pod
 
 _CALM = settings(
-    max_examples=60, deadline=None, derandomize=True,
+    max_examples=30, deadline=None, derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
 _KINDS = sorted(KINDS, key=lambda kind: (kind.api_version, kind.name))
@@ -96,13 +96,13 @@ def _all_whole(ask: Kube) -> None:
 
 
 @pytest.mark.parametrize("kind", _KINDS, ids=lambda kind: f"{kind.api_version}.{kind.name}")
-@settings(_CALM, max_examples=3)
+@settings(_CALM, max_examples=2)
 @given(data=st.data())
 async def test_every_kind_survives_any_body_query_and_header(
     kind: Kind, data: st.DataObject
 ) -> None:
     async with kube() as ask:
-        for _ in range(6):
+        for _ in range(4):
             body = data.draw(st.one_of(_JSON, _shaped(kind)))
             method = data.draw(
                 st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])

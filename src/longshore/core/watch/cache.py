@@ -94,7 +94,12 @@ class Cache:
 
     def __init__(self, kinds: Kinds, revision: int = 0) -> None:
         self.revision = revision
-        self._shelves = {kind.prefix: Shelf(kind, revision) for kind in kinds.stored}
+        # What is listed but never stored (ComponentStatus) has a shelf that stays empty.
+        self._shelves = {
+            kind.prefix: Shelf(kind, revision)
+            for kind in kinds
+            if kind.hub is None and "list" in kind.verbs
+        }
 
     # --- for loops: decoded, shared, read-only documents ---
 

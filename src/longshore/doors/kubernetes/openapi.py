@@ -136,18 +136,11 @@ def _paths(kind: Kind, *, v3: bool) -> Iterator[tuple[str, Doc]]:
     root = _root(kind)
     inside = f"{root}/namespaces/{{namespace}}" if kind.namespaced else root
     collection = f"{inside}/{kind.plural}"
-    if kind.namespaced:
+    if kind.namespaced and "list" in kind.verbs:
         yield f"{root}/{kind.plural}", {"get": make("list", _LIST_PARAMETERS)}
-    yield (
-        collection,
-        {
-            "get": make("list", _LIST_PARAMETERS),
-            "post": make("post", _WRITE_PARAMETERS, body=("*/*",)),
-            "delete": make("deletecollection", _LIST_PARAMETERS),
-            "parameters": make.placed(name=False),
-        },
-    )
-    yield f"{collection}/{{name}}", make.item()
+    yield collection, make.collection()
+    if "get" in kind.verbs:
+        yield f"{collection}/{{name}}", make.item()
     for subresource in kind.subresources:
         if subresource in ("status", "scale"):
             yield f"{collection}/{{name}}/{subresource}", make.item(subresource)
@@ -161,6 +154,19 @@ class _Operations:
         self._v3 = v3
         self._gvk = {"group": kind.group, "version": kind.version, "kind": kind.name}
 
+    def collection(self) -> Doc:
+        operations: Doc = {
+            "get": self("list", _LIST_PARAMETERS),
+            "post": self("post", _WRITE_PARAMETERS, body=("*/*",)),
+            "delete": self("deletecollection", _LIST_PARAMETERS),
+        }
+        verbs = {"get": "list", "post": "create", "delete": "deletecollection"}
+        return self._allowed(operations, verbs) | {"parameters": self.placed(name=False)}
+
+    def _allowed(self, operations: Doc, verbs: dict[str, str]) -> Doc:
+        """Of these operations those whose verb the kind has."""
+        return {m: one for m, one in operations.items() if verbs[m] in self._kind.verbs}
+
     def item(self, subresource: str = "") -> Doc:
         operations: Doc = {
             "get": self("get", (), subresource=subresource),
@@ -168,11 +174,12 @@ class _Operations:
             "patch": self(
                 "patch", (*_WRITE_PARAMETERS, "force"), body=_PATCHES, subresource=subresource
             ),
-            "parameters": self.placed(name=True),
         }
         if not subresource:
             operations["delete"] = self("delete", ("dryRun", "gracePeriodSeconds"))
-        return operations
+            verbs = {"get": "get", "put": "update", "patch": "patch", "delete": "delete"}
+            operations = self._allowed(operations, verbs)
+        return operations | {"parameters": self.placed(name=True)}
 
     def placed(self, *, name: bool) -> list[Doc]:
         names = [*(["namespace"] if self._kind.namespaced else []), *(["name"] if name else [])]
