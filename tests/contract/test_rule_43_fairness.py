@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from longshore.base.users import User
+from longshore.core.objects import kinds
+from longshore.core.objects.flow_defaults import FLOW_SCHEMAS, PRIORITY_LEVELS
 from longshore.core.objects.kinds import Doc
 from longshore.doors.kubernetes.fairness.plan import Asked, classify, matches, ordered
 from tests.doors.rig import Answer, Kube, kube
@@ -166,3 +168,30 @@ async def test_refusals_tell_it_too() -> None:
         ):  # fmt: skip
             answer = await ask("GET", path)
             assert (answer.status, told(answer)) == (status, (uid, level)), path
+
+
+@pytest.mark.parametrize(
+    ("plural", "doc"),
+    [
+        ("flowschemas", next(d for d in FLOW_SCHEMAS if d["metadata"]["name"] == "catch-all")),
+        (
+            "prioritylevelconfigurations",
+            next(d for d in PRIORITY_LEVELS if d["metadata"]["name"] == "exempt"),
+        ),
+    ],
+)
+async def test_what_is_mandatory_comes_back(plural: str, doc: Doc) -> None:
+    async with kube() as ask:
+        name = doc["metadata"]["name"]
+        uid = await add(ask, plural, name, doc["spec"])
+        kind = kinds.FLOW_SCHEMA if plural == "flowschemas" else kinds.PRIORITY_LEVEL
+        feed = ask.registry.cache.subscribe(kind)
+        assert [frame.type for frame in await feed.next_batch()] == ["ADDED"]
+        assert (await ask("DELETE", f"{FLOWS}/{plural}/{name}")).status == 200
+        seen: list[str] = []
+        while len(seen) < 2:
+            seen += [frame.type for frame in await feed.next_batch()]
+        assert seen == ["DELETED", "ADDED"]
+        again = (await ask("GET", f"{FLOWS}/{plural}/{name}")).doc
+        assert again["metadata"]["uid"] != uid
+        assert again["metadata"]["annotations"] == doc["metadata"]["annotations"]

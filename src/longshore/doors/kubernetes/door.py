@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
@@ -31,6 +32,7 @@ from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply
 from longshore.doors.kubernetes import discovery, gnostic, translate
 from longshore.doors.kubernetes.callers import caller
 from longshore.doors.kubernetes.fairness.classifier import Classifier
+from longshore.doors.kubernetes.fairness.upkeep import restore_mandatory
 from longshore.doors.kubernetes.measuring import Measured
 from longshore.doors.kubernetes.media import JSON, YAML, negotiate, ranked
 from longshore.doors.kubernetes.metrics import Metrics
@@ -115,8 +117,10 @@ class KubernetesDoor:
         self._asked = 0
 
     async def run(self) -> None:
-        """Mind the time of open watches, until cancelled."""
-        await self._api.watches.run()
+        """Mind the time of open watches, and what must always be there, until cancelled."""
+        async with asyncio.TaskGroup() as crew:
+            crew.create_task(self._api.watches.run(), name="watch times")
+            crew.create_task(restore_mandatory(self._api.registry), name="mandatory flows")
 
     async def handle(self, request: Request) -> AnyReply:
         course, began = _Course(), self._measured.begin(request)
