@@ -339,8 +339,10 @@ def checked(kind: Kind, doc: Doc, options: WriteOptions) -> tuple[Doc, list[str]
 def checked_scale(doc: Doc) -> Doc:
     spec = doc.get("spec") or {}
     replicas = spec.get("replicas", 0) if isinstance(spec, dict) else None
-    if doc.get("kind", "Scale") != "Scale" or not isinstance(replicas, int):
+    if doc.get("kind", "Scale") != "Scale" or type(replicas) is not int:
         raise BadRequest("expected a Scale of autoscaling/v1 with a whole number in spec.replicas")
+    if not isinstance(doc.get("metadata") or {}, dict):
+        raise BadRequest("metadata must be an object")
     if replicas < 0:
         why = f"Invalid value: {replicas}: must be greater than or equal to 0"
         raise Invalid(
