@@ -26,6 +26,9 @@ class Form(Enum):
     """No schema: objects have parts, all else is one thing."""
 
 
+# Looked up once: a member of an enumeration costs as much as a call.
+_STRUCT, _SET = Form.STRUCT, Form.SET
+
 # Structures that Go's types hold by value from the top on, and lists without omitempty: they are
 # there even if nobody set them, so nobody owns them as such.
 _ALWAYS = frozenset((
@@ -65,13 +68,13 @@ class Shape:
 
     def part(self, name: str) -> tuple[str, Shape, bool]:
         """The same of whatever has named parts."""
-        if self.form is Form.STRUCT:
+        if self.form is _STRUCT:
             return self._fields.get(name) or self._look_up(name)
         return f"f:{name}", self.element, False
 
     def key_of(self, item: Any) -> str:
         """The key of a list's item in a set of fields."""
-        if self.form is Form.SET:
+        if self.form is _SET:
             return "v:" + orjson.dumps(item, option=orjson.OPT_SORT_KEYS).decode()
         named = {
             key: value

@@ -19,8 +19,10 @@ from longshore.core.objects.apply.fields import (
 from longshore.core.objects.apply.shapes import Form, Shape
 from longshore.core.objects.kinds import Doc
 
+# Looked up once: a member of an enumeration costs as much as a call.
+_LEAF, _STRUCT, _KEYED, _SET = Form.LEAF, Form.STRUCT, Form.KEYED, Form.SET
 _NESTED = (dict, list)
-_PARTED = (Form.STRUCT, Form.MAP, Form.ANY)
+_PARTED = (_STRUCT, Form.MAP, Form.ANY)
 _Items: TypeAlias = dict[str, Any]
 _Step: TypeAlias = tuple[str, Shape, bool]
 
@@ -41,7 +43,7 @@ def _has_parts(shape: Shape, value: Any) -> bool:
 
 
 def _is_items(shape: Shape, value: Any) -> bool:
-    return (shape.form is Form.KEYED or shape.form is Form.SET) and type(value) is list
+    return (shape.form is _KEYED or shape.form is _SET) and type(value) is list
 
 
 # ---- what differs
@@ -54,7 +56,7 @@ def everything(value: Any, shape: Shape, always: bool = False) -> Fields:
         for name, item in value.items():
             key, inner, kept = shape.part(name)
             # Most are scalars, and a call costs more than all else here.
-            scalar = inner.form is Form.LEAF or type(item) not in _NESTED
+            scalar = inner.form is _LEAF or type(item) not in _NESTED
             node[key] = MEMBER if scalar else everything(item, inner, always and kept)
     elif _is_items(shape, value):
         for item in value:
@@ -124,7 +126,7 @@ def _set_of(value: Any, shape: Shape, path: str) -> Fields | None:
     for name, item in value.items():
         key, inner, _ = shape.part(name)
         below = _set_of(item, inner, f"{path}.{name}")
-        if shape.form is Form.STRUCT and item != {}:
+        if shape.form is _STRUCT and item != {}:
             if below is not None:
                 node[key] = below
         else:
@@ -183,7 +185,7 @@ def prune(value: Any, last: Fields, claimed: Fields, shape: Shape) -> Any:
     """Without what an applier set last time (last) and nobody claims any more. A structure goes
     with the last field of it that anybody claims (merge/update.go: prune)."""
     if _has_parts(shape, value):
-        named = shape.form is Form.STRUCT
+        named = shape.form is _STRUCT
         parts = {name: (shape.part(name)[0], item) for name, item in value.items()}
         return {
             name: prune(item, last.get(key, {}), claimed.get(key, {}), shape.part(name)[1])
