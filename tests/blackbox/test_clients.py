@@ -49,7 +49,8 @@ def kopf(hollow: Cluster, tmp_path: Path) -> Iterator[None]:
         yield
         running.send_signal(signal.SIGTERM)
         running.wait(timeout=20)
-    assert "Traceback" not in (tmp_path / "kopf.log").read_text()
+    log_text = (tmp_path / "kopf.log").read_text()
+    assert "Traceback" not in log_text, log_text
 
 
 async def test_an_operator_works(hollow: Cluster, kopf: None) -> None:

@@ -157,20 +157,20 @@ def test_who_may_do_what(kube: Cluster) -> None:
     denied = kube.kubectl_run("auth", "can-i", "create", "pods", "--as", "bob")
     assert (denied.stdout.strip(), denied.returncode) == ("no", 1)
     assert "*.*" in kube.kubectl("auth", "can-i", "--list")
-    assert "Username" in kube.kubectl("auth", "whoami")
+    if not kube.program.endswith(".27"):  # it asks for a version that was never stable
+        assert "Username" in kube.kubectl("auth", "whoami")
 
 
 def test_tokens(kube: Cluster) -> None:
     token = kube.kubectl("create", "token", "default", "--duration=20m").strip()
     assert token.count(".") == 2
-    # The client certificate comes first, so a config without one shows who the token is.
     who = subprocess.run(
         [kube.program or "kubectl", "--server", kube.server, "--token", token,
-         "--insecure-skip-tls-verify", "auth", "whoami", "-o", "json"],
+         "--insecure-skip-tls-verify", "get", "pods"],
         capture_output=True, text=True, timeout=60, check=False,
         env={**os.environ, "KUBECONFIG": "/dev/null"},
     )  # fmt: skip
-    assert '"system:serviceaccount:verbs-' in who.stdout, who.stderr
+    assert 'User "system:serviceaccount:verbs-' in who.stderr
 
 
 def test_top(web: Cluster) -> None:
@@ -192,12 +192,14 @@ def test_what_is_served(kube: Cluster) -> None:
 
 
 def test_every_kind_explains_itself(kube: Cluster) -> None:
-    resources = kube.kubectl("api-resources", "-o", "name").split()
     silent = []
-    for resource in resources:
-        told = kube.kubectl_run("explain", resource, "--recursive")
+    for line in kube.kubectl("api-resources", "--no-headers").splitlines():
+        resource, version = line.split()[0], line.split()[-3]
+        if version.startswith("metrics.k8s.io"):  # measured, not stored: no schema is published
+            continue
+        told = kube.kubectl_run("explain", resource, f"--api-version={version}", "--recursive")
         if told.returncode or "FIELDS" not in told.stdout:
-            silent.append((resource, told.stderr))
+            silent.append((resource, version, told.stderr))
     assert silent == []
 
 
@@ -237,4 +239,4 @@ def test_a_watch_tells_of_what_comes(kube: Cluster) -> None:
         assert watching.stdout.readline().startswith("configmap/seen-")
     finally:
         watching.terminate()
-        watching.wait(timeout=20)
+        watching.communicate(timeout=20)

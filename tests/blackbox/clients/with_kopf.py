@@ -23,7 +23,7 @@ def copy(body: Any, name: str, namespace: str, **_: Any) -> None:
         "metadata": {"name": f"{name}-copy"},
         "data": dict(body["data"]),
     }
-    kopf.adopt(made)
+    kopf.append_owner_reference(made)
     client.CoreV1Api().create_namespaced_config_map(namespace, made)
 
 
