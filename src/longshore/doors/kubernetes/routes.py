@@ -267,7 +267,8 @@ def _container(pod: Doc, asked: str) -> str:
     mains = [c["name"] for c in spec.get("containers") or ()]
     starters = [c["name"] for c in spec.get("initContainers") or ()]
     if asked:
-        if asked not in mains + starters:
+        added = [c["name"] for c in spec.get("ephemeralContainers") or ()]
+        if asked not in mains + starters + added:
             raise BadRequest(f"container {asked} is not valid for pod {name}")
         return asked
     if len(mains) == 1 and not starters:
