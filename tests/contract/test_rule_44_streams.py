@@ -25,7 +25,7 @@ from longshore.core.streams.protocols import Answering, Ask, ExecOptions, LogOpt
 from longshore.doors.kit.exchange import exchange
 from longshore.doors.kit.websocket import WebSocket
 from longshore.doors.kubernetes.door import DoorConfig
-from tests.doors.rig import ADMIN, Kube, kube, listener, pod, serving
+from tests.doors.rig import ADMIN, Kube, kube, pod, serving
 
 KEY = base64.b64encode(b"0123456789abcdef").decode()
 EXEC = "/api/v1/namespaces/default/pods/web/exec"

@@ -231,9 +231,7 @@ def _reply(request: Request, target: Target, answer: Answering) -> StreamReply:
             headers["Location"] = moved(value, request.headers.get("host", ""), _prefix(target))
         else:
             repeated.append((name, value))
-    return StreamReply(
-        _pieces(answer), answer.status, content_type, headers, length, tuple(repeated)
-    )
+    return StreamReply(_Body(answer), answer.status, content_type, headers, length, tuple(repeated))
 
 
 def moved(location: str, host: str, prefix: str) -> str:
@@ -246,9 +244,19 @@ def moved(location: str, host: str, prefix: str) -> str:
     return urlunsplit(("https" if host else "", host, path, url.query, url.fragment))
 
 
-async def _pieces(answer: Answering) -> AsyncIterator[bytes]:
-    try:
-        while piece := await answer.read():
-            yield piece
-    finally:
-        answer.close()
+class _Body:
+    """An answer's pieces. Not a generator: one that was never begun (HEAD) would close nothing."""
+
+    def __init__(self, answer: Answering) -> None:
+        self._answer = answer
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if piece := await self._answer.read():
+            return piece
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        self._answer.close()
