@@ -133,3 +133,10 @@ def test_limits_of_containers_follow_from_one_another(kind: str, filled: Doc) ->
 def test_sources_of_volumes(volume: Doc, filled: Doc) -> None:
     doc = defaulted(POD, pod(volumes=[{"name": "v", **volume}]))
     assert doc["spec"]["volumes"] == [{"name": "v", **filled}]
+
+
+def test_the_limit_of_a_whole_pod_is_its_request() -> None:
+    limits = {"cpu": "2", "memory": "1Gi"}
+    container = {"name": "a", "image": "a:1", "resources": {"requests": {"cpu": "1"}}}
+    doc = defaulted(POD, pod(containers=[container], resources={"limits": limits}))
+    assert doc["spec"]["resources"] == {"limits": limits, "requests": {"memory": "1Gi"}}

@@ -26,6 +26,17 @@ def _pod(doc: Doc) -> None:
             requests = container["resources"].setdefault("requests", {})
             for name, amount in limits.items():
                 requests.setdefault(name, amount)
+    if "resources" in spec:
+        _whole_pod(spec)
+
+
+def _whole_pod(spec: Doc) -> None:
+    """A pod's own limit is what it asks for, if none of its containers asks (KEP-2837)."""
+    containers = (*spec.get("containers", ()), *spec.get("initContainers", ()))
+    asked = {name for one in containers for name in one["resources"].get("requests", ())}
+    for name, amount in spec["resources"].get("limits", {}).items():
+        if name not in asked:
+            spec["resources"].setdefault("requests", {}).setdefault(name, amount)
 
 
 def _host_ports(spec: Doc) -> None:
