@@ -67,7 +67,7 @@ def admit_new(cache: Cache, kind: Kind, doc: Doc, who: User | None) -> None:
     elif kind is kinds.CSR:
         asked_by(doc, who)
     elif kind is kinds.PRIORITY_CLASS:
-        check_single_default(cache, doc)
+        _check_single_default(cache, doc)
 
 
 def _admit_pod(cache: Cache, doc: Doc) -> None:
@@ -100,7 +100,7 @@ def _default_priority(cache: Cache) -> Doc | None:
     return min(defaults, key=lambda doc: int(doc.get("value", 0))) if defaults else None
 
 
-def check_single_default(cache: Cache, doc: Doc) -> None:
+def _check_single_default(cache: Cache, doc: Doc) -> None:
     """Raises Forbidden if a PriorityClass wants to be the default and another one is."""
     name = doc["metadata"].get("name", "")
     if not doc.get("globalDefault"):
