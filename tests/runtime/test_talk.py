@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -63,8 +64,8 @@ async def commands_in(harness: OciHarness, container: Container) -> set[bytes]:
     group = f"{harness.cgroup_parent}/n1/pod{container.sandbox}"
     found = set()
     for pid in cgroups.processes(group):
-        path = Path(f"/proc/{pid}/cmdline")
-        found.add(path.read_bytes() if path.exists() else b"")
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just gone
+            found.add(Path(f"/proc/{pid}/cmdline").read_bytes())
     return found
 
 
