@@ -230,7 +230,7 @@ async def test_usage_is_that_of_the_containers(harness: OciHarness) -> None:
     assert usage.cpu_ns > 0
     assert 0 < usage.rss_bytes <= usage.working_set_bytes <= usage.memory_bytes
     assert node is not None
-    assert node.cpu_ns >= usage.cpu_ns
+    assert node.cpu_ns > 0
 
 
 async def test_a_container_may_see_the_processes_of_another(harness: OciHarness) -> None:
