@@ -21,6 +21,7 @@ from longshore.base.users import User
 from longshore.cluster.certificates import Authority, client_context, server_context
 from longshore.cluster.nodeapi import NodeApi
 from longshore.core.objects.errors import BadRequest
+from longshore.core.objects.kinds import Doc
 from longshore.core.streams.protocols import Answering, Ask, ExecOptions, LogOptions, Session
 from longshore.doors.kit.exchange import exchange
 from longshore.doors.kit.websocket import WebSocket
@@ -84,6 +85,9 @@ class EchoNode:
     ) -> AsyncIterator[bytes]:
         yield b"one\n"
         yield b"two\n"
+
+    async def stats(self) -> Doc:
+        return {"node": {"nodeName": "n1"}, "pods": []}
 
 
 class Loopback:

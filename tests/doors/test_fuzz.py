@@ -225,7 +225,7 @@ _BAD_BODIES: dict[str, tuple[str, bytes]] = {
     "yaml infinity": ("application/yaml", b"metadata: {generation: .inf}"),
     "yaml sexagesimal": ("application/yaml", b"metadata: {generation: 1:" + b"10:" * 2000 + b"1}"),
     "yaml keys": ("application/yaml", b"? [a, b]\n: c\n"),
-    "yaml number keys": ("application/yaml", b"1: c\nmetadata: {2: 3}\n"),
+    "yaml number keys": ("application/yaml", b"1: c\nmetadata: {name: 3}\n"),
     "yaml tag": ("application/yaml", b"!!python/object/apply:os.system [ls]"),
     "yaml binary": ("application/yaml", b"metadata: {name: !!binary aGk=}"),
     "yaml set": ("application/yaml", b"metadata: !!set {a, b}"),

@@ -162,7 +162,8 @@ class _Cluster:
         return DoorConfig(
             streams=streams,
             statistics=HollowStatistics(cache, self._clock) if hollow else NodeStatistics(streams),
-            address=f"127.0.0.1:{self._config.port}", tokens=self._tokens(),
+            address=f"127.0.0.1:{self._config.port}",
+            tokens=self._tokens(),
         )
 
     def _tokens(self) -> Tokens:

@@ -152,9 +152,7 @@ class KubernetesDoor:
         }  # fmt: skip
         return Reply(status, orjson.dumps(refused))
 
-    def _stamp(
-        self, request: Request, reply: Reply | StreamReply, told: Mapping[str, str]
-    ) -> None:
+    def _stamp(self, request: Request, reply: Reply | StreamReply, told: Mapping[str, str]) -> None:
         reply.headers.update(told)
         self._asked += 1
         given = request.headers.get("audit-id", "")

@@ -46,6 +46,9 @@ REFUSED = {
 }
 
 
+_PASSED_ON = frozenset(("attach", "exec", "log", "proxy"))
+
+
 class Api:
     """The resources under /api and /apis."""
 
@@ -78,7 +81,9 @@ class Api:
                 f"the server does not allow {request.method} on {_called(target)}",
                 kind=target.kind, name=target.name,
             )  # fmt: skip
-        seconds = timeout_of(request) if "timeout" in request.query else None
+        # What is passed on to a container or a backend has a query of its own.
+        own = target.subresource not in _PASSED_ON
+        seconds = timeout_of(request) if own and "timeout" in request.query else None
         if seconds is None or flag(request.query, "watch"):
             return await action(self, request, target, who)
         return await within(self._clock, seconds, action(self, request, target, who))
