@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from longshore.core.objects.errors import ApiError
+from longshore.core.objects.errors import ApiError, InternalError
 from longshore.core.streams.protocols import ExecOptions, LogOptions, Session
 from longshore.doors.kit import websocket
 from longshore.doors.kit.channels import PROTOCOLS, Channels
@@ -81,8 +81,34 @@ async def _talk(request: Request, start: Open, container: tuple[str, str, str]) 
     channels = PROTOCOLS[websocket.negotiate(request.headers, tuple(PROTOCOLS))]
     headers = websocket.accept(request.headers, channels.name)
     options = exec_options(request)
-    session = await start(*container, options)
+    try:
+        session = await start(*container, options)
+    except InternalError as error:
+        # Told over the connection, as a kubelet does: kubectl takes a refused upgrade for a server
+        # that knows no WebSocket, and asks again in SPDY.
+        session = _NotStarted(error)
     return Takeover(_speaking(session, channels, options), headers)
+
+
+class _NotStarted:
+    """The session of a command that could not be started: all that it has to say is why."""
+
+    def __init__(self, error: InternalError) -> None:
+        self._error = error
+
+    async def write(self, data: bytes) -> None: ...
+
+    async def close_stdin(self) -> None: ...
+
+    async def resize(self, width: int, height: int) -> None: ...
+
+    async def read(self) -> tuple[int, bytes]:
+        return 0, b""
+
+    async def exit_code(self) -> int | None:
+        raise self._error
+
+    async def close(self) -> None: ...
 
 
 def _speaking(
