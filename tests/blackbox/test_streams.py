@@ -98,4 +98,5 @@ def test_a_service_and_a_pod_answer_through_the_proxy(web: Cluster, proxy: str) 
     )
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, timeout=20)
+    refused.value.close()
     assert refused.value.code == 405
