@@ -176,20 +176,26 @@ async def run(args: argparse.Namespace) -> None:
     print(orjson.dumps(result).decode())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def arguments(about: str | None) -> argparse.ArgumentParser:
+    """What every load is told: whom to load, for how long, and how to reach it."""
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=6443)
-    parser.add_argument("--verb", choices=("create", "get", "patch"), default="create")
-    parser.add_argument("--kind", choices=sorted(OBJECTS), default="configmaps")
-    parser.add_argument("--namespace", default="default")
-    parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--pid", type=int, default=0, help="the server's process, for its CPU")
     parser.add_argument("--core", type=int, default=1, help="the core this process keeps to")
     parser.add_argument("--ca", default="", help="without it, plain HTTP")
     parser.add_argument("--cert", default="")
     parser.add_argument("--key", default="")
+    return parser
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--verb", choices=("create", "get", "patch"), default="create")
+    parser.add_argument("--kind", choices=sorted(OBJECTS), default="configmaps")
+    parser.add_argument("--namespace", default="default")
+    parser.add_argument("--connections", type=int, default=64)
     args = parser.parse_args()
     os.sched_setaffinity(0, {args.core})
     uvloop.run(run(args))

@@ -18,13 +18,13 @@ import ssl
 import statistics
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import httptools
 import orjson
 import uvloop
 
-from bench.http_load import context, cpu_seconds, request
+from bench.http_load import arguments, context, cpu_seconds, request
 from longshore.base.clock import SystemClock
 
 PATH = "/api/v1/namespaces/default/configmaps"
@@ -43,7 +43,7 @@ class Watcher(asyncio.Protocol):
         self._rest = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.write(request("GET", self.path))  # type: ignore[attr-defined]
+        cast(asyncio.Transport, transport).write(request("GET", self.path))
 
     def data_received(self, data: bytes) -> None:
         data = self._rest + data
@@ -64,7 +64,7 @@ class Writer(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -138,18 +138,10 @@ async def _connect(args: argparse.Namespace, tls: ssl.SSLContext | None, made: P
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=6443)
+    parser = arguments(__doc__)
     parser.add_argument("--watchers", type=int, default=1000)
     parser.add_argument("--objects", type=int, default=100)
     parser.add_argument("--rate", type=float, default=1000.0, help="changes a second")
-    parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--pid", type=int, required=True, help="the server's process")
-    parser.add_argument("--core", type=int, default=1, help="the core this process keeps to")
-    parser.add_argument("--ca", default="")
-    parser.add_argument("--cert", default="")
-    parser.add_argument("--key", default="")
     args = parser.parse_args()
     os.sched_setaffinity(0, {args.core})
     uvloop.run(run(args))

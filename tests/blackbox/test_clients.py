@@ -72,7 +72,7 @@ async def test_an_operator_works(hollow: Cluster, kopf: None) -> None:
 def node_modules() -> Path:
     """Where the npm package is, fetched once."""
     if shutil.which("npm") is None:
-        pytest.skip("this machine has no npm")
+        pytest.skip("npm is missing (install Node.js): the client of JavaScript is left out")
     folder = CACHE / "js"
     if not (folder / "node_modules" / "@kubernetes").exists():
         folder.mkdir(parents=True, exist_ok=True)

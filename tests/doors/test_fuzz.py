@@ -71,7 +71,7 @@ async def _is_answered(
     """The reply is served, or refused as clients understand it; a stream can be begun and left."""
     reply = await ask.late(ask.raw(method, target, body, **headers))
     if isinstance(reply, StreamReply):
-        await reply.pieces.aclose()  # type: ignore[attr-defined]
+        await reply.pieces.aclose()
         return
     assert isinstance(reply, Reply)
     assert reply.status < 500 or reply.status in (503, 504), (

@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -136,7 +136,7 @@ async def test_large_replies_arrive_whole_and_compressed_if_wanted() -> None:
 async def test_a_stream_is_flushed_piece_by_piece_and_ends() -> None:
     gate = asyncio.Event()
 
-    async def pieces() -> AsyncIterator[bytes]:
+    async def pieces() -> AsyncGenerator[bytes, None]:
         yield b"one"
         await gate.wait()
         yield b""
@@ -157,7 +157,7 @@ async def test_a_stream_is_flushed_piece_by_piece_and_ends() -> None:
 
 
 async def test_a_stream_to_an_old_client_ends_with_the_connection() -> None:
-    async def pieces() -> AsyncIterator[bytes]:
+    async def pieces() -> AsyncGenerator[bytes, None]:
         yield b"one"
         yield b"two"
 
@@ -195,7 +195,7 @@ async def test_a_client_that_leaves_cancels_what_it_asked_for() -> None:
 async def test_stopping_lets_requests_finish_and_ends_streams_well() -> None:
     begun, gate = asyncio.Event(), asyncio.Event()
 
-    async def pieces() -> AsyncIterator[bytes]:
+    async def pieces() -> AsyncGenerator[bytes, None]:
         yield b"one"
         begun.set()
         await asyncio.Event().wait()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wsproto.connection import Connection, ConnectionType
-from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
+from wsproto.events import BytesMessage, CloseConnection, Event, Ping, Pong, TextMessage
 
 from longshore.doors.kit import websocket
 from longshore.doors.kit.channels import PROTOCOLS, BadMessage, exit_status, read_size
@@ -40,9 +40,9 @@ class Script:
         return list(client.events())
 
 
-def frames(*events: object) -> bytes:
+def frames(*events: Event) -> bytes:
     client = Connection(ConnectionType.CLIENT)
-    return b"".join(client.send(event) for event in events)  # type: ignore[arg-type]
+    return b"".join(client.send(event) for event in events)
 
 
 def test_the_handshake_of_the_rfc() -> None:

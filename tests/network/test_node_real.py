@@ -19,6 +19,7 @@ from longshore.machinery.network.errors import UplinkFailure
 from longshore.machinery.network.lan import leftovers
 from longshore.machinery.network.node import NodeNetwork
 from longshore.machinery.network.uplink import Uplink, end_leftover
+from longshore.machinery.network.uplink import leftovers as leftovers_of_uplink
 from longshore.testing.clock import settle
 
 from .network_world import (
@@ -127,7 +128,7 @@ async def test_an_uplink_starts_and_ends(tmp_path: Path) -> None:
         uplink = Uplink(Path(lan.lan_ns), pid_file, SystemClock())
         await uplink.start()
         try:
-            pid = int(pid_file.read_text())
+            [pid] = leftovers_of_uplink(pid_file)
             routes = await said(lan.lan_ns, "ip", "route")
             assert "default via 192.0.2.1 dev uplink0" in routes
             rules = await said(lan.lan_ns, "nft", "list", "table", "ip", "longshore-uplink")

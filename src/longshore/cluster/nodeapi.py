@@ -11,7 +11,15 @@ from longshore.core.objects.errors import ApiError, InternalError
 from longshore.core.streams.protocols import ExecOptions, LogOptions, Session
 from longshore.doors.kit import websocket
 from longshore.doors.kit.channels import PROTOCOLS, Channels
-from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply, Takeover, Wire
+from longshore.doors.kit.http import (
+    AnyReply,
+    Reply,
+    Request,
+    StreamReply,
+    Takeover,
+    Wire,
+    continued,
+)
 from longshore.doors.kit.remote_command import converse
 from longshore.doors.kit.websocket import BadHandshake, WebSocket
 
@@ -70,7 +78,7 @@ class NodeApi:
     async def _log(self, namespace: str, pod: str, container: str, options: LogOptions) -> AnyReply:
         pieces = self._containers.logs(namespace, pod, container, options)
         first = await anext(pieces, b"")
-        return StreamReply(_with_first(first, pieces), content_type="text/plain")
+        return StreamReply(continued(first, pieces), content_type="text/plain")
 
 
 async def _talk(request: Request, start: Open, container: tuple[str, str, str]) -> AnyReply:
@@ -137,13 +145,6 @@ def log_options(request: Request) -> LogOptions:
         tail_lines=int(tail) if tail else None,
         limit_bytes=int(limit) if limit else None,
     )
-
-
-async def _with_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    if first:
-        yield first
-    async for piece in rest:
-        yield piece
 
 
 def _failure(code: int, message: str) -> Reply:

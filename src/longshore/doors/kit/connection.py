@@ -346,9 +346,7 @@ class Connection(asyncio.BufferedProtocol):
                 if self._drained is not None:
                     await self._drained
         finally:
-            close = getattr(pieces, "aclose", None)
-            if close is not None:
-                await close()
+            await pieces.aclose()
 
     async def _hand_over(self, takeover: Takeover) -> None:
         self._closing = True

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from longshore.base.users import User
 
@@ -39,18 +39,41 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+class Pieces(Protocol):
+    """A body as it comes: an asynchronous generator, or what can be closed like one."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    def __anext__(self) -> Awaitable[bytes]: ...
+
+    def aclose(self) -> Coroutine[Any, Any, None]: ...
+
+
 @dataclass(slots=True)
 class StreamReply:
     """An answer in pieces (watch, logs, a proxied answer): each piece is flushed as it comes.
     length is the body's where it is known beforehand; repeated are headers that come several
     times (Set-Cookie)."""
 
-    pieces: AsyncIterator[bytes]
+    pieces: Pieces
     status: int = 200
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
     length: int | None = None
     repeated: tuple[tuple[str, str], ...] = ()
+
+
+async def continued(first: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """A body whose first piece was read already, to learn whether there is one."""
+    try:
+        if first:
+            yield first
+        async for piece in rest:
+            yield piece
+    finally:
+        close = getattr(rest, "aclose", None)
+        if close is not None:
+            await close()
 
 
 class Wire(Protocol):

@@ -6,7 +6,7 @@ rendering.py.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from longshore.base.chance import Chance
@@ -27,7 +27,7 @@ from longshore.core.registry.reviews import REVIEWS
 from longshore.core.registry.tokens import AnyTokens
 from longshore.core.streams.protocols import LogOptions, Streams
 from longshore.core.watch.stored import Stored
-from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply
+from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply, continued
 from longshore.doors.kit.websocket import is_websocket
 from longshore.doors.kubernetes import deleting, proxying, streaming, translate
 from longshore.doors.kubernetes.asking import Asking
@@ -129,8 +129,8 @@ class Api:
         # The first piece decides between a Status and a stream.
         first = await anext(pieces, b"")
         if is_websocket(request.headers):
-            return streaming.log_takeover(request, first, pieces)
-        return StreamReply(_continued(first, pieces), content_type="text/plain")
+            return streaming.log_takeover(request, continued(first, pieces))
+        return StreamReply(continued(first, pieces), content_type="text/plain")
 
     # --- live talk ---
 
@@ -304,15 +304,3 @@ def _log_options(request: Request, now: float) -> LogOptions:
         timestamps=flag(query, "timestamps"), tail_lines=number(query, "tailLines"),
         limit_bytes=number(query, "limitBytes"), since=since,
     )  # fmt: skip
-
-
-async def _continued(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    try:
-        if first:
-            yield first
-        async for piece in rest:
-            yield piece
-    finally:
-        close = getattr(rest, "aclose", None)
-        if close is not None:
-            await close()

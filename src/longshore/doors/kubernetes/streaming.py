@@ -8,7 +8,8 @@ streamLocation, apimachinery util/proxy UpgradeAwareHandler), so the errors are 
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable
 from urllib.parse import quote, urlencode
 
 import orjson
@@ -23,7 +24,7 @@ from longshore.core.objects.errors import (
 from longshore.core.objects.kinds import Doc
 from longshore.core.streams.protocols import Answering, Ask, Streams
 from longshore.doors.kit import relay, websocket
-from longshore.doors.kit.http import Request, Takeover, Wire
+from longshore.doors.kit.http import Pieces, Request, Takeover, Wire
 from longshore.doors.kit.websocket import BadHandshake, WebSocket
 from longshore.doors.kubernetes.translate import Target, flag
 
@@ -126,7 +127,7 @@ def container_of(pod: Doc, asked: str) -> str:
 # --- logs ---
 
 
-def log_takeover(request: Request, first: bytes, rest: AsyncIterator[bytes]) -> Takeover:
+def log_takeover(request: Request, pieces: Pieces) -> Takeover:
     """A log as messages, in binary or in base64 (apimachinery util/httpstream/wsstream). Raises
     BadRequest."""
     try:
@@ -134,29 +135,21 @@ def log_takeover(request: Request, first: bytes, rest: AsyncIterator[bytes]) -> 
         headers = websocket.accept(request.headers, protocol)
     except BadHandshake as error:
         raise BadRequest(str(error)) from None
-    return Takeover(_telling(first, rest, text=protocol.startswith("base64")), headers)
+    return Takeover(_telling(pieces, text=protocol.startswith("base64")), headers)
 
 
-def _telling(
-    first: bytes, rest: AsyncIterator[bytes], *, text: bool
-) -> Callable[[Wire], Awaitable[None]]:
+def _telling(pieces: Pieces, *, text: bool) -> Callable[[Wire], Awaitable[None]]:
     async def talk(wire: Wire) -> None:
         socket = WebSocket(wire, message_max_bytes=64 * 1024)
-        await relay.until_first(_tell(socket, first, rest, text=text), _hear_goodbye(socket))
+        await relay.until_first(_tell(socket, pieces, text=text), _hear_goodbye(socket))
 
     return talk
 
 
-async def _tell(socket: WebSocket, first: bytes, rest: AsyncIterator[bytes], *, text: bool) -> None:
-    try:
-        if first:
-            await _send(socket, first, text=text)
-        async for piece in rest:
+async def _tell(socket: WebSocket, pieces: Pieces, *, text: bool) -> None:
+    async with contextlib.aclosing(pieces):
+        async for piece in pieces:
             await _send(socket, piece, text=text)
-    finally:
-        close = getattr(rest, "aclose", None)
-        if close is not None:
-            await close()
     await socket.close()
 
 
