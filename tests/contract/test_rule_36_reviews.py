@@ -167,7 +167,7 @@ async def test_discovery_is_everyones_and_pods_are_not() -> None:
         assert answer.doc["message"] == f'forbidden: User "{ROBOT.name}" cannot get path "/nowhere"'
 
 
-async def whoami(ask: Kube, **headers: str) -> Any:
+async def whoami(ask: Kube, **headers: str | list[str]) -> Any:
     answer = await ask("POST", f"{AUTHN}/selfsubjectreviews", {}, **headers)
     assert answer.status == 201, answer.doc
     return answer.doc["status"]["userInfo"]
@@ -176,11 +176,12 @@ async def whoami(ask: Kube, **headers: str) -> Any:
 async def test_masters_may_impersonate_user_group_uid_and_extra() -> None:
     async with kube() as ask:
         info = await whoami(
-            ask, impersonate_user="jane", impersonate_group="dev, ops", impersonate_uid="7",
-            impersonate_extra_scopes="view, edit",
+            ask, impersonate_user="jane", impersonate_group=["dev, west", "ops"],
+            impersonate_uid="7",
+            impersonate_extra_scopes=["view", "edit"],
         )  # fmt: skip
         assert info == {
-            "username": "jane", "uid": "7", "groups": ["dev", "ops", "system:authenticated"],
+            "username": "jane", "uid": "7", "groups": ["dev, west", "ops", "system:authenticated"],
             "extra": {"scopes": ["view", "edit"]},
         }  # fmt: skip
 

@@ -125,17 +125,26 @@ class Kube:
         self.registry, self.door, self.clock = registry, door, clock
         self.user: User | None = ADMIN
 
-    async def raw(self, method: str, target: str, body: Any = None, **headers: str) -> AnyReply:
+    async def raw(
+        self, method: str, target: str, body: Any = None, **headers: str | list[str]
+    ) -> AnyReply:
         path, _, query = target.partition("?")
         parsed: dict[str, list[str]] = {}
         for pair in filter(None, query.split("&")):
             key, _, value = pair.partition("=")
             parsed.setdefault(key, []).append(value)
         data = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)
-        named = {"content-type": JSON} | {k.replace("_", "-"): v for k, v in headers.items()}
-        return await self.door.handle(Request(method, path, parsed, named, data, self.user, target))
+        given = {k.replace("_", "-"): v for k, v in headers.items()}
+        several = {k: v for k, v in given.items() if isinstance(v, list)}
+        named = {k: v if isinstance(v, str) else ", ".join(v) for k, v in given.items()}
+        request = Request(
+            method, path, parsed, {"content-type": JSON} | named, data, self.user, target, several
+        )
+        return await self.door.handle(request)
 
-    async def __call__(self, method: str, target: str, body: Any = None, **headers: str) -> Answer:
+    async def __call__(
+        self, method: str, target: str, body: Any = None, **headers: str | list[str]
+    ) -> Answer:
         reply = await self.raw(method, target, body, **headers)
         assert isinstance(reply, Reply)
         return Answer(reply.status, reply.headers, reply.body, media_type(reply.content_type))

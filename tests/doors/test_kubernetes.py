@@ -56,7 +56,7 @@ async def test_masters_may_impersonate_and_nobody_else() -> None:
     async with kube() as ask:
         assert (await ask("GET", PODS, impersonate_user="jane")).status == 403
         answer = await ask(
-            "GET", PODS, impersonate_user="jane", impersonate_group="system:masters, dev"
+            "GET", PODS, impersonate_user="jane", impersonate_group=["system:masters", "dev"]
         )
         assert answer.status == 200
         assert (await ask("GET", PODS, impersonate_user="j", impersonate_uid="1")).status == 403

@@ -100,6 +100,16 @@ def test_a_large_read_of_many_small_requests_is_no_large_head() -> None:
     assert len(reader.ready) == 401
 
 
+def test_headers_that_come_several_times_are_joined_and_kept_apart() -> None:
+    reader = RequestReader(HEAD_MAX, BODY_MAX)
+    reader.feed(b"GET / HTTP/1.1\r\nX: a, b\r\nY: c\r\nx: d\r\n\r\nGET / HTTP/1.1\r\nX: e\r\n\r\n")
+    first, second = (incoming.request for incoming in reader.ready)
+    assert first.headers["x"] == "a, b, d"
+    assert first.values("x") == ["a, b", "d"]
+    assert [list(one.values("y")) for one in (first, second)] == [["c"], []]
+    assert list(second.values("x")) == ["e"]
+
+
 def test_an_upgrade_leaves_the_rest_alone() -> None:
     reader = RequestReader(HEAD_MAX, BODY_MAX)
     reader.feed(b"GET /x HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\nabc")

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -12,7 +20,8 @@ from longshore.base.users import User
 @dataclass(slots=True)
 class Request:
     """One request, read whole. path is percent-decoded; query keeps the order and repeats and is
-    shared between equal requests (read-only); header names are lower-case. target is path and
+    shared between equal requests (read-only); header names are lower-case, and the values of one
+    that came several times are joined by ", "; repeated has those one by one. target is path and
     query as they came."""
 
     method: str
@@ -22,6 +31,14 @@ class Request:
     body: bytes
     user: User | None
     target: str = ""
+    repeated: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def values(self, name: str) -> Sequence[str]:
+        """The values of a header, in the order in which they came."""
+        several = self.repeated.get(name)
+        if several is None:
+            return (self.headers[name],) if name in self.headers else ()
+        return several
 
     def param(self, name: str, default: str = "") -> str:
         """The first value of a query parameter."""

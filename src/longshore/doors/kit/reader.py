@@ -101,7 +101,9 @@ class RequestReader:
             raise Refused(431, f"the request's head is larger than {self._head_max} bytes")
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         if key in self._headers:
-            text = f"{self._headers[key]}, {text}"
+            first = self._headers[key]
+            self._repeated.setdefault(key, [first]).append(text)
+            text = f"{first}, {text}"
         self._headers[key] = text
 
     def on_headers_complete(self) -> None:
@@ -125,6 +127,7 @@ class RequestReader:
         request = Request(
             parser.get_method().decode("ascii"), path, query, self._headers,
             pieces[0] if len(pieces) == 1 else b"".join(pieces), self.user, target,
+            self._repeated,
         )  # fmt: skip
         chunks = parser.get_http_version() != "1.0"
         self.ready.append(Incoming(request, parser.should_keep_alive(), chunks))
@@ -134,6 +137,7 @@ class RequestReader:
     def _begin(self) -> None:
         self._url = b""
         self._headers: dict[str, str] = {}
+        self._repeated: dict[str, list[str]] = {}
         self._body: list[bytes] = []
         self._head_size = self._header_count = self._body_size = self._fed = 0
         self._in_head = True

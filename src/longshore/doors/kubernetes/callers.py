@@ -30,7 +30,7 @@ def caller(request: Request, tokens: TokenReader) -> User:
         who = _bearer(headers.get("authorization", ""), tokens)
     for name in headers:
         if name.startswith("impersonate-"):
-            return _impersonated(who, headers)
+            return _impersonated(who, request)
     return who
 
 
@@ -46,13 +46,15 @@ def _bearer(header: str, tokens: TokenReader) -> User:
         raise Unauthorized("Unauthorized") from None
 
 
-def _impersonated(who: User, headers: Mapping[str, str]) -> User:
+def _impersonated(who: User, request: Request) -> User:
+    headers = request.headers
     name = headers.get("impersonate-user", "")
-    groups = [g.strip() for g in headers.get("impersonate-group", "").split(",") if g.strip()]
+    # A header is one group, whatever is in it: commas do not part groups.
+    groups = [group for group in request.values("impersonate-group") if group]
     uid = headers.get("impersonate-uid", "")
     extra = {
-        unquote(header.removeprefix(_EXTRA)): tuple(v.strip() for v in value.split(","))
-        for header, value in headers.items()
+        unquote(header.removeprefix(_EXTRA)): tuple(request.values(header))
+        for header in headers
         if header.startswith(_EXTRA)
     }
     if not name:
