@@ -15,9 +15,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from longshore.base.clock import SystemClock
-from longshore.cluster.certificates import Pair, client_context
 from longshore.cluster.config import ClusterPaths
 from longshore.cluster.processes import recorded
+from longshore.core.pki.pairs import Pair
+from longshore.core.pki.tls import client_context
 from longshore.doors.kit.fetch import Pool
 from longshore.doors.kubernetes.client import HttpClient
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from longshore.base.clock import SystemClock
-from longshore.cluster.certificates import Authority, client_context, server_context
+from longshore.core.pki.authority import Authority
+from longshore.core.pki.tls import client_context, server_context
 
 
 class Line:

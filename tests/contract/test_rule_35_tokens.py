@@ -13,9 +13,9 @@ import orjson
 import pytest
 
 from longshore.base.chance import Chance
-from longshore.cluster.certificates import token_key
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
+from longshore.core.pki.authority import token_key
 from longshore.core.registry.tokens import ISSUER, Tokens
 from longshore.doors.kubernetes.door import DoorConfig, KubernetesDoor
 from tests.doors.rig import ADMIN, Answer, Kube, kube, pod

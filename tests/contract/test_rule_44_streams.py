@@ -18,10 +18,11 @@ import pytest
 
 from longshore.base.clock import SystemClock
 from longshore.base.users import User
-from longshore.cluster.certificates import Authority, client_context, server_context
 from longshore.cluster.nodeapi import NodeApi
 from longshore.core.objects.errors import BadRequest
 from longshore.core.objects.kinds import Doc
+from longshore.core.pki.authority import Authority
+from longshore.core.pki.tls import client_context, server_context
 from longshore.core.streams.protocols import Answering, Ask, ExecOptions, LogOptions, Session
 from longshore.doors.kit.exchange import exchange
 from longshore.doors.kit.websocket import WebSocket

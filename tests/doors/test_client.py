@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from longshore.base.clock import SystemClock
-from longshore.cluster.certificates import Authority, client_context, server_context
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import (
     AlreadyExists,
@@ -25,6 +24,8 @@ from longshore.core.objects.errors import (
     Unavailable,
 )
 from longshore.core.objects.kinds import Doc
+from longshore.core.pki.authority import Authority
+from longshore.core.pki.tls import client_context, server_context
 from longshore.core.registry.client import Bind, Create, Delete, DeleteOptions, Patch, Update
 from longshore.core.registry.inprocess import InProcess
 from longshore.doors.kit.http import AnyReply, Reply, Request

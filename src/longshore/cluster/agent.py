@@ -9,12 +9,13 @@ from pathlib import Path
 from longshore.base.addresses import CLUSTER_DOMAIN, DNS_ADDRESS
 from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
-from longshore.cluster.certificates import Pair, client_context, server_context
 from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.machine import node_namespace, node_nets
 from longshore.cluster.nodeapi import NodeApi
 from longshore.cluster.server import API_ENDPOINT, prepare_process, run_to_the_end, until_signalled
 from longshore.cluster.streams import NODE_API_PORT
+from longshore.core.pki.pairs import Pair
+from longshore.core.pki.tls import client_context, server_context
 from longshore.doors.kit.server import Server
 from longshore.doors.kubernetes.client import HttpClient
 from longshore.machinery.kubelet.config import KubeletConfig

@@ -12,8 +12,9 @@ from typing import Any
 
 import yaml
 
-from longshore.cluster.certificates import Pair
-from longshore.cluster.config import ClusterConfig, ClusterError, write_private
+from longshore.base.files import write_private
+from longshore.cluster.config import ClusterConfig, ClusterError
+from longshore.core.pki.pairs import Pair
 
 _LISTS = ("clusters", "contexts", "users")
 

@@ -10,8 +10,9 @@ from typing import Any
 import orjson
 
 from longshore.base.clock import SystemClock
-from longshore.cluster.certificates import Pair, client_context
 from longshore.cluster.config import ClusterConfig, ClusterPaths, Unready
+from longshore.core.pki.pairs import Pair
+from longshore.core.pki.tls import client_context
 
 _PAUSE_S = 0.05
 

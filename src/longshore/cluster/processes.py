@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 
 from longshore.base.clock import Clock
-from longshore.cluster.config import write_private
+from longshore.base.files import write_private
 
 POLL_S = 0.01
 

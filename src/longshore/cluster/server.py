@@ -19,13 +19,15 @@ from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 from longshore.base.users import loop_user
 from longshore.cluster.bootstrap import bootstrap
-from longshore.cluster.certificates import Pair, client_context, server_context, token_key
 from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.machine import lan_namespace, node_nets
 from longshore.cluster.probe import is_ready
 from longshore.cluster.statistics import HollowStatistics, NodeStatistics
 from longshore.cluster.streams import NodeStreams, NoStreams
 from longshore.core.objects import kinds
+from longshore.core.pki.authority import token_key
+from longshore.core.pki.pairs import Pair
+from longshore.core.pki.tls import client_context, server_context
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry
 from longshore.core.registry.tokens import Tokens

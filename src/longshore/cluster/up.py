@@ -19,8 +19,8 @@ from typing import Any
 
 from longshore.base.addresses import API_PORT, API_SERVICE_ADDRESS, LAN_GATEWAY
 from longshore.base.clock import SystemClock
+from longshore.base.files import write_private
 from longshore.cluster import doctor, kubeconfig
-from longshore.cluster.certificates import Authority
 from longshore.cluster.config import (
     NODES_MAX,
     ClusterConfig,
@@ -29,10 +29,10 @@ from longshore.cluster.config import (
     Unready,
     check_name,
     default_root,
-    write_private,
 )
 from longshore.cluster.probe import await_nodes
 from longshore.cluster.processes import Process, recorded, spawn
+from longshore.core.pki.authority import Authority
 from longshore.machinery.network.ranges import node_net
 
 API_NAMES = (
