@@ -1,0 +1,75 @@
+"""All default roles and bindings, as documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from longshore.core.objects.kinds import (
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    ROLE,
+    ROLE_BINDING,
+    Doc,
+    Kind,
+)
+from longshore.core.objects.rbac import cluster_roles, controllers, namespaced
+from longshore.core.objects.rbac.aggregation import gathered
+from longshore.core.objects.rbac.form import Table, binding, role
+
+
+def default_objects() -> list[tuple[Kind, Doc]]:
+    """Kind and document of each, roles before their bindings. Roles that are the sum of others
+    are summed up already."""
+    plain = list(_cluster_roles())
+    return [
+        *((CLUSTER_ROLE, doc) for doc in plain + _sums(plain)),
+        *((ROLE, doc) for doc in _roles()),
+        *((CLUSTER_ROLE_BINDING, doc) for doc in _cluster_bindings()),
+        *((ROLE_BINDING, doc) for doc in _bindings()),
+    ]
+
+
+def _cluster_roles() -> Iterator[Doc]:
+    for name, rows in cluster_roles.ROLES.items():
+        doc = role(CLUSTER_ROLE, name, rows)
+        if name in cluster_roles.LABELLED:
+            doc["metadata"]["labels"][cluster_roles.LABELLED[name]] = "true"
+        yield doc
+    yield from _of_controllers(controllers.ROLES)
+
+
+def _of_controllers(table: Table) -> Iterator[Doc]:
+    for name, rows in table.items():
+        yield role(CLUSTER_ROLE, controllers.PREFIX + name, rows)
+
+
+def _sums(plain: list[Doc]) -> list[Doc]:
+    sums: list[Doc] = []
+    # The smallest first, as each greater one gathers the one before.
+    for name, (gathers, carries) in reversed(cluster_roles.GATHERED.items()):
+        doc = role(CLUSTER_ROLE, name, ())
+        if carries:
+            doc["metadata"]["labels"][carries] = "true"
+        doc["aggregationRule"] = {"clusterRoleSelectors": [{"matchLabels": {gathers: "true"}}]}
+        doc["rules"] = gathered(doc, plain + sums)
+        sums.append(doc)
+    return sums
+
+
+def _roles() -> Iterator[Doc]:
+    for namespace, table in namespaced.ROLES.items():
+        for name, rows in table.items():
+            yield role(ROLE, name, rows, namespace)
+
+
+def _cluster_bindings() -> Iterator[Doc]:
+    for name, subjects in cluster_roles.BINDINGS.items():
+        yield binding(CLUSTER_ROLE_BINDING, name, subjects.split())
+    for name in controllers.ROLES:
+        account = f"account:{controllers.NAMESPACE}/{name}"
+        yield binding(CLUSTER_ROLE_BINDING, controllers.PREFIX + name, [account])
+
+
+def _bindings() -> Iterator[Doc]:
+    for (namespace, name), (role_name, subjects) in namespaced.BINDINGS.items():
+        yield binding(ROLE_BINDING, name, subjects.split(), namespace, role_name)
