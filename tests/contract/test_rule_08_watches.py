@@ -65,8 +65,7 @@ async def test_too_old_is_gone_and_never_a_silent_gap() -> None:
         for name in "abc":
             await ask("POST", MAPS, config_map(name))
         for shelf in ask.registry.cache._shelves.values():
-            shelf.history.clear()
-            shelf.history_start = ask.registry.cache.revision
+            shelf.history.forget(ask.registry.cache.revision)
         answer = await ask("GET", f"{MAPS}?watch=1&resourceVersion=2")
         assert (answer.status, answer.doc["reason"]) == (410, "Expired")
         assert answer.doc["message"] == "too old resource version: 2 (4)"

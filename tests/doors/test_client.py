@@ -147,7 +147,7 @@ async def _two_servers(
 async def test_a_feed_from_too_long_ago_says_so() -> None:
     async with kube() as ask, client_of(ask) as client:
         _, feed = await client.list_and_watch(kinds.CONFIG_MAP)
-        ask.registry.cache.shelf(kinds.CONFIG_MAP).history_start = 99
+        ask.registry.cache.shelf(kinds.CONFIG_MAP).history.start = 99
         with pytest.raises(Expired):
             await feed.next_batch()
         feed.close()

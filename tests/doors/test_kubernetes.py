@@ -496,7 +496,7 @@ async def test_bookmarks_come_every_minute_and_before_the_end() -> None:
 async def test_a_watch_from_too_long_ago_is_expired() -> None:
     async with kube() as ask:
         await ask("POST", MAPS, config_map("one"))
-        ask.registry.cache.shelf(_CONFIG_MAP).history_start = 2
+        ask.registry.cache.shelf(_CONFIG_MAP).history.start = 2
         answer = await ask("GET", f"{MAPS}?watch=1&resourceVersion=1")
         assert (answer.status, answer.doc["reason"]) == (410, "Expired")
 

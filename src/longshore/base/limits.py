@@ -10,11 +10,16 @@ DOCUMENT_DEPTH_MAX = 200
 ANNOTATIONS_MAX_BYTES = 256 * 1024
 # Changes that wait for one watcher; one that falls further behind is dropped and lists again.
 WATCH_QUEUE_MAX = 16_384
-# Changes per kind that a watch may start from; older ones answer 410 Expired.
-# A count is what memory can promise: five minutes (etcd's default history) for kinds that change
-# up to 54 times a second, 75 s (upstream's watch cache) up to 218 times. Beyond that it is shorter,
-# and a client lists again; nothing is ever skipped silently.
-WATCH_HISTORY_MAX = 16_384
+# How long changes are kept, for watches to start from and lists to look back: etcd's default for
+# the API server. Older ones answer 410 Expired.
+WATCH_HISTORY_S = 300.0
+# Changes of each kind that are kept however old they are, so that a watch of a quiet kind resumes.
+WATCH_HISTORY_MIN = 1_024
+# What the kept changes of all kinds may cost together. That is five minutes of 400 changes of a pod
+# (1.8 KB) a second; where there are more it is shorter, and a client lists again.
+WATCH_HISTORY_MAX_BYTES = 256 * 1024 * 1024
+# Changes whose encoded events are kept for the next watcher that takes them.
+ENCODED_MAX = 4_096
 # Decoded documents that the cache keeps beside their bytes.
 DECODED_MAX = 4_096
 # Writes that may wait for the store; more are told to come again (429).

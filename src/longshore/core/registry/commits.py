@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from longshore.base.clock import Clock
 from longshore.base.limits import COMMIT_QUEUE_MAX
 from longshore.core.objects.errors import InternalError, TooManyRequests
 from longshore.core.objects.kinds import Doc, Kind, Ref
@@ -54,8 +55,9 @@ class Pending:
 class CommitQueue:
     """Takes planned writes, one at a time for each key, and commits what has gathered."""
 
-    def __init__(self, store: Store, cache: Cache) -> None:
+    def __init__(self, store: Store, cache: Cache, clock: Clock) -> None:
         self._store = store
+        self._clock = clock
         self.cache = cache
         self._gathering: list[Pending] = []
         self._batch_done: asyncio.Future[None] | None = None
@@ -115,6 +117,7 @@ class CommitQueue:
             if self.on_failed is not None:
                 self.on_failed()
             return
+        self.cache.window.pass_time(self._clock.monotonic(), self.cache.revision)
         for pending, write, revision in zip(batch, writes, revisions, strict=True):
             if revision:
                 self._apply(pending, write, revision)

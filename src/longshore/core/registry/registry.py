@@ -73,7 +73,7 @@ class Registry(Reader):
         self._store = store
         self._kinds = kinds_served
         self._services = ServiceAddresses(config.ranges, chance)
-        self._queue = CommitQueue(store, self.cache)
+        self._queue = CommitQueue(store, self.cache, clock)
         self._queue.on_applied = self._applied
         self._queue.on_failed = lambda: self._services.reload(self.cache)
         self._planner = planning.Planner(self.cache, clock, chance, self._services)

@@ -10,11 +10,12 @@ from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from longshore.base.limits import LOOP_FEED_MAX, WATCH_HISTORY_MAX, WATCH_QUEUE_MAX
+from longshore.base.limits import ENCODED_MAX, LOOP_FEED_MAX, WATCH_QUEUE_MAX
 from longshore.core.objects.errors import Expired
 from longshore.core.objects.kinds import Doc, Kind, Kinds
 from longshore.core.watch.feeds import CacheFeed, Hub, Select
 from longshore.core.watch.frames import Frame
+from longshore.core.watch.history import History, Window
 from longshore.core.watch.indexes import Term, terms_of
 from longshore.core.watch.stored import Stored
 
@@ -29,8 +30,7 @@ class Shelf:
         self._keys: list[str] = []
         self._by_term: dict[Term, dict[str, Stored]] = {}
         self._terms: dict[Term, Term] = {}
-        self.history: deque[Frame] = deque(maxlen=WATCH_HISTORY_MAX)
-        self.history_start = revision
+        self.history = History(revision)
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -74,12 +74,6 @@ class Shelf:
         del self._keys[bisect_left(self._keys, key)]
         self._unindex(gone)
 
-    def remember(self, frame: Frame) -> None:
-        if len(self.history) == WATCH_HISTORY_MAX:
-            self.history_start = self.history[0].stored.revision
-        self.history.append(frame)
-        self.hub.publish(frame)
-
     def _unindex(self, stored: Stored) -> None:
         for term in stored.terms:
             entries = self._by_term[term]
@@ -100,6 +94,8 @@ class Cache:
             for kind in kinds
             if kind.hub is None and "list" in kind.verbs
         }
+        self.window = Window([shelf.history for shelf in self._shelves.values()])
+        self._shared: deque[Frame] = deque()
 
     # --- for loops: decoded, shared, read-only documents ---
 
@@ -151,7 +147,15 @@ class Cache:
         else:
             shelf.put(stored)
         self.revision = stored.revision
-        shelf.remember(frame)
+        shelf.history.add(frame)
+        self._share(frame)
+        shelf.hub.publish(frame)
+
+    def _share(self, frame: Frame) -> None:
+        frame.share()
+        self._shared.append(frame)
+        if len(self._shared) > ENCODED_MAX:
+            self._shared.popleft().unshare()
 
     def watch(
         self,
@@ -170,9 +174,9 @@ class Cache:
         if since is None:
             seen: Iterable[Frame] = (Frame("ADDED", s, None) for s in shelf.range(prefix))
         else:
-            if since < shelf.history_start:
-                raise Expired(f"too old resource version: {since} ({shelf.history_start})")
-            seen = (f for f in shelf.history if f.stored.revision > since)
+            if since < shelf.history.start:
+                raise Expired(f"too old resource version: {since} ({shelf.history.start})")
+            seen = shelf.history.since(since)
         chosen = seen if select is None else filter(None, map(select, seen))
         feed = CacheFeed(list(chosen), select, WATCH_QUEUE_MAX)
         shelf.hub.listen(feed, term)
@@ -181,15 +185,14 @@ class Cache:
     def as_of(self, kind: Kind, revision: int, prefix: str, after: str = "") -> Iterator[Stored]:
         """Objects as they stood at a revision: the present, with later changes taken back.
 
-        Raises Expired when the history does not reach back that far.
+        Raises Expired when the history does not reach back that far, or the revision is older than
+        the window of all kinds.
         """
         shelf = self.shelf(kind)
-        if revision < shelf.history_start:
+        if revision < max(shelf.history.start, self.window.compacted):
             raise Expired(f"The provided continue parameter is too old: {revision}")
         undone: dict[str, Stored | None] = {}
-        for frame in reversed(shelf.history):
-            if frame.stored.revision <= revision:
-                break
+        for frame in shelf.history.back_to(revision):
             undone[frame.stored.key] = frame.before
         if not undone:
             yield from shelf.range(prefix, after)

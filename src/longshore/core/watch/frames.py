@@ -20,7 +20,16 @@ class Frame:
         self.type: FrameType = type_
         self.stored = stored
         self.before = before
+        # Only what is shared is kept encoded: most frames besides are made for one watcher.
         self._encoded: dict[str, bytes] | None = None
+
+    def share(self) -> None:
+        """Keep what is encoded: many watchers are going to ask."""
+        self._encoded = {}
+
+    def unshare(self) -> None:
+        """They have asked. It is encoded again for the few that come late."""
+        self._encoded = None
 
     @property
     def kind(self) -> Kind:
@@ -40,9 +49,10 @@ class Frame:
         return self.encoded("json", _json_line)
 
     def encoded(self, media: str, encoder: Callable[[Frame], bytes]) -> bytes:
-        """The event in some media type: made by the first watcher that asks, shared by all."""
+        """The event in some media type: made by the first watcher that asks, and kept while the
+        frame is shared."""
         if self._encoded is None:
-            self._encoded = {}
+            return encoder(self)
         found = self._encoded.get(media)
         if found is None:
             found = self._encoded[media] = encoder(self)

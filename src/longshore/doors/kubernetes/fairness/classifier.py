@@ -60,8 +60,7 @@ class Classifier:
 
     def _newest(self, kind: Kind) -> int:
         """The revision of a kind's last change that is known of."""
-        shelf = self._registry.cache.shelf(kind)
-        return shelf.history[-1].stored.revision if shelf.history else shelf.history_start
+        return self._registry.cache.shelf(kind).history.newest
 
     def _all(self, kind: Kind) -> list[Doc]:
         return [stored.doc for stored in self._registry.cache.shelf(kind).range(kind.prefix)]
