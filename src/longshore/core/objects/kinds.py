@@ -278,7 +278,9 @@ CSI_DRIVER = _storage.cluster(
     columns="AttachRequired:boolean,PodInfoOnMount:boolean,StorageCapacity:boolean,TokenRequests,"
     "RequiresRepublish:boolean,Modes,Age",
 )  # fmt: skip
-CSI_NODE = _storage.cluster("CSINode", "csinodes", columns="Drivers:integer,Age")
+CSI_NODE = _storage.cluster(
+    "CSINode", "csinodes", subresources="status", columns="Drivers:integer,Age"
+)
 CSI_STORAGE_CAPACITY = _storage(
     "CSIStorageCapacity", "csistoragecapacities", columns="StorageClassName=.storageClassName,Capacity",
 )  # fmt: skip
@@ -502,5 +504,4 @@ KINDS = Kinds((
 SPOKEN = Kinds((SCALE, EVICTION, TOKEN_REQUEST))
 """Kinds of subresources: they have no collection of their own."""
 MEASURED = (NODE_METRICS, POD_METRICS)
-"""Served beside KINDS where nodes can be asked; not in the OpenAPI documents, as behind an
-aggregated API without them."""
+"""Served beside KINDS where nodes can be asked."""

@@ -21,10 +21,14 @@ from longshore.doors.kubernetes.translate import Target, flag, number
 _SCHEMA = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 _OPTIONS = Kind("meta.k8s.io", "v1", "DeleteOptions", "deleteoptions", _SCHEMA)
 _POLICIES = ("Background", "Foreground", "Orphan")
-# Whose deletion is answered with the object itself; all others with a Status.
-_ANSWERS_OBJECT = frozenset({
-    kinds.POD.prefix, kinds.SERVICE.prefix, kinds.SERVICE_ACCOUNT.prefix,
+RETURNED = frozenset({
+    kinds.POD, kinds.POD_TEMPLATE, kinds.PVC, kinds.PV, kinds.RESOURCE_QUOTA, kinds.SERVICE,
+    kinds.SERVICE_ACCOUNT, kinds.CSI_DRIVER, kinds.CSI_NODE, kinds.STORAGE_CLASS,
+    kinds.VOLUME_ATTACHMENT, kinds.VOLUME_ATTRIBUTES_CLASS, kinds.DEVICE_CLASS,
+    kinds.RESOURCE_CLAIM, kinds.RESOURCE_CLAIM_TEMPLATE, kinds.RESOURCE_SLICE,
 })  # fmt: skip
+"""Whose deletion is answered with the object itself, and not with a Status (ReturnDeletedObject in
+pkg/registry)."""
 # Kinds that were there before garbage collection keep their dependents where nothing is said
 # (pkg/registry/{batch/job,core/replicationcontroller}/strategy.go DefaultGarbageCollectionPolicy).
 _KEEP_DEPENDENTS = frozenset({kinds.JOB, kinds.REPLICATION_CONTROLLER})
@@ -54,7 +58,7 @@ async def delete(
     headers = translate.warning_header(wanted.warnings)
     status = 202 if wanted.accepted and not gone and not wanted.dry_run else 200
     remains = not gone and not wanted.dry_run
-    if remains or target.kind.prefix in _ANSWERS_OBJECT:
+    if remains or target.kind.kept_as in RETURNED:
         return Reply(status, view.object(stored), view.media, headers)
     done = translate.success(target, stored.doc["metadata"].get("uid", ""))
     return Reply(status, encode(done, view.media, pretty=view.pretty), view.media, headers)

@@ -98,17 +98,19 @@ def _entries(kind: Kind) -> Iterable[Doc]:
         entry["categories"] = list(kind.categories)
     yield entry
     for name in kind.subresources:
-        other, allowed = _below(kind, name)
-        below: Doc = {
+        other, allowed = below(kind, name)
+        entry = {
             "name": f"{kind.plural}/{name}", "singularName": "", "namespaced": kind.namespaced,
             "kind": other[2] if other else kind.name, "verbs": list(allowed),
         }  # fmt: skip
         if other and (other[0], other[1]) != (kind.group, kind.version):
-            below |= {"group": other[0], "version": other[1]}
-        yield below
+            entry |= {"group": other[0], "version": other[1]}
+        yield entry
 
 
-def _below(kind: Kind, subresource: str) -> tuple[tuple[str, str, str] | None, tuple[str, ...]]:
+def below(kind: Kind, subresource: str) -> tuple[tuple[str, str, str] | None, tuple[str, ...]]:
+    """Group, version and kind of what a subresource takes or gives, None if it is the object
+    itself; and the verbs of it."""
     other, allowed = _SUBRESOURCES[subresource]
     return ("", "v1", _PROXIED[kind.plural]) if subresource == "proxy" else other, allowed
 
@@ -152,7 +154,7 @@ def _aggregated_resource(kind: Kind) -> Doc:
                 "verbs": list(allowed),
             }
             for name in kind.subresources
-            for other, allowed in (_below(kind, name),)
+            for other, allowed in (below(kind, name),)
         ]
     return resource
 

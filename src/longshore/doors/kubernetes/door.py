@@ -111,7 +111,7 @@ class KubernetesDoor:
         self._checks: dict[str, Callable[[], bool]] = {"ping": lambda: True, **config.checks}
         self._version = config.version.doc()
         self._address = config.address
-        self._openapi = OpenApi(config.kinds, KUBERNETES_VERSION)
+        self._openapi = OpenApi(self._kinds, KUBERNETES_VERSION)
         # Audit-ID: unique by a random part for this door and a count.
         self._audit = chance.uuid()[:24]
         self._asked = 0

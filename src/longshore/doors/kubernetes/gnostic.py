@@ -14,7 +14,7 @@ MEDIA = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 # What it is called in replies: kubectl compares nothing, but upstream spells it so.
 REPLY_MEDIA = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
-_METHODS = {"get": 2, "put": 3, "post": 4, "delete": 5, "patch": 8}
+_METHODS = {"get": 2, "put": 3, "post": 4, "delete": 5, "options": 6, "head": 7, "patch": 8}
 _SCHEMA_TEXTS = {"$ref": 1, "format": 2, "title": 3, "description": 4, "pattern": 13}
 _SCHEMA_NUMBERS = {"maxLength": 11, "minLength": 12, "maxItems": 14, "minItems": 15}
 
@@ -39,10 +39,11 @@ def _path(item: dict[str, Any]) -> bytes:
 def _operation(operation: dict[str, Any]) -> bytes:
     return b"".join((
         *(_text(1, tag) for tag in operation["tags"]),
+        _text(3, operation["description"]),
         _text(5, operation["operationId"]),
         *(_text(6, media) for media in operation["produces"]),
         *(_text(7, media) for media in operation["consumes"]),
-        *(_part(8, _parameter(one)) for one in operation["parameters"]),
+        *(_part(8, _parameter(one)) for one in operation.get("parameters", ())),
         _part(9, b"".join(_named(1, c, _response(r)) for c, r in operation["responses"].items())),
         *(_text(10, scheme) for scheme in operation["schemes"]),
         _extensions(13, operation),
@@ -63,7 +64,8 @@ def _parameter(parameter: dict[str, Any]) -> bytes:
     if place == "body":
         body = _text(2, name) + _text(3, place) + _flag(4, required)
         return _part(1, _part(1, body + _part(5, _schema(parameter["schema"]))))
-    head = _flag(1, required) + _text(2, place) + _text(4, name)
+    head = _flag(1, required) + _text(2, place) + _text(3, parameter["description"])
+    head += _text(4, name)
     if place == "path":
         return _part(1, _part(2, _part(4, head + _text(5, parameter["type"]))))
     return _part(1, _part(2, _part(3, head + _text(6, parameter["type"]))))

@@ -7,6 +7,7 @@ is made by tools/build_definitions.py, whose docstring says what is in it.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -51,9 +52,11 @@ def openapi_v2_definitions() -> dict[str, Schema]:
     return {name: _described(name, schema) for name, schema in definitions().items()}
 
 
-def openapi_v3_schemas() -> dict[str, Schema]:
-    """What /openapi/v3/... publishes as "components.schemas". Built anew."""
-    schemas = {n: _as_v3(_described(n, s)) for n, s in definitions().items()}
+def openapi_v3_schemas(more: Mapping[str, Schema] | None = None) -> dict[str, Schema]:
+    """What /openapi/v3/... publishes as "components.schemas", and more of the same in the form of
+    v2. Built anew."""
+    described = {n: _described(n, s) for n, s in definitions().items()} | dict(more or {})
+    schemas = {n: _as_v3(s) for n, s in described.items()}
     for name, plain in ((QUANTITY, "number"), (INT_OR_STRING, "integer")):
         schema = {key: value for key, value in schemas[name].items() if key != "type"}
         schemas[name] = {**schema, "oneOf": [{"type": "string"}, {"type": plain}]}
