@@ -28,3 +28,6 @@ COMMIT_QUEUE_MAX = 16_384
 LOOP_FEED_MAX = 262_144
 # Keys that may wait in one loop's queue. Keys are unique, so this is a bound on objects.
 LOOP_QUEUE_MAX = 1_000_000
+# Requests that may be at work at the same time, divided among the priority levels: the sum of
+# kube-apiserver's --max-requests-inflight and --max-mutating-requests-inflight.
+SEATS_TOTAL = 600

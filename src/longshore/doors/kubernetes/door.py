@@ -13,7 +13,9 @@ import orjson
 
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
+from longshore.base.limits import SEATS_TOTAL
 from longshore.base.metrics import MEDIA as METRICS_MEDIA
+from longshore.base.users import User
 from longshore.base.version import GIT_VERSION, KUBERNETES_VERSION
 from longshore.core.objects.errors import (
     ApiError,
@@ -31,7 +33,7 @@ from longshore.core.streams.statistics import Statistics
 from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply
 from longshore.doors.kubernetes import discovery, gnostic, translate
 from longshore.doors.kubernetes.callers import caller
-from longshore.doors.kubernetes.fairness.classifier import Classifier
+from longshore.doors.kubernetes.fairness.admission import MUST_WAIT, Fairness
 from longshore.doors.kubernetes.fairness.upkeep import restore_mandatory
 from longshore.doors.kubernetes.measuring import Measured
 from longshore.doors.kubernetes.media import JSON, YAML, negotiate, ranked
@@ -72,7 +74,8 @@ _NO_TOKENS = NoTokens()
 class DoorConfig:
     """What a door has besides a registry. checks are what readyz looks at, by name; address is
     what /api tells clients; without streams, logs are refused; without statistics there is no group
-    metrics.k8s.io; tokens says whose bearer tokens are."""
+    metrics.k8s.io; tokens says whose bearer tokens are; seats is how much may be at work at the
+    same time, divided by priority and fairness (0: no limit)."""
 
     streams: Streams | None = None
     statistics: Statistics | None = None
@@ -81,6 +84,7 @@ class DoorConfig:
     checks: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
     version: Version = _VERSION
     address: str = ""
+    seats: int = SEATS_TOTAL
 
 
 @dataclass(slots=True)
@@ -106,7 +110,7 @@ class KubernetesDoor:
             self._metrics = Metrics(registry, config.statistics, clock)
             self._kinds = Kinds((*config.kinds, *MEASURED))
         self._tokens = config.tokens
-        self._classifier = Classifier(registry)
+        self._fairness = Fairness(registry, clock, config.seats)
         self._measured = Measured(registry, config.kinds, clock)
         self._checks: dict[str, Callable[[], bool]] = {"ping": lambda: True, **config.checks}
         self._version = config.version.doc()
@@ -121,6 +125,7 @@ class KubernetesDoor:
         async with asyncio.TaskGroup() as crew:
             crew.create_task(self._api.watches.run(), name="watch times")
             crew.create_task(restore_mandatory(self._api.registry), name="mandatory flows")
+            crew.create_task(self._fairness.run(), name="waiting requests")
 
     async def handle(self, request: Request) -> AnyReply:
         course, began = _Course(), self._measured.begin(request)
@@ -173,25 +178,38 @@ class KubernetesDoor:
         if path == "/version" or path == "/version/":
             return Reply(200, encode(self._version, JSON, pretty=True))
         who = caller(request, self._tokens)
-        if first in ("api", "apis"):
-            target = translate.parse_target(self._kinds, path)
-            course.target = target
-            course.headers = self._classifier.headers(who, request, target)
-            if target is not None and self._metrics and target.kind in MEASURED:
-                return await self._metrics.answer(request, target, who)
-            if target is not None:
-                return await self._api.answer(request, target, who)
-            authorize_path(who, request.method.lower(), path)
-            return self._discover(request)
-        course.headers = self._classifier.headers(who, request, None)
+        target = translate.parse_target(self._kinds, path) if first in ("api", "apis") else None
+        course.target = target
+        lane = self._fairness.lane(who, request, target)
+        course.headers = lane.headers
+        seats = self._fairness.enter(lane, request, target)
+        if seats == MUST_WAIT:
+            seats = await self._fairness.wait(lane, request, target)
+        try:
+            return await self._let_in(request, first, target, who)
+        finally:
+            if seats:
+                self._fairness.leave(lane, seats)
+
+    async def _let_in(
+        self, request: Request, first: str, target: Target | None, who: User
+    ) -> AnyReply:
+        """first is the first part of the path."""
+        if target is not None and self._metrics and target.kind in MEASURED:
+            return await self._metrics.answer(request, target, who)
+        if target is not None:
+            return await self._api.answer(request, target, who)
+        path = request.path
         authorize_path(who, request.method.lower(), path)
+        if first in ("api", "apis"):
+            return self._discover(request)
         if first in (".well-known", "openid"):
             return self._issuer(request)
         if first == "openapi":
             return self._publish(request)
         if path == "/metrics":
             _only_get(request)
-            return Reply(200, self._measured.text(), METRICS_MEDIA)
+            return Reply(200, self._measured.text(self._fairness.lines()), METRICS_MEDIA)
         if path == "/":
             return Reply(200, encode({"paths": self._root_paths}, JSON, pretty=True))
         return _not_found()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from longshore.base.clock import Clock
@@ -96,8 +97,8 @@ class Measured:
             self._known[key] = series
         return series
 
-    def text(self) -> bytes:
-        """All of it, as Prometheus reads it."""
+    def text(self, more: Iterable[str] = ()) -> bytes:
+        """All of it and more lines, as Prometheus reads it."""
         names = {True: "mutating", False: "readOnly"}
         inflight = (((names[kind],), float(count)) for kind, count in self._inflight.items())
         for series in self._labelled.values():
@@ -122,7 +123,7 @@ class Measured:
                 [((), usage.ru_maxrss * 1024.0)],
             ),
         ]  # fmt: skip
-        return "\n".join([*lines, ""]).encode()
+        return "\n".join([*lines, *more, ""]).encode()
 
 
 def _labels(method: str, target: Target | None, *, watches: bool, dry_run: bool) -> Labels:

@@ -27,12 +27,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Names and uids of the flow schema and the priority level that a request belongs to."""
+    """Names and uids of the flow schema and the priority level that a request belongs to, and what
+    tells its flow from others of that schema: a user's name, a namespace's, or nothing."""
 
     schema: str
     schema_uid: str
     level: str
     level_uid: str
+    distinguisher: str = ""
 
 
 def ordered(schemas: Iterable[Doc]) -> list[Doc]:
@@ -52,8 +54,19 @@ def classify(
         level = levels.get(schema["spec"]["priorityLevelConfiguration"]["name"])
         if level is not None and matches(schema, who, asked):
             name, uid = schema["metadata"]["name"], schema["metadata"]["uid"]
-            return Flow(name, uid, level["metadata"]["name"], level["metadata"]["uid"])
+            above = level["metadata"]
+            told_by = _distinguisher(schema["spec"], who, asked)
+            return Flow(name, uid, above["name"], above["uid"], told_by)
     return None
+
+
+def _distinguisher(spec: Doc, who: User, asked: Asked) -> str:
+    match spec.get("distinguisherMethod", {}).get("type"):
+        case "ByUser":
+            return who.name
+        case "ByNamespace":
+            return asked.namespace
+    return ""
 
 
 def matches(schema: Doc, who: User, asked: Asked) -> bool:
