@@ -183,12 +183,13 @@ async def test_fields_that_are_unknown_or_doubled_are_warned_of_or_refused() -> 
         warned = await ask("POST", MAPS, body.replace(b"NAME", b"one"))
         assert warned.status == 201
         assert warned.headers["Warning"] == (
-            '299 - "duplicate field \\"data\\"", 299 - "unknown field \\"dta\\""'
+            '299 - "unknown field \\"dta\\"", 299 - "duplicate field \\"data\\""'
         )
         strict = await ask("POST", f"{MAPS}?fieldValidation=Strict", body)
         assert strict.status == 400
         assert strict.doc["message"] == (
-            'strict decoding error: duplicate field "data", unknown field "dta"'
+            'ConfigMap in version "v1" cannot be handled as a ConfigMap: '
+            'strict decoding error: unknown field "dta", duplicate field "data"'
         )
         ignored = await ask("POST", f"{MAPS}?fieldValidation=Ignore", body.replace(b"NAME", b"two"))
         assert "Warning" not in ignored.headers

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from longshore.core.objects.errors import BadRequest, Invalid
+from longshore.core.objects.errors import BadRequest, Invalid, TooLarge
 from longshore.core.objects.kinds import DEPLOYMENT, NODE, POD, SERVICE, Doc, Kind
 from longshore.core.objects.patches import json_merge_patch, json_patch
 from longshore.core.objects.strategic import strategic_merge
@@ -240,7 +240,7 @@ def test_json_patch() -> None:
         (["x"], BadRequest),
         ([{"op": "add", "path": 3, "value": 1}], BadRequest),
         ([{"op": "add", "path": "a"}], BadRequest),
-        ([{"op": "remove", "path": "/a"}] * 10_001, BadRequest),
+        ([{"op": "remove", "path": "/a"}] * 10_001, TooLarge),
         ([{"op": "test", "path": "/metadata/name", "value": "x"}], Invalid),
         ([{"op": "remove", "path": "/nope"}], Invalid),
         ([{"op": "add", "path": "/a/b/c", "value": 1}], Invalid),

@@ -73,8 +73,9 @@ class _Agent:
         pair = Pair(pki / f"{name}-client.crt", pki / f"{name}-client.key")
         host, port = API_ENDPOINT
         return HttpClient(
-            [f"https://{host}:{port}"], client_context(pair, pki / "ca.crt"), self._clock
-        )
+            [f"https://{host}:{port}"], client_context(pair, pki / "ca.crt"), self._clock,
+            agent="kubelet",
+        )  # fmt: skip
 
     def _runtime(self) -> OciRuntime:
         return OciRuntime(

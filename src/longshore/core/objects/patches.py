@@ -10,7 +10,7 @@ from typing import Any
 import jsonpatch
 import orjson
 
-from longshore.core.objects.errors import BadRequest, Invalid
+from longshore.core.objects.errors import BadRequest, Invalid, TooLarge
 from longshore.core.objects.kinds import Doc, Kind
 
 # Kubernetes' bound on the operations of one JSON patch (endpoints/handlers/patch.go).
@@ -34,11 +34,11 @@ def json_merge_patch(doc: Any, patch: Any) -> Any:
 
 def json_patch(kind: Kind, doc: Doc, operations: Any) -> Any:
     """RFC 6902. Raises BadRequest for what is no patch, Invalid (as upstream) for one whose test
-    fails or whose paths are not there."""
+    fails or whose paths are not there, TooLarge for one of too many operations."""
     if not isinstance(operations, list):
         raise BadRequest("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
     if len(operations) > OPERATIONS_MAX:
-        raise BadRequest(
+        raise TooLarge(
             f"The allowed maximum operations in a JSON patch is {OPERATIONS_MAX}, got {len(operations)}"
         )
     try:

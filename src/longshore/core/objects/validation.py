@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -26,6 +26,8 @@ from longshore.core.objects.schema import INT_OR_STRING, QUANTITY, Schema, defin
 
 _Test = Callable[[Any], bool]
 _INT32, _INT64 = 2**31, 2**63
+# How many unknown and doubled fields a decoder reports (sigs.k8s.io/json saveStrictError).
+PROBLEMS_MAX = 100
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
@@ -49,15 +51,32 @@ def check(kind: Kind, doc: Any) -> Checked:
     return Checked(pruned, walk.unknown, walk.causes)
 
 
-def decoding_error(kind: Kind, checked: Checked) -> BadRequest:
+class Undecodable(BadRequest):
+    """A document that cannot be taken for one of its kind; why is what the decoder said."""
+
+    def __init__(self, kind: Kind, doc: Any, why: str, causes: Sequence[Cause] = ()) -> None:
+        said = doc if isinstance(doc, dict) else {}
+        name, version = said.get("kind", kind.name), said.get("apiVersion", kind.api_version)
+        super().__init__(
+            f'{name} in version "{str(version).rpartition("/")[2]}" cannot be handled as a '
+            f"{kind.name}: {why}",
+            causes=causes,
+        )
+        self.why = why
+
+
+def decoding_error(kind: Kind, checked: Checked) -> Undecodable:
     """The 400 that a document with wrong types is answered with."""
-    said = checked.doc if isinstance(checked.doc, dict) else {}
-    name, version = said.get("kind", kind.name), said.get("apiVersion", kind.api_version)
-    return BadRequest(
-        f'{name} in version "{str(version).rpartition("/")[2]}" cannot be handled as a '
-        f"{kind.name}: {checked.causes[0].message}",
-        causes=checked.causes,
-    )
+    return Undecodable(kind, checked.doc, checked.causes[0].message, checked.causes)
+
+
+def strict_error(kind: Kind, doc: Any, problems: Sequence[str]) -> Undecodable:
+    """The 400 for unknown and doubled fields where fieldValidation is Strict."""
+    return Undecodable(kind, doc, strictly(problems))
+
+
+def strictly(problems: Sequence[str]) -> str:
+    return "strict decoding error: " + ", ".join(problems[:PROBLEMS_MAX])
 
 
 # ---- the fast pass

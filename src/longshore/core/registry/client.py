@@ -94,12 +94,15 @@ class Delete:
 @dataclass(frozen=True, slots=True)
 class Bind:
     """Give a pod its node: sets spec.nodeName and the PodScheduled condition; Conflict if bound.
-    uid, if given, is a precondition."""
+    uid and revision, if given, are preconditions; labels and annotations are added to the pod's."""
 
     namespace: str
     name: str
     node: str
     uid: str = ""
+    revision: str = ""
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
 
 
 Operation: TypeAlias = Create | Update | Patch | Delete | Bind

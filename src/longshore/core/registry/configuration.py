@@ -11,8 +11,9 @@ from longshore.core.objects.errors import BadRequest
 from longshore.core.objects.kinds import Doc, Ref
 from longshore.core.objects.validation import Checked, check, decoding_error
 from longshore.core.registry.ownership import untyped
-from longshore.core.registry.planning import checked_scale, metadata_of
+from longshore.core.registry.planning import WriteOptions, checked_scale, metadata_of
 
+_STRICTLY = WriteOptions(field_validation="Strict")
 _UNKNOWN = 'unknown field "'
 
 
@@ -58,7 +59,8 @@ def _expect_type(ref: Ref, sent: Doc) -> None:
 def _scale(sent: Doc) -> Doc:
     if (sent.get("apiVersion"), sent.get("kind")) != ("autoscaling/v1", "Scale"):
         raise BadRequest("invalid object type: expected a Scale of autoscaling/v1")
-    spec = checked_scale(sent).get("spec") or {}
+    scale, _ = checked_scale(sent, _STRICTLY)
+    spec = scale.get("spec") or {}
     revision = (sent.get("metadata") or {}).get("resourceVersion")
     metadata = {"resourceVersion": revision} if revision else {}
     return {"metadata": metadata, "spec": {k: v for k, v in spec.items() if k == "replicas"}}

@@ -31,7 +31,7 @@ from longshore.core.objects.errors import (
 from longshore.core.objects.kinds import Doc, Kind, Ref
 from longshore.core.objects.rules import validate_create, validate_update
 from longshore.core.objects.signing import with_times
-from longshore.core.objects.validation import check, decoding_error
+from longshore.core.objects.validation import PROBLEMS_MAX, check, decoding_error, strict_error
 from longshore.core.registry import ownership
 from longshore.core.registry.admission import (
     SYSTEM_NAMESPACES,
@@ -39,6 +39,7 @@ from longshore.core.registry.admission import (
     check_namespace,
     check_served,
 )
+from longshore.core.registry.binding import bound, topology_labels
 from longshore.core.registry.client import Bind, DeleteOptions
 from longshore.core.registry.deletion import check_preconditions, is_finished, plan_delete
 from longshore.core.registry.services import ServiceAddresses
@@ -158,7 +159,7 @@ class Planner:
     def replacement(self, ref: Ref, doc: Doc, options: WriteOptions) -> tuple[Doc, list[str]]:
         """What a client sent to replace an object with, checked as far as it can be alone."""
         if ref.subresource == "scale":
-            return checked_scale(doc), []
+            return checked_scale(doc, options)
         _expect_type(ref.kind, doc)
         metadata = metadata_of(ref.kind, doc, ref.namespace)
         if metadata.get("name", ref.name) != ref.name:
@@ -254,20 +255,9 @@ class Planner:
         def plan(there: Stored | None) -> Intent | Stored:
             if there is None:
                 raise NotFound.of(kinds.POD, operation.name)
-            pod = there.doc
-            _check_bindable(pod, operation)
-            status = pod.get("status") or {}
-            others = [c for c in status.get("conditions") or () if c["type"] != "PodScheduled"]
-            now = rfc3339(self._clock.now())
-            scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": now}
-            # What is not changed is shared with the state before: nobody writes into either.
-            bound = {
-                **pod,
-                "metadata": {**pod["metadata"]},
-                "spec": {**pod["spec"], "nodeName": operation.node},
-                "status": {**status, "conditions": [*others, scheduled]},
-            }
-            return Intent(bound, there)
+            labels = topology_labels(self.cache.get(kinds.NODE, "", operation.node))
+            pod = bound(there.doc, operation, labels, rfc3339(self._clock.now()))
+            return Intent(pod, there)
 
         return plan
 
@@ -327,29 +317,27 @@ def metadata_of(kind: Kind, doc: Doc, namespace: str) -> Doc:
 
 
 def checked(kind: Kind, doc: Doc, options: WriteOptions) -> tuple[Doc, list[str]]:
+    """The document as its kind is kept, without unknown fields, and warnings of them. Raises
+    Undecodable for wrong types, and for unknown fields where validation is strict."""
     checked = check(kind, doc)
     if checked.causes:
         raise decoding_error(kind, checked)
     if checked.unknown and options.field_validation == "Strict":
-        raise BadRequest("strict decoding error: " + ", ".join(checked.unknown))
+        raise strict_error(kind, doc, checked.unknown)
     doc = checked.doc if kind.hub is None else to_hub(kind, checked.doc)
-    return doc, list(checked.unknown) if options.field_validation == "Warn" else []
+    return doc, checked.unknown[:PROBLEMS_MAX] if options.field_validation == "Warn" else []
 
 
-def checked_scale(doc: Doc) -> Doc:
-    spec = doc.get("spec") or {}
-    replicas = spec.get("replicas", 0) if isinstance(spec, dict) else None
-    if doc.get("kind", "Scale") != "Scale" or type(replicas) is not int:
-        raise BadRequest("expected a Scale of autoscaling/v1 with a whole number in spec.replicas")
-    if not isinstance(doc.get("metadata") or {}, dict):
-        raise BadRequest("metadata must be an object")
+def checked_scale(doc: Doc, options: WriteOptions) -> tuple[Doc, list[str]]:
+    """A Scale that an object can be given, and warnings. Raises Undecodable, Invalid."""
+    _expect_type(kinds.SCALE, doc)
+    doc, warnings = checked(kinds.SCALE, doc, options)
+    replicas = (doc.get("spec") or {}).get("replicas", 0)
     if replicas < 0:
         why = f"Invalid value: {replicas}: must be greater than or equal to 0"
-        raise Invalid(
-            f"Scale is invalid: spec.replicas: {why}",
-            causes=[Cause("FieldValueInvalid", why, "spec.replicas")],
-        )
-    return doc
+        cause = Cause("FieldValueInvalid", why, "spec.replicas")
+        raise Invalid.of(kinds.SCALE, (doc.get("metadata") or {}).get("name", ""), [cause])
+    return doc, warnings
 
 
 def _with_scale(ref: Ref, there: Stored, scale: Doc) -> Doc:
@@ -375,21 +363,6 @@ def _is_now_finished(kind: Kind, new: Doc, old: Doc) -> bool:
     if "deletionTimestamp" not in new["metadata"]:
         return False
     return is_finished(kind, new) and not is_finished(kind, old)
-
-
-def _check_bindable(pod: Doc, operation: Bind) -> None:
-    name = operation.name
-    if operation.uid and operation.uid != pod["metadata"]["uid"]:
-        raise Conflict.of(kinds.POD, name, "the UID in the binding is another pod's")
-    if "deletionTimestamp" in pod["metadata"]:
-        raise Conflict.of(kinds.POD, name, "pod is being deleted, cannot be assigned to a host")
-    if pod["spec"].get("schedulingGates"):
-        raise Conflict.of(kinds.POD, name, "pod has non-empty .spec.schedulingGates")
-    taken = pod["spec"].get("nodeName")
-    if taken:
-        raise Conflict.of(kinds.POD, name, f'pod {name} is already assigned to node "{taken}"')
-    if not operation.node:
-        raise BadRequest("a binding needs the name of a node in target.name", kind=kinds.POD)
 
 
 def _refuse(kind: Kind, name: str, causes: list[Cause]) -> None:

@@ -17,6 +17,7 @@ from longshore.core.objects import kinds, meta
 from longshore.core.objects.errors import AlreadyExists, ApiError
 from longshore.core.objects.kinds import KINDS, Doc, Kind, Kinds, Ref
 from longshore.core.objects.patches import json_merge_patch
+from longshore.core.objects.validation import Undecodable
 from longshore.core.registry import planning
 from longshore.core.registry.admission import check_deletable
 from longshore.core.registry.authorize import authorize
@@ -32,7 +33,7 @@ from longshore.core.registry.client import (
 )
 from longshore.core.registry.commits import CommitQueue, Pending
 from longshore.core.registry.configuration import configuration
-from longshore.core.registry.patching import apply_patch
+from longshore.core.registry.patching import apply_patch, invalid_patch, judged, read_patch
 from longshore.core.registry.planning import Intent, Plan, WriteOptions, of_loop
 from longshore.core.registry.reads import ListOptions, Reader
 from longshore.core.registry.services import ServiceAddresses, ServiceRanges
@@ -44,6 +45,7 @@ from longshore.core.watch.stored import Stored
 
 # How often a generated name is tried again when it is taken (upstream tries 8 times).
 GENERATE_NAME_TRIES = 8
+_WARNING = WriteOptions(field_validation="Warn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +155,17 @@ class Registry(Reader):
         """Patch the newest state; patch_type is the patch's media type. A resourceVersion in the
         patch is a precondition. Raises UnsupportedMediaType, Conflict, Invalid, ..."""
         _authorize(who, "patch", ref)
-        warnings: list[str] = []
+        read, warnings = read_patch(patch_type, patch), list[str]()
 
         def changed(old: Stored) -> Doc:
             base = as_version(ref.kind, old).fresh()
             shown = meta.scale_of(base) if ref.subresource == "scale" else base
-            patched = apply_patch(ref.kind, shown, patch_type, patch)
-            new, warnings[:] = self._planner.replacement(ref, patched, options)
+            patched = apply_patch(kinds.SCALE if shown is not base else ref.kind, shown, read)
+            try:
+                new, unknown = self._planner.replacement(ref, patched, _WARNING)
+            except Undecodable as error:
+                raise invalid_patch(read, error.why) from None
+            warnings[:] = judged(read, unknown, options.field_validation)
             return new
 
         stored = await self._write(ref, self._planner.update(ref, changed, options))

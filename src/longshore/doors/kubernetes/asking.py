@@ -32,7 +32,7 @@ class Asking:
         self._registry = registry
         self._clock = clock
         self._tokens = tokens
-        self._reviews = Reviews(tokens)
+        self._reviews = Reviews(tokens, registry.permission)
         self._evictions = Evictions(registry, clock)
 
     async def review(self, request: Request, target: Target, who: User) -> Reply:
@@ -67,19 +67,16 @@ class Asking:
     async def bind(self, request: Request, target: Target, who: User) -> Reply:
         """A binding posted below its pod, or to the collection of bindings."""
         options = translate.write_options(request, "CreateOptions")
-        doc, _ = translate.read_object(request, target, options, kinds.BINDING)
+        doc, doubled = translate.read_object(request, target, options, kinds.BINDING)
+        doc, warnings = checked(kinds.BINDING, doc, options)
         if not target.namespace:
             raise MethodNotAllowed("bindings are created in a namespace")
         pod = Target(kinds.POD, target.namespace, target.name or doc["metadata"].get("name") or "")
         if not pod.name:
             raise BadRequest("a binding needs the name of its pod in metadata.name")
-        wanted = doc.get("target") or {}
-        if wanted.get("kind", "Node") not in ("", "Node"):
-            raise _unbindable(pod.name, wanted["kind"])
-        uid = doc["metadata"].get("uid") or ""
-        operation = Bind(pod.namespace, pod.name, wanted.get("name") or "", uid)
+        operation = _binding(pod, doc)
         await self._registry.bind(who, operation, dry_run=options.dry_run)
-        return Reply(201, orjson.dumps(translate.success(pod)))
+        return _created(request, {**_DONE, "code": 201}, [*doubled, *warnings])
 
 
 _DONE: Doc = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}  # fmt: skip
@@ -99,6 +96,15 @@ def _deletion(request: Request, eviction: Doc) -> tuple[DeleteOptions, bool]:
     return wanted.options, wanted.dry_run
 
 
-def _unbindable(pod: str, kind: str) -> Invalid:
-    message = f'Unsupported value: "{kind}": supported values: "Node", "<empty>"'
-    return Invalid.of(kinds.BINDING, pod, [Cause("FieldValueNotSupported", message, "target.kind")])
+def _binding(pod: Target, doc: Doc) -> Bind:
+    """Raises Invalid for what is no node (pkg/apis/core/validation ValidatePodBinding)."""
+    target, metadata = doc.get("target") or {}, doc["metadata"]
+    kind = target.get("kind") or "Node"
+    if kind != "Node":
+        message = f'Unsupported value: "{kind}": supported values: "Node", "<empty>"'
+        cause = Cause("FieldValueNotSupported", message, "target.kind")
+        raise Invalid.of(kinds.BINDING, pod.name, [cause])
+    return Bind(
+        pod.namespace, pod.name, target.get("name") or "", metadata.get("uid") or "",
+        metadata.get("resourceVersion") or "", metadata.get("labels"), metadata.get("annotations"),
+    )  # fmt: skip

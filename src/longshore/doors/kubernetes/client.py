@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 import orjson
 
 from longshore.base.clock import Clock
+from longshore.base.version import GIT_VERSION
 from longshore.core.objects import errors
 from longshore.core.objects.errors import ApiError, Cause, Expired, InternalError, Unavailable
 from longshore.core.objects.kinds import POD, Doc, Kind, Ref
@@ -34,7 +35,6 @@ from longshore.core.registry.client import (
 from longshore.doors.kit.fetch import Answer, FetchError, Pool, SocketFactory, Stream
 
 _JSON = "application/json"
-_HEADERS = {"Accept": _JSON, "User-Agent": "longshore"}
 # Between two tries to reach a server again; doubles up to the second.
 _RETRY_FIRST_S, _RETRY_MOST_S = 0.1, 5.0
 # A line of a watch that is longer than this is no object of ours.
@@ -61,7 +61,8 @@ class HttpClient:
     """Client (core/registry/client.py) over HTTPS.
 
     The answer to a Delete may be, and to a Bind is, a metav1.Status instead of the object.
-    socket_factory opens sockets in another network namespace.
+    socket_factory opens sockets in another network namespace. agent is the User-Agent, by which
+    what this client writes is recorded.
     """
 
     def __init__(
@@ -72,8 +73,10 @@ class HttpClient:
         *,
         socket_factory: SocketFactory | None = None,
         connections_max: int = 16,
+        agent: str = "longshore",
     ) -> None:
         self._clock = clock
+        self._headers = {"Accept": _JSON, "User-Agent": f"{agent}/{GIT_VERSION}"}
         self._pool = Pool(
             servers, ssl_context, socket_factory=socket_factory, connections_max=connections_max
         )
@@ -97,7 +100,9 @@ class HttpClient:
         listing = await self.list(kind, namespace, labels=labels, fields=fields)
         selectors = {"labelSelector": labels, "fieldSelector": fields}
         path = collection_of(kind, namespace)
-        return listing, HttpFeed(self._pool, self._clock, path, selectors, listing.revision)
+        return listing, HttpFeed(
+            self._pool, self._clock, path, selectors, listing.revision, self._headers
+        )
 
     async def submit(self, operations: Sequence[Operation]) -> Answers:
         """Over as many connections as the pool has, each operation a request of its own."""
@@ -119,7 +124,9 @@ class HttpClient:
             return error
 
     async def _ask(self, call: Call, kind: Kind) -> Doc:
-        headers = _HEADERS | {"Content-Type": call.content_type} if call.body else _HEADERS
+        headers = self._headers
+        if call.body:
+            headers = headers | {"Content-Type": call.content_type}
         try:
             answer = await self._pool.fetch(call.method, call.path, headers, call.body)
         except FetchError as error:
@@ -235,8 +242,15 @@ class HttpFeed:
     more than the connection holds, and the server drops it in the end (Expired)."""
 
     def __init__(
-        self, pool: Pool, clock: Clock, path: str, selectors: dict[str, str], revision: int
+        self,
+        pool: Pool,
+        clock: Clock,
+        path: str,
+        selectors: dict[str, str],
+        revision: int,
+        headers: dict[str, str],
     ) -> None:
+        self._headers = headers
         self._pool = pool
         self._clock = clock
         self._path = path
@@ -288,7 +302,7 @@ class HttpFeed:
             "allowWatchBookmarks": "true",
             "resourceVersion": str(self._revision),
         }
-        stream = await self._pool.stream(f"{self._path}?{urlencode(query)}", _HEADERS)
+        stream = await self._pool.stream(f"{self._path}?{urlencode(query)}", self._headers)
         if stream.answer.status == 200:
             return stream
         try:

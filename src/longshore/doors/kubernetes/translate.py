@@ -14,7 +14,6 @@ from typing import Any
 import orjson
 
 from longshore.base.limits import DOCUMENT_DEPTH_MAX
-from longshore.core.objects.duplicates import duplicate_fields
 from longshore.core.objects.errors import (
     ApiError,
     BadRequest,
@@ -23,11 +22,11 @@ from longshore.core.objects.errors import (
     UnsupportedMediaType,
 )
 from longshore.core.objects.kinds import KINDS, SPOKEN, Doc, Kind, Kinds, Ref
-from longshore.core.objects.validation import check
 from longshore.core.registry.planning import WriteOptions
 from longshore.core.registry.reads import ListOptions
 from longshore.doors.kit.http import Request
 from longshore.doors.kubernetes import managers, protobuf
+from longshore.doors.kubernetes.strictness import doubled_fields, doubled_in_configuration, judged
 from longshore.doors.kubernetes.yamlbody import read_yaml, too_deep
 
 PATCH_TYPES = (
@@ -113,15 +112,19 @@ def write_options(request: Request, options_kind: str) -> WriteOptions:
     if not query and not patches:
         return _warning(agent)
     applies = patches and _media(request) == managers.APPLY_PATCH
-    wrong = managers.problems(request, applies, patches)
+    level, dry_run = _first(query, "fieldValidation"), query.get("dryRun", ())
+    wrong = [
+        *managers.problems(request, applies, patches),
+        *(_unsupported("dryRun", one, ("All",)) for one in dry_run if one != "All"),
+        *(_unsupported("fieldValidation", one, _LEVELS) for one in (level,) if one not in _LEVELS),
+    ]
     if wrong:
         raise Invalid.of(_options(options_kind), "", wrong)
-    level = _first(query, "fieldValidation") or "Warn"
-    if level not in ("Ignore", "Warn", "Strict"):
-        raise _unsupported(options_kind, "fieldValidation", level, ("Ignore", "Strict", "Warn"))
-    dry_run = _dry_run(query.get("dryRun", ()), options_kind)
     manager = _first(query, "fieldManager") or agent
-    return WriteOptions(dry_run, level, manager, flag(query, "force"))
+    return WriteOptions(bool(dry_run), level or "Warn", manager, flag(query, "force"))
+
+
+_LEVELS = ("", "Ignore", "Strict", "Warn")
 
 
 @lru_cache(maxsize=1024)
@@ -133,17 +136,10 @@ def _media(request: Request) -> str:
     return media_type(request.headers.get("content-type", ""))
 
 
-def _dry_run(values: Sequence[str], options_kind: str) -> bool:
-    for value in values:
-        if value != "All":
-            raise _unsupported(options_kind, "dryRun", value, ("All",))
-    return bool(values)
-
-
-def _unsupported(kind: str, field: str, value: str, supported: Sequence[str]) -> Invalid:
+def _unsupported(field: str, value: str, supported: Sequence[str]) -> Cause:
     quoted = ", ".join(f'"{one}"' for one in supported)
     message = f'Unsupported value: "{value}": supported values: {quoted}'
-    return Invalid.of(_options(kind), "", [Cause("FieldValueNotSupported", message, field)])
+    return Cause("FieldValueNotSupported", message, field)
 
 
 def _options(kind: str) -> Kind:
@@ -191,9 +187,14 @@ def read_body(request: Request) -> Any:
         return read_yaml(request.body)
     if kind == protobuf.MEDIA:
         return protobuf.decode(request.body, _schema_named)
-    raise UnsupportedMediaType(
-        f'the body of the request was in an unknown format - "{kind}" is not among the accepted '
-        "media types: application/json, application/yaml, application/vnd.kubernetes.protobuf"
+    raise unknown_format("application/json", "application/yaml", protobuf.MEDIA)
+
+
+def unknown_format(*accepted: str) -> UnsupportedMediaType:
+    """As apiserver/pkg/endpoints/handlers/negotiation/errors.go words it."""
+    return UnsupportedMediaType(
+        "the body of the request was in an unknown format - accepted media types include: "
+        + ", ".join(accepted)
     )
 
 
@@ -236,7 +237,8 @@ def _schema_named(api_version: str, kind: str) -> str:
 def read_object(
     request: Request, target: Target, options: WriteOptions, expected: Kind | None = None
 ) -> tuple[Doc, list[str]]:
-    """The object in the body, with apiVersion and kind completed; warnings of doubled fields.
+    """The object in the body, with apiVersion and kind completed; if it has doubled fields,
+    warnings of them and of unknown ones.
 
     Raises BadRequest if it is another kind's than expected (the target's own by default).
     """
@@ -244,20 +246,14 @@ def read_object(
     if not isinstance(doc, dict):
         raise BadRequest(f"the body is not a {target.kind.name}")
     kind = expected or target.kind
-    wanted = options.field_validation != "Ignore" and _is_json(request)
-    # Counts what the text says, so before anything is completed.
-    doubled = duplicate_fields(request.body, doc) if wanted else []
+    doubled: list[str] = []
+    if options.field_validation != "Ignore":
+        # Counts what the text says, so before anything is completed.
+        doubled = doubled_fields(request.body, doc, _media(request))
     _expect(doc, "apiVersion", "API version", kind.api_version)
     _expect(doc, "kind", "kind", kind.name)
     _place(doc, target)
-    if doubled and options.field_validation == "Strict":
-        unknown = check(kind, doc).unknown if kind is target.kind else []
-        raise BadRequest("strict decoding error: " + ", ".join([*doubled, *unknown]))
-    return doc, doubled
-
-
-def _is_json(request: Request) -> bool:
-    return media_type(request.headers.get("content-type", "")) in ("", "application/json", "*/*")
+    return doc, judged(kind, doc, request.body, doubled, options) if doubled else []
 
 
 def _expect(doc: Doc, field: str, called: str, value: str) -> None:
@@ -292,10 +288,7 @@ def patch_type(request: Request) -> str:
     kind = _media(request)
     if kind in PATCH_TYPES:
         return kind
-    raise UnsupportedMediaType(
-        f'the body of the request was in an unknown format - "{kind}" is not among the accepted '
-        f"media types: {', '.join(PATCH_TYPES)}"
-    )
+    raise unknown_format(*PATCH_TYPES)
 
 
 def read_configuration(request: Request, options: WriteOptions) -> tuple[Doc, list[str]]:
@@ -304,12 +297,10 @@ def read_configuration(request: Request, options: WriteOptions) -> tuple[Doc, li
     is_json = request.body.lstrip()[:1] == b"{"
     doc = (read_json if is_json else read_yaml)(request.body)
     if not isinstance(doc, dict):
-        raise BadRequest("error decoding YAML: expected an object")
-    wanted = is_json and options.field_validation != "Ignore"
-    doubled = duplicate_fields(request.body, doc) if wanted else []
-    if doubled and options.field_validation == "Strict":
-        raise BadRequest("error strict decoding YAML: " + ", ".join(doubled))
-    return doc, doubled
+        raise BadRequest("error decoding patch: expected an object")
+    if options.field_validation == "Ignore":
+        return doc, []
+    return doc, doubled_in_configuration(doc, request.body, options, is_json=is_json)
 
 
 # --- answers ---
@@ -367,11 +358,18 @@ def success(target: Target, uid: str = "") -> Doc:
 
 
 def warning_header(warnings: Sequence[str]) -> dict[str, str]:
-    """As client-go reads them: 299 - "text". Several are one header's list."""
+    """As client-go reads them: 299 - "text", each once. Several are one header's list, whose texts
+    are cut short if they are too many (apiserver/pkg/endpoints/filters/warning.go)."""
     if not warnings:
         return {}
-    quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in map(_one_line, warnings))
+    texts = [_one_line(text) for text in dict.fromkeys(warnings)]
+    if sum(map(len, texts)) > _WARNINGS_MAX:
+        texts = [text[:_WARNING_MAX] for text in texts][: _WARNINGS_MAX // _WARNING_MAX]
+    quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
     return {"Warning": ", ".join(f'299 - "{text}"' for text in quoted)}
+
+
+_WARNINGS_MAX, _WARNING_MAX = 4096, 256
 
 
 def _one_line(text: str) -> str:

@@ -14,6 +14,7 @@ from longshore.core.objects.errors import BadRequest
 # Numbers as clients' YAML has them: none on base 60 ("22:30" is text), and 1e3 is one.
 _INTEGER = re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)$")
 _FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)(?:[eE][-+]?[0-9]+)?$")
+_AS_JSON = orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS
 _NOT_JSON = ("timestamp", "int", "float")
 
 
@@ -25,9 +26,39 @@ def read_yaml(body: bytes) -> Any:
     try:
         _check_events(yaml.parse(body, yaml.CSafeLoader))
         value = yaml.load(body, _loader())
-        return orjson.loads(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
+        # Sorted, as clients know unknown fields of YAML to be listed.
+        return orjson.loads(orjson.dumps(value, option=_AS_JSON))
     except (yaml.YAMLError, ValueError, TypeError) as error:
         raise BadRequest(f"the body is not valid YAML: {error}") from None
+
+
+def doubled_keys(body: bytes) -> list[str]:
+    """Keys that a text, which read_yaml took, gives twice; sentences such as
+    'line 3: key "a" already set in map', the form of go.yaml.in/yaml."""
+    import yaml
+
+    found: list[str] = []
+    _scan(yaml.compose(body, _loader()), found)
+    return found
+
+
+def _scan(node: Any, found: list[str]) -> None:
+    if node.id == "sequence":
+        for one in node.value:
+            _scan(one, found)
+    elif node.id == "mapping":
+        _scan_mapping(node.value, found)
+
+
+def _scan_mapping(pairs: list[tuple[Any, Any]], found: list[str]) -> None:
+    seen: set[tuple[str, str]] = set()
+    for key, value in pairs:
+        _scan(value, found)
+        name = (key.tag, str(key.value))
+        if name in seen:
+            shown = f'"{key.value}"' if key.tag.endswith(":str") else key.value
+            found.append(f"line {value.start_mark.line + 1}: key {shown} already set in map")
+        seen.add(name)
 
 
 def _check_events(events: Any) -> None:

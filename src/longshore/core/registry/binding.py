@@ -1,0 +1,77 @@
+"""What giving a pod its node makes of the pod, and when it is refused. Pure.
+
+Source: pkg/registry/core/pod/storage (BindingREST), plugin/pkg/admission/podtopologylabels.
+"""
+
+from __future__ import annotations
+
+from longshore.core.objects import kinds
+from longshore.core.objects.errors import Cause, Conflict, Invalid
+from longshore.core.objects.kinds import Doc
+from longshore.core.registry.client import Bind
+
+# The labels of its node that a pod is given; a pod may not ask for more through them.
+_TOPOLOGY = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
+
+
+def topology_labels(node: Doc | None) -> dict[str, str]:
+    """What of a node's labels its pods get; none of a node that is not there."""
+    labels = node["metadata"].get("labels") if node is not None else None
+    return {key: labels[key] for key in _TOPOLOGY if key in labels} if labels else {}
+
+
+def bound(pod: Doc, operation: Bind, labels: dict[str, str], now: str) -> Doc:
+    """The pod on its node, sharing all that did not change; now is RFC3339. Raises Conflict if it
+    cannot be bound, Invalid for a binding without a node."""
+    _check(pod, operation)
+    status = pod.get("status") or {}
+    return {
+        **pod,
+        "metadata": _metadata(pod["metadata"], operation, labels),
+        "spec": {**pod["spec"], "nodeName": operation.node},
+        "status": {
+            **{key: value for key, value in status.items() if key != "nominatedNodeName"},
+            "conditions": _scheduled(status.get("conditions") or (), now),
+        },
+    }
+
+
+def _metadata(metadata: Doc, operation: Bind, labels: dict[str, str]) -> Doc:
+    made = dict(metadata)
+    if labels or operation.labels:
+        made["labels"] = {**(made.get("labels") or {}), **(operation.labels or {}), **labels}
+    if operation.annotations:
+        made["annotations"] = {**(made.get("annotations") or {}), **operation.annotations}
+    return made
+
+
+def _scheduled(conditions: list[Doc], now: str) -> list[Doc]:
+    scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": now}
+    others = [one for one in conditions if one["type"] != "PodScheduled"]
+    return [*others, scheduled]
+
+
+def _check(pod: Doc, operation: Bind) -> None:
+    metadata, name = pod["metadata"], operation.name
+    for what, wanted, had in (
+        ("UID", operation.uid, metadata["uid"]),
+        ("ResourceVersion", operation.revision, metadata["resourceVersion"]),
+    ):
+        if wanted and wanted != had:
+            why = f"Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {had}"
+            raise Conflict.of(kinds.POD, name, why)
+    if "deletionTimestamp" in metadata:
+        raise _conflict(name, f"pod {name} is being deleted, cannot be assigned to a host")
+    taken = pod["spec"].get("nodeName")
+    if taken:
+        raise _conflict(name, f'pod {name} is already assigned to node "{taken}"')
+    if pod["spec"].get("schedulingGates"):
+        raise _conflict(name, f"pod {name} has non-empty .spec.schedulingGates")
+    if not operation.node:
+        cause = Cause("FieldValueRequired", "Required value", "target.name")
+        raise Invalid.of(kinds.BINDING, name, [cause])
+
+
+def _conflict(name: str, why: str) -> Conflict:
+    message = f'Operation cannot be fulfilled on pods/binding "{name}": {why}'
+    return Conflict(message, kind=kinds.POD, name=name)
