@@ -133,6 +133,22 @@ def test_server_side_apply(kube: Cluster) -> None:
     assert owners == {"kubectl", "other"}
 
 
+def test_from_client_side_apply_to_server_side(kube: Cluster) -> None:
+    plain, server = ("apply", "-f", "-"), ("apply", "--server-side", "-f", "-")
+    kube.kubectl(*plain, stdin=config_map("moved", a="1", b="2"))
+    kube.kubectl(*server, stdin=config_map("moved", a="1", b="2"))
+    kube.kubectl(*server, stdin=config_map("moved", a="3"))
+    assert kube.get("configmap", "moved")["data"] == {"a": "3"}
+    shown = kube.kubectl("get", "configmap", "moved", "-o", "json", "--show-managed-fields")
+    entries = json.loads(shown)["metadata"]["managedFields"]
+    managers = {(one["manager"], one["operation"]) for one in entries}
+    # The second one owns the annotation; it is kubectl's own.
+    assert managers == {("kubectl", "Apply"), ("kubectl-last-applied", "Apply")}
+    # And back: the last applied configuration was kept up.
+    kube.kubectl(*plain, stdin=config_map("moved", a="3", c="4"))
+    assert kube.get("configmap", "moved")["data"] == {"a": "3", "c": "4"}
+
+
 def test_kustomize(kube: Cluster, tmp_path: Path) -> None:
     (tmp_path / "kustomization.yaml").write_text(
         "namePrefix: k-\nconfigMapGenerator:\n- name: made\n  literals: [a=1]\n"

@@ -24,7 +24,7 @@ def writer(name: str, time: str = "2026-01-01T00:00:00Z") -> Writer:
 
 
 def applied(live: Doc, config: Doc, who: str, entries: list[Doc], *, force: bool = True) -> Applied:
-    return ownership.apply(live, config, SHAPE, entries, writer(who), force=force)
+    return ownership.apply(live, config, SHAPE, entries, writer(who), None if force else dict)
 
 
 names = st.sampled_from(["a", "b", "c"])

@@ -6,11 +6,11 @@ until something is applied to them (apimachinery managedfields/internal/skipnona
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from longshore.base.clock import rfc3339
-from longshore.core.objects.apply import ownership
+from longshore.core.objects.apply import last_applied, ownership
 from longshore.core.objects.apply.fields import Fields
 from longshore.core.objects.apply.ownership import SYSTEM_FIELDS, Applied, Entries, Writer
 from longshore.core.objects.apply.shapes import Shape, shape_named
@@ -91,10 +91,16 @@ def applied(ref: Ref, live: Doc, config: Doc, by: Writer, *, force: bool) -> App
     kind = ref.kind.kept_as
     shape = shape_named(kind.schema)
     entries = stored_entries(live) if live else _NOBODY
+    by_kubectl = by.manager == last_applied.MANAGER and ref.kind.hub is None and bool(live)
+    forgiven = partial(last_applied.own_fields, live, by.api_version, shape) if by_kubectl else dict
+    part = _of_part(ref, config)
     try:
-        return ownership.apply(live, _of_part(ref, config), shape, entries, by, force=force)
+        made = ownership.apply(live, part, shape, entries, by, None if force else forgiven)
     except UnkeyedItem as error:
         raise untyped(ref, str(error)) from None
+    if not by_kubectl or ref.subresource == "scale":
+        return made
+    return made._replace(doc=last_applied.kept_up(made.doc, config))
 
 
 def untyped(ref: Ref, why: str) -> BadRequest:

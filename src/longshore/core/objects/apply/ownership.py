@@ -6,7 +6,7 @@ pkg/util/managedfields/internal, structured-merge-diff/v6/merge/update.go.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from longshore.core.objects.apply.fields import (
@@ -119,10 +119,15 @@ def _is_entry(entry: Any) -> bool:
 
 
 def apply(
-    live: Doc, config: Doc, shape: Shape, entries: Entries, writer: Writer, *, force: bool
+    live: Doc,
+    config: Doc,
+    shape: Shape,
+    entries: Entries,
+    writer: Writer,
+    forgiven: Callable[[], Fields] | None,
 ) -> Applied:
-    """Put a configuration over an object. Raises Conflict if it changes what others own, unless
-    forced, and UnkeyedItem."""
+    """Put a configuration over an object. Raises Conflict if it changes what others own and is
+    not forgiven (None: forced, all is), and UnkeyedItem."""
     entries = entries or _before_first(live, shape, writer)
     spoken = field_set(config, shape)
     me = _identity(_entry(writer, APPLY, spoken))
@@ -134,8 +139,11 @@ def apply(
     merged = prune(merge(live, config, shape), last, claimed, shape)
     changes = compare(live, merged, shape)
     conflicts = [(e, c) for e in others if (c := intersection(e["fieldsV1"], changes.set))]
-    if conflicts and not force:
-        raise conflict(conflicts)
+    if conflicts and forgiven is not None:
+        excused = forgiven()
+        conflicts = [(e, rest) for e, c in conflicts if (rest := difference(c, excused))]
+        if conflicts:
+            raise conflict(conflicts)
     return Applied(merged, _after_apply(others, changes, owned(spoken), writer))
 
 
