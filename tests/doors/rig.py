@@ -20,7 +20,15 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.registry.registry import Registry
 from longshore.core.store.memory import MemoryStore
 from longshore.doors.kit.connection import ServerLimits
-from longshore.doors.kit.http import AnyReply, Handler, Reply, Request, StreamReply, plain_refusal
+from longshore.doors.kit.http import (
+    AnyReply,
+    Handler,
+    Reply,
+    Request,
+    SlicedReply,
+    StreamReply,
+    plain_refusal,
+)
 from longshore.doors.kit.server import Server
 from longshore.doors.kubernetes.door import DoorConfig, KubernetesDoor
 from longshore.doors.kubernetes.translate import media_type
@@ -146,6 +154,9 @@ class Kube:
         self, method: str, target: str, body: Any = None, **headers: str | list[str]
     ) -> Answer:
         reply = await self.raw(method, target, body, **headers)
+        if isinstance(reply, SlicedReply):
+            whole = b"".join(reply.slices)
+            reply = Reply(reply.status, whole, reply.content_type, reply.headers)
         assert isinstance(reply, Reply)
         return Answer(reply.status, reply.headers, reply.body, media_type(reply.content_type))
 

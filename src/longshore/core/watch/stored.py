@@ -57,6 +57,14 @@ class Stored:
         if len(_decoded) > DECODED_MAX:
             _decoded.popleft()._doc = None
 
+    def glance(self) -> Doc:
+        """The decoded object for one look, read-only like doc, and not kept: who walks a whole
+        kind would push out what is in use."""
+        if self._doc is not None:
+            return self._doc
+        decoded: Doc = orjson.loads(self.raw)
+        return decoded
+
     def fresh(self) -> Doc:
         """A decode of one's own, free to be changed."""
         decoded: Doc = orjson.loads(self.raw)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import zlib
 
-from longshore.doors.kit.http import Reply, Request
+from longshore.doors.kit.http import Reply, Request, SlicedReply
 
 # apiserver/pkg/endpoints/handlers/responsewriters: defaultGzipThresholdBytes, level 1.
 GZIP_FROM_BYTES = 128 * 1024
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 
-def worth_gzip(request: Request, reply: Reply) -> bool:
-    if len(reply.body) < GZIP_FROM_BYTES or "Content-Encoding" in reply.headers:
+def worth_gzip(request: Request, reply: Reply | SlicedReply) -> bool:
+    """What comes in slices is large enough."""
+    if isinstance(reply, Reply) and len(reply.body) < GZIP_FROM_BYTES:
+        return False
+    if "Content-Encoding" in reply.headers:
         return False
     return accepts_gzip(request.headers.get("accept-encoding", ""))
 
@@ -26,6 +29,26 @@ def accepts_gzip(accept_encoding: str) -> bool:
     return False
 
 
+def mark_gzip(reply: Reply | SlicedReply) -> None:
+    reply.headers = {**reply.headers, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+
+
+class Gzip:
+    """Compresses a body slice by slice, in a thread: zlib lets the interpreter go, so the loop goes
+    on meanwhile."""
+
+    def __init__(self) -> None:
+        self._zip = zlib.compressobj(1, zlib.DEFLATED, _GZIP_WINDOW)
+
+    async def of(self, piece: bytes | memoryview) -> bytes:
+        """What can be sent of it already; may be nothing."""
+        return await asyncio.to_thread(self._zip.compress, piece)
+
+    def rest(self) -> bytes:
+        """What was held back; nothing more may be given then."""
+        return self._zip.flush()
+
+
 async def gzipped(body: bytes) -> bytes:
-    """In a thread: zlib lets the interpreter go, so the loop goes on meanwhile."""
-    return await asyncio.to_thread(zlib.compress, body, 1, _GZIP_WINDOW)
+    whole = Gzip()
+    return await whole.of(body) + whole.rest()

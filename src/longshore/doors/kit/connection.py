@@ -9,18 +9,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import inf
 from typing import cast
 
 from longshore.base.limits import REQUEST_BODY_MAX_BYTES
 from longshore.doors.kit import wire
-from longshore.doors.kit.compress import gzipped, worth_gzip
+from longshore.doors.kit.compress import Gzip, gzipped, mark_gzip, worth_gzip
 from longshore.doors.kit.http import (
     AnyReply,
     Handler,
     Reply,
+    SlicedReply,
     StreamReply,
     Takeover,
     plain_refusal,
@@ -59,14 +60,17 @@ class ServerLimits:
 
 class Pulse:
     """What all connections of a server share: a coarse time and the Date line that goes with it,
-    renewed once a second, so that no request asks the clock; and one buffer to read into, since
-    whoever reads also parses before the next one reads (a buffer for each read costs an mmap)."""
+    renewed once a second, so that no request asks the clock; one buffer to read into, since
+    whoever reads also parses before the next one reads (a buffer for each read costs an mmap); and
+    whose turn it is to send a slice of a large answer."""
 
     def __init__(self) -> None:
         self.buffer = memoryview(bytearray(_READ_BYTES))
         self.now = 0.0
         self.date = b""
         self.stopping = False
+        # One large slice a turn, whoever it is for: heavy answers delay others by one at most.
+        self.heavy = asyncio.Lock()
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -93,6 +97,7 @@ class Connection(asyncio.BufferedProtocol):
         self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._reading_since = inf
         self._reading_paused = self._closing = self._streaming = self._talking = False
+        self._end: Callable[[], None] | None = None
 
     # What the loop calls.
 
@@ -161,6 +166,8 @@ class Connection(asyncio.BufferedProtocol):
         self.deadline = self._pulse.now + self._limits.grace_s
         if self._streaming and self._task is not None:
             self._task.cancel()
+        if self._end is not None:
+            self._end()
         self._wake()
 
     def abort(self) -> None:
@@ -249,6 +256,8 @@ class Connection(asyncio.BufferedProtocol):
             self._closing = True
         if isinstance(reply, Reply):
             await self._send(incoming, reply, keep)
+        elif isinstance(reply, SlicedReply):
+            await self._send_slices(incoming, reply, keep)
         elif isinstance(reply, StreamReply):
             await self._stream(incoming, reply, keep)
         else:
@@ -272,12 +281,25 @@ class Connection(asyncio.BufferedProtocol):
         body = reply.body
         if worth_gzip(incoming.request, reply):
             body = await gzipped(body)
-            reply.headers = {**reply.headers, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+            mark_gzip(reply)
         framing = b"" if reply.status in wire.BODILESS else wire.length(len(body))
         head = self._head(reply, framing, keep)
         await self._write_whole(head, b"" if incoming.request.method == "HEAD" else body)
 
-    def _head(self, reply: Reply | StreamReply, framing: bytes, keep: bool) -> bytes:
+    async def _send_slices(self, incoming: Incoming, reply: SlicedReply, keep: bool) -> None:
+        gzip = Gzip() if worth_gzip(incoming.request, reply) else None
+        if gzip is not None:
+            mark_gzip(reply)
+        chunks = incoming.chunks
+        self._closing = self._closing or not chunks
+        self._write(self._head(reply, wire.framing(None, chunks), keep and chunks))
+        if incoming.request.method == "HEAD":
+            return
+        await self._write_slices(reply.slices, chunks, gzip)
+        if chunks:
+            self._write(wire.LAST_CHUNK)
+
+    def _head(self, reply: Reply | SlicedReply | StreamReply, framing: bytes, keep: bool) -> bytes:
         close = b"" if keep else wire.CLOSE
         more = wire.lines(reply.repeated) if isinstance(reply, StreamReply) else b""
         return wire.head(
@@ -289,18 +311,27 @@ class Connection(asyncio.BufferedProtocol):
             self._write(head + body)
         else:
             self._write(head)
-            await self._write_slices(body)
+            await self._write_slices(_cut(memoryview(body)))
         if self._drained is not None:
             await self._drained
 
-    async def _write_slices(self, body: bytes) -> None:
-        view = memoryview(body)
-        for at in range(0, len(view), _SLICE_BYTES):
-            self._write(view[at : at + _SLICE_BYTES])
+    async def _write_slices(
+        self, slices: Iterator[wire.Data], chunks: bool = False, gzip: Gzip | None = None
+    ) -> None:
+        while True:
+            async with self._pulse.heavy:
+                piece = next(slices, None)
+                if piece is None:
+                    break
+                if gzip is None:
+                    self._write_framed(piece, chunks)
+                await _turn()
+            if gzip is not None:
+                self._write_framed(await gzip.of(piece), chunks)
             if self._drained is not None:
                 await self._drained
-            else:
-                await _turn()
+        if gzip is not None:
+            self._write_framed(gzip.rest(), chunks)
 
     async def _stream(self, incoming: Incoming, reply: StreamReply, keep: bool) -> None:
         bodiless = incoming.request.method == "HEAD" or reply.status in wire.BODILESS
@@ -359,7 +390,7 @@ class Connection(asyncio.BufferedProtocol):
         upgrade = wire.head(101, "", takeover.headers, b"Connection: Upgrade\r\n", self._pulse.date)
         self._write(upgrade)
         self.deadline = inf
-        self._talking = True
+        self._end, self._talking = takeover.end, takeover.end is None
         with contextlib.suppress(ConnectionError):
             await takeover.talk(_RawWire(self))
 
@@ -368,6 +399,13 @@ class Connection(asyncio.BufferedProtocol):
     def _write(self, data: bytes | memoryview) -> None:
         if self._transport is not None and data and not self._transport.is_closing():
             self._transport.write(data)
+
+    def _write_framed(self, data: wire.Data, chunks: bool) -> None:
+        """As a chunk of its own; not copied for it."""
+        if chunks and data and self._transport is not None and not self._transport.is_closing():
+            self._transport.writelines((wire.chunk_size(data), data, wire.CRLF))
+        elif not chunks:
+            self._write(data)
 
     def _pause_reading(self) -> None:
         if not self._reading_paused and self._transport is not None:
@@ -402,6 +440,10 @@ class _RawWire:
     def __init__(self, connection: Connection) -> None:
         self.read = connection.raw_read
         self.write = connection.raw_write
+
+
+def _cut(body: memoryview) -> Iterator[memoryview]:
+    return (body[at : at + _SLICE_BYTES] for at in range(0, len(body), _SLICE_BYTES))
 
 
 async def _turn() -> None:

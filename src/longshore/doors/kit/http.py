@@ -8,10 +8,12 @@ from collections.abc import (
     Awaitable,
     Callable,
     Coroutine,
+    Iterator,
     Mapping,
     Sequence,
 )
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Protocol, TypeAlias
 
 from longshore.base.users import User
@@ -54,6 +56,27 @@ class Reply:
     body: bytes = b""
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class SlicedReply:
+    """A whole answer too large for one turn of the loop: slices (none empty) are made and sent one
+    after another, with other requests between them."""
+
+    slices: Iterator[bytes]
+    status: int = 200
+    content_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def sliced(
+    slices: Iterator[bytes], status: int, content_type: str, headers: dict[str, str] | None = None
+) -> Reply | SlicedReply:
+    """An answer in slices; a whole one, with its length, if there is no more than one."""
+    first, second = next(slices), next(slices, None)
+    if second is None:
+        return Reply(status, first, content_type, headers or {})
+    return SlicedReply(chain((first, second), slices), status, content_type, headers or {})
 
 
 class Pieces(Protocol):
@@ -106,13 +129,18 @@ class Wire(Protocol):
 
 @dataclass(slots=True)
 class Takeover:
-    """101 Switching Protocols: after these headers, talk owns the connection until it returns."""
+    """101 Switching Protocols: after these headers, talk owns the connection until it returns.
+
+    end asks it to return soon, since the server stops. A talk that has one only tells, so it is
+    given up like any other answer when it is not read; without one it may be silent for hours.
+    """
 
     talk: Callable[[Wire], Awaitable[None]]
     headers: dict[str, str] = field(default_factory=dict)
+    end: Callable[[], None] | None = None
 
 
-AnyReply: TypeAlias = Reply | StreamReply | Takeover
+AnyReply: TypeAlias = Reply | SlicedReply | StreamReply | Takeover
 Handler: TypeAlias = Callable[[Request], Awaitable[AnyReply]]
 
 

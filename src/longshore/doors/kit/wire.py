@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
+from typing import TypeAlias
 
+Data: TypeAlias = bytes | memoryview
+CRLF = b"\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
@@ -61,6 +64,11 @@ def framing(size: int | None, chunks: bool) -> bytes:
     if size is not None:
         return length(size)
     return CHUNKED if chunks else b""
+
+
+def chunk_size(piece: Data) -> bytes:
+    """What goes before a chunk; CRLF goes behind it."""
+    return b"%x\r\n" % len(piece)
 
 
 def chunk(piece: bytes) -> bytes:

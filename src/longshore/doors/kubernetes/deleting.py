@@ -13,8 +13,9 @@ from longshore.core.objects.validation import check, decoding_error
 from longshore.core.registry.client import DeleteOptions
 from longshore.core.registry.reads import Page
 from longshore.core.registry.registry import Registry
-from longshore.doors.kit.http import Reply, Request
+from longshore.doors.kit.http import Reply, Request, SlicedReply, sliced
 from longshore.doors.kubernetes import translate
+from longshore.doors.kubernetes.pages import page_slices
 from longshore.doors.kubernetes.rendering import View, encode
 from longshore.doors.kubernetes.translate import Target, flag, number
 
@@ -66,7 +67,7 @@ async def delete(
 
 async def delete_collection(
     registry: Registry, request: Request, target: Target, who: User, view: View
-) -> Reply:
+) -> Reply | SlicedReply:
     """DELETE of all that match; answered with what they were."""
     wanted = deletion(request, target.kind)
     chosen = translate.list_options(request)
@@ -75,7 +76,7 @@ async def delete_collection(
     )
     page = Page(deleted, registry.cache.revision)
     headers = translate.warning_header(wanted.warnings)
-    return Reply(200, view.page(target.kind, page), view.media, headers)
+    return sliced(page_slices(view, target.kind, page), 200, view.media, headers)
 
 
 def deletion(request: Request, kind: Kind) -> Deletion:

@@ -30,7 +30,7 @@ from longshore.core.registry.registry import Registry
 from longshore.core.registry.tokens import AnyTokens, NoTokens
 from longshore.core.streams.protocols import Streams
 from longshore.core.streams.statistics import Statistics
-from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply
+from longshore.doors.kit.http import AnyReply, Reply, Request, SlicedReply, StreamReply, Takeover
 from longshore.doors.kubernetes import discovery, gnostic, translate
 from longshore.doors.kubernetes.callers import caller
 from longshore.doors.kubernetes.fairness.admission import MUST_WAIT, Fairness
@@ -144,7 +144,7 @@ class KubernetesDoor:
         except Exception:  # the door's rim: a fault of ours is a 500 to one client
             log.exception("%s %s", request.method, request.path)
             reply = self._failure(InternalError("internal error; the server's log says more"))
-        if isinstance(reply, Reply | StreamReply):
+        if not isinstance(reply, Takeover):
             self._stamp(request, reply, course.headers)
         return reply
 
@@ -157,7 +157,9 @@ class KubernetesDoor:
         }  # fmt: skip
         return Reply(status, orjson.dumps(refused))
 
-    def _stamp(self, request: Request, reply: Reply | StreamReply, told: Mapping[str, str]) -> None:
+    def _stamp(
+        self, request: Request, reply: Reply | SlicedReply | StreamReply, told: Mapping[str, str]
+    ) -> None:
         reply.headers.update(told)
         self._asked += 1
         given = request.headers.get("audit-id", "")

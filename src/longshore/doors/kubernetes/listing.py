@@ -13,9 +13,10 @@ from longshore.core.objects.errors import Cause, Expired, Invalid
 from longshore.core.objects.kinds import Kind
 from longshore.core.registry.reads import ListOptions, inconsistent_continue, reached
 from longshore.core.registry.registry import Registry
-from longshore.doors.kit.http import Reply, Request, StreamReply
+from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply, sliced
 from longshore.doors.kubernetes import translate
 from longshore.doors.kubernetes.media import negotiate
+from longshore.doors.kubernetes.pages import page_slices
 from longshore.doors.kubernetes.rendering import View
 from longshore.doors.kubernetes.translate import Target, flag, number
 from longshore.doors.kubernetes.watching import Watch, Watches
@@ -34,7 +35,7 @@ class Listing:
         self._clock = clock
         self._chance = chance
 
-    async def list(self, request: Request, target: Target, who: User) -> Reply | StreamReply:
+    async def list(self, request: Request, target: Target, who: User) -> AnyReply:
         """GET of a collection; with ?watch, a watch of it."""
         options = translate.list_options(request)
         if flag(request.query, "watch"):
@@ -46,7 +47,7 @@ class Listing:
             page = self._registry.list(who, target.kind, target.namespace, options)
         except Expired as error:
             return _expired_page(error, options)
-        return Reply(200, view.page(target.kind, page), view.media)
+        return sliced(page_slices(view, target.kind, page), 200, view.media)
 
     async def watch_one(self, request: Request, target: Target, who: User) -> StreamReply:
         """A watch of one object (as kubectl get NAME -w asks)."""

@@ -11,7 +11,7 @@ from longshore.base.clock import Clock
 from longshore.base.metrics import Counter, Histogram, Labels, gauge
 from longshore.core.objects.kinds import Kinds
 from longshore.core.registry.reads import Reader
-from longshore.doors.kit.http import AnyReply, Reply, Request, Takeover
+from longshore.doors.kit.http import AnyReply, Request, StreamReply, Takeover
 from longshore.doors.kubernetes.translate import Target, flag
 
 _LABELS = (
@@ -70,7 +70,7 @@ class Measured:
         series = self._of(request, target)
         status = 101 if isinstance(reply, Takeover) else reply.status
         series.ended[status] = series.ended.get(status, 0) + 1
-        if isinstance(reply, Reply):
+        if not isinstance(reply, StreamReply | Takeover):
             self._durations.put(series.durations, self._clock.monotonic() - began)
 
     def _of(self, request: Request, target: Target | None) -> _Series:
