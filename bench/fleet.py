@@ -15,9 +15,10 @@ from longshore.base.users import loop_user
 from longshore.cluster.server import GC_THRESHOLDS
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
+from longshore.core.registry.admission.surroundings import AdmissionConfig
 from longshore.core.registry.client import Create
 from longshore.core.registry.inprocess import InProcess
-from longshore.core.registry.registry import Registry
+from longshore.core.registry.registry import Registry, RegistryConfig
 from longshore.core.store.sqlite import SqliteStore
 from longshore.machinery.kubelet.hollow import HollowNodes, hollow_configs
 from longshore.machinery.loop.recorder import Journal
@@ -31,7 +32,9 @@ async def figures() -> list[Figure]:
     gc.set_threshold(*GC_THRESHOLDS)  # as the server process has them
     clock, chance = SystemClock(), Chance.seeded(1)
     with TemporaryDirectory(prefix="lb-") as directory:
-        registry = Registry(SqliteStore(Path(directory) / "s.db"), clock, chance)
+        # There is no controller here that takes a new node's taint off.
+        config = RegistryConfig(admission=AdmissionConfig(disable=("TaintNodesByCondition",)))
+        registry = Registry(SqliteStore(Path(directory) / "s.db"), clock, chance, config)
         await registry.open()
         client = InProcess(registry, loop_user("bench"))
         async with asyncio.TaskGroup() as crew:

@@ -17,7 +17,9 @@ from longshore.base.clock import SystemClock
 from longshore.base.users import User
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.registry import Registry
+from longshore.core.objects.rbac.defaults import default_objects
+from longshore.core.registry.client import Create
+from longshore.core.registry.registry import Registry, RegistryConfig
 from longshore.core.store.memory import MemoryStore
 from longshore.doors.kit.connection import ServerLimits
 from longshore.doors.kit.http import (
@@ -207,10 +209,16 @@ class Watcher:
 
 
 @contextlib.asynccontextmanager
-async def kube(config: DoorConfig | None = None) -> AsyncIterator[Kube]:
-    """A door with an open registry that has the namespace default."""
+async def kube(
+    config: DoorConfig | None = None,
+    *,
+    roles: bool = False,
+    registry_config: RegistryConfig | None = None,
+) -> AsyncIterator[Kube]:
+    """A door with an open registry that has the namespace default, and on demand the default roles
+    of the whole cluster: without them, only masters and nodes may do anything."""
     clock, chance = VirtualClock(), Chance.seeded("doors")
-    registry = Registry(MemoryStore(), clock, chance)
+    registry = Registry(MemoryStore(), clock, chance, registry_config)
     await registry.open()
     door = KubernetesDoor(registry, clock, chance, config)
     async with asyncio.TaskGroup() as crew:

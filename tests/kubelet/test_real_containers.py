@@ -34,7 +34,7 @@ from longshore.machinery.runtime.oci.destroy import destroy_all
 from longshore.machinery.runtime.oci.run import OciRuntime
 
 from .docs import container, pod
-from .world import ADMIN, NODE
+from .world import ADMIN, NO_ACCOUNTS, NODE
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 IMAGE = "busybox:1.35"
@@ -103,7 +103,7 @@ class Node:
         self.root, self._images, self._crew = root, images, crew
         self.group = group
         self._network = OneNamespace(netns)
-        self.registry = Registry(MemoryStore(), SystemClock(), Chance.seeded(1))
+        self.registry = Registry(MemoryStore(), SystemClock(), Chance.seeded(1), NO_ACCOUNTS)
         self.client = InProcess(self.registry, ADMIN)
         self.kubelet: Kubelet
         self.task: asyncio.Task[None]

@@ -12,9 +12,10 @@ from longshore.base.chance import Chance
 from longshore.base.users import User
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.registry.admission.surroundings import AdmissionConfig
 from longshore.core.registry.client import Bind, Create, Delete, DeleteOptions
 from longshore.core.registry.inprocess import InProcess
-from longshore.core.registry.registry import Registry
+from longshore.core.registry.registry import Registry, RegistryConfig
 from longshore.core.store.memory import MemoryStore
 from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.network import HollowNetwork
@@ -188,6 +189,10 @@ class World:
         return [f"{doc['reason']}: {doc['message']}" for doc in docs]
 
 
+# Pods of these tests are what they say, without tokens: see test_credentials.py.
+NO_ACCOUNTS = RegistryConfig(admission=AdmissionConfig(disable=("ServiceAccount",)))
+
+
 async def until(true: Callable[[], object], turns: int = 4000) -> None:
     """Let everything run until it is so. Threads are waited for too: each settling takes time."""
     for _ in range(turns):
@@ -200,7 +205,7 @@ async def until(true: Callable[[], object], turns: int = 4000) -> None:
 @asynccontextmanager
 async def world(root: Path) -> AsyncIterator[World]:
     clock = VirtualClock()
-    registry = Registry(MemoryStore(), clock, Chance.seeded(1))
+    registry = Registry(MemoryStore(), clock, Chance.seeded(1), NO_ACCOUNTS)
     await registry.open()
     async with asyncio.TaskGroup() as crew:
         running = crew.create_task(registry.run())

@@ -9,7 +9,6 @@ import pytest
 
 from longshore.core.objects import meta
 from longshore.core.objects.defaults import default
-from longshore.core.objects.errors import Forbidden
 from longshore.core.objects.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
@@ -21,7 +20,6 @@ from longshore.core.objects.kinds import (
     Doc,
     Kind,
 )
-from longshore.core.objects.priorities import SYSTEM_PRIORITIES
 
 from .samples import deployment, pod, service
 
@@ -183,51 +181,6 @@ def test_pod_level_resources_come_first() -> None:
         "resources": {"limits": amounts, "requests": amounts},
     }
     assert meta.qos_class({"spec": spec}) == "Guaranteed"
-
-
-def test_admission_of_a_pod() -> None:
-    spec = meta.admit_pod(pod())["spec"]
-    assert (spec["serviceAccountName"], spec["serviceAccount"]) == ("default", "default")
-    assert (spec["priority"], spec["preemptionPolicy"]) == (0, "PreemptLowerPriority")
-    seconds = {one["key"]: one["tolerationSeconds"] for one in spec["tolerations"]}
-    assert seconds == {"node.kubernetes.io/not-ready": 300, "node.kubernetes.io/unreachable": 300}
-    again = copy({"metadata": {}, "spec": spec})
-    assert meta.admit_pod(again)["spec"] == spec
-
-
-def test_a_pod_may_have_its_own_patience() -> None:
-    everything = {"operator": "Exists"}
-    assert meta.admit_pod(pod(tolerations=[everything]))["spec"]["tolerations"] == [everything]
-    own = {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"}
-    tolerations = meta.admit_pod(pod(tolerations=[own]))["spec"]["tolerations"]
-    assert [one["key"] for one in tolerations] == [own["key"], "node.kubernetes.io/unreachable"]
-
-
-def test_priority_classes() -> None:
-    given = SYSTEM_PRIORITIES["system-node-critical"]
-    critical = meta.admit_pod(pod(priorityClassName="system-node-critical"), given)
-    assert critical["spec"]["priority"] == 2_000_001_000
-    with pytest.raises(
-        Forbidden, match=r"the integer value of priority \(3\) must not be provided"
-    ):
-        meta.admit_pod(pod(priority=3), given)
-    with pytest.raises(Forbidden, match=r"the string value of PreemptionPolicy \(Never\)"):
-        meta.admit_pod(pod(preemptionPolicy="Never"), given)
-
-
-def test_runtime_classes() -> None:
-    runtime = {
-        "overhead": {"podFixed": {"cpu": "10m"}},
-        "scheduling": {"nodeSelector": {"a": "b"}, "tolerations": [{"key": "t"}]},
-    }
-    doc = pod(runtimeClassName="kata")
-    meta.give_runtime(doc, runtime)
-    spec = doc["spec"]
-    assert spec["overhead"] == {"cpu": "10m"}
-    assert (spec["nodeSelector"], spec["tolerations"]) == ({"a": "b"}, [{"key": "t"}])
-    for wrong in ({"overhead": {"cpu": "1"}}, {"nodeSelector": {"a": "c"}}):
-        with pytest.raises(Forbidden):
-            meta.give_runtime(pod(**wrong), runtime)
 
 
 def test_scale() -> None:

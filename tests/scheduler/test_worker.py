@@ -11,8 +11,9 @@ from longshore.base.users import loop_user
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Bind, Create, Delete, DeleteOptions, Update
+from longshore.core.registry.admission.surroundings import AdmissionConfig
 from longshore.core.registry.inprocess import InProcess
-from longshore.core.registry.registry import Registry
+from longshore.core.registry.registry import Registry, RegistryConfig
 from longshore.core.store.memory import MemoryStore
 from longshore.machinery.loop.recorder import Journal
 from longshore.machinery.scheduler.run import Scheduler
@@ -54,7 +55,9 @@ class Site:
 @asynccontextmanager
 async def site() -> AsyncIterator[Site]:
     clock = VirtualClock()
-    registry = Registry(MemoryStore(), clock, Chance.seeded(1))
+    # There is no controller here that takes a new node's taint off.
+    config = RegistryConfig(admission=AdmissionConfig(disable=("TaintNodesByCondition",)))
+    registry = Registry(MemoryStore(), clock, Chance.seeded(1), config)
     await registry.open()
     client = InProcess(registry, loop_user("scheduler"))
     journal = Journal(client, clock)

@@ -58,6 +58,7 @@ class _Agent:
         kubelet = Kubelet(
             self._kubelet_config(), client, self._runtime(), pods, self._clock, self._chance
         )
+        kubelet.tokens = client
         await pods.open()
         try:
             async with asyncio.TaskGroup() as crew:

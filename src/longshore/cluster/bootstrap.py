@@ -10,7 +10,7 @@ from longshore.core.objects.flow_defaults import FLOW_SCHEMAS, PRIORITY_LEVELS
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.priorities import SYSTEM_PRIORITIES
 from longshore.core.objects.served_groups import api_services
-from longshore.core.registry.admission import SYSTEM_NAMESPACES
+from longshore.core.registry.admission.namespaces import SYSTEM_NAMESPACES
 from longshore.core.registry.client import Client, Create, Operation, Patch
 
 SERVICE_NAME = "kubernetes"

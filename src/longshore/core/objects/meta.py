@@ -14,7 +14,6 @@ from typing import Any
 
 from longshore.base import quantities
 from longshore.core.objects import signing
-from longshore.core.objects.errors import Forbidden
 from longshore.core.objects.jobs import with_selector
 from longshore.core.objects.kinds import (
     API_SERVICE,
@@ -49,8 +48,6 @@ _SYSTEM = (
 _NEVER_GIVEN = (*_SYSTEM, "selfLink")
 # Of a kind without a spec, all else is what is wanted.
 _NOT_WANTED = {"apiVersion", "kind", "metadata", "status"}
-TOLERATION_S = 300
-_TOLERATED = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 
 def prepare_create(kind: Kind, doc: Doc) -> Doc:
@@ -201,98 +198,6 @@ _FIRST_STATUS: dict[str, Callable[[Doc], Doc]] = {
 
 
 # ---- pods
-
-
-def admit_pod(doc: Doc, priority: Doc | None = None) -> Doc:
-    """What upstream's default admission plugins put into a new pod: its service account, its
-    priority, and five minutes of patience with a silent node. priority is the PriorityClass that
-    it names, or that of all who name none. Changes and returns doc."""
-    spec = doc["spec"]
-    account = spec.setdefault("serviceAccountName", "default")
-    spec["serviceAccount"] = account
-    if priority is None:
-        spec["priority"] = 0
-        spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
-    else:
-        _prioritise(doc, spec, priority)
-    add_default_tolerations(spec)
-    return doc
-
-
-def _prioritise(doc: Doc, spec: Doc, given: Doc) -> None:
-    """Priority and preemption are the class's: a pod may repeat them and not change them
-    (plugin/pkg/admission/priority). Raises Forbidden."""
-    value, policy = given.get("value", 0), given.get("preemptionPolicy", "PreemptLowerPriority")
-    computed = "priority admission controller computed {} from the given PriorityClass name"
-    if spec.get("priority", value) != value:
-        raise pod_forbidden(
-            doc, f"the integer value of priority ({spec['priority']}) must not be provided in pod "
-            f"spec; {computed.format(value)}",
-        )  # fmt: skip
-    if spec.get("preemptionPolicy", policy) != policy:
-        raise pod_forbidden(
-            doc, f"the string value of PreemptionPolicy ({spec['preemptionPolicy']}) must not be "
-            f"provided in pod spec; {computed.format(policy)}",
-        )  # fmt: skip
-    name = given["metadata"]["name"]
-    spec["priorityClassName"], spec["priority"], spec["preemptionPolicy"] = name, value, policy
-
-
-def give_runtime(doc: Doc, runtime: Doc | None) -> None:
-    """What a pod's RuntimeClass adds to it: overhead, and where it may run. None: it names none.
-    Changes doc. Raises Forbidden (plugin/pkg/admission/runtimeclass)."""
-    spec = doc["spec"]
-    overhead = ((runtime or {}).get("overhead") or {}).get("podFixed") or {}
-    if spec.get("overhead", overhead) != overhead:
-        raise pod_forbidden(
-            doc, "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead"
-            if overhead else
-            "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead",
-        )  # fmt: skip
-    if overhead:
-        spec["overhead"] = dict(overhead)
-    scheduling = (runtime or {}).get("scheduling") or {}
-    for key, value in (scheduling.get("nodeSelector") or {}).items():
-        had = spec.setdefault("nodeSelector", {}).setdefault(key, value)
-        if had != value:
-            raise pod_forbidden(
-                doc, f"conflict: runtimeClass.scheduling.nodeSelector[{key}] = {value}; "
-                f"pod.spec.nodeSelector[{key}] = {had}",
-            )  # fmt: skip
-    given = spec.get("tolerations") or []
-    added = [one for one in scheduling.get("tolerations") or () if one not in given]
-    if added:
-        spec["tolerations"] = [*given, *added]
-
-
-def pod_forbidden(doc: Doc, why: str) -> Forbidden:
-    """The refusal of a new pod by admission."""
-    name = doc["metadata"].get("name", "")
-    return Forbidden(f'pods "{name}" is forbidden: {why}', kind=POD, name=name)
-
-
-def add_default_tolerations(spec: Doc) -> None:
-    """Tolerate a node that is not ready or unreachable for 300 s, unless the pod says otherwise
-    (plugin/pkg/admission/defaulttolerationseconds)."""
-    given = spec.get("tolerations", ())
-    spec["tolerations"] = [*given]
-    for key in _TOLERATED:
-        if not any(_speaks_of(one, key) for one in given):
-            spec["tolerations"].append(
-                {
-                    "key": key,
-                    "operator": "Exists",
-                    "effect": "NoExecute",
-                    "tolerationSeconds": TOLERATION_S,
-                }
-            )
-
-
-def _speaks_of(toleration: Doc, key: str) -> bool:
-    return toleration.get("key", "") in (key, "") and toleration.get("effect", "") in (
-        "NoExecute",
-        "",
-    )
 
 
 def qos_class(pod: Doc) -> str:

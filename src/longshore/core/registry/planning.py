@@ -30,15 +30,13 @@ from longshore.core.objects.errors import (
 )
 from longshore.core.objects.kinds import Doc, Kind, Ref
 from longshore.core.objects.rules import validate_create, validate_update
-from longshore.core.objects.signing import with_times
+from longshore.core.objects.signing import asked_by, with_times
 from longshore.core.objects.validation import PROBLEMS_MAX, check, decoding_error, strict_error
 from longshore.core.registry import ownership
-from longshore.core.registry.admission import (
-    SYSTEM_NAMESPACES,
-    admit_new,
-    check_namespace,
-    check_served,
-)
+from longshore.core.registry.admission.attributes import Attributes
+from longshore.core.registry.admission.chain import Admission
+from longshore.core.registry.admission.namespaces import SYSTEM_NAMESPACES
+from longshore.core.registry.admission.unserved import check_served
 from longshore.core.registry.binding import bound, topology_labels
 from longshore.core.registry.client import Bind, DeleteOptions
 from longshore.core.registry.deletion import check_preconditions, is_finished, plan_delete
@@ -52,13 +50,17 @@ from longshore.core.watch.stored import Stored, encode, splice
 class WriteOptions:
     """field_validation is Strict, Warn or Ignore, as the query parameter fieldValidation has it.
     manager is who is recorded as the owner of what is written, forced says that an apply takes
-    from others what it sets. who asks matters for objects that say so themselves."""
+    from others what it sets. who asks (None: a writer without a name) is for admission, and for
+    objects that say so themselves."""
 
     dry_run: bool = False
     field_validation: str = "Ignore"
     manager: str = ""
     forced: bool = False
     who: User | None = None
+    def by(self, who: User) -> WriteOptions:
+        return WriteOptions(self.dry_run, self.field_validation, self.manager, self.forced, who)
+
 
 
 PLAIN = WriteOptions()
@@ -94,7 +96,13 @@ class Planner:
     """Makes plans; holds what they need to know besides the object itself."""
 
     def __init__(
-        self, cache: Cache, clock: Clock, chance: Chance, services: ServiceAddresses
+        self,
+        cache: Cache,
+        clock: Clock,
+        chance: Chance,
+        services: ServiceAddresses,
+        admission: Admission,
+        self._admission = admission
     ) -> None:
         self.cache = cache
         self._clock = clock
@@ -119,8 +127,13 @@ class Planner:
         doc = meta.prepare_create(kind, doc)
         doc = default(kind, doc)
         ownership.record_new(kind, doc, by)  # what admission adds is nobody's, as upstream
-        check_namespace(self.cache, kind, doc)
-        admit_new(self.cache, kind, doc, options.who)
+        if kind is kinds.CSR:
+            asked_by(doc, options.who)
+        request = Attributes(
+            "create", kind, namespace, doc, None, options.who, self.cache,
+            dry_run=options.dry_run, warnings=warnings,
+        )  # fmt: skip
+        self._admission.steps("create", kind).admit(request)
         return doc, warnings
 
     def name(self, kind: Kind, doc: Doc) -> bool:
@@ -170,8 +183,15 @@ class Planner:
         metadata["name"] = ref.name
         return checked(ref.kind, doc, options)
 
-    def update(self, ref: Ref, changed: Callable[[Stored], Doc], options: WriteOptions) -> Plan:
-        """changed gives the new document, as its kind is kept; it is the plan's own."""
+    def update(
+        self,
+        ref: Ref,
+        changed: Callable[[Stored], Doc],
+        options: WriteOptions,
+        warnings: list[str] | None = None,
+    ) -> Plan:
+        """changed gives the new document, as its kind is kept; it is the plan's own. What admission
+        warns of is added to warnings when the plan runs."""
         kind = ref.kind.kept_as
 
         def plan(there: Stored | None) -> Intent | Stored:
@@ -183,7 +203,7 @@ class Planner:
                 new = _with_scale(ref, there, new)
             _check_identity(ref, new, old)
             start = ownership.started(ref, new["metadata"].get("managedFields"), old)
-            new = self._prepared(kind, new, old, ref.subresource)
+            new = self._prepared(ref, new, old, options, warnings)
             if new == old and start is ownership.stored_entries(old):
                 return there
             by = self._writer(ref.kind, ref.subresource, options)
@@ -192,24 +212,29 @@ class Planner:
 
         return plan
 
-    def application(self, ref: Ref, config: Doc, options: WriteOptions) -> Plan:
-        """Server-side apply: config is a checked configuration, which the plan only reads."""
+    def application(
+        self, ref: Ref, config: Doc, options: WriteOptions, warnings: list[str]
+    ) -> Plan:
+        """Server-side apply: config is a checked configuration, which the plan only reads; warnings
+        as of update()."""
         kind = ref.kind.kept_as
 
         def plan(there: Stored | None) -> Intent | Stored:
             if there is None:
-                return self._applied_new(ref, config, options)
+                return self._applied_new(ref, config, options, warnings)
             old = there.doc
             by = self._writer(ref.kind, ref.subresource, options)
             applied = ownership.applied(ref, old, config, by, force=options.forced)
             new: Doc = orjson.loads(orjson.dumps(applied.doc))
             _check_identity(ref, new, old)
-            new = self._prepared(kind, new, old, ref.subresource)
+            new = self._prepared(ref, new, old, options, warnings)
             return self._changed(kind, new, there, applied.entries, options)
 
         return plan
 
-    def _applied_new(self, ref: Ref, config: Doc, options: WriteOptions) -> Intent | Stored:
+    def _applied_new(
+        self, ref: Ref, config: Doc, options: WriteOptions, warnings: list[str]
+    ) -> Intent | Stored:
         if ref.subresource:
             raise NotFound.of(ref.kind, ref.name)
         uid = config["metadata"].get("uid")
@@ -219,7 +244,8 @@ class Planner:
         kind = ref.kind.kept_as
         by = self._writer(ref.kind, "", options)
         applied = ownership.applied(ref, {}, config, by, force=True)
-        doc, _ = self.new(kind, orjson.loads(orjson.dumps(config)), ref.namespace, options)
+        doc, told = self.new(kind, orjson.loads(orjson.dumps(config)), ref.namespace, options)
+        warnings[:] = told
         ownership.set_entries(doc, applied.entries)
         return self.creation(kind, doc, options)(None)
 
@@ -238,8 +264,21 @@ class Planner:
             return self._outcome(kind, None, there, options)
         return self._outcome(kind, new, there, options)
 
-    def _prepared(self, kind: Kind, new: Doc, old: Doc, subresource: str) -> Doc:
-        part = "" if subresource == "scale" else subresource
+    def _prepared(
+        steps = self._admission.steps("update", kind, part)
+        request: Attributes | None = None
+        if steps.changes or steps.checks:
+            request = Attributes(
+                "update", kind, ref.namespace, new, old, options.who, self.cache, part,
+                options.dry_run, [] if warnings is None else warnings,
+            )  # fmt: skip
+            steps.change(request)
+        self, ref: Ref, new: Doc, old: Doc, options: WriteOptions, warnings: list[str] | None
+    ) -> Doc:
+        if request is not None:
+            request.doc = new
+            steps.check(request)
+        kind, part = ref.kind.kept_as, "" if ref.subresource == "scale" else ref.subresource
         if part in ("", "ephemeralcontainers"):
             new = default(kind, new)
         new = meta.prepare_update(kind, new, old, part)
@@ -286,8 +325,7 @@ class Planner:
         if kind is kinds.SERVICE:
             self._services.restore(doc, there)
         revision = there.revision if there is not None else 0
-        raw = splice(encode(doc), revision) if revision else encode(doc)
-        return Stored(kind, kind.key_of(doc), raw, revision)
+        return Stored.of(kind, kind.key_of(doc), doc, revision, there)
 
 
 def _expect_type(kind: Kind, doc: Doc) -> None:

@@ -8,7 +8,7 @@ newest state, in the same turn of the loop in which it is queued, so nothing com
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
@@ -19,8 +19,10 @@ from longshore.core.objects.kinds import KINDS, Doc, Kind, Kinds, Ref
 from longshore.core.objects.patches import json_merge_patch
 from longshore.core.objects.validation import Undecodable
 from longshore.core.registry import planning
-from longshore.core.registry.admission import check_deletable
-from longshore.core.registry.authorize import authorize
+from longshore.core.registry.admission.attributes import Attributes
+from longshore.core.registry.admission.chain import Admission
+from longshore.core.registry.admission.surroundings import AdmissionConfig, Surroundings
+from longshore.core.registry.authorize import allowed, authorize
 from longshore.core.registry.client import (
     Answers,
     Bind,
@@ -51,6 +53,7 @@ _WARNING = WriteOptions(field_validation="Warn")
 @dataclass(frozen=True, slots=True)
 class RegistryConfig:
     ranges: ServiceRanges = field(default_factory=ServiceRanges)
+    admission: AdmissionConfig = field(default_factory=AdmissionConfig)
 
 
 class Registry(Reader):
@@ -78,7 +81,10 @@ class Registry(Reader):
         self._queue = CommitQueue(store, self.cache, clock)
         self._queue.on_applied = self._applied
         self._queue.on_failed = lambda: self._services.reload(self.cache)
-        self._planner = planning.Planner(self.cache, clock, chance, self._services)
+        self._admission = Admission(Surroundings(clock, chance, allowed, config.admission))
+        self._planner = planning.Planner(
+            self.cache, clock, chance, self._services, self._admission
+        )
 
     async def open(self) -> None:
         """Read the store into the cache."""
@@ -118,7 +124,7 @@ class Registry(Reader):
     ) -> tuple[Stored, list[str]]:
         """Store a new object; also its warnings. Raises AlreadyExists, Invalid, ..."""
         authorize(who, "create", kind, namespace, _given_name(doc))
-        doc, warnings = self._planner.new(kind, doc, namespace, _asked(who, kind, options))
+        doc, warnings = self._planner.new(kind, doc, namespace, options.by(who))
         if kind.dormant:
             warnings.append(f"{kind.resource}: kept, but nothing in this cluster acts on them yet")
         asked, kind = kind, kind.kept_as
@@ -141,7 +147,8 @@ class Registry(Reader):
         resourceVersion is stale, NotFound, Invalid, ..."""
         _authorize(who, "update", ref)
         doc, warnings = self._planner.replacement(ref, doc, options)
-        stored = await self._write(ref, self._planner.update(ref, lambda _: doc, options))
+        plan = self._planner.update(ref, lambda _: doc, options.by(who), warnings)
+        stored = await self._write(ref, plan)
         return as_version(ref.kind, stored), warnings
 
     async def patch(
@@ -168,7 +175,8 @@ class Registry(Reader):
             warnings[:] = judged(read, unknown, options.field_validation)
             return new
 
-        stored = await self._write(ref, self._planner.update(ref, changed, options))
+        plan = self._planner.update(ref, changed, options.by(who), warnings)
+        stored = await self._write(ref, plan)
         return as_version(ref.kind, stored), warnings
 
     async def change(self, who: User, ref: Ref, changed: Callable[[Stored], Doc]) -> Stored:
@@ -179,12 +187,13 @@ class Registry(Reader):
 
     async def apply(
         self, who: User, ref: Ref, config: Doc, options: WriteOptions
-    ) -> tuple[Stored, bool]:
-        """Server-side apply: the object after it, and whether it is new. options.manager is who
+    ) -> tuple[Stored, bool, list[str]]:
+        """Server-side apply: the object after it, whether it is new, and warnings. options.manager is who
         applies. Raises Conflict with a cause for each field that others own, BadRequest, ..."""
         _authorize(who, "patch", ref)
         checked = configuration(ref, config)
-        plan = self._planner.application(ref, checked, _asked(who, ref.kind, options))
+        warnings: list[str] = []
+        plan = self._planner.application(ref, checked, options.by(who), warnings)
         created = False
 
         def planned(there: Stored | None) -> Intent | Stored:
@@ -195,14 +204,14 @@ class Registry(Reader):
             return plan(there)
 
         stored = await self._write(ref, planned)
-        return as_version(ref.kind, stored), created
+        return as_version(ref.kind, stored), created, warnings
 
     async def delete(
         self, who: User, ref: Ref, options: DeleteOptions, *, dry_run: bool = False
     ) -> tuple[Stored, bool]:
         """Delete, or mark for deletion; the object as it is or was, and whether it is gone."""
         _authorize(who, "delete", ref)
-        check_deletable(ref.kind, ref.name)
+        self._admit_delete(who, ref)
         stored = await self._write(ref, self._planner.deletion(ref, options, dry_run))
         stored = as_version(ref.kind, stored)
         return stored, self.cache.shelf(ref.kind).get(ref.key) is None
@@ -284,7 +293,7 @@ class Registry(Reader):
             case Delete(kind, namespace, name, delete_options):
                 ref = Ref(kind, namespace, name)
                 _authorize(who, "delete", ref)
-                check_deletable(kind, name)
+                self._admit_delete(who, ref)
                 return ref, self._planner.deletion(ref, delete_options, False)
             case Bind(namespace, name):
                 ref = Ref(kinds.POD, namespace, name, "binding")
@@ -332,6 +341,13 @@ class Registry(Reader):
             if stored is not None:
                 return stored
 
+    def _admit_delete(self, who: User, ref: Ref) -> None:
+        steps = self._admission.steps("delete", ref.kind)
+        if steps.changes or steps.checks:
+            doc: Doc = {"metadata": {"name": ref.name}}
+            request = Attributes("delete", ref.kind, ref.namespace, doc, None, who, self.cache)
+            steps.admit(request)
+
     def _merge(self, ref: Ref, patch: Doc, options: WriteOptions) -> Plan:
         def changed(old: Stored) -> Doc:
             # Defaults are filled in in place, so what is not a status needs a copy of its own.
@@ -344,11 +360,6 @@ class Registry(Reader):
     def _applied(self, frame: Frame) -> None:
         if frame.kind is kinds.SERVICE:
             self._services.applied(frame)
-
-
-def _asked(who: User, kind: Kind, options: WriteOptions) -> WriteOptions:
-    """The options with who asks, for the one kind whose objects say so."""
-    return replace(options, who=who) if kind is kinds.CSR else options
 
 
 def plan_only(plan: Plan) -> Plan:

@@ -12,7 +12,7 @@ def terms_of(kind: Kind, doc: Doc) -> tuple[Term, ...]:
     """The terms of an object: ("namespace", its namespace), ("owner", each owner's uid), for pods
     ("node", the node's name or "" while they have none), for Events ("about", the uid of what
     they are about), for EndpointSlices ("service", namespace/name of theirs), for the
-    PriorityClass of pods that name none ("default", "")."""
+    classes of what names none (PriorityClass, StorageClass, IngressClass) ("default", "")."""
     metadata = doc["metadata"]
     terms = [("owner", owner["uid"]) for owner in metadata.get("ownerReferences") or ()]
     if kind.namespaced:
@@ -24,6 +24,25 @@ def terms_of(kind: Kind, doc: Doc) -> tuple[Term, ...]:
     elif kind is kinds.ENDPOINT_SLICE:
         service = (metadata.get("labels") or {}).get("kubernetes.io/service-name") or ""
         terms.append(("service", f"{metadata.get('namespace', '')}/{service}"))
-    elif kind is kinds.PRIORITY_CLASS and doc.get("globalDefault"):
+    elif kind in _WITH_DEFAULT and _is_default(kind, doc):
         terms.append(("default", ""))
     return tuple(terms)
+
+
+# Annotations that make a class the one of what names none (pkg/volume/util/storageclass.go,
+# k8s.io/api/networking/v1).
+_WITH_DEFAULT: dict[Kind, tuple[str, ...]] = {
+    kinds.PRIORITY_CLASS: (),
+    kinds.STORAGE_CLASS: (
+        "storageclass.kubernetes.io/is-default-class",
+        "storageclass.beta.kubernetes.io/is-default-class",
+    ),
+    kinds.INGRESS_CLASS: ("ingressclass.kubernetes.io/is-default-class",),
+}
+
+
+def _is_default(kind: Kind, doc: Doc) -> bool:
+    if kind is kinds.PRIORITY_CLASS:
+        return bool(doc.get("globalDefault"))
+    annotations = doc["metadata"].get("annotations") or {}
+    return any(annotations.get(name) == "true" for name in _WITH_DEFAULT[kind])

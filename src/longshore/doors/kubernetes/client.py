@@ -19,7 +19,7 @@ from longshore.base.clock import Clock
 from longshore.base.version import GIT_VERSION
 from longshore.core.objects import errors
 from longshore.core.objects.errors import ApiError, Cause, Expired, InternalError, Unavailable
-from longshore.core.objects.kinds import POD, Doc, Kind, Ref
+from longshore.core.objects.kinds import POD, SERVICE_ACCOUNT, TOKEN_REQUEST, Doc, Kind, Ref
 from longshore.core.registry.client import (
     Answers,
     Bind,
@@ -113,6 +113,16 @@ class HttpClient:
     async def write(self, operation: Operation) -> Doc:
         kind = POD if isinstance(operation, Bind) else operation.kind
         return await self._ask(call_of(operation), kind)
+
+    async def token(self, namespace: str, account: str, spec: Doc) -> Doc:
+        """A token of a service account: the status of a TokenRequest with that spec."""
+        path = path_of(Ref(SERVICE_ACCOUNT, namespace, account, "token"))
+        posted = {
+            "apiVersion": TOKEN_REQUEST.api_version, "kind": TOKEN_REQUEST.name, "spec": spec,
+        }  # fmt: skip
+        answer = await self._ask(Call("POST", path, orjson.dumps(posted)), SERVICE_ACCOUNT)
+        status: Doc = answer["status"]
+        return status
 
     def close(self) -> None:
         self._pool.close()

@@ -187,8 +187,9 @@ class Api:
         kind = translate.patch_type(request)
         if kind == APPLY_PATCH:
             doc, doubled = translate.read_configuration(request, options)
-            stored, created = await self.registry.apply(who, target.ref, doc, options)
-            reply = self._shown(view, stored, target, doubled)
+            applied = await self.registry.apply(who, target.ref, doc, options)
+            stored, created, warnings = applied
+            reply = self._shown(view, stored, target, [*doubled, *warnings])
             reply.status = 201 if created else 200
             return reply
         stored, warnings = await self.registry.patch(who, target.ref, kind, request.body, options)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from longshore.core.objects.kinds import Doc
+from longshore.machinery.kubelet.credentials import TokenKey
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts, field_value, resource_value
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
@@ -20,11 +21,13 @@ _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 @dataclass(frozen=True, slots=True)
 class Sources:
     """What a pod's environment and volumes may be made of: ConfigMaps and Secrets of its
-    namespace by name (those that exist), and Services of it (plus default/kubernetes)."""
+    namespace by name (those that exist), Services of it (plus default/kubernetes), and tokens of
+    the pod's service account."""
 
     config_maps: Mapping[str, Doc] = field(default_factory=dict)
     secrets: Mapping[str, Doc] = field(default_factory=dict)
     services: tuple[Doc, ...] = ()
+    tokens: Mapping[TokenKey, str] = field(default_factory=dict)
 
 
 def expand(text: str, known: Mapping[str, str]) -> str:

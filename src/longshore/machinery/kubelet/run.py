@@ -20,6 +20,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Change, Client
 from longshore.core.streams.protocols import ExecOptions, LogOptions, Session
 from longshore.machinery.kubelet.config import STARTS_AT_ONCE, KubeletConfig
+from longshore.machinery.kubelet.credentials import Credentials, TokenSource
 from longshore.machinery.kubelet.images import Puller
 from longshore.machinery.kubelet.logs import read_logs
 from longshore.machinery.kubelet.network import PodNetwork
@@ -63,6 +64,8 @@ class Kubelet:
         self._chance = chance
         # Replaced by tests that have no machine or no network to speak of.
         self.facts: Callable[[], MachineFacts] = lambda: machine_facts(config.root)
+        # Who gives tokens of service accounts; without, no pod that asks for one can run here.
+        self.tokens: TokenSource | None = None
         self.checker: Checker = RealChecker(runtime if isinstance(runtime, CanExec) else None)
         self._workers: dict[str, PodWorker] = {}
         self._uids: dict[tuple[str, str], str] = {}
@@ -91,7 +94,7 @@ class Kubelet:
             self._tools = Tools(
                 config=config, runtime=self._runtime, network=self._network, clock=clock,
                 events=recorder, writer=writer, crew=crew, puller=Puller(self._runtime, crew),
-                fetcher=Fetcher(client, services), checker=self.checker,
+                fetcher=Fetcher(client, services, clock, self._credentials()), checker=self.checker,
                 starts=asyncio.Semaphore(STARTS_AT_ONCE), alarm=alarms.set,
                 allocatable=lambda: keeper.allocatable, node_resolv_conf=_node_resolv_conf(),
             )  # fmt: skip
@@ -101,6 +104,9 @@ class Kubelet:
                 ("containers", self._follow_containers()),
             ):  # fmt: skip
                 crew.create_task(work, name=name)
+
+    def _credentials(self) -> Credentials | None:
+        return Credentials(self.tokens, self._clock) if self.tokens is not None else None
 
     def logs(
         self, namespace: str, pod: str, container: str, options: LogOptions

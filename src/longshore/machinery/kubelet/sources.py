@@ -7,12 +7,23 @@ from collections.abc import Sequence
 
 from longshore.base.clock import Clock
 from longshore.core.objects import kinds
-from longshore.core.objects.errors import ApiError, NotFound
+from longshore.core.objects.errors import ApiError, NotFound, Unavailable
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.client import Change, Client
+from longshore.machinery.kubelet.config import VOLUME_REFRESH_S
+from longshore.machinery.kubelet.credentials import (
+    PATIENCE_S,
+    PATIENCE_TRIES,
+    Credentials,
+    TokenKey,
+    token_keys,
+)
 from longshore.machinery.kubelet.environment import Sources
-from longshore.machinery.kubelet.spec import wanted_sources
+from longshore.machinery.kubelet.references import Wanted, environment_sources, volume_sources
 from longshore.machinery.loop.follow import follow
+
+# Every namespace has the cluster's CA certificate in a ConfigMap of this name.
+CA_NAME = "kube-root-ca.crt"
 
 
 class ServiceMirror:
@@ -51,22 +62,72 @@ class ServiceMirror:
 
 
 class Fetcher:
-    """Gets what one pod's environment and volumes are made of."""
+    """Gets what pods' environments and volumes are made of. Without credentials, no pod that asks
+    for tokens can be served (Unavailable)."""
 
-    def __init__(self, client: Client, services: ServiceMirror) -> None:
+    def __init__(
+        self,
+        client: Client,
+        services: ServiceMirror,
+        clock: Clock,
+        credentials: Credentials | None = None,
+    ) -> None:
         self._client = client
         self._services = services
+        self._clock = clock
+        self.credentials = credentials
+        # The CA certificate is asked for by every pod, and hardly ever changes.
+        self._authorities: dict[str, tuple[float, Doc]] = {}
 
-    async def fetch(self, pod: Doc) -> Sources:
-        """The newest of everything the pod refers to; what does not exist is left out.
+    async def environment(self, pod: Doc) -> Sources:
+        """The newest of what the pod's environment refers to; what does not exist is left out.
         Raises ApiError when the API server cannot be asked."""
         await self._services.ready.wait()
-        namespace, wanted = pod["metadata"]["namespace"], wanted_sources(pod["spec"])
-        maps = await self._get_all(kinds.CONFIG_MAP, namespace, wanted["config_maps"])
-        secrets = await self._get_all(kinds.SECRET, namespace, wanted["secrets"])
+        namespace = pod["metadata"]["namespace"]
+        maps, secrets = await self._named(namespace, environment_sources(pod["spec"]))
         return Sources(maps, secrets, self._services.of(namespace))
 
-    async def _get_all(self, kind: Kind, namespace: str, names: set[str]) -> dict[str, Doc]:
+    async def volumes(self, pod: Doc) -> Sources:
+        """The same, of what its volumes refer to."""
+        namespace, wanted = pod["metadata"]["namespace"], volume_sources(pod["spec"])
+        asks_for_tokens = next(token_keys(pod["spec"]), None) is not None
+        if not asks_for_tokens:
+            maps, secrets = await self._named(namespace, wanted)
+            return Sources(maps, secrets)
+        maps, secrets = await self._named(namespace, wanted.without_map(CA_NAME))
+        if CA_NAME in wanted.maps:
+            maps |= await self._authority(namespace)
+        return Sources(maps, secrets, tokens=await self._tokens(pod))
+
+    async def _tokens(self, pod: Doc) -> dict[TokenKey, str]:
+        if self.credentials is None:
+            raise Unavailable("this node has nobody to ask for tokens of service accounts")
+        return await self.credentials.of_pod(pod)
+
+    async def _authority(self, namespace: str) -> dict[str, Doc]:
+        """The namespace's CA certificate, which a new namespace gets after its first moment."""
+        now = self._clock.now()
+        since, doc = self._authorities.get(namespace, (-VOLUME_REFRESH_S, {}))
+        if now - since < VOLUME_REFRESH_S:
+            return {CA_NAME: doc}
+        for _ in range(PATIENCE_TRIES):
+            answer = await self._get(kinds.CONFIG_MAP, namespace, CA_NAME)
+            if not isinstance(answer, ApiError):
+                self._authorities[namespace] = (now, answer)
+                return {CA_NAME: answer}
+            if not isinstance(answer, NotFound):
+                raise answer
+            await self._clock.sleep(PATIENCE_S)
+        self._authorities.pop(namespace, None)
+        return {}
+
+    async def _named(self, namespace: str, wanted: Wanted) -> tuple[dict[str, Doc], dict[str, Doc]]:
+        maps = await self._get_all(kinds.CONFIG_MAP, namespace, wanted.maps)
+        return maps, await self._get_all(kinds.SECRET, namespace, wanted.secrets)
+
+    async def _get_all(self, kind: Kind, namespace: str, names: frozenset[str]) -> dict[str, Doc]:
+        if not names:
+            return {}
         async with asyncio.TaskGroup() as crew:
             asked = {
                 name: crew.create_task(self._get(kind, namespace, name)) for name in sorted(names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from longshore.core.objects.kinds import Doc
@@ -141,30 +141,3 @@ def pull_policy(container: Doc) -> str:
     if "@" in last:
         return "IfNotPresent"
     return "Always" if last.rpartition(":")[1] == "" or last.endswith(":latest") else "IfNotPresent"
-
-
-def wanted_sources(spec: Doc) -> Mapping[str, set[str]]:
-    """Names of the ConfigMaps and Secrets that a pod's environment and volumes refer to."""
-    maps: set[str] = set()
-    secrets: set[str] = set()
-    for container in [*(spec.get("initContainers") or []), *spec["containers"],
-                      *(spec.get("ephemeralContainers") or [])]:  # fmt: skip
-        for entry in container.get("envFrom") or []:
-            _note(entry.get("configMapRef"), "name", maps)
-            _note(entry.get("secretRef"), "name", secrets)
-        for entry in container.get("env") or []:
-            source = entry.get("valueFrom") or {}
-            _note(source.get("configMapKeyRef"), "name", maps)
-            _note(source.get("secretKeyRef"), "name", secrets)
-    for volume in spec.get("volumes") or []:
-        _note(volume.get("configMap"), "name", maps)
-        _note(volume.get("secret"), "secretName", secrets)
-        for source in (volume.get("projected") or {}).get("sources") or []:
-            _note(source.get("configMap"), "name", maps)
-            _note(source.get("secret"), "name", secrets)
-    return {"config_maps": maps, "secrets": secrets}
-
-
-def _note(ref: Doc | None, key: str, names: set[str]) -> None:
-    if ref and ref.get(key):
-        names.add(ref[key])

@@ -71,7 +71,7 @@ class Starter:
         return started
 
     async def _start_from(self, container: Doc, image: Image, attempt: int) -> Container:
-        sources = await self._tools.fetcher.fetch(self._record.pod)
+        sources = await self._tools.fetcher.environment(self._record.pod)
         facts, name = self._record.facts(self._tools.allocatable()), container["name"]
         env = container_env(container, facts, sources)
         mounts = self._place.mounts(container, attempt, env)

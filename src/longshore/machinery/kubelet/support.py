@@ -11,7 +11,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.model import init_containers, is_sidecar, main_containers
 
 VOLUMES = ("emptyDir", "configMap", "secret", "downwardAPI", "projected", "hostPath")
-_PROJECTIONS = ("configMap", "secret", "downwardAPI")
+_PROJECTIONS = ("configMap", "secret", "downwardAPI", "serviceAccountToken")
 _POD_FIELDS = ("hostPID", "hostIPC", "shareProcessNamespace", "setHostnameAsFQDN",
                "resourceClaims", "runtimeClassName")  # fmt: skip
 _POD_SECURITY = ("seLinuxOptions", "windowsOptions", "sysctls")

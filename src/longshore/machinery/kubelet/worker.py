@@ -258,7 +258,7 @@ class PodWorker:
     async def _attach_and_mount(self) -> None:
         tools, pod, record = self._tools, self.pod, self._record
         netns = await self._attach()
-        self._volumes = plan_volumes(self._facts(), await tools.fetcher.fetch(pod))
+        self._volumes = plan_volumes(self._facts(), await tools.fetcher.volumes(pod))
         self._place.prepare(pod, record.ips, tools.node_resolv_conf)
         self._place.set_up(self._volumes, self._stamp())
         if any(isinstance(volume, Payload) for volume in self._volumes):
@@ -299,7 +299,7 @@ class PodWorker:
             return
         self._refresh_at = now + VOLUME_REFRESH_S
         try:
-            new = plan_volumes(self._facts(), await self._tools.fetcher.fetch(self.pod))
+            new = plan_volumes(self._facts(), await self._tools.fetcher.volumes(self.pod))
             changed = stale(self._volumes, new)
             self._place.set_up(changed, self._stamp())
         except (ConfigMissing, VolumeFailure, ApiError) as error:
@@ -377,6 +377,8 @@ class PodWorker:
         await tools.runtime.remove_sandbox(self.uid)
         await asyncio.to_thread(self._place.remove)
         await tools.network.detach(self.uid)
+        if tools.fetcher.credentials is not None:
+            tools.fetcher.credentials.forget(self.uid)
         if not self._record.gone:
             assert status["phase"] in TERMINAL_PHASES, f"{key_of(self.pod)}: {status['phase']}"
             await tools.writer.finish(self.pod, status)

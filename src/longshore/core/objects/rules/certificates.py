@@ -278,6 +278,22 @@ def _request_problem(encoded: str) -> str:
     return "" if good else "the signature of the certificate request is not valid"
 
 
+def signing_organizations(encoded: str) -> list[str]:
+    """The organizations in the subject of a certificate request, given as base64 of its PEM; none
+    of what cannot be read, which the rules refuse."""
+    from cryptography import x509
+
+    block = _BLOCK.search(_decoded(encoded))
+    if block is None:
+        return []
+    try:
+        subject = x509.load_der_x509_csr(base64.b64decode(block[2])).subject
+    except ValueError:
+        return []
+    named = subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)
+    return [str(one.value) for one in named]
+
+
 def _certificate_problem(text: bytes) -> str:
     from cryptography import x509
 

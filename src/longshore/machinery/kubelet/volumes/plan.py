@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 from longshore.base import quantities
 from longshore.core.objects.kinds import Doc
+from longshore.machinery.kubelet.credentials import key_of
 from longshore.machinery.kubelet.environment import Sources, contents
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts, field_value, resource_value
 from longshore.machinery.kubelet.model import init_containers, main_containers
@@ -107,7 +108,7 @@ def _projected(name: str, source: Doc, facts: Facts, sources: Sources, gid: int 
     mode, files, secret = source.get("defaultMode"), dict[str, File](), False
     for part in source.get("sources") or []:
         kind = next(iter(part))
-        secret = secret or kind == "secret"
+        secret = secret or kind in ("secret", "serviceAccountToken")
         shared = {"defaultMode": mode, **(part[kind] or {})}
         files |= _source(kind, shared, facts, sources)
     return Payload(name, _masked(files, gid), secret, gid)
@@ -116,6 +117,11 @@ def _projected(name: str, source: Doc, facts: Facts, sources: Sources, gid: int 
 def _source(kind: str, source: Doc, facts: Facts, sources: Sources) -> dict[str, File]:
     mode = source.get("defaultMode")
     mode = DEFAULT_MODE if mode is None else mode
+    if kind == "serviceAccountToken":
+        token = sources.tokens[key_of(source)]
+        # Of a pod with an fsGroup, the group alone reads it (pkg/volume/projected).
+        shared = (facts.pod["spec"].get("securityContext") or {}).get("fsGroup") is None
+        return {source["path"]: File(token.encode(), mode if shared else 0o600)}
     if kind == "downwardAPI":
         return {item["path"]: _downward(item, mode, facts) for item in source.get("items") or []}
     known = sources.secrets if kind == "secret" else sources.config_maps

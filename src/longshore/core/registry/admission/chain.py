@@ -1,0 +1,77 @@
+"""The plug-ins that are on, compiled: which functions a write of a kind has to pass."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from longshore.core.objects.kinds import Kind
+from longshore.core.registry.admission.attributes import Attributes, Function, Hook
+from longshore.core.registry.admission.surroundings import AdmissionConfig, Surroundings
+from longshore.core.registry.admission.table import PLUGINS, Plugin
+
+_BY_NAME = {plugin.name: plugin for plugin in PLUGINS}
+
+
+class UnknownPlugin(ValueError):
+    """A plug-in cannot be switched as asked; the message says which and why."""
+
+
+class Steps(NamedTuple):
+    """What a write passes, in order."""
+
+    changes: tuple[Function, ...]
+    checks: tuple[Function, ...]
+
+    def admit(self, request: Attributes) -> None:
+        """Complete the request's object in place, then judge it. Raises ApiError."""
+        self.change(request)
+        self.check(request)
+
+    def change(self, request: Attributes) -> None:
+        for change in self.changes:
+            change(request)
+
+    def check(self, request: Attributes) -> None:
+        for check in self.checks:
+            check(request)
+
+
+class Admission:
+    """All plug-ins that are on."""
+
+    def __init__(self, around: Surroundings) -> None:
+        built = [plugin.build(around) for plugin in enabled(around.config) if plugin.build]
+        self._changes = [hook for hooks in built for hook in hooks.changes]
+        self._checks = [hook for hooks in built for hook in hooks.checks]
+        self._steps: dict[tuple[str, Kind, str], Steps] = {}
+
+    def steps(self, verb: str, kind: Kind, subresource: str = "") -> Steps:
+        """What concerns writes of that kind; both tuples are empty if nothing does."""
+        key = (verb, kind, subresource)
+        found = self._steps.get(key)
+        if found is None:
+            chosen = (_of(self._changes, key), _of(self._checks, key))
+            found = self._steps[key] = Steps(*chosen)
+        return found
+
+
+def _of(hooks: list[Hook], key: tuple[str, Kind, str]) -> tuple[Function, ...]:
+    return tuple(hook.run for hook in hooks if hook.concerns(*key))
+
+
+def enabled(config: AdmissionConfig) -> list[Plugin]:
+    """The plug-ins that are on, in order. Raises UnknownPlugin."""
+    for flag, names in (("enable", config.enable), ("disable", config.disable)):
+        for name in names:
+            if name not in _BY_NAME:
+                raise UnknownPlugin(f'{flag}-admission-plugins plugin "{name}" is unknown')
+    both = sorted(set(config.enable) & set(config.disable))
+    if both:
+        raise UnknownPlugin(
+            f"{both[0]} in enable-admission-plugins and disable-admission-plugins overlapped"
+        )
+    for name in config.enable:
+        if why := _BY_NAME[name].missing:
+            raise UnknownPlugin(f"admission plugin {name} cannot be switched on: {why}")
+    chosen = ({p.name for p in PLUGINS if p.on} | {*config.enable}) - {*config.disable}
+    return [plugin for plugin in PLUGINS if plugin.name in chosen]

@@ -1,0 +1,35 @@
+"""NamespaceLifecycle: nothing is made in a namespace that is not there or ends
+(apiserver/pkg/admission/plugin/namespace/lifecycle)."""
+
+from __future__ import annotations
+
+from longshore.core.objects import kinds
+from longshore.core.objects.errors import Cause, NotFound
+from longshore.core.registry.admission.attributes import Attributes, Hook, Hooks
+
+# These are always there, whatever a client deletes (upstream's system namespaces).
+SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+
+
+def _lives(request: Attributes) -> None:
+    namespace = request.namespace
+    if not namespace:
+        return
+    found = request.cache.get(kinds.NAMESPACE, "", namespace)
+    if found is None:
+        raise NotFound.of(kinds.NAMESPACE, namespace)
+    if "deletionTimestamp" not in found["metadata"]:
+        return
+    why = f"unable to create new content in namespace {namespace} because it is being terminated"
+    said = f"namespace {namespace} is being terminated"
+    raise request.forbidden(why, Cause("NamespaceTerminating", said, "metadata.namespace"))
+
+
+def _may_be_deleted(request: Attributes) -> None:
+    if request.name in SYSTEM_NAMESPACES:
+        raise request.forbidden("this namespace may not be deleted")
+
+
+HOOKS = Hooks(
+    changes=(Hook(_lives, ()), Hook(_may_be_deleted, (kinds.NAMESPACE,), ("delete",))),
+)

@@ -1,0 +1,65 @@
+"""What plug-ins stand on besides the request: the rights of callers, the clock, chance, and what the
+operator configured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from longshore.base.chance import Chance
+from longshore.base.clock import Clock
+from longshore.base.users import User
+from longshore.core.objects.kinds import Doc
+from longshore.core.registry.authorize import Wish
+
+
+@dataclass(frozen=True, slots=True)
+class EventLimit:
+    """type is Server, Namespace, User or SourceAndObject; qps and burst as of a token bucket;
+    cache_size bounds how many of a type are told apart."""
+
+    type: str
+    qps: int
+    burst: int
+    cache_size: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class PodSecurityConfig:
+    """Levels and versions of namespaces without labels, by mode (enforce, audit, warn), and who and
+    what is exempt (pod-security-admission/admission/api/types.go)."""
+
+    levels: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    exempt_users: frozenset[str] = frozenset()
+    exempt_namespaces: frozenset[str] = frozenset()
+    exempt_runtimes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionConfig:
+    """enable and disable are names of plug-ins, over what is on by default. node_selectors are
+    PodNodeSelector's, by namespace, as "key=value,...", and clusterDefaultNodeSelector for all;
+    default_tolerations and tolerations_allowed are PodTolerationRestriction's of the cluster."""
+
+    enable: tuple[str, ...] = ()
+    disable: tuple[str, ...] = ()
+    pod_security: PodSecurityConfig = field(default_factory=PodSecurityConfig)
+    node_selectors: Mapping[str, str] = field(default_factory=dict)
+    default_tolerations: tuple[Doc, ...] = ()
+    tolerations_allowed: tuple[Doc, ...] = ()
+    event_limits: tuple[EventLimit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """allowed says whether a user may do something, be it served here or not."""
+
+    clock: Clock
+    chance: Chance
+    allowed: Callable[[User, Wish], bool]
+    config: AdmissionConfig
+
+    def may(self, who: User | None, wish: Wish) -> bool:
+        """None is a writer inside the server, who may."""
+        return who is None or self.allowed(who, wish)

@@ -1,0 +1,79 @@
+"""All admission plug-ins of Kubernetes, in the order in which they act, with their defaults
+(pkg/kubeapiserver/options/plugins.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+from longshore.core.registry.admission import (
+    accounts,
+    certificates,
+    claims,
+    classes,
+    events,
+    namespaces,
+    nodes,
+    owners,
+    placement,
+    priorities,
+    pulling,
+    restricted_tolerations,
+    runtimes,
+    services,
+    storage,
+    tolerations,
+)
+from longshore.core.registry.admission.attributes import Hooks
+from longshore.core.registry.admission.surroundings import Surroundings
+
+Build: TypeAlias = Callable[[Surroundings], Hooks]
+
+
+class Plugin(NamedTuple):
+    """on: by default. build gives its hooks; None: it does nothing here, and missing says why it
+    cannot be switched on ("": the parts that it stands for are elsewhere, or have no switch)."""
+
+    name: str
+    on: bool
+    build: Build | None = None
+    missing: str = ""
+
+
+def _plain(hooks: Hooks) -> Build:
+    return lambda _: hooks
+
+
+_LATER = "this server does not have it yet"
+_DEPRECATED = "it is deprecated and has no real meaning"
+
+PLUGINS = (
+    Plugin("AlwaysAdmit", False, missing=_DEPRECATED),
+    Plugin("NamespaceAutoProvision", False, missing=_LATER),
+    Plugin("NamespaceLifecycle", True, _plain(namespaces.HOOKS)),
+    Plugin("NamespaceExists", False, missing="NamespaceLifecycle does the same"),
+    Plugin("LimitPodHardAntiAffinityTopology", False, _plain(placement.ANTI_AFFINITY)),
+    Plugin("ServiceAccount", True, accounts.hooks),
+    Plugin("NodeRestriction", False, missing=_LATER),
+    Plugin("TaintNodesByCondition", True, _plain(nodes.HOOKS)),
+    Plugin("AlwaysPullImages", False, _plain(pulling.HOOKS)),
+    Plugin("ImagePolicyWebhook", False, missing=_LATER),
+    Plugin("PodNodeSelector", False, placement.node_selector),
+    Plugin("Priority", True, _plain(priorities.HOOKS)),
+    Plugin("DefaultTolerationSeconds", True, _plain(tolerations.DEFAULT_SECONDS)),
+    Plugin("PodTolerationRestriction", False, restricted_tolerations.hooks),
+    Plugin("EventRateLimit", False, events.hooks),
+    Plugin("ExtendedResourceToleration", False, _plain(tolerations.EXTENDED_RESOURCE)),
+    Plugin("DefaultStorageClass", True, _plain(classes.STORAGE_CLASS)),
+    Plugin("StorageObjectInUseProtection", True, _plain(storage.HOOKS)),
+    Plugin("OwnerReferencesPermissionEnforcement", False, owners.hooks),
+    Plugin("PersistentVolumeClaimResize", True, _plain(claims.HOOKS)),
+    Plugin("RuntimeClass", True, _plain(runtimes.HOOKS)),
+    Plugin("CertificateApproval", True, certificates.approval),
+    Plugin("CertificateSigning", True, certificates.signing),
+    Plugin("ClusterTrustBundleAttest", True, certificates.attestation),
+    Plugin("CertificateSubjectRestriction", True, _plain(certificates.SUBJECT_RESTRICTION)),
+    Plugin("DefaultIngressClass", True, _plain(classes.INGRESS_CLASS)),
+    Plugin("DenyServiceExternalIPs", False, _plain(services.HOOKS)),
+    Plugin("AlwaysDeny", False, missing=_DEPRECATED),
+)
