@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
+import string
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -11,6 +13,7 @@ T = TypeVar("T")
 
 # The alphabet of generated name suffixes: no vowels, no look-alikes (apimachinery/pkg/util/rand).
 SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+_SECRET_ALPHABET = string.ascii_lowercase + string.digits
 
 
 class Chance:
@@ -34,6 +37,11 @@ class Chance:
     def suffix(self, length: int = 5) -> str:
         """What metadata.generateName is completed with."""
         return "".join(self._random.choices(SUFFIX_ALPHABET, k=length))
+
+    def secret(self, length: int) -> str:
+        """Lower-case letters and digits that cannot be guessed (unless the source is seeded)."""
+        choose = self._random.choice if self._seeded else secrets.choice
+        return "".join(choose(_SECRET_ALPHABET) for _ in range(length))
 
     def uniform(self, low: float, high: float) -> float:
         return self._random.uniform(low, high)

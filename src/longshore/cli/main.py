@@ -186,6 +186,90 @@ def image_list(name: str, root: Path | None, as_json: bool) -> None:
         click.echo(f"{one['name']:<50} {one['id'][:19]:<20} {one['size'] / 1e6:8.1f} MB")
 
 
+@main.group()
+def token() -> None:
+    """Tokens by which machines join a cluster."""
+
+
+@token.command("create")
+@click.option("--ttl", default="24h", show_default=True, help="How long it is good: 90m, 24h, 7d.")
+@click.option("--description", default="", help="What it is for.")
+@click.option(
+    "--file", type=click.Path(path_type=Path, dir_okay=False),
+    help="Write it there, readable by you alone. [default: print it]",
+)  # fmt: skip
+@name_option
+@root_option
+def token_create(
+    ttl: str, description: str, file: Path | None, name: str, root: Path | None
+) -> None:
+    """Make a token, as a bootstrap kubeconfig: server, authority and token in one file."""
+    from longshore.base.files import write_private
+    from longshore.cluster.durations import seconds
+    from longshore.cluster.join import create
+    from longshore.cluster.kubeconfig import render
+
+    made = render(create(name, root, seconds(ttl, "--ttl"), description))
+    if file is None:
+        click.echo(made, nl=False)
+    else:
+        write_private(file, made)
+        click.echo(f"{file} lets a machine ask for a certificate of this cluster for {ttl}")
+
+
+@token.command("list")
+@name_option
+@root_option
+@json_option
+def token_list(name: str, root: Path | None, as_json: bool) -> None:
+    """The tokens that are good, without their secrets."""
+    from longshore.cluster.join import listed
+
+    found = listed(name, root)
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps({"tokens": found}).decode())
+        return
+    for one in found:
+        click.echo(
+            f"{one['id']:<8} {one['expires'] or 'never ends':<22} {one['description']}".rstrip()
+        )
+
+
+@token.command("delete")
+@click.argument("token_id", metavar="ID")
+@name_option
+@root_option
+def token_delete(token_id: str, name: str, root: Path | None) -> None:
+    """Withdraw a token by its ID."""
+    from longshore.cluster.join import delete
+
+    delete(name, root, token_id)
+    click.echo(f"{token_id.partition('.')[0]} is withdrawn")
+
+
+@main.command()
+@name_option
+@root_option
+@json_option
+def certs(name: str, root: Path | None, as_json: bool) -> None:
+    """When each certificate of a cluster ends, and who renews it."""
+    from longshore.base.clock import SystemClock
+    from longshore.cluster.certs import certificates
+
+    found = certificates(name, root, SystemClock())
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps({"certificates": found}).decode())
+        return
+    for one in found:
+        click.echo(
+            f"{one['name']:<18} {one['subject']:<22} {one['days_left']:>5} days  {one['renews']}"
+        )
+
+
 @main.command()
 @click.option("--install", is_flag=True, help="Install what is missing (with apt, as root).")
 @json_option

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from longshore.base.files import write_private
-from longshore.cluster.config import ClusterConfig, ClusterError
+from longshore.cluster.config import ClusterConfig, ClusterError, ClusterPaths
 from longshore.core.pki.pairs import Pair
 
 _LISTS = ("clusters", "contexts", "users")
@@ -35,6 +35,14 @@ def kubeconfig(config: ClusterConfig, authority: Path, admin: Pair) -> dict[str,
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
         "current-context": name,
     }
+
+
+def write(config: ClusterConfig, paths: ClusterPaths, authority: Pair, admin: Pair) -> None:
+    """Write the cluster's own kubeconfig, and its entries in the user's, if it has some there."""
+    content = kubeconfig(config, authority.certificate, admin)
+    write_private(paths.kubeconfig, render(content))
+    if mentions(config.context, user_file()):
+        merge(content, user_file())
 
 
 def render(content: dict[str, Any]) -> bytes:

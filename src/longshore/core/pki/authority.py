@@ -21,7 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from longshore.base.clock import Clock
 from longshore.base.files import write_private
 from longshore.core.pki import requests
-from longshore.core.pki.pairs import Pair
+from longshore.core.pki.pairs import Pair, lifetime_of
 from longshore.core.pki.requests import Asked, Wanted
 
 AUTHORITY_S, LEAF_S = 3650 * 86_400, 365 * 86_400
@@ -116,7 +116,8 @@ class Authority:
         return pair
 
     def _signed(self, leaf: _Leaf) -> bytes:
-        builder = self._builder(leaf.subject, leaf.key, leaf.lifetime_s)
+        left = lifetime_of(self._certificate).ends - self._clock.now()
+        builder = self._builder(leaf.subject, leaf.key, min(leaf.lifetime_s, left))
         builder = builder.issuer_name(self._certificate.subject)
         for one in leaf.extensions:
             builder = builder.add_extension(one.value, one.critical)

@@ -1,0 +1,64 @@
+"""The server's own certificates, renewed before they end, without a restart: the authority's, what
+the server shows to clients and to nodes, and the administrator's.
+
+A node renews its own through the API (machinery/kubelet/certificates.py).
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Callable, Sequence
+
+from longshore.base.clock import Clock
+from longshore.core.pki import tls
+from longshore.core.pki.authority import Authority
+from longshore.core.pki.pairs import Pair
+
+log = logging.getLogger("longshore.certificates")
+
+SERVER_PAIRS = ("server", "server-to-nodes", "admin")
+"""The names of the pairs that a server keeps fresh, besides the authority's own."""
+SHARE = 0.8
+"""How much of a certificate's life is over when it is renewed."""
+_LOOK_S = 7 * 86_400.0
+
+
+class Renewals:
+    """Renews what an authority signed. Pairs that are shown by a context are loaded into it anew;
+    after is called when anything was renewed."""
+
+    def __init__(
+        self, authority: Authority, pairs: Sequence[Pair], clock: Clock, after: Callable[[], None]
+    ) -> None:
+        self._authority = authority
+        # The authority first: what it signs afterwards shall not outlive it.
+        self._pairs = [authority.pair, *pairs]
+        self._clock = clock
+        self._after = after
+        self._shown: list[tuple[ssl.SSLContext, Pair]] = []
+
+    def shown_by(self, context: ssl.SSLContext, pair: Pair) -> ssl.SSLContext:
+        """Remember that a context shows a pair. Returns the context."""
+        self._shown.append((context, pair))
+        return context
+
+    async def run(self) -> None:
+        """Until cancelled. Looks at least once a week: a machine may have slept."""
+        while True:
+            due = min(pair.lifetime.renewal(SHARE) for pair in self._pairs)
+            await self._clock.sleep(min(max(due - self._clock.now(), 1.0), _LOOK_S))
+            self.renew_due()
+
+    def renew_due(self) -> None:
+        due = [pair for pair in self._pairs if self._is_due(pair)]
+        for pair in due:
+            self._authority.renew(pair)
+            log.info("%s is renewed", pair.certificate.name)
+        if due:
+            for context, pair in self._shown:
+                tls.reload(context, pair, self._authority.pair.certificate)
+            self._after()
+
+    def _is_due(self, pair: Pair) -> bool:
+        return self._clock.now() >= pair.lifetime.renewal(SHARE)

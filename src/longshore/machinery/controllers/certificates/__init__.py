@@ -1,0 +1,1 @@
+"""Requests for certificates: approved where the rules allow it, signed, and tidied away."""
