@@ -10,7 +10,8 @@ Term = tuple[str, str]
 
 def terms_of(kind: Kind, doc: Doc) -> tuple[Term, ...]:
     """The terms of an object: ("namespace", its namespace), ("owner", each owner's uid), for pods
-    ("node", the node's name or "" while they have none), for Events ("about", the uid of what
+    ("node", the node's name or "" while they have none) and ("claim", namespace/name of each claim),
+    for claims and volumes ("attributes", their VolumeAttributesClass), for Events ("about", the uid of what
     they are about), for EndpointSlices ("service", namespace/name of theirs), for the
     classes of what names none (PriorityClass, StorageClass, IngressClass) ("default", "")."""
     metadata = doc["metadata"]
@@ -18,12 +19,18 @@ def terms_of(kind: Kind, doc: Doc) -> tuple[Term, ...]:
     if kind.namespaced:
         terms.append(("namespace", metadata.get("namespace", "")))
     if kind is kinds.POD:
-        terms.append(("node", (doc.get("spec") or {}).get("nodeName") or ""))
+        spec = doc.get("spec") or {}
+        terms.append(("node", spec.get("nodeName") or ""))
+        if "volumes" in spec:
+            namespace = metadata.get("namespace", "")
+            terms += [("claim", f"{namespace}/{name}") for name in claims_of(doc)]
     elif kind is kinds.EVENT:
         terms.append(("about", (doc.get("involvedObject") or {}).get("uid") or ""))
     elif kind is kinds.ENDPOINT_SLICE:
         service = (metadata.get("labels") or {}).get("kubernetes.io/service-name") or ""
         terms.append(("service", f"{metadata.get('namespace', '')}/{service}"))
+    elif kind in (kinds.PVC, kinds.PV):
+        terms += [("attributes", name) for name in attributes_classes(doc)]
     elif kind in _WITH_DEFAULT and _is_default(kind, doc):
         terms.append(("default", ""))
     return tuple(terms)
@@ -39,6 +46,24 @@ _WITH_DEFAULT: dict[Kind, tuple[str, ...]] = {
     ),
     kinds.INGRESS_CLASS: ("ingressclass.kubernetes.io/is-default-class",),
 }
+
+
+def claims_of(pod: Doc) -> list[str]:
+    """Names of the claims that a pod's volumes are; those of ephemeral volumes bear its name."""
+    names: list[str] = []
+    for volume in pod["spec"].get("volumes") or ():
+        if "persistentVolumeClaim" in volume:
+            names.append(volume["persistentVolumeClaim"].get("claimName", ""))
+        elif "ephemeral" in volume:
+            names.append(f"{pod['metadata']['name']}-{volume['name']}")
+    return names
+
+
+def attributes_classes(doc: Doc) -> set[str]:
+    """The VolumeAttributesClasses that a claim or a volume names."""
+    spec, status = doc.get("spec") or {}, doc.get("status") or {}
+    named = spec.get("volumeAttributesClassName"), status.get("currentVolumeAttributesClassName")
+    return {name for name in named if name}
 
 
 def _is_default(kind: Kind, doc: Doc) -> bool:

@@ -22,6 +22,7 @@ from longshore.machinery.controllers.nodes.run import NodeLifecycle
 from longshore.machinery.controllers.replicaset.run import ReplicaSets
 from longshore.machinery.loop.loop import Loop, Reconciler
 from longshore.machinery.loop.recorder import Journal, Recorder
+from longshore.machinery.controllers.protection.run import StorageProtection
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ def build(
 
 
 async def run_controllers(
+        StorageProtection(cache, client),
+        *_certificates(cache, client, clock, config),
     cache: Cache,
     client: Client,
     clock: Clock,
