@@ -90,7 +90,7 @@ OWNER = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "a", "uid": "1",
          'metadata.finalizers[0]: Invalid value: "mine": name is neither a standard finalizer name '
          "nor is it fully qualified"),
         (named(ownerReferences=[{**OWNER, "uid": ""}]),
-         'metadata.ownerReferences[0].uid: Invalid value: "": must not be empty'),
+         'metadata.ownerReferences[0].uid: Required value: must not be empty'),
     ],
 )  # fmt: skip
 def test_metadata(doc: Doc, refusal: str) -> None:

@@ -36,7 +36,7 @@ class Listing:
 @dataclass(frozen=True, slots=True)
 class DeleteOptions:
     """What a delete may say. grace_s None leaves it to the object; propagation is
-    Background, Foreground or Orphan; uid and revision are preconditions (Conflict)."""
+    Background, Foreground or Orphan (empty: what its finalizers say, or its kind); uid and revision are preconditions (Conflict)."""
 
     grace_s: int | None = None
     propagation: str = "Background"

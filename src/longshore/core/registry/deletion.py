@@ -13,6 +13,9 @@ from longshore.core.registry.client import DeleteOptions
 
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 _FINALIZER_OF = {"Foreground": FOREGROUND, "Orphan": ORPHAN}
+# Kinds that were there before garbage collection keep their dependents where nothing is said
+# (pkg/registry/{batch/job,core/replicationcontroller}/strategy.go DefaultGarbageCollectionPolicy).
+_KEEP_DEPENDENTS = frozenset((kinds.JOB, kinds.REPLICATION_CONTROLLER))
 
 
 def check_preconditions(kind: Kind, doc: Doc, options: DeleteOptions) -> None:
@@ -34,7 +37,10 @@ def plan_delete(kind: Kind, doc: Doc, options: DeleteOptions, now: float) -> Doc
     """
     if options.grace_s is not None and options.grace_s < 0:
         raise Invalid.of(kind, doc["metadata"]["name"], [])
-    _add_finalizer(doc, options.propagation)
+    if _is_pending(kind, doc, options):
+        return doc
+    if kind.kept_as is not kinds.EVENT:  # which nothing depends on
+        _set_finalizer(doc, options.propagation or _unsaid(kind, doc))
     grace = _grace(kind, doc, options)
     if is_finished(kind, doc, grace):
         return None
@@ -81,10 +87,30 @@ def _mark(doc: Doc, grace: int, now: float) -> None:
     metadata["deletionGracePeriodSeconds"] = grace
 
 
-def _add_finalizer(doc: Doc, propagation: str) -> None:
-    wanted = _FINALIZER_OF.get(propagation)
-    metadata = doc["metadata"]
-    kept = [f for f in metadata.get("finalizers") or () if f not in (FOREGROUND, ORPHAN)]
+def _is_pending(kind: Kind, doc: Doc, options: DeleteOptions) -> bool:
+    """A pod that ends in its own time already: all that a delete can do is to shorten that."""
+    left = doc["metadata"].get("deletionGracePeriodSeconds")
+    if kind is not kinds.POD or left is None:
+        return False
+    return options.grace_s is None or options.grace_s >= left
+
+
+def _unsaid(kind: Kind, doc: Doc) -> str:
+    """The policy of a delete that names none (store.go shouldOrphanDependents)."""
+    finalizers = doc["metadata"].get("finalizers") or ()
+    for policy, finalizer in _FINALIZER_OF.items():
+        if finalizer in finalizers:
+            return policy
+    return "Orphan" if kind in _KEEP_DEPENDENTS else "Background"
+
+
+def _set_finalizer(doc: Doc, propagation: str) -> None:
+    wanted, metadata = _FINALIZER_OF.get(propagation), doc["metadata"]
+    given = metadata.get("finalizers") or ()
+    if wanted in given:
+        metadata["finalizers"] = [f for f in given if f == wanted or f not in (FOREGROUND, ORPHAN)]
+        return
+    kept = [f for f in given if f not in (FOREGROUND, ORPHAN)]
     if wanted is not None:
         kept.append(wanted)
     if kept:

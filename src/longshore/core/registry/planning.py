@@ -29,6 +29,7 @@ from longshore.core.objects.errors import (
     TooLarge,
 )
 from longshore.core.objects.kinds import Doc, Kind, Ref
+from longshore.core.objects.owners import with_distinct_owners
 from longshore.core.objects.rules import validate_create, validate_update
 from longshore.core.objects.signing import asked_by, with_times
 from longshore.core.objects.validation import PROBLEMS_MAX, check, decoding_error, strict_error
@@ -124,7 +125,7 @@ class Planner:
         doc, warnings = checked(kind, doc, options)
         by = self._writer(kind, "", options)
         kind = kind.kept_as
-        doc = meta.prepare_create(kind, doc)
+        doc = meta.prepare_create(kind, with_distinct_owners(doc, warnings))
         doc = default(kind, doc)
         ownership.record_new(kind, doc, by)  # what admission adds is nobody's, as upstream
         if kind is kinds.CSR:
@@ -202,6 +203,7 @@ class Planner:
             if ref.subresource == "scale":
                 new = _with_scale(ref, there, new)
             _check_identity(ref, new, old)
+            new = with_distinct_owners(new, [] if warnings is None else warnings)
             start = ownership.started(ref, new["metadata"].get("managedFields"), old)
             new = self._prepared(ref, new, old, options, warnings)
             if new == old and start is ownership.stored_entries(old):

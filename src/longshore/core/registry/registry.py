@@ -14,7 +14,7 @@ from longshore.base.chance import Chance
 from longshore.base.clock import Clock
 from longshore.base.users import User
 from longshore.core.objects import kinds, meta
-from longshore.core.objects.errors import AlreadyExists, ApiError
+from longshore.core.objects.errors import AlreadyExists, ApiError, NotFound
 from longshore.core.objects.kinds import KINDS, Doc, Kind, Kinds, Ref
 from longshore.core.objects.patches import json_merge_patch
 from longshore.core.objects.validation import Undecodable
@@ -226,14 +226,17 @@ class Registry(Reader):
         *,
         dry_run: bool = False,
     ) -> list[Stored]:
-        """Delete all that match; what they were."""
+        """Delete all that match; what they were. Raises what the first one was refused for, with the
+        others deleted all the same."""
         authorize(who, "deletecollection", kind, namespace, "")
         page = self.list(who, kind, namespace, chosen)
         doomed = [s for s in page.items if not (kind is kinds.NAMESPACE and planning.is_system(s))]
         if dry_run:
             return doomed
         deletes = [Delete(kind, s.namespace, s.name, options) for s in doomed]
-        await self.submit(who, deletes)
+        for answer in await self.submit(who, deletes):
+            if isinstance(answer, ApiError) and not isinstance(answer, NotFound):
+                raise answer
         return doomed
 
     async def bind(self, who: User, operation: Bind, *, dry_run: bool = False) -> Stored:

@@ -30,9 +30,6 @@ RETURNED = frozenset({
 })  # fmt: skip
 """Whose deletion is answered with the object itself, and not with a Status (ReturnDeletedObject in
 pkg/registry)."""
-# Kinds that were there before garbage collection keep their dependents where nothing is said
-# (pkg/registry/{batch/job,core/replicationcontroller}/strategy.go DefaultGarbageCollectionPolicy).
-_KEEP_DEPENDENTS = frozenset({kinds.JOB, kinds.REPLICATION_CONTROLLER})
 _JOB_WARNING = (
     "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background "
     "to remove them or set propagationPolicy=Orphan to suppress this warning"
@@ -91,7 +88,7 @@ def deletion(request: Request, kind: Kind) -> Deletion:
     wants = given.get("preconditions") or {}
     options = DeleteOptions(
         _grace(given.get("gracePeriodSeconds")),
-        _propagation(kind, policy, orphan),
+        _propagation(policy, orphan),
         wants.get("uid") or "",
         wants.get("resourceVersion") or "",
     )
@@ -141,11 +138,10 @@ def _causes(policy: Any, orphan: Any, dry_run: list[str]) -> list[Cause]:
     return causes
 
 
-def _propagation(kind: Kind, policy: str | None, orphan: bool | None) -> str:
-    if policy is not None:
-        return policy
-    if orphan is None:
-        return "Orphan" if kind in _KEEP_DEPENDENTS else "Background"
+def _propagation(policy: str | None, orphan: bool | None) -> str:
+    """Empty where nothing is said: that is for the object itself to decide."""
+    if policy is not None or orphan is None:
+        return policy or ""
     return "Orphan" if orphan else "Background"
 
 

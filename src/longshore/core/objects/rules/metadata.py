@@ -102,15 +102,22 @@ def _annotations(given: Mapping[str, str], path: Path, problems: Problems) -> No
         problems.too_long(path, ANNOTATIONS_MAX_BYTES)
 
 
+_EPHEMERAL = ("v1", "Event")  # may not own anything (objectmeta.go BannedOwners)
+
+
 def _owners(owners: list[Doc], path: Path, problems: Problems) -> None:
     controllers = []
     for index, owner in enumerate(owners):
         at = (path, index)
-        if not owner.get("apiVersion"):
-            problems.invalid((at, "apiVersion"), "", "version must not be empty")
-        for field in ("kind", "name", "uid"):
+        for field in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(field):
-                problems.invalid((at, field), "", "must not be empty")
+                problems.required((at, field), "must not be empty")
+        version = owner.get("apiVersion") or "v1"
+        if version.count("/") > 1 or version.endswith("/"):
+            why = "must be <group>/<version> or <version>"
+            problems.invalid((at, "apiVersion"), version, why)
+        if (owner.get("apiVersion"), owner.get("kind")) == _EPHEMERAL:
+            problems.invalid(at, owner, "/v1, Kind=Event is disallowed from being an owner")
         if owner.get("controller"):
             controllers.append(owner)
     if len(controllers) > 1:
