@@ -30,7 +30,7 @@ GROUPS = ["system:serviceaccounts", "system:serviceaccounts:default", "system:au
 @contextlib.asynccontextmanager
 async def cluster(tmp_path: Path) -> AsyncIterator[Kube]:
     """A door that issues tokens, with the service account robot."""
-    async with kube() as ask:
+    async with kube(roles=True) as ask:
         key = token_key(tmp_path / "key.pem")
         tokens = Tokens(ask.registry, ask.clock, Chance.seeded("tokens"), key)
         config = DoorConfig(tokens=tokens, address="127.0.0.1:6443")
@@ -233,7 +233,7 @@ def _verify_as_others_do(token: str, key: Doc) -> None:
 
 
 async def test_a_door_without_a_key_refuses_by_name() -> None:
-    async with kube() as ask:
+    async with kube(roles=True) as ask:
         await add(ask, "serviceaccounts", "robot")
         answer = await request(ask)
         assert answer.status == 405 and "no key to sign tokens" in answer.doc["message"]

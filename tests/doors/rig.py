@@ -16,6 +16,7 @@ from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 from longshore.base.users import User
 from longshore.core.objects import kinds
+from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rbac.defaults import default_objects
 from longshore.core.registry.client import Create
@@ -225,11 +226,19 @@ async def kube(
         tasks = [crew.create_task(registry.run()), crew.create_task(door.run())]
         name: Doc = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}}
         await registry.create(ADMIN, kinds.NAMESPACE, name)
+        if roles:
+            await give_default_roles(registry)
         try:
             yield Kube(registry, door, clock)
         finally:
             for task in tasks:
                 task.cancel()
+
+
+async def give_default_roles(registry: Registry) -> None:
+    wanted = [Create(kind, doc) for kind, doc in default_objects() if not kind.namespaced]
+    answers = await registry.submit(ADMIN, wanted)
+    assert not any(isinstance(answer, ApiError) for answer in answers), answers
 
 
 def config_map(name: str, **data: str) -> Doc:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_ACCOUNT_PREFIX = "system:serviceaccount:"
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -23,3 +25,16 @@ class User:
 def loop_user(name: str) -> User:
     """The user that an in-process loop acts as."""
     return User(f"system:longshore:{name}", ("system:masters",))
+
+
+def account_user(namespace: str, name: str) -> str:
+    """The user name of a service account."""
+    return f"{_ACCOUNT_PREFIX}{namespace}:{name}"
+
+
+def split_user(user: str) -> tuple[str, str] | None:
+    """Namespace and name of the service account that a user is; None if it is none."""
+    namespace, colon, name = user.removeprefix(_ACCOUNT_PREFIX).partition(":")
+    if not user.startswith(_ACCOUNT_PREFIX) or not colon or not namespace or not name:
+        return None
+    return None if ":" in name else (namespace, name)

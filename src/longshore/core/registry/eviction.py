@@ -23,7 +23,6 @@ from longshore.core.objects.errors import (
 )
 from longshore.core.objects.kinds import Doc, Ref
 from longshore.core.objects.selectors import from_doc
-from longshore.core.registry.authorize import authorize
 from longshore.core.registry.client import DeleteOptions
 from longshore.core.registry.deletion import check_preconditions
 from longshore.core.registry.registry import Registry
@@ -51,7 +50,8 @@ class Evictions:
     ) -> None:
         """Raises NotFound, Forbidden, Conflict (a precondition), TooManyRequests (the budget has
         none to spare, or nobody has counted yet), InternalError (there are several budgets)."""
-        authorize(who, "create", kinds.POD, namespace, name, "eviction")
+        permission = self._registry.permission
+        permission.authorize(who, "create", kinds.POD, namespace, name, "eviction")
         ref = Ref(kinds.POD, namespace, name)
         for _ in range(_TRIES):
             try:

@@ -17,7 +17,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.errors import BadRequest, Cause, NotFound, Timeout
 from longshore.core.objects.kinds import Doc, Kind, Ref
 from longshore.core.objects.selectors import FieldSelector, Selector, parse_fields, parse_labels
-from longshore.core.registry.authorize import authorize
+from longshore.core.registry.permission.authorizer import Authorizer
 from longshore.core.registry.versions import as_version, frame_as_version
 from longshore.core.watch.cache import Cache, scope
 from longshore.core.watch.feeds import CacheFeed
@@ -100,10 +100,11 @@ class Reader:
 
     def __init__(self, cache: Cache) -> None:
         self.cache = cache
+        self.permission = Authorizer(cache)
 
     def get(self, who: User, ref: Ref) -> Stored:
         """The newest state. Raises NotFound or Forbidden."""
-        authorize(who, "get", ref.kind, ref.namespace, ref.name, ref.subresource)
+        self._authorize(who, "get", ref)
         stored = self.cache.shelf(ref.kind).get(ref.key)
         if stored is None:
             raise NotFound.of(ref.kind, ref.name)
@@ -111,8 +112,8 @@ class Reader:
 
     def list(self, who: User, kind: Kind, namespace: str, options: ListOptions) -> Page:
         """Sorted by namespace and name, all pages of one list at one revision."""
-        authorize(who, "list", kind, namespace, "")
         chosen = Filter(kind, namespace, options)
+        self.permission.authorize_many(who, "list", kind, namespace, chosen.fields.exact)
         at, after = self._position(options)
         found = self._found(chosen, at, after)
         if options.limit <= 0:
@@ -132,8 +133,8 @@ class Reader:
 
         Raises Expired, Timeout (a revision of the future) or BadRequest.
         """
-        authorize(who, "watch", kind, namespace, "")
         chosen = Filter(kind, namespace, options)
+        self.permission.authorize_many(who, "watch", kind, namespace, chosen.fields.exact)
         since = None
         if not initial and options.revision not in ("", "0"):
             since = self._known(options.revision)
@@ -143,6 +144,11 @@ class Reader:
             select = _converting(kind, chosen.frame)
         return self.cache.watch(
             kind, since=since, prefix=chosen.prefix, select=select, term=chosen.term
+        )
+
+    def _authorize(self, who: User, verb: str, ref: Ref) -> None:
+        self.permission.authorize(
+            who, verb, ref.kind, ref.namespace, ref.name, ref.subresource
         )
 
     def _found(self, chosen: Filter, at: int, after: str) -> Iterator[Stored]:

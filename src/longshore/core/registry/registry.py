@@ -17,12 +17,12 @@ from longshore.core.objects import kinds, meta
 from longshore.core.objects.errors import AlreadyExists, ApiError, NotFound
 from longshore.core.objects.kinds import KINDS, Doc, Kind, Kinds, Ref
 from longshore.core.objects.patches import json_merge_patch
+from longshore.core.objects.selectors import parse_fields
 from longshore.core.objects.validation import Undecodable
 from longshore.core.registry import planning
 from longshore.core.registry.admission.attributes import Attributes
 from longshore.core.registry.admission.chain import Admission
 from longshore.core.registry.admission.surroundings import AdmissionConfig, Surroundings
-from longshore.core.registry.authorize import allowed, authorize
 from longshore.core.registry.client import (
     Answers,
     Bind,
@@ -81,7 +81,7 @@ class Registry(Reader):
         self._queue = CommitQueue(store, self.cache, clock)
         self._queue.on_applied = self._applied
         self._queue.on_failed = lambda: self._services.reload(self.cache)
-        self._admission = Admission(Surroundings(clock, chance, allowed, config.admission))
+        self._admission = Admission(Surroundings(clock, chance, self.permission.allowed, config.admission))
         self._planner = planning.Planner(
             self.cache, clock, chance, self._services, self._admission
         )
@@ -91,6 +91,7 @@ class Registry(Reader):
         snapshot = await self._store.open()
         self.cache = Cache(self._kinds, snapshot.revision)
         self._planner.cache = self._queue.cache = self.cache
+        self.permission.reload(self.cache)
         prefixes = {kind.prefix: kind for kind in self._kinds.stored}
         # Taken from the end, each record makes room for what is made of it: memory does not peak.
         records = snapshot.records
@@ -123,7 +124,7 @@ class Registry(Reader):
         options: WriteOptions = planning.PLAIN,
     ) -> tuple[Stored, list[str]]:
         """Store a new object; also its warnings. Raises AlreadyExists, Invalid, ..."""
-        authorize(who, "create", kind, namespace, _given_name(doc))
+        self.permission.authorize(who, "create", kind, namespace, "")
         doc, warnings = self._planner.new(kind, doc, namespace, options.by(who))
         if kind.dormant:
             warnings.append(f"{kind.resource}: kept, but nothing in this cluster acts on them yet")
@@ -145,7 +146,7 @@ class Registry(Reader):
     ) -> tuple[Stored, list[str]]:
         """Replace an object, or one subresource of it; also the warnings. Raises Conflict if doc's
         resourceVersion is stale, NotFound, Invalid, ..."""
-        _authorize(who, "update", ref)
+        self._authorize(who, "update", ref)
         doc, warnings = self._planner.replacement(ref, doc, options)
         plan = self._planner.update(ref, lambda _: doc, options.by(who), warnings)
         stored = await self._write(ref, plan)
@@ -161,7 +162,7 @@ class Registry(Reader):
     ) -> tuple[Stored, list[str]]:
         """Patch the newest state; patch_type is the patch's media type. A resourceVersion in the
         patch is a precondition. Raises UnsupportedMediaType, Conflict, Invalid, ..."""
-        _authorize(who, "patch", ref)
+        self._authorize(who, "patch", ref)
         read, warnings = read_patch(patch_type, patch), list[str]()
 
         def changed(old: Stored) -> Doc:
@@ -182,7 +183,7 @@ class Registry(Reader):
     async def change(self, who: User, ref: Ref, changed: Callable[[Stored], Doc]) -> Stored:
         """Rewrite the newest state of an object, or of its status; changed gives a new document,
         or raises what speaks against it. For writes that depend on what is there."""
-        _authorize(who, "update", ref)
+        self._authorize(who, "update", ref)
         return await self._write(ref, self._planner.update(ref, changed, of_loop(who)))
 
     async def apply(
@@ -190,7 +191,7 @@ class Registry(Reader):
     ) -> tuple[Stored, bool, list[str]]:
         """Server-side apply: the object after it, whether it is new, and warnings. options.manager is who
         applies. Raises Conflict with a cause for each field that others own, BadRequest, ..."""
-        _authorize(who, "patch", ref)
+        self._authorize(who, "patch", ref)
         checked = configuration(ref, config)
         warnings: list[str] = []
         plan = self._planner.application(ref, checked, options.by(who), warnings)
@@ -200,7 +201,7 @@ class Registry(Reader):
             nonlocal created
             created = there is None
             if created:
-                authorize(who, "create", ref.kind, ref.namespace, ref.name)
+                self._authorize(who, "create", ref)
             return plan(there)
 
         stored = await self._write(ref, planned)
@@ -210,7 +211,7 @@ class Registry(Reader):
         self, who: User, ref: Ref, options: DeleteOptions, *, dry_run: bool = False
     ) -> tuple[Stored, bool]:
         """Delete, or mark for deletion; the object as it is or was, and whether it is gone."""
-        _authorize(who, "delete", ref)
+        self._authorize(who, "delete", ref)
         self._admit_delete(who, ref)
         stored = await self._write(ref, self._planner.deletion(ref, options, dry_run))
         stored = as_version(ref.kind, stored)
@@ -228,7 +229,8 @@ class Registry(Reader):
     ) -> list[Stored]:
         """Delete all that match; what they were. Raises what the first one was refused for, with the
         others deleted all the same."""
-        authorize(who, "deletecollection", kind, namespace, "")
+        fields = parse_fields(kind, chosen.fields).exact
+        self.permission.authorize_many(who, "deletecollection", kind, namespace, fields)
         page = self.list(who, kind, namespace, chosen)
         doomed = [s for s in page.items if not (kind is kinds.NAMESPACE and planning.is_system(s))]
         if dry_run:
@@ -242,7 +244,7 @@ class Registry(Reader):
     async def bind(self, who: User, operation: Bind, *, dry_run: bool = False) -> Stored:
         """Give a pod its node. Raises Conflict if it has one."""
         ref = Ref(kinds.POD, operation.namespace, operation.name, "binding")
-        _authorize(who, "create", ref)
+        self._authorize(who, "create", ref)
         plan = self._planner.binding(operation)
         return await self._write(ref, plan_only(plan) if dry_run else plan)
 
@@ -278,7 +280,7 @@ class Registry(Reader):
         match operation:
             case Create(kind, doc):
                 namespace = doc["metadata"].get("namespace", "")
-                authorize(who, "create", kind, namespace, _given_name(doc))
+                self.permission.authorize(who, "create", kind, namespace, "")
                 doc, _ = self._planner.new(kind, doc, namespace, options)
                 self._planner.name(kind, doc)
                 ref = Ref(kind, namespace, doc["metadata"]["name"])
@@ -286,21 +288,21 @@ class Registry(Reader):
             case Update(kind, doc, subresource):
                 metadata = doc["metadata"]
                 ref = Ref(kind, metadata.get("namespace", ""), metadata["name"], subresource)
-                _authorize(who, "update", ref)
+                self._authorize(who, "update", ref)
                 new, _ = self._planner.replacement(ref, doc, options)
                 return ref, self._planner.update(ref, lambda _: new, options)
             case Patch(kind, namespace, name, patch, subresource):
                 ref = Ref(kind, namespace, name, subresource)
-                _authorize(who, "patch", ref)
+                self._authorize(who, "patch", ref)
                 return ref, self._merge(ref, patch, options)
             case Delete(kind, namespace, name, delete_options):
                 ref = Ref(kind, namespace, name)
-                _authorize(who, "delete", ref)
+                self._authorize(who, "delete", ref)
                 self._admit_delete(who, ref)
                 return ref, self._planner.deletion(ref, delete_options, False)
             case Bind(namespace, name):
                 ref = Ref(kinds.POD, namespace, name, "binding")
-                _authorize(who, "create", ref)
+                self._authorize(who, "create", ref)
                 return ref, self._planner.binding(operation)
 
     def _begin(self, who: User, operation: Operation) -> Doc | ApiError | Pending | None:
@@ -361,6 +363,7 @@ class Registry(Reader):
         return self._planner.update(ref, changed, options)
 
     def _applied(self, frame: Frame) -> None:
+        self.permission.applied(frame)
         if frame.kind is kinds.SERVICE:
             self._services.applied(frame)
 
@@ -375,12 +378,3 @@ def plan_only(plan: Plan) -> Plan:
         return found
 
     return planned
-
-
-def _authorize(who: User, verb: str, ref: Ref) -> None:
-    authorize(who, verb, ref.kind, ref.namespace, ref.name, ref.subresource)
-
-
-def _given_name(doc: Doc) -> str:
-    metadata = doc.get("metadata")
-    return str(metadata.get("name") or "") if isinstance(metadata, dict) else ""

@@ -16,7 +16,8 @@ from longshore.base.users import User
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import BadRequest, Cause, Invalid, Unauthorized
 from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.registry.authorize import Wish, allowed, allowed_path, authorize, rules_of
+from longshore.core.registry.authorize import Wish
+from longshore.core.registry.permission.authorizer import Authorizer
 from longshore.core.registry.planning import WriteOptions, checked
 
 
@@ -31,20 +32,21 @@ class TokenReader(Protocol):
 class Reviews:
     """Answers every kind of review."""
 
-    def __init__(self, tokens: TokenReader) -> None:
+    def __init__(self, tokens: TokenReader, permission: Authorizer) -> None:
         self._tokens = tokens
+        self._permission = permission
 
     def answer(
         self, who: User, kind: Kind, doc: Doc, namespace: str, options: WriteOptions
     ) -> tuple[Doc, list[str]]:
         """The object that was posted, with its status; and warnings. Raises Forbidden, BadRequest
         or Invalid."""
-        authorize(who, "create", kind, namespace, "")
+        self._permission.authorize(who, "create", kind, namespace, "")
         doc, warnings = checked(kind, doc, options)
         doc.setdefault("spec", {})
         if kind is kinds.TOKEN_REVIEW:
             return {**doc, "status": self._token(doc["spec"])}, warnings
-        return {**doc, "status": _ANSWERS[kind](who, doc, namespace)}, warnings
+        return {**doc, "status": _ANSWERS[kind](self._permission, who, doc, namespace)}, warnings
 
     def _token(self, spec: Doc) -> Doc:
         token, asked = spec.get("token") or "", spec.get("audiences") or []
@@ -67,37 +69,39 @@ def user_info(user: User) -> Doc:
     return info
 
 
-def _self_review(who: User, _doc: Doc, _namespace: str) -> Doc:
+def _self_review(_permission: Authorizer, who: User, _doc: Doc, _namespace: str) -> Doc:
     return {"userInfo": user_info(who)}
 
 
-def _self_access(who: User, doc: Doc, _namespace: str) -> Doc:
+def _self_access(permission: Authorizer, who: User, doc: Doc, _namespace: str) -> Doc:
     _refuse(kinds.SELF_SUBJECT_ACCESS_REVIEW, _attribute_causes(doc["spec"]) + _meta_causes(doc))
-    return _verdict(who, doc["spec"])
+    return _verdict(permission, who, doc["spec"])
 
 
-def _access(_who: User, doc: Doc, _namespace: str) -> Doc:
+def _access(permission: Authorizer, _who: User, doc: Doc, _namespace: str) -> Doc:
     spec = doc["spec"]
     causes = _attribute_causes(spec) + _subject_causes(spec) + _meta_causes(doc)
     _refuse(kinds.SUBJECT_ACCESS_REVIEW, causes)
-    return _verdict(_subject(spec), spec)
+    return _verdict(permission, _subject(spec), spec)
 
 
-def _local_access(_who: User, doc: Doc, namespace: str) -> Doc:
+def _local_access(permission: Authorizer, _who: User, doc: Doc, namespace: str) -> Doc:
     spec = doc["spec"]
     causes = _attribute_causes(spec) + _subject_causes(spec) + _meta_causes(doc, "namespace")
     _refuse(kinds.LOCAL_SUBJECT_ACCESS_REVIEW, causes + _local_causes(spec, namespace))
-    return _verdict(_subject(spec), spec)
+    return _verdict(permission, _subject(spec), spec)
 
 
-def _rules(who: User, doc: Doc, _namespace: str) -> Doc:
-    if not doc["spec"].get("namespace"):
+def _rules(permission: Authorizer, who: User, doc: Doc, _namespace: str) -> Doc:
+    namespace = doc["spec"].get("namespace")
+    if not namespace:
         raise BadRequest("no namespace on request")
-    resources, paths = rules_of(who)
-    return {"resourceRules": resources, "nonResourceRules": paths, "incomplete": False}
+    resources, paths, missing = permission.rules_of(who, namespace)
+    found: Doc = {"resourceRules": resources, "nonResourceRules": paths, "incomplete": bool(missing)}
+    return found | {"evaluationError": missing} if missing else found
 
 
-_ANSWERS: dict[Kind, Callable[[User, Doc, str], Doc]] = {
+_ANSWERS: dict[Kind, Callable[[Authorizer, User, Doc, str], Doc]] = {
     kinds.SELF_SUBJECT_REVIEW: _self_review,
     kinds.SELF_SUBJECT_ACCESS_REVIEW: _self_access,
     kinds.SUBJECT_ACCESS_REVIEW: _access,
@@ -108,13 +112,25 @@ REVIEWS = frozenset({*_ANSWERS, kinds.TOKEN_REVIEW})
 """The kinds that Reviews answers."""
 
 
-def _verdict(user: User, spec: Doc) -> Doc:
+def _verdict(permission: Authorizer, user: User, spec: Doc) -> Doc:
     path = spec.get("nonResourceAttributes")
     if path is not None:
-        return {"allowed": allowed_path(user, path.get("verb", ""), path.get("path", ""))}
-    asked = spec["resourceAttributes"]
+        verdict = permission.judge_path(user, path.get("verb", ""), path.get("path", ""))
+    else:
+        verdict = permission.judge(user, _wish(spec["resourceAttributes"]))
+    said: Doc = {"allowed": verdict.allowed}
+    return said | {"reason": verdict.reason} if verdict.reason else said
+
+
+def _wish(asked: Doc) -> Wish:
     parts = ("verb", "group", "resource", "namespace", "name", "subresource")
-    return {"allowed": allowed(user, Wish(*(asked.get(part, "") for part in parts)))}
+    requirements = (asked.get("fieldSelector") or {}).get("requirements") or ()
+    fields = {
+        one["key"]: one["values"][0]
+        for one in requirements
+        if one.get("operator") == "In" and len(one.get("values") or ()) == 1
+    }
+    return Wish(*(asked.get(part, "") for part in parts))._replace(fields=fields)
 
 
 def _subject(spec: Doc) -> User:

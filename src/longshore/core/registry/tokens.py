@@ -15,7 +15,7 @@ import orjson
 
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock, parse_rfc3339, rfc3339
-from longshore.base.users import User
+from longshore.base.users import User, account_user
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import (
     BadRequest,
@@ -27,7 +27,7 @@ from longshore.core.objects.errors import (
     Unauthorized,
 )
 from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.registry.authorize import AUTHENTICATED, SERVICE_ACCOUNTS, authorize
+from longshore.core.registry.authorize import AUTHENTICATED, SERVICE_ACCOUNTS
 from longshore.core.registry.jws import Signer
 from longshore.core.registry.reads import Reader
 
@@ -39,22 +39,8 @@ LEEWAY_S = 60
 # How many tokens are known by their digest, so that each is verified once.
 _KNOWN_MAX = 4096
 _TOKEN_MAX_BYTES = 16 * 1024
-_USER_PREFIX = "system:serviceaccount:"
 _EXTRA = "authentication.kubernetes.io/"
 _BINDABLE = {("v1", "Pod"): kinds.POD, ("v1", "Secret"): kinds.SECRET, ("v1", "Node"): kinds.NODE}
-
-
-def account_user(namespace: str, name: str) -> str:
-    """The user name of a service account."""
-    return f"{_USER_PREFIX}{namespace}:{name}"
-
-
-def split_user(user: str) -> tuple[str, str] | None:
-    """Namespace and name of the service account that a user is; None if it is none."""
-    namespace, colon, name = user.removeprefix(_USER_PREFIX).partition(":")
-    if not user.startswith(_USER_PREFIX) or not colon or not namespace or not name or ":" in name:
-        return None
-    return namespace, name
 
 
 def groups_of(namespace: str) -> tuple[str, ...]:
@@ -92,7 +78,8 @@ class Tokens:
     def issue(self, who: User, namespace: str, name: str, spec: Doc) -> Doc:
         """The status of a TokenRequest. Raises Forbidden, NotFound, Invalid, BadRequest (what it
         cannot be bound to), Conflict (the bound object is another by now)."""
-        authorize(who, "create", kinds.SERVICE_ACCOUNT, namespace, name, "token")
+        permission = self._registry.permission
+        permission.authorize(who, "create", kinds.SERVICE_ACCOUNT, namespace, name, "token")
         account = self._found(kinds.SERVICE_ACCOUNT, namespace, name)
         lifetime = spec.get("expirationSeconds") or USUAL_S
         _check_lifetime(name, lifetime)

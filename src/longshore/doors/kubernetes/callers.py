@@ -9,28 +9,38 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
 
-from longshore.base.users import User
+from longshore.base.users import User, split_user
 from longshore.core.objects.errors import BadRequest, Unauthorized
-from longshore.core.registry.authorize import AUTHENTICATED, Wish, allowed, forbidden
+from longshore.core.registry.authorize import (
+    ANONYMOUS,
+    AUTHENTICATED,
+    UNAUTHENTICATED,
+    Wish,
+    forbidden,
+)
+from longshore.core.registry.permission.authorizer import Authorizer
 from longshore.core.registry.reviews import TokenReader
-from longshore.core.registry.tokens import groups_of, split_user
+from longshore.core.registry.tokens import groups_of
 from longshore.doors.kit.http import Request
 
-_ANONYMOUS = "system:anonymous"
-_UNAUTHENTICATED = "system:unauthenticated"
+_ANYBODY = User(ANONYMOUS, (UNAUTHENTICATED,))
+# What may be asked for without saying who asks; health is answered before that.
+_OPEN_PATHS = frozenset({"/version", "/version/"})
 _AUTHENTICATION = "authentication.k8s.io"
 _EXTRA = "impersonate-extra-"
 
 
-def caller(request: Request, tokens: TokenReader) -> User:
+def caller(request: Request, tokens: TokenReader, permission: Authorizer) -> User:
     """Raises Unauthorized, or Forbidden for an impersonation that is not allowed."""
     headers = request.headers
     who = request.user
     if who is None:
-        who = _bearer(headers.get("authorization", ""), tokens)
+        header = headers.get("authorization", "")
+        open_to_all = not header and request.path in _OPEN_PATHS
+        who = _ANYBODY if open_to_all else _bearer(header, tokens)
     for name in headers:
         if name.startswith("impersonate-"):
-            return _impersonated(who, request)
+            return _impersonated(who, request, permission)
     return who
 
 
@@ -46,7 +56,7 @@ def _bearer(header: str, tokens: TokenReader) -> User:
         raise Unauthorized("Unauthorized") from None
 
 
-def _impersonated(who: User, request: Request) -> User:
+def _impersonated(who: User, request: Request, permission: Authorizer) -> User:
     headers = request.headers
     name = headers.get("impersonate-user", "")
     # A header is one group, whatever is in it: commas do not part groups.
@@ -61,21 +71,15 @@ def _impersonated(who: User, request: Request) -> User:
         if groups or uid or extra:
             raise BadRequest(f"requested {_asked(groups, uid, extra)} without impersonating a user")
         return who
-    _authorize(who, name, groups, uid, extra)
+    for wish in _wishes(name, groups, uid, extra):
+        if not permission.allowed(who, wish):
+            raise forbidden(who, wish)
     return User(name, _groups(name, groups), uid, tuple(extra.items()))
 
 
 def _asked(groups: list[str], uid: str, extra: Mapping[str, tuple[str, ...]]) -> str:
     wants = [f"group {group}" for group in groups] + ([f"uid {uid}"] if uid else [])
     return ", ".join([*wants, *(f"extra {key}" for key in extra)])
-
-
-def _authorize(
-    who: User, name: str, groups: list[str], uid: str, extra: Mapping[str, tuple[str, ...]]
-) -> None:
-    for wish in _wishes(name, groups, uid, extra):
-        if not allowed(who, wish):
-            raise forbidden(who, wish)
 
 
 def _wishes(
@@ -101,6 +105,6 @@ def _groups(name: str, given: list[str]) -> tuple[str, ...]:
     who they are, by the one who speaks for them."""
     account = split_user(name)
     groups = list(groups_of(account[0])) if account and not given else given
-    mark = _UNAUTHENTICATED if name == _ANONYMOUS else AUTHENTICATED
-    marked = AUTHENTICATED in groups or _UNAUTHENTICATED in groups
+    mark = UNAUTHENTICATED if name == ANONYMOUS else AUTHENTICATED
+    marked = AUTHENTICATED in groups or UNAUTHENTICATED in groups
     return tuple(groups if marked else [*groups, mark])

@@ -25,7 +25,6 @@ from longshore.core.objects.errors import (
     NotFound,
 )
 from longshore.core.objects.kinds import KINDS, MEASURED, Doc, Kinds
-from longshore.core.registry.authorize import authorize_path
 from longshore.core.registry.registry import Registry
 from longshore.core.registry.tokens import AnyTokens, NoTokens
 from longshore.core.streams.protocols import Streams
@@ -110,6 +109,7 @@ class KubernetesDoor:
             self._metrics = Metrics(registry, config.statistics, clock)
             self._kinds = Kinds((*config.kinds, *MEASURED))
         self._tokens = config.tokens
+        self._permission = registry.permission
         self._fairness = Fairness(registry, clock, config.seats)
         self._measured = Measured(registry, config.kinds, clock)
         self._checks: dict[str, Callable[[], bool]] = {"ping": lambda: True, **config.checks}
@@ -177,9 +177,7 @@ class KubernetesDoor:
         first = path.split("/", 2)[1] if path.count("/") else ""
         if first in _HEALTH:
             return self._health(request)
-        if path == "/version" or path == "/version/":
-            return Reply(200, encode(self._version, JSON, pretty=True))
-        who = caller(request, self._tokens)
+        who = caller(request, self._tokens, self._permission)
         target = translate.parse_target(self._kinds, path) if first in ("api", "apis") else None
         course.target = target
         lane = self._fairness.lane(who, request, target)
@@ -202,7 +200,7 @@ class KubernetesDoor:
         if target is not None:
             return await self._api.answer(request, target, who)
         path = request.path
-        authorize_path(who, request.method.lower(), path)
+        self._permission.authorize_path(who, request.method.lower(), path)
         if first in ("api", "apis"):
             return self._discover(request)
         if first in (".well-known", "openid"):
@@ -212,6 +210,8 @@ class KubernetesDoor:
         if path == "/metrics":
             _only_get(request)
             return Reply(200, self._measured.text(self._fairness.lines()), METRICS_MEDIA)
+        if path in ("/version", "/version/"):
+            return Reply(200, encode(self._version, JSON, pretty=True))
         if path == "/":
             return Reply(200, encode({"paths": self._root_paths}, JSON, pretty=True))
         return _not_found()

@@ -16,7 +16,6 @@ from longshore.base.users import User
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError, MethodNotAllowed, NotFound
 from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.registry.authorize import authorize
 from longshore.core.registry.reads import Filter, ListOptions
 from longshore.core.registry.registry import Registry
 from longshore.core.streams.statistics import Statistics
@@ -46,6 +45,7 @@ class Metrics:
 
     def __init__(self, registry: Registry, statistics: Statistics, clock: Clock) -> None:
         self._cache = registry.cache
+        self._permission = registry.permission
         self._statistics = statistics
         self._clock = clock
         self._answers: dict[str, _Answer] = {}
@@ -62,7 +62,7 @@ class Metrics:
         if target.subresource:
             raise NotFound("the server could not find the requested resource")
         verb = "get" if target.name else "list"
-        authorize(who, verb, target.kind, target.namespace, target.name)
+        self._permission.authorize(who, verb, target.kind, target.namespace, target.name)
         media, _ = negotiate(request.headers.get("accept", ""))
         about = list(self._chosen(target, translate.list_options(request)))
         found = list(await self._measured(target.kind, about))

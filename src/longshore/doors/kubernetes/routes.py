@@ -20,7 +20,6 @@ from longshore.core.objects.errors import (
     Unavailable,
 )
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.authorize import authorize
 from longshore.core.registry.reads import reached
 from longshore.core.registry.registry import Registry
 from longshore.core.registry.reviews import REVIEWS
@@ -137,7 +136,8 @@ class Api:
     async def connect(self, request: Request, target: Target, who: User) -> AnyReply:
         """exec and attach: whatever the method, the verb is create."""
         kind, namespace, name = target.kind, target.namespace, target.name
-        authorize(who, "create", kind, namespace, name, target.subresource)
+        permission = self.registry.permission
+        permission.authorize(who, "create", kind, namespace, name, target.subresource)
         pod = self.registry.cache.get(kind, namespace, name)
         if pod is None:
             raise NotFound.of(kind, name)
@@ -146,7 +146,8 @@ class Api:
     async def proxy(self, request: Request, target: Target, who: User) -> AnyReply:
         verb = proxying.VERBS.get(request.method, "")
         _, name, _ = proxying.split_name(target)
-        authorize(who, verb, target.kind, target.namespace, name, "proxy")
+        permission = self.registry.permission
+        permission.authorize(who, verb, target.kind, target.namespace, name, "proxy")
         place = proxying.place_of(self.registry.cache, self._chance, target)
         return await proxying.proxy(self._reachable(), request, target, place)
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from longshore.base.users import User
+from longshore.base.users import User, split_user
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.tokens import split_user
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,144 @@
+"""The authoriser: one answer from system:masters, the Node authoriser and roles together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from longshore.base.users import User
+from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.registry.authorize import NO_FIELDS, Wish, forbidden, forbidden_path
+from longshore.core.registry.permission.bindings import BINDINGS, ROLES, Bindings
+from longshore.core.registry.permission.nodes import NodeAuthorizer, node_of
+from longshore.core.registry.permission.reasons import reason_of
+from longshore.core.registry.permission.roles import Holdings, Role
+from longshore.core.watch.cache import Cache
+from longshore.core.watch.frames import Frame
+
+# Of how many users is remembered what they hold; more only make all be looked up again.
+_USERS_MAX = 4096
+_KINDS = frozenset({*ROLES, *BINDINGS})
+_EVERYTHING: Doc = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
+_EVERY_PATH: Doc = {"verbs": ["*"], "nonResourceURLs": ["*"]}
+
+
+class Verdict(NamedTuple):
+    """reason says by which binding, or why not, as far as somebody says so."""
+
+    allowed: bool
+    reason: str = ""
+
+
+class Authorizer:
+    """Judges by what is in the cache, whose every change must be told to applied()."""
+
+    def __init__(self, cache: Cache) -> None:
+        self.reload(cache)
+
+    def reload(self, cache: Cache) -> None:
+        """Judge by another cache from now on."""
+        self.cache = cache
+        self._bindings = Bindings(cache)
+        self._nodes = NodeAuthorizer(cache)
+        self._holdings: dict[User, Holdings] = {}
+
+    def applied(self, frame: Frame) -> None:
+        """Something changed in the cache."""
+        if frame.kind in _KINDS:
+            self._holdings.clear()
+            self._bindings.applied(frame)
+        else:
+            self._nodes.applied(frame)
+
+    # --- for requests ---
+
+    def authorize(
+        self, who: User, verb: str, kind: Kind, namespace: str, name: str, subresource: str = ""
+    ) -> None:
+        """Return if the caller may; raise Forbidden in Kubernetes' words if not."""
+        if "system:masters" in who.groups:
+            return
+        wish = Wish(verb, kind.group, kind.plural, namespace, name, subresource)
+        why = self._refusal(who, wish)
+        if why is not None:
+            raise forbidden(who, wish, why, kind)
+
+    def authorize_many(
+        self, who: User, verb: str, kind: Kind, namespace: str, fields: Mapping[str, str]
+    ) -> None:
+        """The same for a list, a watch or a deletecollection of what has those fields."""
+        if "system:masters" in who.groups:
+            return
+        name = fields.get("metadata.name", "")
+        wish = Wish(verb, kind.group, kind.plural, namespace, name, "", fields or NO_FIELDS)
+        why = self._refusal(who, wish)
+        if why is not None:
+            raise forbidden(who, wish, why, kind)
+
+    def authorize_path(self, who: User, verb: str, path: str) -> None:
+        """Return if the caller may ask for a path that is no resource's; raise Forbidden if not."""
+        if not self.allowed_path(who, verb, path):
+            raise forbidden_path(who, verb, path)
+
+    def allowed(self, who: User, wish: Wish) -> bool:
+        """Whether the caller may do that, be the resource served here or not."""
+        return who.is_master or self._refusal(who, wish) is None
+
+    def allowed_path(self, who: User, verb: str, path: str) -> bool:
+        return who.is_master or self.holdings(who).grants_path(verb, path)
+
+    def _refusal(self, who: User, wish: Wish) -> str | None:
+        """None if the wish is granted; else why not, as far as somebody says so."""
+        action = wish.verb, wish.group, wish.resource, wish.subresource
+        if self.holdings(who).reach(action).covers(wish.namespace, wish.name):
+            return None
+        node = node_of(who)
+        return "" if node is None else self._nodes.refusal(node, wish)
+
+    # --- for reviews ---
+
+    def judge(self, who: User, wish: Wish) -> Verdict:
+        if who.is_master:
+            return Verdict(True)
+        why = self._refusal(who, wish)
+        if why is not None:
+            return Verdict(False, why)
+        action = wish.verb, wish.group, wish.resource, wish.subresource
+        for held in self.holdings(who).held:
+            if held.grants(action, wish.namespace, wish.name):
+                return Verdict(True, reason_of(self.cache, held, who))
+        return Verdict(True)
+
+    def judge_path(self, who: User, verb: str, path: str) -> Verdict:
+        if who.is_master:
+            return Verdict(True)
+        for held in self.holdings(who).held:
+            if not held.namespace and held.role.grants_path(verb, path):
+                return Verdict(True, reason_of(self.cache, held, who))
+        return Verdict(False)
+
+    def rules_of(self, who: User, namespace: str) -> tuple[list[Doc], list[Doc], str]:
+        """All that the caller may do in a namespace, as a SelfSubjectRulesReview tells it: rules
+        about resources, rules about other paths, and what is missing from them."""
+        if who.is_master:
+            return [_EVERYTHING], [_EVERY_PATH], ""
+        rules = self.holdings(who).rules(namespace)
+        paths = [rule for rule in rules if rule.get("nonResourceURLs")]
+        resources = [rule for rule in rules if not rule.get("nonResourceURLs")]
+        missing = "node authorizer does not support user rule resolution"
+        return resources, paths, "" if node_of(who) is None else missing
+
+    # --- what is bound ---
+
+    def holdings(self, who: User) -> Holdings:
+        """What is bound to a user."""
+        found = self._holdings.get(who)
+        if found is None:
+            if len(self._holdings) >= _USERS_MAX:
+                self._holdings.clear()
+            found = self._holdings[who] = self._bindings.held_by(who)
+        return found
+
+    def role(self, binding: Doc) -> Role | None:
+        """The role that a binding means, if it exists."""
+        return self._bindings.role(binding)

@@ -1,0 +1,148 @@
+"""What roles grant, in a form that is quick to ask: a role is asked once for each verb and resource,
+and a user's roles together are asked once, until something changes.
+
+Rules: pkg/apis/rbac/v1/evaluation_helpers.go of Kubernetes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeAlias
+
+from longshore.core.objects.kinds import Doc
+from longshore.core.objects.rbac.covering import covers_path
+
+Action: TypeAlias = tuple[str, str, str, str]
+"""Verb, API group, resource, subresource."""
+ALL_NAMES: frozenset[str] = frozenset()
+"""A grant without names is for all of them, as in a PolicyRule."""
+# How many actions are remembered: far more than there are verbs and resources that anyone asks
+# for. Who asks for invented ones only makes the others be looked up again.
+_REMEMBERED_MAX = 4096
+
+
+class _Rule(NamedTuple):
+    verbs: frozenset[str]
+    groups: frozenset[str]
+    resources: frozenset[str]
+    names: frozenset[str]
+
+    def grants(self, action: Action) -> bool:
+        verb, group, resource, below = action
+        if verb not in self.verbs and "*" not in self.verbs:
+            return False
+        if group not in self.groups and "*" not in self.groups:
+            return False
+        if "*" in self.resources:
+            return True
+        if not below:
+            return resource in self.resources
+        return f"{resource}/{below}" in self.resources or f"*/{below}" in self.resources
+
+
+class Role:
+    """The rules of a Role or ClusterRole. rules are the documents: read-only."""
+
+    __slots__ = ("_known", "_rules", "rules")
+
+    def __init__(self, rules: Sequence[Doc]) -> None:
+        self.rules = tuple(rules)
+        self._rules = tuple(_compiled(rule) for rule in rules if rule.get("resources"))
+        self._known: dict[Action, frozenset[str] | None] = {}
+
+    def names(self, action: Action) -> frozenset[str] | None:
+        """The names that the action is granted for (ALL_NAMES: whatever the name), None: none."""
+        known = self._known
+        if action not in known:
+            if len(known) >= _REMEMBERED_MAX:
+                known.clear()
+            known[action] = self._names(action)
+        return known[action]
+
+    def _names(self, action: Action) -> frozenset[str] | None:
+        names = [rule.names for rule in self._rules if rule.grants(action)]
+        if not names:
+            return None
+        return ALL_NAMES if ALL_NAMES in names else frozenset().union(*names)
+
+    def grants_path(self, verb: str, path: str) -> bool:
+        return any(
+            covers_path(pattern, path)
+            for rule in self.rules
+            if verb in rule["verbs"] or "*" in rule["verbs"]
+            for pattern in rule.get("nonResourceURLs") or ()
+        )
+
+
+def _compiled(rule: Doc) -> _Rule:
+    fields = ("verbs", "apiGroups", "resources", "resourceNames")
+    return _Rule(*(frozenset(rule.get(field) or ()) for field in fields))
+
+
+class Held(NamedTuple):
+    """A role that somebody holds in a namespace ("": everywhere), by the binding of that key."""
+
+    namespace: str
+    role: Role
+    binding: str
+
+    def grants(self, action: Action, namespace: str, name: str) -> bool:
+        names = self.role.names(action)
+        if names is None or self.namespace not in ("", namespace):
+            return False
+        return names is ALL_NAMES or name in names
+
+
+class Reach(NamedTuple):
+    """Where an action is granted: in namespaces whatever the name ("": everywhere), and for single
+    names, each with its namespace."""
+
+    namespaces: frozenset[str]
+    named: frozenset[tuple[str, str]]
+
+    def covers(self, namespace: str, name: str) -> bool:
+        if "" in self.namespaces or namespace in self.namespaces:
+            return True
+        if not self.named or not name:
+            return False
+        return ("", name) in self.named or (namespace, name) in self.named
+
+
+class Holdings:
+    """All that one user holds."""
+
+    __slots__ = ("_reaches", "held")
+
+    def __init__(self, held: Iterable[Held]) -> None:
+        self.held = tuple(held)
+        self._reaches: dict[Action, Reach] = {}
+
+    def reach(self, action: Action) -> Reach:
+        found = self._reaches.get(action)
+        if found is None:
+            if len(self._reaches) >= _REMEMBERED_MAX:
+                self._reaches.clear()
+            found = self._reaches[action] = self._reach(action)
+        return found
+
+    def _reach(self, action: Action) -> Reach:
+        namespaces: set[str] = set()
+        named: set[tuple[str, str]] = set()
+        for namespace, role, _ in self.held:
+            names = role.names(action)
+            if names is ALL_NAMES:
+                namespaces.add(namespace)
+            elif names:
+                named.update((namespace, name) for name in names)
+        return Reach(frozenset(namespaces), frozenset(named))
+
+    def grants_path(self, verb: str, path: str) -> bool:
+        """Paths that are no resource's are granted everywhere or not at all."""
+        return any(
+            role.grants_path(verb, path) for namespace, role, _ in self.held if not namespace
+        )
+
+    def rules(self, namespace: str) -> list[Doc]:
+        """All rules that hold in a namespace ("": those that hold everywhere)."""
+        roles = (one.role for one in self.held if one.namespace in ("", namespace))
+        return [rule for role in roles for rule in role.rules]
