@@ -6,14 +6,15 @@ Source: apiserver/pkg/endpoints/handlers/patch.go (applyPatcher), managedfields/
 
 from __future__ import annotations
 
+from longshore.core.objects import kinds
 from longshore.core.objects.conversion import to_hub
 from longshore.core.objects.errors import BadRequest
 from longshore.core.objects.kinds import Doc, Ref
 from longshore.core.objects.validation import Checked, check, decoding_error
 from longshore.core.registry.ownership import untyped
-from longshore.core.registry.planning import WriteOptions, checked_scale, metadata_of
+from longshore.core.registry.planning import check_replicas, metadata_of
 
-_STRICTLY = WriteOptions(field_validation="Strict")
+_PRECONDITIONS = ("uid", "resourceVersion")
 _UNKNOWN = 'unknown field "'
 
 
@@ -21,7 +22,11 @@ def configuration(ref: Ref, sent: Doc) -> Doc:
     """The configuration in the form of the stored kind; of a scale, as a part of its object.
     Raises BadRequest: unknown fields are refused at every level of validation."""
     if ref.subresource == "scale":
-        return _scale(sent)
+        return _of_scale(_whole(Ref(kinds.SCALE, ref.namespace, ref.name), sent))
+    return _whole(ref, sent)
+
+
+def _whole(ref: Ref, sent: Doc) -> Doc:
     _expect_type(ref, sent)
     metadata = metadata_of(ref.kind, sent, ref.namespace)
     if metadata.get("managedFields") is not None:
@@ -56,11 +61,11 @@ def _expect_type(ref: Ref, sent: Doc) -> None:
         raise BadRequest(f"invalid object type: {group}/{short}, Kind={kind}")
 
 
-def _scale(sent: Doc) -> Doc:
-    if (sent.get("apiVersion"), sent.get("kind")) != ("autoscaling/v1", "Scale"):
-        raise BadRequest("invalid object type: expected a Scale of autoscaling/v1")
-    scale, _ = checked_scale(sent, _STRICTLY)
-    spec = scale.get("spec") or {}
-    revision = (sent.get("metadata") or {}).get("resourceVersion")
-    metadata = {"resourceVersion": revision} if revision else {}
-    return {"metadata": metadata, "spec": {k: v for k, v in spec.items() if k == "replicas"}}
+def _of_scale(scale: Doc) -> Doc:
+    """What a Scale says of the object that is scaled."""
+    check_replicas(scale)
+    metadata, spec = scale["metadata"], scale.get("spec") or {}
+    return {
+        "metadata": {key: metadata[key] for key in _PRECONDITIONS if key in metadata},
+        "spec": {key: value for key, value in spec.items() if key == "replicas"},
+    }

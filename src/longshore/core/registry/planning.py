@@ -372,18 +372,20 @@ def checked_scale(doc: Doc, options: WriteOptions) -> tuple[Doc, list[str]]:
     """A Scale that an object can be given, and warnings. Raises Undecodable, Invalid."""
     _expect_type(kinds.SCALE, doc)
     doc, warnings = checked(kinds.SCALE, doc, options)
-    replicas = (doc.get("spec") or {}).get("replicas", 0)
-    if replicas < 0:
-        why = f"Invalid value: {replicas}: must be greater than or equal to 0"
-        cause = Cause("FieldValueInvalid", why, "spec.replicas")
-        raise Invalid.of(kinds.SCALE, (doc.get("metadata") or {}).get("name", ""), [cause])
+    check_replicas(doc)
     return doc, warnings
 
 
+def check_replicas(scale: Doc) -> None:
+    replicas = (scale.get("spec") or {}).get("replicas", 0)
+    if replicas < 0:
+        why = f"Invalid value: {replicas}: must be greater than or equal to 0"
+        cause = Cause("FieldValueInvalid", why, "spec.replicas")
+        raise Invalid.of(kinds.SCALE, (scale.get("metadata") or {}).get("name", ""), [cause])
+
+
 def _with_scale(ref: Ref, there: Stored, scale: Doc) -> Doc:
-    sent = (scale.get("metadata") or {}).get("resourceVersion")
-    if sent and sent != str(there.revision):
-        raise Conflict.of(ref.kind, ref.name)
+    _check_identity(ref, {"metadata": scale.get("metadata") or {}}, there.doc)
     replicas = (scale.get("spec") or {}).get("replicas", 0)
     return meta.with_replicas(there.fresh(), replicas)
 
