@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from longshore.base.chance import Chance
@@ -13,6 +15,7 @@ from longshore.base.clock import rfc3339, rfc3339_micro
 from longshore.base.users import loop_user
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.pki.authority import Authority
 from longshore.core.registry.client import Create, Delete, DeleteOptions, Patch, Update
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry
@@ -164,13 +167,13 @@ async def running(
     world = World(registry, clock)
     chance, client = Chance.seeded(2), InProcess(registry, loop_user("loops"))
     journal = Journal(client, clock)
+    with TemporaryDirectory() as pki:
+        config = config or ControllerConfig(Authority(Path(pki), clock))
     async with asyncio.TaskGroup() as crew:
         parts: list[Any] = [
             registry.run(),
             journal.run(),
-            run_controllers(
-                world.cache, client, clock, chance, journal, config or ControllerConfig("PEM")
-            ),
+            run_controllers(world.cache, client, clock, chance, journal, config),
             Worker(world.cache, client, clock, chance, journal.recorder("default-scheduler")).run(),
         ]
         tasks = [crew.create_task(part) for part in parts]

@@ -10,12 +10,11 @@ from longshore.base.addresses import CLUSTER_DOMAIN, DNS_ADDRESS
 from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 from longshore.cluster.config import ClusterConfig, ClusterPaths
+from longshore.cluster.identity import NodeIdentity
 from longshore.cluster.machine import node_namespace, node_nets
 from longshore.cluster.nodeapi import NodeApi
 from longshore.cluster.server import API_ENDPOINT, prepare_process, run_to_the_end, until_signalled
 from longshore.cluster.streams import NODE_API_PORT
-from longshore.core.pki.pairs import Pair
-from longshore.core.pki.tls import client_context, server_context
 from longshore.doors.kit.server import Server
 from longshore.doors.kubernetes.client import HttpClient
 from longshore.machinery.kubelet.config import KubeletConfig
@@ -47,6 +46,7 @@ class _Agent:
         self._place = place
         self._clock = SystemClock()
         self._chance = Chance()
+        self._identity = NodeIdentity(paths.pki, place.name, place.lan_ip, self._clock)
 
     async def run(self) -> None:
         client = self._client()
@@ -65,18 +65,16 @@ class _Agent:
                 crew.create_task(network.run(), name="network")
                 crew.create_task(kubelet.run(), name="kubelet")
                 crew.create_task(self._serve(kubelet), name="node API")
+                crew.create_task(self._identity.run(client, self._chance), name="certificates")
         finally:
             await pods.close()
             client.close()
 
     def _client(self) -> HttpClient:
-        pki, name = self._paths.pki, self._place.name
-        pair = Pair(pki / f"{name}-client.crt", pki / f"{name}-client.key")
         host, port = API_ENDPOINT
         return HttpClient(
-            [f"https://{host}:{port}"], client_context(pair, pki / "ca.crt"), self._clock,
-            agent="kubelet",
-        )  # fmt: skip
+            [f"https://{host}:{port}"], self._identity.to_servers, self._clock, agent="kubelet"
+        )
 
     def _runtime(self) -> OciRuntime:
         return OciRuntime(
@@ -103,11 +101,9 @@ class _Agent:
         )
 
     async def _serve(self, kubelet: Kubelet) -> None:
-        pki, name = self._paths.pki, self._place.name
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((self._place.lan_ip, NODE_API_PORT))
         listener.listen(128)
-        pair = Pair(pki / f"{name}-server.crt", pki / f"{name}-server.key")
         server = Server(NodeApi(kubelet).handle, self._clock)
-        await server.serve([listener], server_context(pair, pki / "ca.crt"))
+        await server.serve([listener], self._identity.to_callers)

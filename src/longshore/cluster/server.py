@@ -18,16 +18,21 @@ from longshore.base.addresses import API_PORT, LAN_GATEWAY
 from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 from longshore.base.users import loop_user
+from longshore.cluster import kubeconfig
 from longshore.cluster.bootstrap import bootstrap
 from longshore.cluster.config import ClusterConfig, ClusterPaths
+from longshore.cluster.default_roles import ensure_default_roles
 from longshore.cluster.machine import lan_namespace, node_nets
 from longshore.cluster.probe import is_ready
+from longshore.cluster.renewal import SERVER_PAIRS, Renewals
 from longshore.cluster.statistics import HollowStatistics, NodeStatistics
 from longshore.cluster.streams import NodeStreams, NoStreams
 from longshore.core.objects import kinds
-from longshore.core.pki.authority import token_key
+from longshore.core.pki.authority import Authority, token_key
 from longshore.core.pki.pairs import Pair
 from longshore.core.pki.tls import client_context, server_context
+from longshore.core.registry.bearers import Bearers
+from longshore.core.registry.bootstrap_tokens import BootstrapTokens
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry
 from longshore.core.registry.tokens import Tokens
@@ -129,9 +134,21 @@ class _Cluster:
         self._registry = registry
         self._clock = SystemClock()
         self._chance = Chance()
+        self._authority = Authority(paths.pki, self._clock)
+        self._pairs = {name: Pair.named(paths.pki, name) for name in SERVER_PAIRS}
+        self._renewals = Renewals(
+            self._authority, [*self._pairs.values()], self._clock, self._tell_administrators
+        )
+
+    def _tell_administrators(self) -> None:
+        """Write the kubeconfigs anew, with the certificates that are valid now."""
+        kubeconfig.write(self._config, self._paths, self._authority.pair, self._pairs["admin"])
 
     def _client(self, loop: str) -> InProcess:
         return InProcess(self._registry, loop_user(loop))
+
+    async def _ensure_roles(self) -> None:
+        await ensure_default_roles(self._registry.cache, self._client("roles"))
 
     async def run(self, listeners: Sequence[socket.socket], tell: Callable[[str], object]) -> None:
         async with asyncio.TaskGroup() as crew:
@@ -140,13 +157,14 @@ class _Cluster:
             await bootstrap(self._client("bootstrap"), endpoint)
             self._serve(crew, listeners)
             tell("serving")
+            roles = crew.create_task(self._ensure_roles(), name="default roles")
             self._run_loops(crew)
             await self._until_ready()
+            await roles
             tell("ready")
 
     def _serve(self, crew: asyncio.TaskGroup, listeners: Sequence[socket.socket]) -> None:
         """Open the door, on 127.0.0.1 of the host and, if there is one, on the LAN."""
-        pki = self._paths.pki
         door = KubernetesDoor(
             self._registry,
             self._clock,
@@ -154,9 +172,11 @@ class _Cluster:
             self._door_config(),
         )
         server = Server(door.handle, self._clock, refusal=door.refusal)
-        context = server_context(Pair(pki / "server.crt", pki / "server.key"), pki / "ca.crt")
+        pair, trusted = self._pairs["server"], self._authority.pair.certificate
+        context = self._renewals.shown_by(server_context(pair, trusted), pair)
         crew.create_task(server.serve(listeners, context), name="door")
         crew.create_task(door.run(), name="watch times")
+        crew.create_task(self._renewals.run(), name="certificates")
 
     def _door_config(self) -> DoorConfig:
         streams, cache = self._streams(), self._registry.cache
@@ -168,24 +188,25 @@ class _Cluster:
             tokens=self._tokens(),
         )
 
-    def _tokens(self) -> Tokens:
+    def _tokens(self) -> Bearers:
         key = token_key(self._paths.pki / "service-accounts.key")
-        return Tokens(self._registry, self._clock, self._chance, key)
+        accounts = Tokens(self._registry, self._clock, self._chance, key)
+        return Bearers(accounts, [BootstrapTokens(self._registry.cache, self._clock)])
 
     def _streams(self) -> Streams:
         if self._config.hollow:
             return NoStreams()
-        pki = self._paths.pki
-        pair = Pair(pki / "server-to-nodes.crt", pki / "server-to-nodes.key")
-        lan = lan_namespace(self._paths)
-        return NodeStreams(self._registry.cache, client_context(pair, pki / "ca.crt"), lan)
+        pair, trusted = self._pairs["server-to-nodes"], self._authority.pair.certificate
+        context = self._renewals.shown_by(client_context(pair, trusted), pair)
+        return NodeStreams(self._registry.cache, context, lan_namespace(self._paths))
 
     def _run_loops(self, crew: asyncio.TaskGroup) -> None:
         cache, clock, chance = self._registry.cache, self._clock, self._chance
         journal = Journal(self._client("events"), clock)
         crew.create_task(journal.run(), name="events")
         config = ControllerConfig(
-            authority=(self._paths.pki / "ca.crt").read_text(),
+            authority=self._authority,
+            permits=self._registry.permission.allowed,
             nodes=NodeRules(grace_s=self._config.node_grace_s),
         )
         controllers = run_controllers(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Protocol
 
 import orjson
 
@@ -198,7 +198,17 @@ class Tokens:
         })  # fmt: skip
 
 
-AnyTokens: TypeAlias = Tokens | NoTokens
+class AnyTokens(Protocol):
+    """Whoever issues tokens and knows bearers: the methods of Tokens."""
+
+    @property
+    def keys(self) -> bytes | None: ...
+
+    def authenticate(self, token: str, audiences: Sequence[str] = ()) -> tuple[User, list[str]]: ...
+
+    def issue(self, who: User, namespace: str, name: str, spec: Doc) -> Doc: ...
+
+    def configuration(self, keys_url: str) -> bytes | None: ...
 
 
 def _named(doc: Doc) -> Doc:

@@ -9,8 +9,11 @@ from typing import Any
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
 from longshore.core.objects.kinds import KINDS
+from longshore.core.pki.authority import Authority
 from longshore.core.registry.client import Client
 from longshore.core.watch.cache import Cache
+from longshore.machinery.controllers.certificates.run import CertificateRequests, Permits
+from longshore.machinery.controllers.certificates.tokens import BootstrapTokenCleaner
 from longshore.machinery.controllers.deployment.run import Deployments
 from longshore.machinery.controllers.endpoints.run import Endpoints
 from longshore.machinery.controllers.gc.pods import PodCollector
@@ -19,19 +22,21 @@ from longshore.machinery.controllers.namespace.defaults import NamespaceDefaults
 from longshore.machinery.controllers.namespace.run import Namespaces
 from longshore.machinery.controllers.nodes.plan import NodeRules
 from longshore.machinery.controllers.nodes.run import NodeLifecycle
+from longshore.machinery.controllers.protection.run import StorageProtection
 from longshore.machinery.controllers.replicaset.run import ReplicaSets
 from longshore.machinery.loop.loop import Loop, Reconciler
 from longshore.machinery.loop.recorder import Journal, Recorder
-from longshore.machinery.controllers.protection.run import StorageProtection
 
 
 @dataclass(frozen=True, slots=True)
 class ControllerConfig:
-    """authority: the cluster's CA certificate in PEM, for every namespace (empty: none).
+    """authority: the cluster's own, which signs requests and whose certificate every namespace has
+    (None: neither). permits: who may do what, asked before a request is approved.
     finished_pods_max: finished pods beyond this are collected. node_gone_s: how long a node must
     be gone before its pods are."""
 
-    authority: str = ""
+    authority: Authority | None = None
+    permits: Permits = lambda who, wish: False
     nodes: NodeRules = field(default_factory=NodeRules)
     finished_pods_max: int = 12_500
     node_gone_s: float = 40.0
@@ -55,13 +60,24 @@ def build(
         GarbageCollector(cache, client, KINDS),
         PodCollector(cache, client, clock, config.finished_pods_max, config.node_gone_s),
         NodeLifecycle(cache, client, clock, recorder, config.nodes),
+        StorageProtection(cache, client),
+        *_certificates(cache, client, clock, config),
     )
     return [Loop(one, cache, clock, chance) for one in reconcilers]
 
 
+def _certificates(
+    cache: Cache, client: Client, clock: Clock, config: ControllerConfig
+) -> tuple[Reconciler[Any], ...]:
+    if config.authority is None:
+        return ()
+    return (
+        CertificateRequests(cache, client, clock, config.authority, config.permits),
+        BootstrapTokenCleaner(cache, client, clock),
+    )
+
+
 async def run_controllers(
-        StorageProtection(cache, client),
-        *_certificates(cache, client, clock, config),
     cache: Cache,
     client: Client,
     clock: Clock,

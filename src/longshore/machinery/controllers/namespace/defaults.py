@@ -7,13 +7,15 @@ from collections.abc import Iterable
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import AlreadyExists, NotFound
 from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.pki.authority import Authority
 from longshore.core.registry.client import Client, Create, Operation, Update
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.machinery.controllers.common.answers import namespace_ends, raise_first
-from longshore.machinery.loop.answers import DONE, Answer
+from longshore.machinery.loop.answers import DONE, Answer, WakeAfter
 
 ACCOUNT = "default"
+_LOOK_S = 7 * 86_400.0
 CA_NAME, CA_FILE = "kube-root-ca.crt", "ca.crt"
 # Upstream's note on the map, so that people do not take it for their own.
 CA_NOTE = {
@@ -31,10 +33,10 @@ class NamespaceDefaults:
     name = "namespace-defaults"
     watches: tuple[Kind, ...] = (kinds.NAMESPACE, kinds.SERVICE_ACCOUNT, kinds.CONFIG_MAP)
 
-    def __init__(self, cache: Cache, client: Client, ca_pem: str) -> None:
+    def __init__(self, cache: Cache, client: Client, authority: Authority | None) -> None:
         self._cache = cache
         self._client = client
-        self._ca_pem = ca_pem
+        self._authority = authority
 
     def keys(self, event: Frame) -> Iterable[str]:
         if event.kind is kinds.NAMESPACE:
@@ -53,16 +55,17 @@ class NamespaceDefaults:
             if not isinstance(answer, AlreadyExists | NotFound)
             and not (isinstance(answer, Exception) and namespace_ends(answer))
         )
-        return DONE
+        # The authority's certificate is renewed every few years: no change here tells of it.
+        return WakeAfter(_LOOK_S)
 
     def _missing(self, namespace: str) -> list[Operation]:
         work: list[Operation] = []
         if self._cache.get(kinds.SERVICE_ACCOUNT, namespace, ACCOUNT) is None:
             work.append(Create(kinds.SERVICE_ACCOUNT, _named("ServiceAccount", namespace, ACCOUNT)))
-        if not self._ca_pem:
+        if self._authority is None:
             return work
         there = self._cache.get(kinds.CONFIG_MAP, namespace, CA_NAME)
-        data = {CA_FILE: self._ca_pem}
+        data = {CA_FILE: self._authority.pem}
         if there is None:
             made = _named("ConfigMap", namespace, CA_NAME)
             made["metadata"]["annotations"] = CA_NOTE
