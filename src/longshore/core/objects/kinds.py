@@ -306,25 +306,21 @@ ROLE = _rbac(
     "Role",
     "roles",
     columns="Created At=.metadata.creationTimestamp",
-    dormant=True,
 )
 ROLE_BINDING = _rbac(
     "RoleBinding",
     "rolebindings",
     columns=_BINDING_COLUMNS,
-    dormant=True,
 )
 CLUSTER_ROLE = _rbac.cluster(
     "ClusterRole",
     "clusterroles",
     columns="Created At=.metadata.creationTimestamp",
-    dormant=True,
 )
 CLUSTER_ROLE_BINDING = _rbac.cluster(
     "ClusterRoleBinding",
     "clusterrolebindings",
     columns=_BINDING_COLUMNS,
-    dormant=True,
 )
 TOKEN_REVIEW = _authn.asked("TokenReview", "tokenreviews")
 SELF_SUBJECT_REVIEW = _authn.asked("SelfSubjectReview", "selfsubjectreviews")

@@ -12,7 +12,7 @@ from longshore.core.objects.kinds import (
     Doc,
     Kind,
 )
-from longshore.core.objects.rbac import cluster_roles, controllers, namespaced
+from longshore.core.objects.rbac import cluster_roles, controllers, namespaced, platform
 from longshore.core.objects.rbac.aggregation import gathered
 from longshore.core.objects.rbac.form import Table, binding, role
 
@@ -68,6 +68,10 @@ def _cluster_bindings() -> Iterator[Doc]:
     for name in controllers.ROLES:
         account = f"account:{controllers.NAMESPACE}/{name}"
         yield binding(CLUSTER_ROLE_BINDING, controllers.PREFIX + name, [account])
+    for name, (role_name, subjects) in platform.BINDINGS.items():
+        yield binding(CLUSTER_ROLE_BINDING, name, subjects.split(), role_name=role_name)
+    for name, (role_name, subjects) in platform.BINDINGS.items():
+        yield binding(CLUSTER_ROLE_BINDING, name, subjects.split(), role_name=role_name)
 
 
 def _bindings() -> Iterator[Doc]:

@@ -39,7 +39,7 @@ def _rules(expected: Doc, found: Doc) -> Doc:
     if "aggregationRule" in expected:
         return _selectors(expected, found)
     there = found.get("rules") or []
-    lacks = uncovered(there, expected["rules"])
+    lacks = uncovered(there, expected["rules"]) if there != expected["rules"] else []
     return {"rules": [*there, *lacks]} if lacks else {}
 
 

@@ -1,0 +1,47 @@
+"""The default roles and their bindings: made, or given what they lack, at every start."""
+
+from __future__ import annotations
+
+from longshore.core.objects.errors import ApiError
+from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.objects.rbac.defaults import default_objects
+from longshore.core.objects.rbac.reconcile import missing
+from longshore.core.registry.client import Client, Create, Delete, Operation, Patch
+from longshore.core.watch.cache import Cache
+
+# How many are written at once: a cluster that starts has other things to do in between.
+_BATCH = 32
+
+
+async def ensure_default_roles(cache: Cache, client: Client) -> None:
+    """What people have taken away comes back, what they have added stays; nothing is written where
+    nothing is missing. Raises the first ApiError."""
+    obsolete: list[Operation] = []
+    wanted: list[Operation] = []
+    for kind, expected in default_objects():
+        _plan(cache, kind, expected, obsolete, wanted)
+    for operations in (obsolete, wanted):
+        for start in range(0, len(operations), _BATCH):
+            for answer in await client.submit(operations[start : start + _BATCH]):
+                if isinstance(answer, ApiError):
+                    raise answer
+
+
+def _plan(
+    cache: Cache, kind: Kind, expected: Doc, obsolete: list[Operation], wanted: list[Operation]
+) -> None:
+    metadata = expected["metadata"]
+    namespace, name = metadata.get("namespace", ""), metadata["name"]
+    found = cache.get(kind, namespace, name)
+    if found is None:
+        wanted.append(Create(kind, expected))
+        return
+    patch = missing(expected, found)
+    if patch is None:
+        return
+    if "roleRef" in patch:
+        # A binding to another role is another binding.
+        obsolete.append(Delete(kind, namespace, name))
+        wanted.append(Create(kind, expected))
+    else:
+        wanted.append(Patch(kind, namespace, name, patch))

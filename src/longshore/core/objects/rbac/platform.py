@@ -1,0 +1,15 @@
+"""Bindings of default roles that this platform adds to upstream's, as kubeadm and k3s do: how
+machines become nodes, and nodes stay it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_REQUESTS = "system:certificates.k8s.io:certificatesigningrequests"
+
+BINDINGS: Mapping[str, tuple[str, str]] = {
+    "longshore:node-bootstrap": ("system:node-bootstrapper", "group:system:bootstrappers"),
+    "longshore:node-certificates": (f"{_REQUESTS}:nodeclient", "group:system:bootstrappers"),
+    "longshore:node-renewal": (f"{_REQUESTS}:selfnodeclient", "group:system:nodes"),
+}
+"""By name: the ClusterRole, and who has it."""
