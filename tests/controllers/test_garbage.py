@@ -158,7 +158,7 @@ async def test_a_namespace_ends_pods_first_then_the_rest() -> None:
         assert ending["status"]["phase"] == "Terminating"
         told = {c["type"]: c for c in ending["status"]["conditions"]}
         assert told["NamespaceContentRemaining"]["status"] == "True"
-        assert "pods has 3 resource instances" in told["NamespaceContentRemaining"]["message"]
+        assert "pods. has 3 resource instances" in told["NamespaceContentRemaining"]["message"]
         assert world.cache.all(kinds.POD, "shop") != []
         assert world.cache.all(kinds.DEPLOYMENT, "shop"), "it goes after the pods"
         await world.play()

@@ -22,12 +22,19 @@ def check_preconditions(kind: Kind, doc: Doc, options: DeleteOptions) -> None:
     """Raises Conflict when the object is not the one that was meant."""
     metadata = doc["metadata"]
     name = metadata["name"]
-    if options.uid and options.uid != metadata["uid"]:
-        why = f"the UID in the precondition ({options.uid}) does not match the UID in record ({metadata['uid']})"
-        raise Conflict.of(kind, name, f"Precondition failed: {why}")
-    if options.revision and options.revision != metadata["resourceVersion"]:
-        why = f"the ResourceVersion in the precondition ({options.revision}) does not match the ResourceVersion in record ({metadata['resourceVersion']})"
-        raise Conflict.of(kind, name, f"Precondition failed: {why}")
+    uid, revision = metadata["uid"], metadata["resourceVersion"]
+    if options.uid and options.uid != uid:
+        why = (
+            f"the UID in the precondition ({options.uid}) does not match the UID in record ({uid}). "
+            "The object might have been deleted and then recreated"
+        )
+        raise Conflict.of(kind, name, why)
+    if options.revision and options.revision != revision:
+        why = (
+            f"the ResourceVersion in the precondition ({options.revision}) does not match the "
+            f"ResourceVersion in record ({revision}). The object might have been modified"
+        )
+        raise Conflict.of(kind, name, why)
 
 
 def plan_delete(kind: Kind, doc: Doc, options: DeleteOptions, now: float) -> Doc | None:
