@@ -435,7 +435,10 @@ API_SERVICE = _Group(
 
 # ---- what is spoken of below an object's path, and never stored
 
-SCALE = _Group("autoscaling").asked("Scale", "scales", namespaced=True)
+SCALE = _Group("autoscaling")(
+    "Scale", "scales", namespaced=True, verbs=_ASKED,
+    columns="Desired:integer=.spec.replicas,Available:integer=.status.replicas,Age",
+)  # fmt: skip
 EVICTION = _policy.asked("Eviction", "evictions", namespaced=True)
 TOKEN_REQUEST = _authn.asked("TokenRequest", "tokenrequests", namespaced=True)
 

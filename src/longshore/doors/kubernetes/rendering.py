@@ -49,8 +49,11 @@ class View:
     def object(self, stored: Stored) -> bytes:
         if self.form is As.ITSELF and self.media != YAML and not self.pretty:
             return stored.raw
-        shown = self._shown(stored.kind, stored.doc, columns=True)
-        return encode(shown, self.media, pretty=self.pretty)
+        return self.document(stored.kind, stored.doc)
+
+    def document(self, kind: Kind, doc: Doc) -> bytes:
+        """What is made for one answer, and kept nowhere."""
+        return encode(self._shown(kind, doc, columns=True), self.media, pretty=self.pretty)
 
     def line(self, frame: Frame) -> bytes:
         """One event of a watch. Ages in it are of when the first watcher asked."""

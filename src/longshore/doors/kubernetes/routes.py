@@ -33,7 +33,7 @@ from longshore.doors.kubernetes.asking import Asking
 from longshore.doors.kubernetes.deadlines import timeout_of, within
 from longshore.doors.kubernetes.listing import Listing, view_of
 from longshore.doors.kubernetes.managers import APPLY_PATCH
-from longshore.doors.kubernetes.rendering import View, encode
+from longshore.doors.kubernetes.rendering import View
 from longshore.doors.kubernetes.translate import Target, flag, number
 
 Action: TypeAlias = Callable[["Api", Request, Target, User], Awaitable[AnyReply]]
@@ -95,8 +95,8 @@ class Api:
     ) -> Reply:
         headers = translate.warning_header(warnings) if warnings else {}
         if target.subresource == "scale":
-            scale = meta.scale_of(stored.doc)
-            return Reply(200, encode(scale, view.media), view.media, headers)
+            shown = view.document(kinds.SCALE, meta.scale_of(stored.doc))
+            return Reply(200, shown, view.media, headers)
         return Reply(200, view.object(stored), view.media, headers)
 
     # --- reads ---
