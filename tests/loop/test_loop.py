@@ -14,7 +14,7 @@ from longshore.core.objects.errors import ApiError, Conflict, TooManyRequests
 from longshore.core.objects.kinds import KINDS, Doc, Kind
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
-from longshore.core.watch.stored import Stored, encode, splice
+from longshore.core.watch.stored import Stored
 from longshore.machinery.loop.alarms import Alarms
 from longshore.machinery.loop.answers import DONE, Answer, Hopeless, WakeAfter, sooner
 from longshore.machinery.loop.backoff import Pace
@@ -61,8 +61,8 @@ async def running(
 def add_node(cache: Cache, name: str) -> None:
     doc: Doc = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
     revision = cache.revision + 1
-    raw = splice(encode(doc), revision)
-    cache.apply(Frame("ADDED", Stored(kinds.NODE, kinds.NODE.key_of(doc), raw, revision), None))
+    stored = Stored.of(kinds.NODE, kinds.NODE.key_of(doc), doc, revision)
+    cache.apply(Frame("ADDED", stored, None))
 
 
 async def test_every_change_is_heard_before_and_after_the_start() -> None:

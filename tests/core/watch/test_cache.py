@@ -10,7 +10,7 @@ from longshore.core.objects.kinds import KINDS, Doc
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.feeds import CacheFeed
 from longshore.core.watch.frames import Frame
-from longshore.core.watch.stored import Stored, encode, splice
+from longshore.core.watch.stored import Stored
 
 
 def pod(name: str, namespace: str = "default", node: str = "", labels: Doc | None = None) -> Doc:
@@ -32,7 +32,7 @@ class World:
         key = kinds.POD.key_of(doc)
         before = self.cache.shelf(kinds.POD).get(key)
         revision = self.cache.revision + 1
-        stored = Stored(kinds.POD, key, splice(encode(doc), revision), revision)
+        stored = Stored.of(kinds.POD, key, doc, revision)
         self.cache.apply(Frame("ADDED" if before is None else "MODIFIED", stored, before))
         return stored
 

@@ -112,7 +112,9 @@ def test_lists_look_back_no_further_than_the_window_of_all_kinds() -> None:
     for revision in (1, 2):
         cache.apply(
             Frame(
-                "ADDED", Stored(kinds.POD, f"/core/pods/default/{revision}", _POD, revision), None
+                "ADDED",
+                Stored.read(kinds.POD, f"/core/pods/default/{revision}", _POD, revision),
+                None,
             )
         )
     at = cache.revision - 1

@@ -15,7 +15,7 @@ from longshore.core.objects.kinds import Doc, Kind, Ref
 from longshore.core.store.protocol import Store, StoreError, Write
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
-from longshore.core.watch.stored import Stored, encode, splice
+from longshore.core.watch.stored import Stored
 
 
 class Pending:
@@ -64,18 +64,21 @@ class CommitQueue:
         self._in_flight: dict[str, Pending] = {}
         self._wake: asyncio.Event = asyncio.Event()
         self.on_applied: Callable[[Frame], None] | None = None
-        self.on_failed: Callable[[], None] | None = None
+        self.on_failed: Callable[[list[Pending]], None] | None = None
 
     def in_flight(self, key: str) -> Pending | None:
         """The write of a key that is not through yet: wait for it, then plan on what it left."""
         return self._in_flight.get(key)
 
-    def put(self, ref: Ref, doc: Doc | None, before: Stored | None) -> Pending:
-        """Queue a write: doc None deletes. before is the state the plan was made on."""
-        key = ref.key
-        assert key not in self._in_flight, key
+    def check_room(self) -> None:
+        """To be asked before a write is planned, for plans reserve things. Raises TooManyRequests."""
         if len(self._gathering) >= COMMIT_QUEUE_MAX:
             raise TooManyRequests("too many writes are waiting for the store", retry_after_s=1)
+
+    def put(self, ref: Ref, doc: Doc | None, before: Stored | None) -> Pending:
+        """Queue a write: doc None deletes. before is the state the plan was made on."""
+        key = ref.key if before is None else before.key  # one string for all who keep it
+        assert key not in self._in_flight, key
         if self._batch_done is None:
             self._batch_done = asyncio.get_running_loop().create_future()
             self._wake.set()
@@ -101,13 +104,13 @@ class CommitQueue:
                     done.set_result(None)
 
     async def _commit(self, batch: list[Pending]) -> None:
-        writes = [
-            Write(
-                p.key,
-                None if p.doc is None else encode(p.doc),
-                p.before.revision if p.before else 0,
-            )
+        made = [
+            None if p.doc is None else Stored.of(p.kind, p.key, p.doc, before=p.before)
             for p in batch
+        ]
+        writes = [
+            Write(p.key, None if new is None else new.raw, p.before.revision if p.before else 0)
+            for p, new in zip(batch, made, strict=True)
         ]
         try:
             revisions = await self._store.commit(writes)
@@ -115,23 +118,23 @@ class CommitQueue:
             for pending in batch:
                 pending.error = error
             if self.on_failed is not None:
-                self.on_failed()
+                self.on_failed(batch)
             return
         self.cache.window.pass_time(self._clock.monotonic(), self.cache.revision)
-        for pending, write, revision in zip(batch, writes, revisions, strict=True):
+        for pending, new, revision in zip(batch, made, revisions, strict=True):
             if revision:
-                self._apply(pending, write, revision)
+                self._apply(pending, new, revision)
 
-    def _apply(self, pending: Pending, write: Write, revision: int) -> None:
+    def _apply(self, pending: Pending, new: Stored | None, revision: int) -> None:
         before = pending.before
-        if pending.doc is None or write.value is None:
+        if pending.doc is None or new is None:
             assert before is not None, pending.key
             frame = Frame("DELETED", before.at(revision), before)
         else:
-            stored = Stored(pending.kind, pending.key, splice(write.value, revision), revision)
+            new.revision = revision
             pending.doc["metadata"]["resourceVersion"] = str(revision)
-            stored.keep(pending.doc)
-            frame = Frame("ADDED" if before is None else "MODIFIED", stored, before)
+            new.keep(pending.doc)
+            frame = Frame("ADDED" if before is None else "MODIFIED", new, before)
         pending.stored = frame.stored
         self.cache.apply(frame)
         if self.on_applied is not None:

@@ -42,9 +42,8 @@ from longshore.core.registry.binding import bound, topology_labels
 from longshore.core.registry.client import Bind, DeleteOptions
 from longshore.core.registry.deletion import check_preconditions, is_finished, plan_delete
 from longshore.core.registry.services import ServiceAddresses
-from longshore.core.store.protocol import Record
 from longshore.core.watch.cache import Cache
-from longshore.core.watch.stored import Stored, encode, splice
+from longshore.core.watch.stored import Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +58,9 @@ class WriteOptions:
     manager: str = ""
     forced: bool = False
     who: User | None = None
+
     def by(self, who: User) -> WriteOptions:
         return WriteOptions(self.dry_run, self.field_validation, self.manager, self.forced, who)
-
 
 
 PLAIN = WriteOptions()
@@ -85,10 +84,6 @@ Plan = Callable[[Stored | None], Intent | Stored]
 """From what is there to what shall be; a Stored is the answer itself: nothing is to be written."""
 
 
-def stored_from(kind: Kind, record: Record) -> Stored:
-    return Stored(kind, record.key, splice(record.value, record.revision), record.revision)
-
-
 def is_system(stored: Stored) -> bool:
     return stored.name in SYSTEM_NAMESPACES
 
@@ -103,12 +98,12 @@ class Planner:
         chance: Chance,
         services: ServiceAddresses,
         admission: Admission,
-        self._admission = admission
     ) -> None:
         self.cache = cache
         self._clock = clock
         self._chance = chance
         self._services = services
+        self._admission = admission
 
     # --- new objects ---
 
@@ -267,6 +262,11 @@ class Planner:
         return self._outcome(kind, new, there, options)
 
     def _prepared(
+        self, ref: Ref, new: Doc, old: Doc, options: WriteOptions, warnings: list[str] | None
+    ) -> Doc:
+        kind, part = ref.kind.kept_as, "" if ref.subresource == "scale" else ref.subresource
+        if part in ("", "ephemeralcontainers"):
+            new = default(kind, new)
         steps = self._admission.steps("update", kind, part)
         request: Attributes | None = None
         if steps.changes or steps.checks:
@@ -275,16 +275,11 @@ class Planner:
                 options.dry_run, [] if warnings is None else warnings,
             )  # fmt: skip
             steps.change(request)
-        self, ref: Ref, new: Doc, old: Doc, options: WriteOptions, warnings: list[str] | None
-    ) -> Doc:
+        new = meta.prepare_update(kind, new, old, part)
+        new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
         if request is not None:
             request.doc = new
             steps.check(request)
-        kind, part = ref.kind.kept_as, "" if ref.subresource == "scale" else ref.subresource
-        if part in ("", "ephemeralcontainers"):
-            new = default(kind, new)
-        new = meta.prepare_update(kind, new, old, part)
-        new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
         if kind is kinds.CSR and part:
             new["status"] = with_times(new["status"], old, rfc3339(self._clock.now()))
         _refuse(kind, new["metadata"]["name"], validate_update(kind, new, old, part))

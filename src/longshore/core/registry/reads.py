@@ -66,7 +66,7 @@ class Filter:
             return False
         if self.by_prefix_only:
             return True
-        if any(needle not in stored.raw for needle in self._needles):
+        if any(needle not in stored.rest for needle in self._needles):
             return False
         doc = stored.doc
         labels = doc["metadata"].get("labels") or {}

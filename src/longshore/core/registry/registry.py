@@ -102,7 +102,7 @@ class Registry(Reader):
                 record.key[: record.key.index("/", record.key.index("/", 1) + 1) + 1]
             )
             if kind is not None:
-                self.cache.load(planning.stored_from(kind, record))
+                self.cache.load(Stored.read(kind, record.key, record.value, record.revision))
         self._services.reload(self.cache)
 
     async def run(self) -> None:

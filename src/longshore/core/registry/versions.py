@@ -5,16 +5,14 @@ from __future__ import annotations
 from longshore.core.objects.conversion import from_hub
 from longshore.core.objects.kinds import Kind
 from longshore.core.watch.frames import Frame
-from longshore.core.watch.stored import Stored, encode, splice
+from longshore.core.watch.stored import Stored
 
 
 def as_version(kind: Kind, stored: Stored) -> Stored:
     """The object as the kind that was asked for; itself if that is the stored one."""
     if kind.hub is None or stored.kind is kind:
         return stored
-    encoded = encode(from_hub(kind, stored.doc))
-    raw = splice(encoded, stored.revision) if stored.revision else encoded
-    return Stored(kind, stored.key, raw, stored.revision)
+    return Stored.of(kind, stored.key, from_hub(kind, stored.doc), stored.revision, stored)
 
 
 def frame_as_version(kind: Kind, frame: Frame) -> Frame:

@@ -82,9 +82,9 @@ def _cost(frame: Frame) -> int:
     """A new state is held by the cache too; what it replaced, and a deleted one, by nobody else."""
     size = _FRAME_BYTES
     if frame.before is not None:
-        size += len(frame.before.raw)
+        size += frame.before.size
     if frame.type == "DELETED":
-        size += len(frame.stored.raw)
+        size += frame.stored.size
     return size
 
 

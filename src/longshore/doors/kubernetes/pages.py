@@ -83,23 +83,20 @@ def _untyped(doc: Doc) -> Doc:
 
 
 def _stored_slices(kind: Kind, page: Page) -> Iterator[bytes]:
-    """Items do not repeat apiVersion and kind, which open every stored object and so are cut off
-    by length."""
+    """Items do not repeat apiVersion and kind."""
     head = orjson.dumps(_around(kind, page))[:-1] + b',"items":['
     if not page.items:
         return iter([head + b"]}"])
-    opening = b'{"apiVersion":"%s","kind":"%s",' % (kind.api_version.encode(), kind.name.encode())
-    assert page.items[0].raw.startswith(opening), "stored bytes do not begin as they must"
-    return _woven(head + b"{", _joined(page.items, len(opening)), b",{", b"]}")
+    return _woven(head + b"{", _joined(page.items), b",{", b"]}")
 
 
-def _joined(items: Iterable[Stored], cut: int) -> Iterator[bytes]:
+def _joined(items: Iterable[Stored]) -> Iterator[bytes]:
     batch: list[bytes] = []
     room = SLICE_BYTES
     for stored in items:
-        raw = stored.raw
-        batch.append(raw[cut:])
-        room -= len(raw)
+        item = stored.item
+        batch.append(item)
+        room -= len(item)
         if room <= 0:
             yield b",{".join(batch)
             batch, room = [], SLICE_BYTES

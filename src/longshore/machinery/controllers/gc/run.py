@@ -55,8 +55,8 @@ class GarbageCollector:
         moved = event.before is None or event.before.terms != event.stored.terms
         suspicious = owned and moved and self._has_bad_owner(event.doc)
         # A look into the bytes spares the decoding of what is of no concern.
-        raw = event.stored.raw
-        waits = b'"deletionTimestamp"' in raw and b'"finalizers"' in raw
+        rest = event.stored.rest
+        waits = b'"deletionTimestamp"' in rest and b'"finalizers"' in rest
         return (_node(event.kind, event.doc),) if suspicious or waits else ()
 
     async def reconcile(self, key: Node) -> Answer:

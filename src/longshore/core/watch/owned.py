@@ -1,0 +1,165 @@
+"""metadata.managedFields at rest: the same for many objects, so kept once for all of them.
+
+Pods of one workload differ in when they were written and in the addresses and uids that keys of
+list items are made of. A Form is the text around those; an object keeps only its own values.
+Cutting and joining are exact for any JSON text: what is not recognised stays in the form.
+"""
+
+from __future__ import annotations
+
+import re
+from weakref import WeakValueDictionary
+
+import orjson
+
+from longshore.core.objects.apply.ownership import Entries
+
+# What differs between objects stands behind one of these, up to the end of the string. A newline
+# cannot occur in JSON text, and so marks the places and separates the values.
+_MARKERS = (b'"time":"', b'{\\"ip\\":\\"', b'{\\"uid\\":\\"')
+_PLACE = b"\n"
+_VALUE = re.compile(rb'[^"\\]*')
+_ENTRY_END = b"}]"
+
+# Forms that objects share now: forgotten with the last object of theirs.
+_forms: WeakValueDictionary[int, Form] = WeakValueDictionary()
+# Those seen last, newest first: neighbours in a list are mostly alike, and comparing is cheap.
+_RECENT_MAX = 4
+_recent: list[Form] = []
+# What decoded entries share, for the forms that were decoded last.
+_DECODED_MAX = 256
+_decoded: dict[Form, _Decoded] = {}
+
+
+class Form:
+    """The text of a list of entries, cut at the places where objects differ."""
+
+    __slots__ = ("__weakref__", "_first", "_others", "pieces")
+
+    def __init__(self, pieces: tuple[bytes, ...]) -> None:
+        self.pieces = pieces
+        self._first = pieces[0]
+        self._others = tuple((piece[:1], piece) for piece in pieces[1:])
+
+    def text(self, values: bytes) -> bytes:
+        """The whole again."""
+        if len(self.pieces) == 1:
+            return self._first
+        parts = [self._first]
+        for value, (_, piece) in zip(values.split(_PLACE), self._others, strict=True):
+            parts += (value, piece)
+        return b"".join(parts)
+
+    def match(self, text: bytes, start: int) -> tuple[bytes, int] | None:
+        """The values and the end of the list that begins at start, if it has this form.
+
+        As a JSON list has no other list for a beginning, what matches is the whole list.
+        """
+        if not text.startswith(self._first, start):
+            return None
+        at = start + len(self._first)
+        values = []
+        for mark, piece in self._others:
+            end = text.find(mark, at)
+            value = text[at:end]
+            if not text.startswith(piece, end) or b'"' in value or b"\\" in value:
+                return None
+            values.append(value)
+            at = end + len(piece)
+        return _PLACE.join(values), at
+
+
+def read(text: bytes, start: int) -> tuple[Form, bytes, int]:
+    """The form, the values and the end of the list of entries that begins at start."""
+    for form in _recent:
+        found = form.match(text, start)
+        if found is not None:
+            return form, *found
+    end = text.index(_ENTRY_END, start) + len(_ENTRY_END)
+    pieces, values = _cut(text[start:end])
+    known = _known(pieces)
+    if known is None:
+        end = _end(text, start, end)
+        pieces, values = _cut(text[start:end])
+        known = _known(pieces) or _new(pieces)
+    _recent.insert(0, known)
+    del _recent[_RECENT_MAX:]
+    return known, values, end
+
+
+def _cut(text: bytes) -> tuple[tuple[bytes, ...], bytes]:
+    for marker in _MARKERS:
+        text = text.replace(marker, marker + _PLACE)
+    first, *parts = text.split(_PLACE)
+    ends = [_VALUE.match(part).end() for part in parts]  # type: ignore[union-attr]
+    values = [part[:end] for part, end in zip(parts, ends, strict=True)]
+    pieces = [part[end:] for part, end in zip(parts, ends, strict=True)]
+    return (first, *pieces), _PLACE.join(values)
+
+
+def _known(pieces: tuple[bytes, ...]) -> Form | None:
+    form = _forms.get(hash(pieces))
+    return form if form is not None and form.pieces == pieces else None
+
+
+def _new(pieces: tuple[bytes, ...]) -> Form:
+    form = Form(pieces)
+    _forms[hash(pieces)] = form
+    return form
+
+
+def _end(text: bytes, start: int, end: int) -> int:
+    """Where the list ends: at the first bracket where it can be read, as a name may hold one."""
+    while True:
+        try:
+            orjson.loads(text[start:end])
+        except orjson.JSONDecodeError:
+            end = text.index(_ENTRY_END, end) + len(_ENTRY_END)
+        else:
+            return end
+
+
+# ---- decoded
+
+
+class _Decoded:
+    """The entries of the object of a form that was decoded last, and what of them is the same in
+    every object: sets of fields (None elsewhere), or with timed all but the times."""
+
+    __slots__ = ("entries", "fields", "timed", "values")
+
+    def __init__(self, form: Form, values: bytes) -> None:
+        self.entries: Entries = orjson.loads(form.text(values))
+        self.values = values
+        theirs = [value + b"-" for value in values.split(_PLACE)]
+        others: Entries = orjson.loads(form.text(_PLACE.join(theirs)))
+        self.fields = [
+            mine.get("fieldsV1") if mine.get("fieldsV1") == other.get("fieldsV1") else None
+            for mine, other in zip(self.entries, others, strict=True)
+        ]
+        self.timed = len(theirs) == len(others) and others == _at_times(self.entries, theirs)
+
+    def read(self, form: Form, values: bytes) -> Entries:
+        if self.timed:
+            entries = _at_times(self.entries, values.split(_PLACE))
+        else:
+            entries = orjson.loads(form.text(values))
+            for entry, fields in zip(entries, self.fields, strict=True):
+                if fields is not None:
+                    entry["fieldsV1"] = fields
+        self.entries, self.values = entries, values
+        return entries
+
+
+def _at_times(entries: Entries, times: list[bytes]) -> Entries:
+    return [{**e, "time": time.decode()} for e, time in zip(entries, times, strict=True)]
+
+
+def entries(form: Form, values: bytes) -> Entries:
+    """The decoded entries: read-only, as objects share them or their sets of fields."""
+    decoded = _decoded.get(form)
+    if decoded is None:
+        if len(_decoded) >= _DECODED_MAX:
+            del _decoded[next(iter(_decoded))]
+        decoded = _decoded[form] = _Decoded(form, values)
+    return decoded.entries if decoded.values == values else decoded.read(form, values)
