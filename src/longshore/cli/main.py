@@ -60,6 +60,10 @@ def main() -> None:
     "--node-grace", default=40.0, show_default=True,
     help="Seconds that a node may be silent before it counts as lost.",
 )  # fmt: skip
+@click.option(
+    "--audit-policy", type=click.Path(path_type=Path, dir_okay=False),
+    help="What the audit log tells (audit.k8s.io/v1 Policy). [default: changes, and looks at secrets]",
+)  # fmt: skip
 @click.option("--no-merge", is_flag=True, help="Leave ~/.kube/config alone.")
 @click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for the nodes.")
 @json_option

@@ -74,6 +74,8 @@ class ClusterPaths:
         self.logs = self.home / "log"
         self.processes = self.home / "processes"
         self.uplink = self.home / "uplink.pid"
+        self.audit_policy = self.home / "audit-policy.yaml"
+        self.audit_log = self.logs / "audit.log"
 
     def node(self, name: str) -> Path:
         return self.home / "nodes" / name

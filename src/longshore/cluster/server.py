@@ -18,7 +18,7 @@ from longshore.base.addresses import API_PORT, LAN_GATEWAY
 from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 from longshore.base.users import loop_user
-from longshore.cluster import kubeconfig
+from longshore.cluster import audit, kubeconfig
 from longshore.cluster.bootstrap import bootstrap
 from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.default_roles import ensure_default_roles
@@ -39,6 +39,8 @@ from longshore.core.registry.tokens import Tokens
 from longshore.core.store.sqlite import SqliteStore
 from longshore.core.streams.protocols import Streams
 from longshore.doors.kit.server import Server
+from longshore.doors.kubernetes.audit.auditor import Auditor
+from longshore.doors.kubernetes.audit.trail import AuditLog
 from longshore.doors.kubernetes.door import DoorConfig, KubernetesDoor
 from longshore.machinery.controllers.nodes.plan import NodeRules
 from longshore.machinery.controllers.run_all import ControllerConfig, run_controllers
@@ -140,6 +142,9 @@ class _Cluster:
             self._authority, [*self._pairs.values()], self._clock, self._tell_administrators
         )
 
+        self._audit_log = AuditLog(paths.audit_log, self._clock)
+        self._auditor = Auditor(audit.policy_of(paths), self._audit_log, self._clock)
+
     def _tell_administrators(self) -> None:
         """Write the kubeconfigs anew, with the certificates that are valid now."""
         kubeconfig.write(self._config, self._paths, self._authority.pair, self._pairs["admin"])
@@ -177,6 +182,7 @@ class _Cluster:
         crew.create_task(server.serve(listeners, context), name="door")
         crew.create_task(door.run(), name="watch times")
         crew.create_task(self._renewals.run(), name="certificates")
+        crew.create_task(self._audit_log.run(), name="audit log")
 
     def _door_config(self) -> DoorConfig:
         streams, cache = self._streams(), self._registry.cache
@@ -186,6 +192,7 @@ class _Cluster:
             statistics=HollowStatistics(cache, self._clock) if hollow else NodeStatistics(streams),
             address=f"127.0.0.1:{self._config.port}",
             tokens=self._tokens(),
+            auditor=self._auditor,
         )
 
     def _tokens(self) -> Bearers:

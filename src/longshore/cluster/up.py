@@ -20,7 +20,7 @@ from typing import Any
 from longshore.base.addresses import API_PORT, API_SERVICE_ADDRESS, LAN_GATEWAY
 from longshore.base.clock import SystemClock
 from longshore.base.files import write_private
-from longshore.cluster import doctor, kubeconfig
+from longshore.cluster import audit, doctor, kubeconfig
 from longshore.cluster.config import (
     NODES_MAX,
     ClusterConfig,
@@ -56,6 +56,7 @@ class UpRequest:
     merge: bool = True
     wait_s: float = 60.0
     node_grace_s: float = 40.0
+    audit_policy: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,8 @@ def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
     doctor.require(request.runtime)
     if not 1 <= request.node_grace_s <= 86400:
         raise ClusterError(f"--node-grace {request.node_grace_s:g}: use 1 to 86400 seconds")
+    if request.audit_policy is not None:
+        audit.check(request.audit_policy)
     if paths.config.exists():
         raise ClusterError(
             f"there is a cluster {request.name!r} already: longshore start, down, or another --name"
@@ -98,6 +101,8 @@ def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
     )
     paths.create()
     paths.save(config)
+    if request.audit_policy is not None:
+        audit.keep(request.audit_policy, paths)
     return _Start(config, paths, listener, _Timer(phase)).run(request.wait_s, request.merge)
 
 

@@ -104,6 +104,8 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._reader.user = user_of(transport.get_extra_info("ssl_object"))
+        address = transport.get_extra_info("peername")
+        self._reader.peer = address[0] if isinstance(address, tuple) else ""
         self.deadline = self._pulse.now + self._limits.request_read_s
 
     def get_buffer(self, sizehint: int) -> memoryview:

@@ -24,7 +24,7 @@ class Request:
     """One request, read whole. path is percent-decoded; query keeps the order and repeats and is
     shared between equal requests (read-only); header names are lower-case, and the values of one
     that came several times are joined by ", "; repeated has those one by one. target is path and
-    query as they came."""
+    query as they came; peer is the address from which it came."""
 
     method: str
     path: str
@@ -34,6 +34,7 @@ class Request:
     user: User | None
     target: str = ""
     repeated: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    peer: str = ""
 
     def values(self, name: str) -> Sequence[str]:
         """The values of a header, in the order in which they came."""

@@ -43,11 +43,12 @@ class RequestReader:
     """Feed it what arrives; finished requests gather in ready, in order.
 
     upgraded is None until a request asked to switch protocols: then the bytes that followed it,
-    and nothing is read as HTTP any more. user is given to every request.
+    and nothing is read as HTTP any more. user and peer are given to every request.
     """
 
     def __init__(self, head_max_bytes: int, body_max_bytes: int) -> None:
         self.user: User | None = None
+        self.peer = ""
         self.ready: list[Incoming] = []
         self.upgraded: bytes | None = None
         self.wants_continue = False
@@ -127,7 +128,7 @@ class RequestReader:
         request = Request(
             parser.get_method().decode("ascii"), path, query, self._headers,
             pieces[0] if len(pieces) == 1 else b"".join(pieces), self.user, target,
-            self._repeated,
+            self._repeated, self.peer,
         )  # fmt: skip
         chunks = parser.get_http_version() != "1.0"
         self.ready.append(Incoming(request, parser.should_keep_alive(), chunks))

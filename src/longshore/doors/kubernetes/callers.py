@@ -30,18 +30,22 @@ _AUTHENTICATION = "authentication.k8s.io"
 _EXTRA = "impersonate-extra-"
 
 
-def caller(request: Request, tokens: TokenReader, permission: Authorizer) -> User:
-    """Raises Unauthorized, or Forbidden for an impersonation that is not allowed."""
-    headers = request.headers
-    who = request.user
-    if who is None:
-        header = headers.get("authorization", "")
-        open_to_all = not header and request.path in _OPEN_PATHS
-        who = _ANYBODY if open_to_all else _bearer(header, tokens)
-    for name in headers:
+def authenticated(request: Request, tokens: TokenReader) -> User:
+    """Who asks. Raises Unauthorized."""
+    if request.user is not None:
+        return request.user
+    header = request.headers.get("authorization", "")
+    open_to_all = not header and request.path in _OPEN_PATHS
+    return _ANYBODY if open_to_all else _bearer(header, tokens)
+
+
+def acting(asker: User, request: Request, permission: Authorizer) -> User:
+    """As whom somebody asks: the asker, or the one that is impersonated. Raises Forbidden, or
+    BadRequest."""
+    for name in request.headers:
         if name.startswith("impersonate-"):
-            return _impersonated(who, request, permission)
-    return who
+            return _impersonated(asker, request, permission)
+    return asker
 
 
 def _bearer(header: str, tokens: TokenReader) -> User:

@@ -23,6 +23,7 @@ from longshore.core.objects.errors import (
     MethodNotAllowed,
     NotAcceptable,
     NotFound,
+    Unauthorized,
 )
 from longshore.core.objects.kinds import KINDS, MEASURED, Doc, Kinds
 from longshore.core.registry.registry import Registry
@@ -31,9 +32,10 @@ from longshore.core.streams.protocols import Streams
 from longshore.core.streams.statistics import Statistics
 from longshore.doors.kit.http import AnyReply, Reply, Request, SlicedReply, StreamReply, Takeover
 from longshore.doors.kubernetes import discovery, gnostic, translate
-from longshore.doors.kubernetes.callers import caller
+from longshore.doors.kubernetes.audit.auditor import Auditor, Entry
+from longshore.doors.kubernetes.callers import acting, authenticated
 from longshore.doors.kubernetes.fairness.admission import MUST_WAIT, Fairness
-from longshore.doors.kubernetes.fairness.upkeep import restore_mandatory
+from longshore.doors.kubernetes.fairness.upkeep import keep_up
 from longshore.doors.kubernetes.measuring import Measured
 from longshore.doors.kubernetes.media import JSON, YAML, negotiate, ranked
 from longshore.doors.kubernetes.metrics import Metrics
@@ -41,6 +43,7 @@ from longshore.doors.kubernetes.openapi import OpenApi
 from longshore.doors.kubernetes.rendering import encode
 from longshore.doors.kubernetes.routes import Api
 from longshore.doors.kubernetes.translate import Target
+from longshore.doors.kubernetes.watchpaths import modern
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +77,7 @@ class DoorConfig:
     """What a door has besides a registry. checks are what readyz looks at, by name; address is
     what /api tells clients; without streams, logs are refused; without statistics there is no group
     metrics.k8s.io; tokens says whose bearer tokens are; seats is how much may be at work at the
-    same time, divided by priority and fairness (0: no limit)."""
+    same time, divided by priority and fairness (0: no limit); auditor hears of every request."""
 
     streams: Streams | None = None
     statistics: Statistics | None = None
@@ -84,6 +87,7 @@ class DoorConfig:
     version: Version = _VERSION
     address: str = ""
     seats: int = SEATS_TOTAL
+    auditor: Auditor | None = None
 
 
 @dataclass(slots=True)
@@ -91,8 +95,10 @@ class _Course:
     """What becomes known of a request on its way: what it is about, and what its answer's headers
     say even if it is an error."""
 
+    audit_id: str
     target: Target | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    entry: Entry | None = None
 
 
 class KubernetesDoor:
@@ -110,6 +116,7 @@ class KubernetesDoor:
             self._kinds = Kinds((*config.kinds, *MEASURED))
         self._tokens = config.tokens
         self._permission = registry.permission
+        self._auditor = config.auditor
         self._fairness = Fairness(registry, clock, config.seats)
         self._measured = Measured(registry, config.kinds, clock)
         self._checks: dict[str, Callable[[], bool]] = {"ping": lambda: True, **config.checks}
@@ -124,11 +131,12 @@ class KubernetesDoor:
         """Mind the time of open watches, and what must always be there, until cancelled."""
         async with asyncio.TaskGroup() as crew:
             crew.create_task(self._api.watches.run(), name="watch times")
-            crew.create_task(restore_mandatory(self._api.registry), name="mandatory flows")
+            crew.create_task(keep_up(self._api.registry), name="flow schemas")
             crew.create_task(self._fairness.run(), name="waiting requests")
 
     async def handle(self, request: Request) -> AnyReply:
-        course, began = _Course(), self._measured.begin(request)
+        request = modern(self._kinds, request)
+        course, began = _Course(self._audit_id(request)), self._measured.begin(request)
         try:
             reply = await self._handled(request, course)
             self._measured.answered(request, course.target, reply, began)
@@ -139,14 +147,35 @@ class KubernetesDoor:
     async def _handled(self, request: Request, course: _Course) -> AnyReply:
         try:
             reply = await self._answer(request, course)
+        except Unauthorized as error:
+            reply = self._failure(error)
+            if self._auditor is not None and course.entry is None:
+                course.entry = self._auditor.unknown(request, course.target, course.audit_id)
         except ApiError as error:
             reply = self._failure(error)
         except Exception:  # the door's rim: a fault of ours is a 500 to one client
             log.exception("%s %s", request.method, request.path)
+            if course.entry is not None:
+                course.entry.panicked()
+                course.entry = None
             reply = self._failure(InternalError("internal error; the server's log says more"))
         if not isinstance(reply, Takeover):
-            self._stamp(request, reply, course.headers)
-        return reply
+            self._stamp(reply, course)
+        return reply if course.entry is None else course.entry.answered(reply)
+
+    def _acting(self, asker: User, request: Request, course: _Course) -> User:
+        """As whom somebody asks. What is told of it begins here."""
+        if self._auditor is None:
+            return acting(asker, request, self._permission)
+        try:
+            who = acting(asker, request, self._permission)
+        except ApiError:
+            course.entry = self._auditor.begin(
+                request, asker, asker, course.target, course.audit_id
+            )
+            raise
+        course.entry = self._auditor.begin(request, asker, who, course.target, course.audit_id)
+        return who
 
     def refusal(self, status: int, message: str) -> Reply:
         """How the server under this door refuses what is no request."""
@@ -157,14 +186,16 @@ class KubernetesDoor:
         }  # fmt: skip
         return Reply(status, orjson.dumps(refused))
 
-    def _stamp(
-        self, request: Request, reply: Reply | SlicedReply | StreamReply, told: Mapping[str, str]
-    ) -> None:
-        reply.headers.update(told)
+    def _audit_id(self, request: Request) -> str:
         self._asked += 1
         given = request.headers.get("audit-id", "")
         proper = given.isascii() and given.isprintable() and 0 < len(given) <= 64
-        reply.headers["Audit-ID"] = given if proper else f"{self._audit}{self._asked:012x}"
+        return given if proper else f"{self._audit}{self._asked:012x}"
+
+    @staticmethod
+    def _stamp(reply: Reply | SlicedReply | StreamReply, course: _Course) -> None:
+        reply.headers.update(course.headers)
+        reply.headers["Audit-ID"] = course.audit_id
         reply.headers.setdefault("Cache-Control", "no-cache, private")
 
     @staticmethod
@@ -177,9 +208,10 @@ class KubernetesDoor:
         first = path.split("/", 2)[1] if path.count("/") else ""
         if first in _HEALTH:
             return self._health(request)
-        who = caller(request, self._tokens, self._permission)
         target = translate.parse_target(self._kinds, path) if first in ("api", "apis") else None
         course.target = target
+        asker = authenticated(request, self._tokens)
+        who = self._acting(asker, request, course)
         lane = self._fairness.lane(who, request, target)
         course.headers = lane.headers
         seats = self._fairness.enter(lane, request, target)

@@ -1,0 +1,188 @@
+"""Tells of requests what the policy wants told: when they come, when they are answered, and when a
+long answer is over."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from longshore.base.clock import Clock
+from longshore.base.users import User
+from longshore.core.objects.kinds import Doc
+from longshore.core.registry.authorize import ANONYMOUS, UNAUTHENTICATED
+from longshore.doors.kit.http import (
+    AnyReply,
+    Pieces,
+    Reply,
+    Request,
+    SlicedReply,
+    StreamReply,
+    Takeover,
+    Wire,
+)
+from longshore.doors.kubernetes.audit import events, policy
+from longshore.doors.kubernetes.audit.policy import Deed, Judgement, Policy
+from longshore.doors.kubernetes.audit.trail import AuditLog
+from longshore.doors.kubernetes.translate import Target, flag
+
+_VERBS = {
+    ("GET", "object"): "get", ("HEAD", "object"): "get",
+    ("GET", "collection"): "list", ("HEAD", "collection"): "list",
+    ("POST", "collection"): "create", ("POST", "object"): "create",
+    ("PUT", "object"): "update", ("PATCH", "object"): "patch",
+    ("DELETE", "object"): "delete", ("DELETE", "collection"): "deletecollection",
+}  # fmt: skip
+_READS = ("get", "list", "watch", "head")
+_NOBODY = User(ANONYMOUS, (UNAUTHENTICATED,))
+_TALKS = ("exec", "attach")
+_OWN = "longshore.io/"
+
+
+class Auditor:
+    """One for a door."""
+
+    def __init__(self, rules: Policy, log: AuditLog, clock: Clock) -> None:
+        self._policy = rules
+        self.log = log
+        self.clock = clock
+
+    def begin(
+        self, request: Request, asker: User, who: User, target: Target | None, audit_id: str
+    ) -> Entry | None:
+        """None if nothing is to be told. Raises Unavailable for a change that could not be."""
+        deed = _deed(request, asker, target)
+        judgement = self._policy.judge(deed)
+        if judgement.level == policy.NONE:
+            return None
+        if deed.verb not in _READS:
+            self.log.check_room()
+        entry = Entry(self, request, deed, None if who is asker else who, judgement, audit_id)
+        entry.tell(policy.RECEIVED)
+        return entry
+
+    def unknown(self, request: Request, target: Target | None, audit_id: str) -> Entry | None:
+        """Of a request by somebody who did not prove to be anybody."""
+        return self.begin(request, _NOBODY, _NOBODY, target, audit_id)
+
+
+class Entry:
+    """One request that is told of."""
+
+    def __init__(
+        self,
+        auditor: Auditor,
+        request: Request,
+        deed: Deed,
+        impersonated: User | None,
+        judgement: Judgement,
+        audit_id: str,
+    ) -> None:
+        self._auditor = auditor
+        self._request = request
+        self._deed = deed
+        self._judgement = judgement
+        now = auditor.clock.now()
+        self._told = events.event(request, deed, judgement.level, audit_id, now)
+        if impersonated is not None:
+            self._told["impersonatedUser"] = events.user(impersonated)
+        self._bodies: dict[str, Any] = {}
+        self._annotations: dict[str, str] = {}
+        if judgement.level in (policy.REQUEST, policy.RESPONSE):
+            self._add("requestObject", request.body, request.headers.get("content-type", ""))
+        if deed.subresource in _TALKS:
+            self._annotations[f"{_OWN}command"] = " ".join(request.query.get("command", ()))
+
+    def tell(self, stage: str, status: Doc | None = None) -> None:
+        judgement, auditor = self._judgement, self._auditor
+        if judgement.tells(stage):
+            more = {**self._bodies, "annotations": self._annotations, "responseStatus": status}
+            auditor.log.put(events.line(self._told, stage, auditor.clock.now(), more))
+
+    def answered(self, reply: AnyReply) -> AnyReply:
+        """The reply, which may have become one that tells of its end."""
+        if isinstance(reply, SlicedReply) and self._judgement.level == policy.RESPONSE:
+            slices = list(reply.slices)
+            reply.slices = iter(slices)
+            self._add("responseObject", b"".join(slices), reply.content_type)
+        if isinstance(reply, StreamReply):
+            self._started(reply.status)
+            reply.pieces = _Ending(reply.pieces, self._over(reply.status))
+        elif isinstance(reply, Takeover):
+            self._started(101)
+            reply.talk = self._talking(reply.talk)
+        else:
+            self._complete(reply)
+        return reply
+
+    def panicked(self) -> None:
+        """The last that is told of a request that met a fault of ours."""
+        said = {"metadata": {}, "status": "Failure", "reason": "InternalError", "code": 500}
+        self.tell(policy.PANIC, said)
+
+    def _complete(self, reply: Reply | SlicedReply) -> None:
+        body = reply.body if isinstance(reply, Reply) else b""
+        if body and self._judgement.level == policy.RESPONSE:
+            self._add("responseObject", body, reply.content_type)
+        self.tell(policy.COMPLETE, events.status_of(reply.status, body))
+
+    def _started(self, code: int) -> None:
+        self.tell(policy.STARTED, {"metadata": {}, "code": code})
+
+    def _over(self, code: int) -> Callable[[], None]:
+        return lambda: self.tell(policy.COMPLETE, {"metadata": {}, "code": code})
+
+    def _talking(
+        self, talk: Callable[[Wire], Awaitable[None]]
+    ) -> Callable[[Wire], Awaitable[None]]:
+        async def talked(wire: Wire) -> None:
+            try:
+                await talk(wire)
+            finally:
+                self._over(101)()
+
+        return talked
+
+    def _add(self, part: str, body: bytes, media: str) -> None:
+        bare = self._judgement.without_managed_fields
+        doc = events.object_of(body, media, without_managed_fields=bare)
+        if doc is not None:
+            self._bodies[part] = doc
+
+
+class _Ending:
+    """Pieces that tell when they are over, however that comes."""
+
+    def __init__(self, pieces: Pieces, over: Callable[[], None]) -> None:
+        self._pieces = pieces
+        self._over = over
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._pieces.__aiter__()
+
+    def __anext__(self) -> Awaitable[bytes]:
+        return self._pieces.__anext__()
+
+    async def aclose(self) -> None:
+        try:
+            await self._pieces.aclose()
+        finally:
+            self._over()
+
+
+def _deed(request: Request, who: User, target: Target | None) -> Deed:
+    if target is None:
+        return Deed(who, request.method.lower(), path=request.path)
+    verb = _VERBS.get((request.method, target.shape), request.method.lower())
+    if verb in ("get", "list") and flag(request.query, "watch"):
+        verb = "watch"
+    kind = target.kind
+    return Deed(
+        who,
+        verb,
+        kind.group,
+        kind.version,
+        kind.plural,
+        target.subresource,
+        target.namespace,
+        target.name,
+    )
