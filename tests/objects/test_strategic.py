@@ -151,7 +151,7 @@ def test_retained_keys_drop_the_others() -> None:
         "volumes": [{"name": "v", "$retainKeys": ["name", "hostPath"], "hostPath": {"path": "/"}}]
     }
     assert merged("volumes", volumes, change) == [{"name": "v", "hostPath": {"path": "/"}}]
-    with pytest.raises(BadRequest, match="retainKeys"):
+    with pytest.raises(Invalid, match="retainKeys"):
         merged(
             "strategy",
             strategy,

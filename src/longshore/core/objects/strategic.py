@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from longshore.core.objects.errors import BadRequest
+from longshore.core.objects.errors import BadRequest, Invalid
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.schema import Schema, definition, referred
 
@@ -28,7 +28,8 @@ _Identity = Callable[[Any], Any]
 
 
 def strategic_merge(kind: Kind, doc: Doc, patch: Any) -> Doc:
-    """The document with the patch merged in. Raises BadRequest for a patch that makes no sense."""
+    """The document with the patch merged in. Raises BadRequest, or Invalid, for a patch that makes no
+    sense."""
     if not isinstance(patch, dict):
         raise BadRequest(
             "json: cannot unmarshal array into Go value of type map[string]interface {}"
@@ -62,7 +63,8 @@ def _merge_map(doc: Doc, patch: Doc, schema: Schema) -> Doc:
 
 
 def _retain(doc: Doc, patch: Doc) -> Doc:
-    """A copy of the document, with only the fields that $retainKeys allows."""
+    """A copy of the document, with only the fields that $retainKeys allows. Raises Invalid for a
+    patch that gives others."""
     keys = patch.get(_RETAIN)
     if keys is None:
         return dict(doc)
@@ -72,7 +74,7 @@ def _retain(doc: Doc, patch: Doc) -> Doc:
         k for k, v in patch.items() if v is not None and not k.startswith("$") and k not in keys
     ]
     if strays:
-        raise BadRequest("invalid patch format of retainKeys")
+        raise Invalid("patch content doesn't match retainKeys list")
     return {key: value for key, value in doc.items() if key in keys}
 
 
