@@ -1,4 +1,4 @@
-"""Rules 3, 4 and 12: what resourceVersion and resourceVersionMatch mean together
+"""Rules 4 and 12: what resourceVersion and resourceVersionMatch mean together
 (kubernetes.io/docs/reference/using-api/api-concepts#resource-versions)."""
 
 from __future__ import annotations
@@ -81,11 +81,3 @@ async def test_what_does_not_go_together_is_invalid(query: str, message: str) ->
         answer = await ask("GET", f"{MAPS}?{query}")
         assert (answer.status, answer.doc["reason"]) == (422, "Invalid")
         assert answer.doc["message"] == f'ListOptions.meta.k8s.io "" is invalid: {message}'
-
-
-async def test_a_get_is_of_the_newest_state_whatever_older_revision_it_names() -> None:
-    async with kube() as ask:
-        await ask("POST", MAPS, config_map("a", k="old"))
-        await ask("PUT", f"{MAPS}/a", config_map("a", k="new"))
-        for query in ("", "?resourceVersion=0", "?resourceVersion=1"):
-            assert (await ask("GET", f"{MAPS}/a{query}")).doc["data"] == {"k": "new"}

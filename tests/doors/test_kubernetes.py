@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -115,12 +114,6 @@ async def test_errors_are_status_objects_that_clients_branch_on() -> None:
         assert invalid.doc["details"]["causes"][0]["field"] == "metadata.name"
 
 
-async def test_an_unchanged_object_keeps_its_revision() -> None:
-    async with kube() as ask:
-        made = await ask("POST", MAPS, config_map("one"))
-        assert (await ask("PUT", f"{MAPS}/one", made.doc)).body == made.body
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -163,18 +156,6 @@ async def test_yaml_is_read_and_written_with_jsons_types() -> None:
         assert b"kind: ConfigMapList" in listed.body
         bomb = b"metadata: &a {name: y}\nx: [*a, *a]\n"
         assert (await ask("POST", MAPS, bomb, content_type="application/yaml")).status == 400
-
-
-async def test_media_types_are_negotiated() -> None:
-    async with kube() as ask:
-        assert (await ask("GET", MAPS, accept="text/html")).status == 406
-        assert (await ask("GET", MAPS, accept="application/vnd.kubernetes.protobuf")).status == 406
-        both = "application/vnd.kubernetes.protobuf,application/json"
-        assert (await ask("GET", MAPS, accept=both)).content_type == "application/json"
-        wanted = "application/json;q=0.2, application/yaml;q=0.9"
-        assert (await ask("GET", MAPS, accept=wanted)).content_type == "application/yaml"
-        posted = await ask("POST", MAPS, b"{}", content_type="text/plain")
-        assert (posted.status, posted.doc["reason"]) == (415, "UnsupportedMediaType")
 
 
 async def test_fields_that_are_unknown_or_doubled_are_warned_of_or_refused() -> None:
@@ -228,26 +209,7 @@ async def test_patches_of_three_types(media: str, patch: bytes) -> None:
         assert (patched.status, patched.doc["data"]) == (200, {"b": "2"})
 
 
-@pytest.mark.parametrize("media", ["application/apply-patch+cbor", "application/json", ""])
-async def test_other_patches_are_refused_by_name(media: str) -> None:
-    async with kube() as ask:
-        answer = await ask("PATCH", f"{MAPS}/one", b"{}", content_type=media)
-        assert answer.status == 415
-
-
 # --- lists ---
-
-
-async def test_a_list_is_typed_and_its_items_are_not() -> None:
-    async with kube() as ask:
-        empty = (await ask("GET", PODS)).doc
-        assert (empty["kind"], empty["items"]) == ("PodList", [])
-        await ask("POST", MAPS, config_map("b"))
-        last = await ask("POST", MAPS, config_map("a"))
-        listed = (await ask("GET", MAPS)).doc
-        assert [item["metadata"]["name"] for item in listed["items"]] == ["a", "b"]
-        assert not {"kind", "apiVersion"} & set(listed["items"][0])
-        assert listed["metadata"]["resourceVersion"] == last.doc["metadata"]["resourceVersion"]
 
 
 async def test_pages_share_one_revision() -> None:
@@ -265,13 +227,6 @@ async def test_pages_share_one_revision() -> None:
         assert names == list("abcde")
         wrong = await ask("GET", f"{MAPS}?continue={token}&resourceVersion=3")
         assert wrong.status == 400
-
-
-async def test_lists_of_the_future_are_refused() -> None:
-    async with kube() as ask:
-        answer = await ask.late(ask("GET", f"{MAPS}?resourceVersion=999"))
-        assert (answer.status, answer.doc["reason"]) == (504, "Timeout")
-        assert answer.headers["Retry-After"] == "1"
 
 
 async def test_selectors_choose_and_unknown_fields_are_refused() -> None:
@@ -412,149 +367,6 @@ async def test_deletion_answers_pods_themselves_and_marks_what_is_running() -> N
         assert (await ask("DELETE", f"{PODS}/a", {"propagationPolicy": "Odd"})).status == 422
 
 
-# --- watches ---
-
-
-async def test_a_watch_tells_of_everything_after_its_revision() -> None:
-    async with kube() as ask:
-        start = (await ask("GET", MAPS)).doc["metadata"]["resourceVersion"]
-        watch = await ask.watch(f"{MAPS}?watch=1&resourceVersion={start}")
-        made = (await ask("POST", MAPS, config_map("one"))).doc
-        changed = (await ask("PUT", f"{MAPS}/one", made | {"data": {"a": "1"}})).doc
-        await ask("DELETE", f"{MAPS}/one")
-        revisions = [int(d["metadata"]["resourceVersion"]) for d in (made, changed)]
-        assert await watch.seen() == ("ADDED", "one", revisions[0])
-        assert await watch.seen() == ("MODIFIED", "one", revisions[1])
-        event, name, revision = await watch.seen()
-        assert (event, name) == ("DELETED", "one")
-        assert revision > revisions[1]
-        await watch.close()
-
-
-@pytest.mark.parametrize("query", ["watch=true", "watch=1&resourceVersion=0"])
-async def test_a_watch_without_revision_begins_with_what_is_there(query: str) -> None:
-    async with kube() as ask:
-        await ask("POST", MAPS, config_map("one"))
-        watch = await ask.watch(f"{MAPS}?{query}")
-        assert (await watch.seen())[:2] == ("ADDED", "one")
-        await watch.close()
-
-
-async def test_a_selector_turns_changes_into_comings_and_goings() -> None:
-    async with kube() as ask:
-        start = (await ask("GET", MAPS)).doc["metadata"]["resourceVersion"]
-        watch = await ask.watch(f"{MAPS}?watch=1&resourceVersion={start}&labelSelector=app=x")
-        doc = (await ask("POST", MAPS, config_map("one"))).doc
-        for label in ("x", "y"):
-            doc["metadata"]["labels"] = {"app": label}
-            doc = (await ask("PUT", f"{MAPS}/one", doc)).doc
-        assert (await watch.event())["type"] == "ADDED"
-        left = await watch.event()
-        assert left["type"] == "DELETED"
-        assert left["object"]["metadata"]["labels"] == {"app": "x"}
-        assert left["object"]["metadata"]["resourceVersion"] == doc["metadata"]["resourceVersion"]
-        await watch.close()
-
-
-async def test_initial_events_end_with_a_bookmark_that_says_so() -> None:
-    query = "watch=1&sendInitialEvents=true&allowWatchBookmarks=true"
-    async with kube() as ask:
-        made = (await ask("POST", MAPS, config_map("one"))).doc
-        watch = await ask.watch(f"{MAPS}?{query}&resourceVersionMatch=NotOlderThan")
-        assert (await watch.seen())[:2] == ("ADDED", "one")
-        mark = await watch.event()
-        assert (mark["type"], mark["object"]["kind"]) == ("BOOKMARK", "ConfigMap")
-        assert mark["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
-        wanted = made["metadata"]["resourceVersion"]
-        assert mark["object"]["metadata"]["resourceVersion"] == wanted
-        await watch.close()
-        assert (await ask("GET", f"{MAPS}?{query}")).status == 422
-        assert (await ask("GET", f"{MAPS}?watch=1&resourceVersionMatch=Exact")).status == 422
-        assert (await ask("GET", f"{MAPS}?sendInitialEvents=true")).status == 422
-
-
-async def test_bookmarks_come_every_minute_and_before_the_end() -> None:
-    async with kube() as ask:
-        quiet = await ask.watch(f"{MAPS}?watch=1&resourceVersion=1&timeoutSeconds=90")
-        watch = await ask.watch(
-            f"{MAPS}?watch=1&resourceVersion=1&timeoutSeconds=90&allowWatchBookmarks=1"
-        )
-        await ask("POST", PODS, pod("a"))  # another kind moves the revision on
-        waiting = asyncio.ensure_future(watch.event())
-        await ask.clock.advance(61)
-        mark = await waiting
-        revision = (await ask("GET", PODS)).doc["metadata"]["resourceVersion"]
-        assert mark["type"] == "BOOKMARK"
-        assert mark["object"]["metadata"]["resourceVersion"] == revision
-        ends = [asyncio.ensure_future(w.rest()) for w in (watch, quiet)]
-        await ask.clock.advance(31)
-        last, nothing = await asyncio.gather(*ends)
-        assert last.count(b"BOOKMARK") == 1 and nothing == b""
-        await watch.close()
-        await quiet.close()
-
-
-async def test_a_watch_from_too_long_ago_is_expired() -> None:
-    async with kube() as ask:
-        await ask("POST", MAPS, config_map("one"))
-        ask.registry.cache.shelf(_CONFIG_MAP).history.start = 2
-        answer = await ask("GET", f"{MAPS}?watch=1&resourceVersion=1")
-        assert (answer.status, answer.doc["reason"]) == (410, "Expired")
-
-
-async def test_a_watcher_that_falls_behind_hears_so_and_is_let_go() -> None:
-    async with kube() as ask:
-        watch = await ask.watch(f"{MAPS}?watch=1&resourceVersion=1")
-        for feed in tuple(ask.registry.cache.shelf(_CONFIG_MAP).hub._all):
-            feed.close()
-        event = await watch.event()
-        assert event["type"] == "ERROR"
-        assert (event["object"]["code"], event["object"]["reason"]) == (410, "Expired")
-        assert await watch.ended()
-        await watch.close()
-
-
-async def test_watches_come_as_tables_and_metadata_too() -> None:
-    async with kube() as ask:
-        await ask("POST", PODS, pod("a"))
-        table = await ask.watch(f"{PODS}?watch=1", accept=TABLE)
-        event = await table.event()
-        assert event["object"]["kind"] == "Table"
-        assert event["object"]["rows"][0]["cells"][0] == "a"
-        partial = await ask.watch(f"{PODS}?watch=1", accept=METADATA)
-        assert (await partial.event())["object"]["kind"] == "PartialObjectMetadata"
-        one = await ask.watch(f"{PODS}/a?watch=1")
-        assert (await one.seen())[1] == "a"
-        for watch in (table, partial, one):
-            await watch.close()
-
-
-async def test_a_closed_watch_leaves_nothing_behind() -> None:
-    async with kube() as ask:
-        watch = await ask.watch(f"{MAPS}?watch=1")
-        hub = ask.registry.cache.shelf(_CONFIG_MAP).hub
-        assert len(hub) == 1
-        await watch.close()
-        assert len(hub) == 0
-        assert not ask.door._api.watches.open
-
-
-async def test_many_watchers_see_all_in_order_while_writes_are_gathered() -> None:
-    async with kube() as ask:
-        watches = [await ask.watch(f"{MAPS}?watch=1&resourceVersion=1") for _ in range(120)]
-        events = [asyncio.ensure_future(_names(watch, 5)) for watch in watches]
-        for name in "abcde":
-            await ask("POST", MAPS, config_map(name))
-            await ask.clock.advance(0.02)
-        assert await asyncio.gather(*events) == [list("abcde")] * 120
-        for watch in watches:
-            await watch.close()
-
-
-async def _names(watch: Any, count: int) -> list[str]:
-    return [(await watch.seen())[1] for _ in range(count)]
-
-
 # --- logs ---
 
 
@@ -689,5 +501,4 @@ async def test_a_fault_of_ours_is_a_status_without_details(
     assert "ZeroDivisionError" in caplog.text
 
 
-_CONFIG_MAP = next(k for k in DoorConfig().kinds if k.plural == "configmaps")
 assert ADMIN.is_master

@@ -48,7 +48,7 @@ class CacheFeed:
         """
         while not self._waiting or self._overrun:
             if self._closed:
-                raise Expired("the watch was dropped: list again, then watch from there")
+                raise _dropped()
             if self._nudged:
                 self._nudged = False
                 return []
@@ -57,7 +57,10 @@ class CacheFeed:
         return self.take()
 
     def take(self) -> list[Frame]:
-        """All that is there now, without waiting."""
+        """All that is there now, without waiting. Raises Expired if the feed was dropped for falling
+        behind: what is there is not all any more."""
+        if self._overrun:
+            raise _dropped()
         batch = list(self._waiting)
         self._waiting.clear()
         return batch
@@ -77,6 +80,10 @@ class CacheFeed:
     def _rouse(self) -> None:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
+
+
+def _dropped() -> Expired:
+    return Expired("the watch was dropped: list again, then watch from there")
 
 
 class Hub:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from longshore.doors.kit.http import Wire
@@ -96,11 +96,20 @@ class WebSocket:
 
     async def send(self, data: bytes, *, text: bool = False) -> None:
         """One message; nothing once either side is closing."""
+        await self.send_all((data,), text=text)
+
+    async def send_all(self, messages: Iterable[bytes], *, text: bool = False) -> None:
+        """Several messages in one write; nothing once either side is closing."""
         from wsproto.events import BytesMessage, TextMessage
 
         if not (self._ended or self._closing):
-            event = TextMessage(data.decode()) if text else BytesMessage(data)
-            await self._wire.write(self._frames.send(event))
+            events = (TextMessage(m.decode()) if text else BytesMessage(m) for m in messages)
+            await self._wire.write(b"".join(map(self._frames.send, events)))
+
+    async def drain(self) -> None:
+        """Drop what the other side says, until its goodbye."""
+        while await self.receive() is not None:
+            pass
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Say goodbye; receive() goes on until the other side has answered."""

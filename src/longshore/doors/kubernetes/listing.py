@@ -9,17 +9,19 @@ import orjson
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
 from longshore.base.users import User
-from longshore.core.objects.errors import Cause, Expired, Invalid
+from longshore.core.objects.errors import Cause, Expired, Invalid, NotAcceptable
 from longshore.core.objects.kinds import Kind
 from longshore.core.registry.reads import ListOptions, inconsistent_continue, reached
 from longshore.core.registry.registry import Registry
-from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply, sliced
+from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply, Takeover, sliced
+from longshore.doors.kit.websocket import is_websocket
 from longshore.doors.kubernetes import translate
-from longshore.doors.kubernetes.media import negotiate
+from longshore.doors.kubernetes.media import JSON, negotiate
 from longshore.doors.kubernetes.pages import page_slices
 from longshore.doors.kubernetes.rendering import View
 from longshore.doors.kubernetes.translate import Target, flag, number
 from longshore.doors.kubernetes.watching import Watch, Watches
+from longshore.doors.kubernetes.watchsocket import handshake, watch_takeover
 
 # A watch without timeoutSeconds ends after this long, spread so that not all return together.
 _WATCH_MIN_S, _WATCH_MAX_S = 1800.0, 3600.0
@@ -49,17 +51,14 @@ class Listing:
             return _expired_page(error, options)
         return sliced(page_slices(view, target.kind, page), 200, view.media)
 
-    async def watch_one(self, request: Request, target: Target, who: User) -> StreamReply:
-        """A watch of one object (as kubectl get NAME -w asks)."""
-        only = f"metadata.name={target.name}"
-        options = replace(translate.list_options(request), fields=only)
-        return await self._watch(request, target, who, options)
-
     async def _watch(
         self, request: Request, target: Target, who: User, options: ListOptions
-    ) -> StreamReply:
+    ) -> StreamReply | Takeover:
         view = view_of(request, self._clock)
+        if view.media != JSON:
+            raise NotAcceptable(f"only the following media types are accepted: {JSON};stream=watch")
         check_watch(request)
+        accepted = handshake(request.headers) if is_websocket(request.headers) else None
         cache = self._registry.cache
         await reached(cache, self._clock, options.revision)
         begins_empty = "sendInitialEvents" in request.query
@@ -69,8 +68,10 @@ class Listing:
         feed = self._registry.watch(who, target.kind, target.namespace, options, initial=initial)
         watch = Watch(self.watches, target.kind, feed, view, lambda: cache.revision)
         bookmarks = flag(request.query, "allowWatchBookmarks")
-        pieces = watch.begin(self._seconds(request), bookmarks=bookmarks, initial=initial)
-        return StreamReply(pieces, content_type=view.media)
+        watch.begin(self._seconds(request), bookmarks=bookmarks, initial=initial)
+        if accepted is not None:
+            return watch_takeover(accepted, watch)
+        return StreamReply(watch, content_type=view.media)
 
     def _seconds(self, request: Request) -> float:
         timeout = number(request.query, "timeoutSeconds")
@@ -141,9 +142,19 @@ def _unsupported(match: str, supported: str) -> Cause:
     return Cause("FieldValueNotSupported", message, "resourceVersionMatch")
 
 
+# apiserver/pkg/storage/etcd3/errors.go.
+_PAGE_EXPIRED = (
+    "The provided continue parameter is too old to display a consistent list result. You can start "
+    "a new list without the continue parameter, or use the continue token in this response to "
+    "retrieve the remainder of the results."
+)
+_LIST_EXPIRED = "The resourceVersion for the provided list is too old."
+
+
 def _expired_page(error: Expired, options: ListOptions) -> Reply:
     """Expired, with a token by which the client may go on in the present all the same."""
-    status = translate.failure(error)
+    status = translate.failure(error) | {"message": _LIST_EXPIRED}
     if options.continue_:
+        status["message"] = _PAGE_EXPIRED
         status["metadata"]["continue"] = inconsistent_continue(options.continue_)
     return Reply(410, orjson.dumps(status))

@@ -38,21 +38,18 @@ def negotiate(accept: str) -> tuple[str, As]:
         form = _form(parameters)
         if form is not None:
             return plain, form
-    raise NotAcceptable(
-        "only the following media types are accepted: application/json, application/yaml, "
-        "application/json;as=Table;g=meta.k8s.io;v=v1, "
-        "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-    )
+    raise NotAcceptable(f"only the following media types are accepted: {JSON}, {YAML}")
 
 
 def ranked(accept: str) -> list[tuple[str, dict[str, str]]]:
-    """The offers of an Accept header, best first; equals keep their order."""
+    """The offers of an Accept header, best first; of equals the exact ones come before wildcards,
+    else they keep their order."""
     offers = []
     for part in (accept or "*/*").split(","):
         media, *given = (piece.strip() for piece in part.split(";"))
         parameters = {k.strip(): v.strip() for k, _, v in (g.partition("=") for g in given)}
         offers.append((_quality(parameters.pop("q", "1")), media.lower(), parameters))
-    offers.sort(key=lambda offer: -offer[0])
+    offers.sort(key=lambda offer: (-offer[0], offer[1] == "*/*", offer[1].endswith("/*")))
     return [(media, parameters) for quality, media, parameters in offers if quality > 0]
 
 
@@ -64,6 +61,8 @@ def _quality(text: str) -> float:
 
 
 def _form(parameters: dict[str, str]) -> As | None:
+    if parameters.get("stream", "") not in ("", "watch"):
+        return None
     wanted = parameters.get("as", "")
     if not wanted:
         return As.ITSELF

@@ -109,12 +109,6 @@ class Api:
     async def list(self, request: Request, target: Target, who: User) -> AnyReply:
         return await self._listing.list(request, target, who)
 
-    async def get_or_watch(self, request: Request, target: Target, who: User) -> AnyReply:
-        """GET of one object; with ?watch, a watch of that one."""
-        if flag(request.query, "watch"):
-            return await self._listing.watch_one(request, target, who)
-        return await self.get(request, target, who)
-
     async def log(self, request: Request, target: Target, who: User) -> AnyReply:
         pod = self.registry.get(who, target.ref).doc
         if self._streams is None:
@@ -220,7 +214,7 @@ ROUTES: dict[tuple[str, str, str], Action] = {
     ("GET", "collection", ""): Api.list,
     ("POST", "collection", ""): Api.create,
     ("DELETE", "collection", ""): Api.delete_collection,
-    ("GET", "object", ""): Api.get_or_watch,
+    ("GET", "object", ""): Api.get,
     ("PUT", "object", ""): Api.update,
     ("PATCH", "object", ""): Api.patch,
     ("DELETE", "object", ""): Api.delete,

@@ -141,7 +141,7 @@ def log_takeover(request: Request, pieces: Pieces) -> Takeover:
 def _telling(pieces: Pieces, *, text: bool) -> Callable[[Wire], Awaitable[None]]:
     async def talk(wire: Wire) -> None:
         socket = WebSocket(wire, message_max_bytes=64 * 1024)
-        await relay.until_first(_tell(socket, pieces, text=text), _hear_goodbye(socket))
+        await relay.until_first(_tell(socket, pieces, text=text), socket.drain())
 
     return talk
 
@@ -155,8 +155,3 @@ async def _tell(socket: WebSocket, pieces: Pieces, *, text: bool) -> None:
 
 async def _send(socket: WebSocket, piece: bytes, *, text: bool) -> None:
     await socket.send(base64.b64encode(piece) if text else piece, text=text)
-
-
-async def _hear_goodbye(socket: WebSocket) -> None:
-    while await socket.receive() is not None:
-        pass

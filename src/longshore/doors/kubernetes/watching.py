@@ -79,7 +79,9 @@ class Watch:
     def begin(self, timeout_s: float, *, bookmarks: bool, initial: bool) -> Watch:
         now = self._watches.clock.monotonic()
         self._ends_at = now + timeout_s
-        self.bookmarks, self.initial = bookmarks, initial
+        # Whoever does not allow bookmarks gets none, not even the one behind the initial events
+        # (apiserver/pkg/storage/cacher/cacher.go getBookmarkAfterResourceVersionLockedFunc).
+        self.bookmarks, self.initial = bookmarks, bookmarks and initial
         if bookmarks:
             self._bookmark_at = self._next_mark(now)
         return self
@@ -134,6 +136,13 @@ class Watch:
 
     def _bookmark(self, *, initial_end: bool) -> bytes:
         return self._view.bookmark(self._kind, self._revision(), initial_end=initial_end)
+
+    def end(self) -> None:
+        """Let it be over, once what is there has been told."""
+        self._ends_at = self._watches.clock.monotonic()
+        if self.bookmarks:
+            self._bookmark_at = self._ends_at
+        self.feed.nudge()
 
     async def aclose(self) -> None:
         self._over = True
