@@ -70,8 +70,6 @@ def _cluster_bindings() -> Iterator[Doc]:
         yield binding(CLUSTER_ROLE_BINDING, controllers.PREFIX + name, [account])
     for name, (role_name, subjects) in platform.BINDINGS.items():
         yield binding(CLUSTER_ROLE_BINDING, name, subjects.split(), role_name=role_name)
-    for name, (role_name, subjects) in platform.BINDINGS.items():
-        yield binding(CLUSTER_ROLE_BINDING, name, subjects.split(), role_name=role_name)
 
 
 def _bindings() -> Iterator[Doc]:
