@@ -7,6 +7,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from functools import cached_property
 
 import orjson
@@ -47,6 +48,7 @@ from longshore.doors.kubernetes.watchpaths import modern
 
 log = logging.getLogger(__name__)
 
+_YEAR_S = 365 * 86_400
 _HEALTH = ("healthz", "livez", "readyz")
 
 
@@ -108,6 +110,7 @@ class KubernetesDoor:
         self, registry: Registry, clock: Clock, chance: Chance, config: DoorConfig | None = None
     ) -> None:
         config = config or DoorConfig()
+        self._clock = clock
         self._api = Api(registry, clock, chance, config.streams, config.tokens)
         self._kinds = config.kinds
         self._metrics: Metrics | None = None
@@ -300,10 +303,25 @@ class KubernetesDoor:
             case [_, "v3"]:
                 return _cacheable(request, self._openapi.v3_index, JSON)
             case [_, "v3", name]:
-                body = self._openapi.v3(name)
-                if body is not None:
-                    return _cacheable(request, body, JSON)
+                return self._versioned(request, name)
         return _not_found()
+
+    def _versioned(self, request: Request, name: str) -> Reply:
+        """One document of OpenAPI v3. Under the hash that the index gives it never changes; under
+        another one clients are sent on (kube-openapi pkg/handler3)."""
+        body = self._openapi.v3(name)
+        if body is None:
+            return _not_found()
+        reply = _cacheable(request, body, JSON)
+        asked = request.param("hash")
+        if not asked:
+            return reply
+        url = self._openapi.address(name)
+        if not url.endswith(f"?hash={asked}"):
+            return Reply(301, b"", "", {**reply.headers, "Location": url})
+        expires = formatdate(self._clock.now() + _YEAR_S, usegmt=True)
+        reply.headers |= {"Cache-Control": "public, immutable", "Expires": expires}
+        return reply
 
     def _issuer(self, request: Request) -> Reply:
         """What others need to know to verify service account tokens."""

@@ -63,11 +63,13 @@ class OpenApi:
     @cached_property
     def v3_index(self) -> bytes:
         """/openapi/v3: where each document is, named by its hash."""
-        paths = {}
-        for name in self._names:
-            digest = hashlib.sha256(self._document(name)).hexdigest().upper()
-            paths[name] = {"serverRelativeURL": f"/openapi/v3/{name}?hash={digest}"}
+        paths = {name: {"serverRelativeURL": self.address(name)} for name in self._names}
         return orjson.dumps({"paths": paths})
+
+    def address(self, name: str) -> str:
+        """Where a document is for as long as it does not change."""
+        digest = hashlib.sha256(self._document(name)).hexdigest().upper()
+        return f"/openapi/v3/{name}?hash={digest}"
 
     def v3(self, name: str) -> bytes | None:
         """/openapi/v3/api/v1, /openapi/v3/apis/apps/v1, /openapi/v3/version"""
