@@ -45,3 +45,36 @@ def whole(text: str | int | float) -> int:
 
 def _ceil(value: Fraction) -> int:
     return -(-value.numerator // value.denominator)
+
+
+_DECIMAL = ("", "k", "M", "G", "T", "P", "E")
+_BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+_SMALL = (("m", 10**3), ("u", 10**6), ("n", 10**9))
+
+
+def is_binary(text: str | int | float) -> bool:
+    """Whether the quantity counts in powers of two, and so what is made of it is written."""
+    return str(text).endswith("i")
+
+
+def text(value: Fraction | int, *, binary: bool = False) -> str:
+    """The canonical form (Quantity.CanonicalizeBytes): the largest suffix that leaves a whole number;
+    less than a billionth is rounded up."""
+    value = Fraction(value)
+    if value.denominator != 1:
+        suffix, scale = next(
+            (one for one in _SMALL if (value * one[1]).denominator == 1), _SMALL[-1]
+        )
+        return f"{_ceil(value * scale)}{suffix}"
+    number = value.numerator
+    if binary and abs(number) >= 1024:
+        return _reduced(number, 1024, _BINARY)
+    return _reduced(number, 1000, _DECIMAL)
+
+
+def _reduced(number: int, step: int, suffixes: tuple[str, ...]) -> str:
+    place = 0
+    while number and number % step == 0 and place < len(suffixes) - 1:
+        number //= step
+        place += 1
+    return f"{number}{suffixes[place]}"

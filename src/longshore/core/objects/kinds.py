@@ -186,7 +186,7 @@ REPLICATION_CONTROLLER = _core(
     subresources="scale status", columns=f"Desired:integer,Current:integer,Ready:integer,Age|{_TEMPLATE}", dormant=True,
 )  # fmt: skip
 RESOURCE_QUOTA = _core(
-    "ResourceQuota", "resourcequotas", "quota", subresources="status", columns="Request,Limit,Age", dormant=True,
+    "ResourceQuota", "resourcequotas", "quota", subresources="status", columns="Request,Limit,Age",
 )  # fmt: skip
 SECRET = _core("Secret", "secrets", columns="Type=.type,Data:integer,Age")
 SERVICE_ACCOUNT = _core(

@@ -24,6 +24,7 @@ from longshore.core.objects.errors import (
     BadRequest,
     Cause,
     Conflict,
+    Forbidden,
     Invalid,
     NotFound,
     TooLarge,
@@ -41,6 +42,7 @@ from longshore.core.registry.admission.unserved import check_served
 from longshore.core.registry.binding import bound, topology_labels
 from longshore.core.registry.client import Bind, DeleteOptions
 from longshore.core.registry.deletion import check_preconditions, is_finished, plan_delete
+from longshore.core.registry.quotas import QuotaBooks
 from longshore.core.registry.services import ServiceAddresses
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.stored import Stored
@@ -64,6 +66,8 @@ class WriteOptions:
 
 
 PLAIN = WriteOptions()
+# Of these, a change can use more of a quota; of all others, only that they are there.
+_RECHARGED = (kinds.POD, kinds.SERVICE, kinds.PVC)
 
 
 @lru_cache(maxsize=1024)
@@ -98,12 +102,14 @@ class Planner:
         chance: Chance,
         services: ServiceAddresses,
         admission: Admission,
+        quotas: QuotaBooks,
     ) -> None:
         self.cache = cache
         self._clock = clock
         self._chance = chance
         self._services = services
         self._admission = admission
+        self._quotas = quotas if admission.has("ResourceQuota") else None
 
     # --- new objects ---
 
@@ -159,9 +165,22 @@ class Planner:
             _refuse(kind, metadata["name"], validate_create(kind, made))
             if kind is kinds.SERVICE:
                 self._services.complete(made)
-            return self._outcome(kind, made, None, options)
+            outcome = self._outcome(kind, made, None, options)
+            self._charge(kind, made, None, options)
+            return outcome
 
         return plan
+
+    def _charge(self, kind: Kind, doc: Doc, there: Stored | None, options: WriteOptions) -> None:
+        if self._quotas is None:
+            return
+        old = None if there is None else there.doc
+        try:
+            self._quotas.charge(kind, doc, old, self._clock.now(), dry_run=options.dry_run)
+        except Forbidden:
+            if kind is kinds.SERVICE:
+                self._services.restore(doc, there)
+            raise
 
     # --- changed objects ---
 
@@ -259,7 +278,10 @@ class Planner:
         ownership.set_entries(new, entries)
         if _is_now_finished(kind, new, old):
             return self._outcome(kind, None, there, options)
-        return self._outcome(kind, new, there, options)
+        outcome = self._outcome(kind, new, there, options)
+        if kind in _RECHARGED and new.get("spec") != old.get("spec"):
+            self._charge(kind, new, there, options)
+        return outcome
 
     def _prepared(
         self, ref: Ref, new: Doc, old: Doc, options: WriteOptions, warnings: list[str] | None

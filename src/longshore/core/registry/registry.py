@@ -37,6 +37,7 @@ from longshore.core.registry.commits import CommitQueue, Pending
 from longshore.core.registry.configuration import configuration
 from longshore.core.registry.patching import apply_patch, invalid_patch, judged, read_patch
 from longshore.core.registry.planning import Intent, Plan, WriteOptions, of_loop
+from longshore.core.registry.quotas import QuotaBooks
 from longshore.core.registry.reads import ListOptions, Reader
 from longshore.core.registry.services import ServiceAddresses, ServiceRanges
 from longshore.core.registry.versions import as_version
@@ -80,17 +81,18 @@ class Registry(Reader):
         self._services = ServiceAddresses(config.ranges, chance)
         self._queue = CommitQueue(store, self.cache, clock)
         self._queue.on_applied = self._applied
-        self._queue.on_failed = lambda: self._services.reload(self.cache)
+        self._queue.on_failed = self._failed
         self._admission = Admission(Surroundings(clock, chance, self.permission.allowed, config.admission))
+        self._quotas = QuotaBooks(self.cache)
         self._planner = planning.Planner(
-            self.cache, clock, chance, self._services, self._admission
+            self.cache, clock, chance, self._services, self._admission, self._quotas
         )
 
     async def open(self) -> None:
         """Read the store into the cache."""
         snapshot = await self._store.open()
         self.cache = Cache(self._kinds, snapshot.revision)
-        self._planner.cache = self._queue.cache = self.cache
+        self._planner.cache = self._queue.cache = self._quotas.cache = self.cache
         self.permission.reload(self.cache)
         prefixes = {kind.prefix: kind for kind in self._kinds.stored}
         # Taken from the end, each record makes room for what is made of it: memory does not peak.
@@ -311,6 +313,7 @@ class Registry(Reader):
             ref, plan = self._planned(who, operation)
             if self._queue.in_flight(ref.key) is not None:
                 return None
+            self._queue.check_room()
             intent = plan(self.cache.shelf(ref.kind).get(ref.key))
             if isinstance(intent, Stored):
                 return intent.doc
@@ -339,6 +342,7 @@ class Registry(Reader):
             if busy is not None:
                 await busy.settled()
                 continue
+            self._queue.check_room()
             intent = plan(self.cache.shelf(ref.kind).get(ref.key))
             if isinstance(intent, Stored):
                 return intent
@@ -362,7 +366,14 @@ class Registry(Reader):
 
         return self._planner.update(ref, changed, options)
 
+    def _failed(self, batch: Sequence[Pending]) -> None:
+        """Nothing came of these writes: give back what they reserved."""
+        self._services.reload(self.cache)
+        for pending in batch:
+            self._quotas.settle(pending.kind, pending.key)
+
     def _applied(self, frame: Frame) -> None:
+        self._quotas.applied(frame)
         self.permission.applied(frame)
         if frame.kind is kinds.SERVICE:
             self._services.applied(frame)

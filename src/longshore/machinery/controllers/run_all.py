@@ -23,6 +23,7 @@ from longshore.machinery.controllers.namespace.run import Namespaces
 from longshore.machinery.controllers.nodes.plan import NodeRules
 from longshore.machinery.controllers.nodes.run import NodeLifecycle
 from longshore.machinery.controllers.protection.run import StorageProtection
+from longshore.machinery.controllers.quota.run import ResourceQuotas
 from longshore.machinery.controllers.replicaset.run import ReplicaSets
 from longshore.machinery.loop.loop import Loop, Reconciler
 from longshore.machinery.loop.recorder import Journal, Recorder
@@ -61,6 +62,7 @@ def build(
         PodCollector(cache, client, clock, config.finished_pods_max, config.node_gone_s),
         NodeLifecycle(cache, client, clock, recorder, config.nodes),
         StorageProtection(cache, client),
+        ResourceQuotas(cache, client, clock, KINDS.stored),
         *_certificates(cache, client, clock, config),
     )
     return [Loop(one, cache, clock, chance) for one in reconcilers]

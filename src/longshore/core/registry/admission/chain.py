@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from longshore.core.objects.kinds import Kind
-from longshore.core.registry.admission.attributes import Attributes, Function, Hook
+from longshore.core.registry.admission.attributes import Attributes, Function, Hook, Hooks
 from longshore.core.registry.admission.surroundings import AdmissionConfig, Surroundings
 from longshore.core.registry.admission.table import PLUGINS, Plugin
 
@@ -37,13 +38,20 @@ class Steps(NamedTuple):
 
 
 class Admission:
-    """All plug-ins that are on."""
+    """All plug-ins that are on, and behind them what no switch turns off."""
 
-    def __init__(self, around: Surroundings) -> None:
-        built = [plugin.build(around) for plugin in enabled(around.config) if plugin.build]
+    def __init__(self, around: Surroundings, always: Sequence[Hooks] = ()) -> None:
+        chosen = enabled(around.config)
+        self._names = frozenset(plugin.name for plugin in chosen)
+        built = [plugin.build(around) for plugin in chosen if plugin.build]
+        built += always
         self._changes = [hook for hooks in built for hook in hooks.changes]
         self._checks = [hook for hooks in built for hook in hooks.checks]
         self._steps: dict[tuple[str, Kind, str], Steps] = {}
+
+    def has(self, name: str) -> bool:
+        """Whether a plug-in is on."""
+        return name in self._names
 
     def steps(self, verb: str, kind: Kind, subresource: str = "") -> Steps:
         """What concerns writes of that kind; both tuples are empty if nothing does."""

@@ -19,6 +19,7 @@ from longshore.core.registry.admission import (
     priorities,
     pulling,
     restricted_tolerations,
+    quotas,
     runtimes,
     services,
     storage,
@@ -76,4 +77,6 @@ PLUGINS = (
     Plugin("DefaultIngressClass", True, _plain(classes.INGRESS_CLASS)),
     Plugin("DenyServiceExternalIPs", False, _plain(services.HOOKS)),
     Plugin("AlwaysDeny", False, missing=_DEPRECATED),
+    # Charged where a write is planned: see registry/quotas.py.
+    Plugin("ResourceQuota", True, quotas.hooks),
 )

@@ -101,10 +101,12 @@ def _status(replica_set: Doc, active: Sequence[Doc], now: float) -> tuple[Doc, f
 
 
 def failed(status: Doc, reason: str, message: str, now: str) -> Doc:
-    """The status with a ReplicaFailure condition. reason: FailedCreate or FailedDelete."""
+    """The status with a ReplicaFailure condition. reason: FailedCreate or FailedDelete. One that is
+    there stays, as upstream's (replica_set_utils.go: SetCondition): messages name another pod at
+    every try, and a set that hears of its own change would try again at once."""
     others = [c for c in status.get("conditions") or () if c["type"] != "ReplicaFailure"]
     before = [c for c in status.get("conditions") or () if c["type"] == "ReplicaFailure"]
-    if before and (before[0]["reason"], before[0]["message"]) == (reason, message):
+    if before and before[0]["reason"] == reason:
         return status
     failure = {
         "type": "ReplicaFailure",

@@ -1,0 +1,56 @@
+"""Amounts of resources by name, and sums of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import NamedTuple, TypeAlias
+
+from longshore.base import quantities
+from longshore.core.objects.kinds import Doc
+
+
+class Amount(NamedTuple):
+    """A quantity; binary if it is written in powers of two."""
+
+    value: Fraction | int
+    binary: bool = False
+
+    @property
+    def text(self) -> str:
+        return quantities.text(self.value, binary=self.binary)
+
+
+Amounts: TypeAlias = dict[str, Amount]
+ZERO, ONE = Amount(0), Amount(1)
+
+
+def plus(one: Amount, other: Amount, sign: int = 1) -> Amount:
+    """Their sum, written as the first that is not zero is."""
+    binary = one.binary if one.value else other.binary
+    return Amount(one.value + sign * other.value, binary)
+
+
+def read(amounts: Doc | None) -> Amounts:
+    """Of a map of quantities."""
+    given = amounts or {}
+    return {
+        name: Amount(quantities.parse(text), quantities.is_binary(text))
+        for name, text in given.items()
+    }
+
+
+def add(total: Amounts, more: Mapping[str, Amount]) -> None:
+    for name, amount in more.items():
+        total[name] = plus(total.get(name, ZERO), amount)
+
+
+def raise_to(total: Amounts, least: Mapping[str, Amount]) -> None:
+    for name, amount in least.items():
+        if name not in total or total[name].value < amount.value:
+            total[name] = amount
+
+
+def said(amounts: Mapping[str, Amount]) -> str:
+    """As refusals list them: name=amount,..."""
+    return ",".join(f"{name}={amounts[name].text}" for name in sorted(amounts))

@@ -1,0 +1,1 @@
+"""What is used of each ResourceQuota, reported in its status."""
