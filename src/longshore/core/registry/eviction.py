@@ -52,6 +52,7 @@ class Evictions:
         none to spare, or nobody has counted yet), InternalError (there are several budgets)."""
         permission = self._registry.permission
         permission.authorize(who, "create", kinds.POD, namespace, name, "eviction")
+        self._registry.admit("create", who, Ref(kinds.POD, namespace, name, "eviction"))
         ref = Ref(kinds.POD, namespace, name)
         for _ in range(_TRIES):
             try:

@@ -20,6 +20,7 @@ from longshore.core.objects.patches import json_merge_patch
 from longshore.core.objects.selectors import parse_fields
 from longshore.core.objects.validation import Undecodable
 from longshore.core.registry import planning
+from longshore.core.registry.admission import escalation
 from longshore.core.registry.admission.attributes import Attributes
 from longshore.core.registry.admission.chain import Admission
 from longshore.core.registry.admission.surroundings import AdmissionConfig, Surroundings
@@ -82,7 +83,10 @@ class Registry(Reader):
         self._queue = CommitQueue(store, self.cache, clock)
         self._queue.on_applied = self._applied
         self._queue.on_failed = self._failed
-        self._admission = Admission(Surroundings(clock, chance, self.permission.allowed, config.admission))
+        self._admission = Admission(
+            Surroundings(clock, chance, self.permission.allowed, config.admission),
+            [escalation.hooks(self.permission)],
+        )
         self._quotas = QuotaBooks(self.cache)
         self._planner = planning.Planner(
             self.cache, clock, chance, self._services, self._admission, self._quotas
@@ -214,7 +218,7 @@ class Registry(Reader):
     ) -> tuple[Stored, bool]:
         """Delete, or mark for deletion; the object as it is or was, and whether it is gone."""
         self._authorize(who, "delete", ref)
-        self._admit_delete(who, ref)
+        self.admit("delete", who, ref)
         stored = await self._write(ref, self._planner.deletion(ref, options, dry_run))
         stored = as_version(ref.kind, stored)
         return stored, self.cache.shelf(ref.kind).get(ref.key) is None
@@ -300,7 +304,7 @@ class Registry(Reader):
             case Delete(kind, namespace, name, delete_options):
                 ref = Ref(kind, namespace, name)
                 self._authorize(who, "delete", ref)
-                self._admit_delete(who, ref)
+                self.admit("delete", who, ref)
                 return ref, self._planner.deletion(ref, delete_options, False)
             case Bind(namespace, name):
                 ref = Ref(kinds.POD, namespace, name, "binding")
@@ -350,12 +354,17 @@ class Registry(Reader):
             if stored is not None:
                 return stored
 
-    def _admit_delete(self, who: User, ref: Ref) -> None:
-        steps = self._admission.steps("delete", ref.kind)
+    def admit(self, verb: str, who: User, ref: Ref) -> None:
+        """Let admission judge what is done to an object without an object of its own: a delete, an
+        eviction. Raises ApiError."""
+        steps = self._admission.steps(verb, ref.kind, ref.subresource)
         if steps.changes or steps.checks:
             doc: Doc = {"metadata": {"name": ref.name}}
-            request = Attributes("delete", ref.kind, ref.namespace, doc, None, who, self.cache)
-            steps.admit(request)
+            steps.admit(
+                Attributes(
+                    verb, ref.kind, ref.namespace, doc, None, who, self.cache, ref.subresource
+                )
+            )
 
     def _merge(self, ref: Ref, patch: Doc, options: WriteOptions) -> Plan:
         def changed(old: Stored) -> Doc:

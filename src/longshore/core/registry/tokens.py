@@ -27,6 +27,7 @@ from longshore.core.objects.errors import (
     Unauthorized,
 )
 from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.registry.admission.node_tokens import check_token_request
 from longshore.core.registry.authorize import AUTHENTICATED, SERVICE_ACCOUNTS
 from longshore.core.registry.jws import Signer
 from longshore.core.registry.reads import Reader
@@ -80,6 +81,7 @@ class Tokens:
         cannot be bound to), Conflict (the bound object is another by now)."""
         permission = self._registry.permission
         permission.authorize(who, "create", kinds.SERVICE_ACCOUNT, namespace, name, "token")
+        check_token_request(permission, who, namespace, name, spec)
         account = self._found(kinds.SERVICE_ACCOUNT, namespace, name)
         lifetime = spec.get("expirationSeconds") or USUAL_S
         _check_lifetime(name, lifetime)

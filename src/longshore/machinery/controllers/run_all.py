@@ -12,6 +12,7 @@ from longshore.core.objects.kinds import KINDS
 from longshore.core.pki.authority import Authority
 from longshore.core.registry.client import Client
 from longshore.core.watch.cache import Cache
+from longshore.machinery.controllers.aggregation.run import RoleAggregation
 from longshore.machinery.controllers.certificates.run import CertificateRequests, Permits
 from longshore.machinery.controllers.certificates.tokens import BootstrapTokenCleaner
 from longshore.machinery.controllers.deployment.run import Deployments
@@ -59,6 +60,7 @@ def build(
         Namespaces(cache, client, clock, KINDS.stored),
         NamespaceDefaults(cache, client, config.authority),
         GarbageCollector(cache, client, KINDS),
+        RoleAggregation(cache, client),
         PodCollector(cache, client, clock, config.finished_pods_max, config.node_gone_s),
         NodeLifecycle(cache, client, clock, recorder, config.nodes),
         StorageProtection(cache, client),

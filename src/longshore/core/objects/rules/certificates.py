@@ -281,6 +281,16 @@ def _request_problem(encoded: str) -> str:
 def signing_organizations(encoded: str) -> list[str]:
     """The organizations in the subject of a certificate request, given as base64 of its PEM; none
     of what cannot be read, which the rules refuse."""
+    return _in_subject(encoded, "O")
+
+
+def signing_name(encoded: str) -> str:
+    """The common name in the subject of a certificate request, as signing_organizations()."""
+    names = _in_subject(encoded, "CN")
+    return names[-1] if names else ""
+
+
+def _in_subject(encoded: str, attribute: str) -> list[str]:
     from cryptography import x509
 
     block = _BLOCK.search(_decoded(encoded))
@@ -290,8 +300,7 @@ def signing_organizations(encoded: str) -> list[str]:
         subject = x509.load_der_x509_csr(base64.b64decode(block[2])).subject
     except ValueError:
         return []
-    named = subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)
-    return [str(one.value) for one in named]
+    return [str(one.value) for one in subject if one.rfc4514_attribute_name == attribute]
 
 
 def _certificate_problem(text: bytes) -> str:

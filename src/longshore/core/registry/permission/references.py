@@ -90,3 +90,35 @@ def volume_secrets(volume: Doc) -> Iterator[tuple[str, str]]:
 
 def _refs(source: Doc) -> Iterator[Doc]:
     return (source[field] for field in _SECRET_REFS if source.get(field))
+
+
+_OBJECT_VOLUMES = {
+    "csi": "csidrivers (via CSI volumes)",
+    "glusterfs": "endpoints (via glusterFS volumes)",
+    "persistentVolumeClaim": "persistentvolumeclaims",
+    "ephemeral": "persistentvolumeclaims (via ephemeral volumes)",
+    "azureFile": "secrets (via azureFile volumes)",
+}
+_OBJECT_SOURCES = {
+    "serviceAccountToken": "serviceaccounts (via projected volumes)",
+    "clusterTrustBundle": "clustertrustbundles",
+    "podCertificate": "podcertificates",
+}
+
+
+def object_reference(spec: Doc) -> str:
+    """A resource of the API that a pod's spec refers to, as upstream calls it; "" if it refers to
+    none (HasAPIObjectReference in pkg/api/pod/util.go)."""
+    for resource, name in spec_references(spec, ""):
+        if name:
+            return resource
+    if spec.get("resourceClaims"):
+        return RESOURCE_CLAIMS
+    for volume in spec.get("volumes") or ():
+        sources = (volume.get("projected") or {}).get("sources") or ()
+        parts = [(_OBJECT_VOLUMES, volume), *((_OBJECT_SOURCES, source) for source in sources)]
+        for words, part in parts:
+            for field, said in words.items():
+                if field in part:
+                    return said
+    return ""
