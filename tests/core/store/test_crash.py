@@ -55,17 +55,21 @@ async def run_and_kill(
 
 async def check(path: Path, acknowledged: dict[str, tuple[int, str]], newest: int) -> None:
     store = SqliteStore(path)
-    snapshot = await store.open()
+    there: dict[str, tuple[int, str]] = {}
+
+    def take(key: str, value: bytes, revision: int) -> None:
+        there[key] = revision, value.decode()
+
+    latest = await store.open(take)
     await store.close()
-    assert snapshot.revision >= newest
-    there = {r.key: (r.revision, r.value.decode()) for r in snapshot.records}
+    assert latest >= newest
     for key, (revision, value) in acknowledged.items():
         if key in there and there[key][0] > revision:
             continue  # written again by a batch that was durable but not yet acknowledged
         if value == "-" or key not in there:
             # Deleted, or deleted by such a batch: then the store is ahead of the acknowledgement.
             assert key not in there
-            assert value == "-" or snapshot.revision > newest
+            assert value == "-" or latest > newest
         else:
             assert there[key] == (revision, value)
     # From here on, what is there is what must stay: also what a batch left unacknowledged.

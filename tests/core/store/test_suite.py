@@ -11,6 +11,15 @@ from longshore.core.store.memory import MemoryStore
 from longshore.core.store.protocol import Store, StoreBusy, StoreDamaged, Write
 from longshore.core.store.sqlite import SWEEP_BATCH, SqliteStore
 
+Contents = list[tuple[str, bytes, int]]
+
+
+async def opened(store: Store) -> tuple[Contents, int]:
+    """What is in a store, sorted by key, and its revision."""
+    found: Contents = []
+    revision = await store.open(lambda *one: found.append(one))
+    return sorted(found), revision
+
 
 class Reopenable:
     """A store and the means to open what it left behind."""
@@ -34,66 +43,64 @@ async def box(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[R
 
 
 async def test_an_empty_store_is_at_revision_zero(box: Reopenable) -> None:
-    snapshot = await box.store.open()
-    assert (snapshot.records, snapshot.revision) == ([], 0)
+    assert await opened(box.store) == ([], 0)
 
 
 async def test_each_write_of_a_batch_gets_its_own_growing_revision(box: Reopenable) -> None:
-    await box.store.open()
+    await opened(box.store)
     assert await box.store.commit([Write("/a", b"1", 0), Write("/b", b"2", 0)]) == [1, 2]
     assert await box.store.commit([Write("/a", b"3", 1)]) == [3]
 
 
 async def test_a_write_whose_expectation_fails_is_left_out_alone(box: Reopenable) -> None:
-    await box.store.open()
+    await opened(box.store)
     await box.store.commit([Write("/a", b"1", 0)])
     batch = [Write("/a", b"x", 0), Write("/b", b"2", 0), Write("/c", None, 7)]
     assert await box.store.commit(batch) == [0, 2, 0]
-    snapshot = await (await box.again()).open()
-    assert [(r.key, r.value, r.revision) for r in snapshot.records] == [
+    contents, _ = await opened(await box.again())
+    assert contents == [
         ("/a", b"1", 1),
         ("/b", b"2", 2),
     ]
 
 
 async def test_what_was_committed_is_there_after_reopening_sorted_by_key(box: Reopenable) -> None:
-    await box.store.open()
+    await opened(box.store)
     await box.store.commit([Write("/b", b"2", 0), Write("/a", b"1", 0), Write("/c", b"3", 0)])
     await box.store.commit([Write("/b", None, 1), Write("/c", b"4", 3)])
-    snapshot = await (await box.again()).open()
-    assert [(r.key, r.value, r.revision) for r in snapshot.records] == [
+    contents, revision = await opened(await box.again())
+    assert contents == [
         ("/a", b"1", 2),
         ("/c", b"4", 5),
     ]
-    assert snapshot.revision == 5
+    assert revision == 5
 
 
 async def test_the_revision_survives_the_delete_of_everything(box: Reopenable) -> None:
-    await box.store.open()
+    await opened(box.store)
     await box.store.commit([Write("/a", b"1", 0)])
     await box.store.commit([Write("/a", None, 1)])
     store = await box.again()
-    snapshot = await store.open()
-    assert (snapshot.records, snapshot.revision) == ([], 2)
+    assert await opened(store) == ([], 2)
     assert await store.commit([Write("/a", b"2", 0)]) == [3]
 
 
 async def test_replaced_values_are_swept_and_nothing_else(box: Reopenable) -> None:
-    await box.store.open()
+    await opened(box.store)
     await box.store.commit([Write("/kept", b"kept", 0)])
     at = 0
     for _ in range(SWEEP_BATCH + 10):
         (at,) = await box.store.commit([Write("/busy", b"%d" % at, at)])
     store = await box.again()
-    snapshot = await store.open()
-    assert snapshot.revision == at
-    assert [r.key for r in snapshot.records] == ["/busy", "/kept"]
+    contents, revision = await opened(store)
+    assert revision == at
+    assert [key for key, _, _ in contents] == ["/busy", "/kept"]
     assert await store.commit([Write("/busy", b"on", at)]) == [at + 1]
 
 
 async def test_what_was_deleted_stays_so_while_sweeps_are_under_way(box: Reopenable) -> None:
     store = box.store
-    await store.open()
+    await opened(store)
     keys = [f"/k/{number}" for number in range(SWEEP_BATCH)]
     revisions = await store.commit([Write(key, b"v", 0) for key in keys])
     await store.commit([Write(k, None, r) for k, r in zip(keys, revisions, strict=True)])
@@ -101,16 +108,16 @@ async def test_what_was_deleted_stays_so_while_sweeps_are_under_way(box: Reopena
     for number in range(3):
         await store.commit([Write(f"/new/{number}", b"v", 0)])
         store = await box.again()
-        snapshot = await store.open()
-        assert [r.key for r in snapshot.records] == [f"/new/{n}" for n in range(number + 1)]
+        contents, _ = await opened(store)
+        assert [key for key, _, _ in contents] == [f"/new/{n}" for n in range(number + 1)]
 
 
 async def test_a_second_process_cannot_open_it(tmp_path: Path) -> None:
     first, second = SqliteStore(tmp_path / "s.db"), SqliteStore(tmp_path / "s.db")
-    await first.open()
+    await opened(first)
     await first.commit([Write("/a", b"1", 0)])
     with pytest.raises(StoreBusy, match="open in another process"):
-        await second.open()
+        await opened(second)
     await first.close()
     await second.close()
 
@@ -121,14 +128,14 @@ async def test_a_file_that_is_no_store_is_refused_and_left_alone(tmp_path: Path)
     before = path.read_bytes()
     store = SqliteStore(path)
     with pytest.raises(StoreDamaged, match="restore it from a backup"):
-        await store.open()
+        await opened(store)
     assert path.read_bytes() == before
     await store.close()
 
 
 async def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "state" / "s.db")
-    await store.open()
+    await opened(store)
     assert (tmp_path / "state" / "s.db").stat().st_mode & 0o077 == 0
     assert (tmp_path / "state").stat().st_mode & 0o077 == 0
     await store.close()

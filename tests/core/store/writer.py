@@ -18,10 +18,13 @@ BATCH = 8
 
 async def main(path: Path) -> None:
     store = SqliteStore(path)
-    snapshot = await store.open()
-    at = {record.key: record.revision for record in snapshot.records}
-    count = snapshot.revision
-    print(f"open {snapshot.revision}", flush=True)
+    at: dict[str, int] = {}
+
+    def take(key: str, _: bytes, revision: int) -> None:
+        at[key] = revision
+
+    count = await store.open(take)
+    print(f"open {count}", flush=True)
     while True:
         writes = []
         for _ in range(BATCH):

@@ -94,21 +94,19 @@ class Registry(Reader):
 
     async def open(self) -> None:
         """Read the store into the cache."""
-        snapshot = await self._store.open()
-        self.cache = Cache(self._kinds, snapshot.revision)
+        prefixes = {kind.prefix: kind for kind in self._kinds.stored}
+        found: dict[Kind, list[Stored]] = {kind: [] for kind in self._kinds.stored}
+
+        def take(key: str, value: bytes, revision: int) -> None:
+            kind = prefixes.get(key[: key.index("/", key.index("/", 1) + 1) + 1])
+            if kind is not None:
+                found[kind].append(Stored.read(kind, key, value, revision))
+
+        self.cache = Cache(self._kinds, await self._store.open(take))
         self._planner.cache = self._queue.cache = self._quotas.cache = self.cache
         self.permission.reload(self.cache)
-        prefixes = {kind.prefix: kind for kind in self._kinds.stored}
-        # Taken from the end, each record makes room for what is made of it: memory does not peak.
-        records = snapshot.records
-        records.reverse()
-        while records:
-            record = records.pop()
-            kind = prefixes.get(
-                record.key[: record.key.index("/", record.key.index("/", 1) + 1) + 1]
-            )
-            if kind is not None:
-                self.cache.load(Stored.read(kind, record.key, record.value, record.revision))
+        for kind, objects in found.items():
+            self.cache.load(kind, objects)
         self._services.reload(self.cache)
 
     async def run(self) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 
 class StoreError(Exception):
@@ -36,28 +36,19 @@ class Write:
     expect: int
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One key as it stands: its value, and the revision of the write that put it there."""
-
-    key: str
-    value: bytes
-    revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Everything in the store, sorted by key, and the newest revision (of deletes too)."""
-
-    records: list[Record]
-    revision: int
+Take: TypeAlias = Callable[[str, bytes, int], object]
+"""Is given one key as it stands: its value, and the revision of the write that put it there."""
 
 
 class Store(Protocol):
     """Durable, ordered, and a stranger to what the bytes mean. One commit runs at a time."""
 
-    async def open(self) -> Snapshot:
-        """Take hold of the store and read it whole. Raises StoreBusy or StoreDamaged."""
+    async def open(self, take: Take) -> int:
+        """Take hold of the store and hand over all that is in it, one key after another in no
+        order, so that it is never in memory twice; the newest revision (of deletes too).
+
+        take may be called in another thread, before this returns. Raises StoreBusy or StoreDamaged.
+        """
 
     async def commit(self, writes: Sequence[Write]) -> list[int]:
         """Write them all in one durable transaction and return when it is on disk.

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from longshore.core.store.protocol import (
-    Record,
-    Snapshot,
     StoreBusy,
     StoreDamaged,
     StoreError,
     StoreFull,
+    Take,
     Write,
 )
 
@@ -42,7 +41,9 @@ _INSERTS = {
     rows: "INSERT INTO log (revision, key, value) VALUES " + ", ".join(["(?, ?, ?)"] * rows)
     for rows in _ROWS_AT_ONCE
 }
-_READ = "SELECT revision, key, value FROM log ORDER BY revision"
+_READ = "SELECT revision, key, value FROM log ORDER BY revision DESC"
+# While it is read at start the file is mapped, up to this size, rather than copied page by page.
+_MAPPED_BYTES = 1 << 31
 
 
 class SqliteStore:
@@ -56,8 +57,8 @@ class SqliteStore:
         self._revision = 0
         self._replaced: list[tuple[int]] = []
 
-    async def open(self) -> Snapshot:
-        return await self._in_thread(self._open)
+    async def open(self, take: Take) -> int:
+        return await self._in_thread(lambda: self._open(take))
 
     async def commit(self, writes: Sequence[Write]) -> list[int]:
         return await self._in_thread(lambda: self._commit(writes))
@@ -69,21 +70,29 @@ class SqliteStore:
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _open(self) -> Snapshot:
+    def _open(self, take: Take) -> int:
         try:
             self._connection = self._connect()
-            rows = self._connection.execute(_READ).fetchall()
+            self._connection.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
+            self._read(self._connection, take)
+            self._connection.execute("PRAGMA mmap_size = 0")
         except sqlite3.DatabaseError as error:
             raise _translated(error, self._path) from error
-        newest: dict[str, Record] = {}
-        for revision, key, value in rows:
-            self._note(key, revision, value is None)
-            if value is None:
-                newest.pop(key, None)
-            else:
-                newest[key] = Record(key, value, revision)
-        self._revision = rows[-1][0] if rows else 0
-        return Snapshot([newest[key] for key in sorted(newest)], self._revision)
+        return self._revision
+
+    def _read(self, connection: sqlite3.Connection, take: Take) -> None:
+        """Newest first: what comes later of a key is known to be replaced."""
+        index, deleted = self._index, set[str]()
+        for revision, key, value in connection.execute(_READ):
+            self._revision = self._revision or revision
+            if key not in index and key not in deleted and value is not None:
+                index[key] = revision
+                take(key, value, revision)
+                continue
+            self._replaced.append((revision,))
+            if key not in index:
+                deleted.add(key)
+        self._replaced.reverse()
 
     def _connect(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -15,6 +15,7 @@ from longshore.core.objects.errors import Expired
 from longshore.core.objects.kinds import Doc, Kind, Kinds
 from longshore.core.watch.feeds import CacheFeed, Hub, Select
 from longshore.core.watch.frames import Frame
+from longshore.core.watch.glimpse import Glimpse
 from longshore.core.watch.history import History, Window
 from longshore.core.watch.indexes import Term, terms_of
 from longshore.core.watch.stored import Stored
@@ -53,19 +54,35 @@ class Shelf:
         return start, max(start, bisect_left(self._keys, prefix + "\U0010ffff"))
 
     def found(self, term: Term) -> Iterable[Stored]:
+        """What an index holds, see terms_of(); ("namespace", its name) are keys that are together."""
+        if term[0] == "namespace":
+            return self.range(f"{self.kind.prefix}{term[1]}/")
         return self._by_term.get(term, {}).values()
 
     def put(self, stored: Stored) -> None:
         before = self._by_key.get(stored.key)
-        # Terms are interned: ten thousand pods of a namespace share one tuple.
-        stored.terms = tuple(
-            self._terms.setdefault(term, term) for term in terms_of(self.kind, stored.doc)
-        )
+        self._name(stored, terms_of(self.kind, stored.doc))
         if before is None:
             insort(self._keys, stored.key)
         elif before.terms != stored.terms:
             self._unindex(before)
         self._by_key[stored.key] = stored
+        self._index(stored)
+
+    def fill(self, objects: list[Stored]) -> None:
+        """Take all objects in at once, in any order."""
+        glimpse = Glimpse(self.kind)
+        for stored in objects:
+            self._by_key[stored.key] = stored
+            self._name(stored, glimpse.terms(stored))
+            self._index(stored)
+        self._keys = sorted(self._by_key)
+
+    def _name(self, stored: Stored, terms: Iterable[Term]) -> None:
+        # Terms are interned: ten thousand pods of an owner share one tuple.
+        stored.terms = tuple([self._terms.setdefault(term, term) for term in terms])
+
+    def _index(self, stored: Stored) -> None:
         for term in stored.terms:
             self._by_term.setdefault(term, {})[stored.key] = stored
 
@@ -131,9 +148,9 @@ class Cache:
     def shelf(self, kind: Kind) -> Shelf:
         return self._shelves[kind.prefix]
 
-    def load(self, stored: Stored) -> None:
-        """Take an object in at start, before anyone listens."""
-        self.shelf(stored.kind).put(stored)
+    def load(self, kind: Kind, objects: list[Stored]) -> None:
+        """Take all objects of a kind in at start, before anyone listens."""
+        self.shelf(kind).fill(objects)
 
     def apply(self, frame: Frame) -> None:
         """Make one committed change visible. Revisions come in order, each once."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 
@@ -9,43 +11,72 @@ Term = tuple[str, str]
 
 
 def terms_of(kind: Kind, doc: Doc) -> tuple[Term, ...]:
-    """The terms of an object: ("namespace", its namespace), ("owner", each owner's uid), for pods
+    """The terms of an object: ("owner", each owner's uid), for pods
     ("node", the node's name or "" while they have none) and ("claim", namespace/name of each claim),
     for claims and volumes ("attributes", their VolumeAttributesClass), for Events ("about", the uid of what
     they are about), for EndpointSlices ("service", namespace/name of theirs), for the
-    classes of what names none (PriorityClass, StorageClass, IngressClass) ("default", "")."""
-    metadata = doc["metadata"]
-    terms = [("owner", owner["uid"]) for owner in metadata.get("ownerReferences") or ()]
-    if kind.namespaced:
-        terms.append(("namespace", metadata.get("namespace", "")))
-    if kind is kinds.POD:
-        spec = doc.get("spec") or {}
-        terms.append(("node", spec.get("nodeName") or ""))
-        if "volumes" in spec:
-            namespace = metadata.get("namespace", "")
-            terms += [("claim", f"{namespace}/{name}") for name in claims_of(doc)]
-    elif kind is kinds.EVENT:
-        terms.append(("about", (doc.get("involvedObject") or {}).get("uid") or ""))
-    elif kind is kinds.ENDPOINT_SLICE:
-        service = (metadata.get("labels") or {}).get("kubernetes.io/service-name") or ""
-        terms.append(("service", f"{metadata.get('namespace', '')}/{service}"))
-    elif kind in (kinds.PVC, kinds.PV):
-        terms += [("attributes", name) for name in attributes_classes(doc)]
-    elif kind in _WITH_DEFAULT and _is_default(kind, doc):
-        terms.append(("default", ""))
+    classes of what names none (PriorityClass, StorageClass, IngressClass) ("default", "").
+
+    What is read here of a pod or an Event is declared in glimpse.py too."""
+    terms = [("owner", owner["uid"]) for owner in doc["metadata"].get("ownerReferences") or ()]
+    more = MORE.get(kind)
+    if more is not None:
+        terms += more(doc)
     return tuple(terms)
 
 
+def _of_pod(pod: Doc) -> list[Term]:
+    spec = pod.get("spec") or {}
+    terms = [("node", spec.get("nodeName") or "")]
+    if "volumes" in spec:
+        namespace = pod["metadata"].get("namespace", "")
+        terms += [("claim", f"{namespace}/{name}") for name in claims_of(pod)]
+    return terms
+
+
+def _of_event(event: Doc) -> list[Term]:
+    return [("about", (event.get("involvedObject") or {}).get("uid") or "")]
+
+
+def _of_slice(endpoints: Doc) -> list[Term]:
+    metadata = endpoints["metadata"]
+    service = (metadata.get("labels") or {}).get("kubernetes.io/service-name") or ""
+    return [("service", f"{metadata.get('namespace', '')}/{service}")]
+
+
+def _of_storage(doc: Doc) -> list[Term]:
+    return [("attributes", name) for name in attributes_classes(doc)]
+
+
+def _of_priority(doc: Doc) -> list[Term]:
+    return [("default", "")] if doc.get("globalDefault") else []
+
+
+def _of_class(doc: Doc) -> list[Term]:
+    annotations = doc["metadata"].get("annotations") or {}
+    is_default = any(annotations.get(name) == "true" for name in _DEFAULT)
+    return [("default", "")] if is_default else []
+
+
+# What more than owners is indexed, by kind.
+MORE: dict[Kind, Callable[[Doc], list[Term]]] = {
+    kinds.POD: _of_pod,
+    kinds.EVENT: _of_event,
+    kinds.ENDPOINT_SLICE: _of_slice,
+    kinds.PVC: _of_storage,
+    kinds.PV: _of_storage,
+    kinds.PRIORITY_CLASS: _of_priority,
+    kinds.STORAGE_CLASS: _of_class,
+    kinds.INGRESS_CLASS: _of_class,
+}
+
 # Annotations that make a class the one of what names none (pkg/volume/util/storageclass.go,
 # k8s.io/api/networking/v1).
-_WITH_DEFAULT: dict[Kind, tuple[str, ...]] = {
-    kinds.PRIORITY_CLASS: (),
-    kinds.STORAGE_CLASS: (
-        "storageclass.kubernetes.io/is-default-class",
-        "storageclass.beta.kubernetes.io/is-default-class",
-    ),
-    kinds.INGRESS_CLASS: ("ingressclass.kubernetes.io/is-default-class",),
-}
+_DEFAULT = (
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+    "ingressclass.kubernetes.io/is-default-class",
+)
 
 
 def claims_of(pod: Doc) -> list[str]:
@@ -64,10 +95,3 @@ def attributes_classes(doc: Doc) -> set[str]:
     spec, status = doc.get("spec") or {}, doc.get("status") or {}
     named = spec.get("volumeAttributesClassName"), status.get("currentVolumeAttributesClassName")
     return {name for name in named if name}
-
-
-def _is_default(kind: Kind, doc: Doc) -> bool:
-    if kind is kinds.PRIORITY_CLASS:
-        return bool(doc.get("globalDefault"))
-    annotations = doc["metadata"].get("annotations") or {}
-    return any(annotations.get(name) == "true" for name in _WITH_DEFAULT[kind])
