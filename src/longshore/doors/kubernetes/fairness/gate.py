@@ -54,9 +54,9 @@ class Gate:
     def enter(self, level: Level, series: Series, work: int) -> int:
         """The seats that a request holds from now on; none if it has to wait."""
         seats = 1 if work == 1 else level.width(work)
-        if level.queues.waiting or not level.fits(seats):
+        if level.queues.waiting or not level.fits(seats, work):
             return 0
-        self._take(level, series, seats)
+        self._take(level, series, seats, work)
         return seats
 
     async def wait(
@@ -92,11 +92,11 @@ class Gate:
         if self._pool.hungry:
             self._turn_soon()
 
-    def _take(self, level: Level, series: Series, seats: int) -> None:
-        if not level.started:
+    def _take(self, level: Level, series: Series, seats: int, work: int) -> None:
+        if not level.begun:
             self._begun.append(level)
             self._turn_soon()
-        level.take(seats)
+        level.take(seats, work)
         series.dispatched += 1
         series.executing += 1
         series.seats += seats
@@ -110,7 +110,7 @@ class Gate:
         """Begin a new turn of the loop: levels that miss their own seats come first."""
         self._turning = False
         for level in self._begun:
-            level.started = 0
+            level.begun = 0
         self._begun.clear()
         if self._pool.hungry:
             for level in sorted(self._pool.hungry, key=_deprived_first):
@@ -118,12 +118,12 @@ class Gate:
 
     def _dispatch(self, level: Level) -> None:
         queues = level.queues
-        while (request := queues.head()) is not None and level.fits(request.seats):
+        while (request := queues.head()) is not None and level.fits(request.seats, request.work):
             assert isinstance(request, _InQueue)
             queues.dispatch(request)
             self._left_queue(request)
             if not request.decision.done():
-                self._take(level, request.series, request.seats)
+                self._take(level, request.series, request.seats, request.work)
                 self._decide(request, may_enter=True)
 
     def _decide(self, request: _InQueue, *, may_enter: bool) -> None:

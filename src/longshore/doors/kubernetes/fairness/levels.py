@@ -1,10 +1,10 @@
-"""Priority levels: the seats that their requests hold, in all and in one turn of the loop. Pure.
+"""Priority levels: what their requests hold, and what they may begin in one turn of the loop. Pure.
 
 A seat is the right to be at work, as in KEP-1040. The server has one thread, so two things are
-bounded. Seats in use bound what waits for the disk or for a slow client at the same time; a level
-may use more than its own of them when others leave theirs idle. And what a level starts within one
-turn of the loop is bounded by its nominal seats, borrowed ones or not: since a read is done at
-once, only that keeps a flood from making everybody else wait for the end of a very long turn.
+bounded. Seats in use bound what waits for the disk or a client at the same time; a level may use
+more than its own of them when others leave theirs idle. And the work that a level begins in one
+turn of the loop is bounded by its nominal seats, a plain read for each, borrowed ones or not: as a
+read is done at once, only that keeps a flood from making all others wait until a long turn is over.
 
 Borrowing is plain: what levels lend is one pool. Nobody borrows while a level that has less than
 its nominal seats waits for one. (Upstream divides the pool anew every 10 seconds, by demand.)
@@ -18,22 +18,25 @@ from longshore.core.objects.kinds import Doc
 from longshore.doors.kubernetes.fairness.allotment import Allotment, allot
 from longshore.doors.kubernetes.fairness.queues import Queues
 
+# As upstream: a list holds a seat for every 100 objects (of ours, 10 plain reads), up to 10 seats.
+_WORK_PER_SEAT = 10
+_SEATS_MAX = 10
 _NO_ROOM = (1, 1, 0)
 
 
 class Level:
-    """One priority level. used are the seats in use, started those taken in this turn of the
-    loop. A level that refuses what finds no seat has a queue in which there is no room."""
+    """One priority level. used are the seats in use, begun is the work that was begun in this turn
+    of the loop. A level that refuses what finds no seat has a queue in which there is no room."""
 
     __slots__ = (
-        "exempt", "most", "name", "nominal", "own", "pool", "queues", "rejects", "started", "used",
+        "begun", "exempt", "most", "name", "nominal", "own", "pool", "queues", "rejects", "used",
     )  # fmt: skip
 
     def __init__(self, name: str, pool: Pool) -> None:
         self.name = name
         self.pool = pool
         self.exempt = self.rejects = False
-        self.used = self.started = self.nominal = self.own = self.most = 0
+        self.used = self.begun = self.nominal = self.own = self.most = 0
         self.queues = Queues(*_NO_ROOM)
 
     @property
@@ -47,12 +50,12 @@ class Level:
         return max(0, self.used - self.own)
 
     def width(self, work: int) -> int:
-        """The seats for so much work: a request that is wider than its level runs alone in it."""
-        return max(1, min(work, self.nominal))
+        """The seats for so much work; never more than the level has."""
+        return min(1 + work // _WORK_PER_SEAT, _SEATS_MAX, self.nominal or 1)
 
-    def fits(self, seats: int) -> bool:
-        """Whether a request may start now. One always may, so nothing waits for ever."""
-        if self.started and self.started + seats > self.nominal:
+    def fits(self, seats: int, work: int) -> bool:
+        """Whether a request may begin now. One always may, so nothing waits for ever."""
+        if self.begun and self.begun + work > self.nominal:
             return False
         after = self.used + seats
         if after <= self.own or not self.used:
@@ -61,9 +64,9 @@ class Level:
             return False
         return after <= self.nominal or not self.pool.is_claimed(self)
 
-    def take(self, seats: int) -> None:
+    def take(self, seats: int, work: int) -> None:
         before = self.used
-        self.started += seats
+        self.begun += work
         self.used = after = before + seats
         if after > self.own:
             self.pool.free -= after - max(before, self.own)

@@ -1,4 +1,4 @@
-"""Which flow schema a request matches. Pure.
+"""Which flow schema a request matches, and whether a schema names a level that is there. Pure.
 
 Rules: apiserver/pkg/util/flowcontrol/rule.go of Kubernetes and
 kubernetes.io/docs/concepts/cluster-administration/flow-control.
@@ -121,3 +121,25 @@ def _path_rule(rule: Doc, asked: Asked) -> bool:
 
 def _holds(listed: Sequence[str], wanted: str) -> bool:
     return "*" in listed or wanted in listed
+
+
+def dangling(schema: Doc, *, found: bool, now: str) -> Doc | None:
+    """The schema with a condition Dangling that says whether its level was found; None if it says
+    so already. now is when that changes, in RFC 3339."""
+    level = schema["spec"]["priorityLevelConfiguration"]["name"]
+    told = f'This FlowSchema references the PriorityLevelConfiguration object named "{level}"'
+    wanted = {
+        "type": "Dangling",
+        "status": "False" if found else "True",
+        "reason": "Found" if found else "NotFound",
+        "message": f"{told} and it exists" if found else f"{told} but there is no such object",
+    }
+    status = schema.get("status") or {}
+    conditions = status.get("conditions") or []
+    there: Doc = next((c for c in conditions if c.get("type") == "Dangling"), {})
+    if {**there, **wanted} == there:
+        return None
+    since = there.get("lastTransitionTime") if there.get("status") == wanted["status"] else None
+    others = [c for c in conditions if c.get("type") != "Dangling"]
+    changed = {**wanted, "lastTransitionTime": since or now}
+    return {**schema, "status": {**status, "conditions": [*others, changed]}}

@@ -18,8 +18,8 @@ from collections.abc import Iterator, Sequence
 
 
 class Waiting:
-    """A request, and the queue it is in. seats is how many it will hold; work what it costs its
-    flow."""
+    """A request, and the queue it is in. seats is how many it will hold; work, in plain reads,
+    what it costs its flow."""
 
     __slots__ = ("queue", "seats", "work")
 

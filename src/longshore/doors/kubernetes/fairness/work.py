@@ -1,10 +1,11 @@
-"""How much work a request is: the seats that it asks for. Pure.
+"""How much work a request is, in plain reads of one object. Pure.
 
-As in upstream's list_work_estimator.go a list is a seat for every 100 objects that it looks
-through, and so are a watch that begins with what is there and the deletion of a collection.
-Upstream cuts that off at 10 seats; here it is not, since a list takes all of the one thread for as
-long as it lasts. A level runs what is wider than itself alone. A write is one seat: that upstream
-charges it for its watchers too is left out, as an event is encoded once for all of them.
+As in upstream's list_work_estimator.go what counts is how many objects a list looks through, or a
+watch that begins with what is there, or the deletion of a collection; and here also what is done
+with each. A plain read takes about 30 us of the one thread.
+
+A write counts as one read: most of it is waiting for the disk. That upstream charges it for its
+watchers too is left out, as an event is encoded once for all of them.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from longshore.core.watch.cache import Cache, scope
 from longshore.doors.kit.http import Request
 from longshore.doors.kubernetes.translate import Target, flag
 
-OBJECTS_PER_SEAT = 100
-# A Table or another form is made of decoded objects, which takes that much longer than their bytes.
-_OBJECTS_PER_SEAT_MADE_ANEW = 10
-_COUNT = re.compile("[1-9][0-9]{0,9}")
+# Objects that are as much work as a plain read: passed on as the bytes they are, matched by a
+# selector, and shown in another form (a Table, metadata only, YAML).
+_PASSED_ON, _MATCHED, _SHOWN_ANEW = 10.0, 3.0, 0.3
+
 _WIDE_VERBS = frozenset(("list", "watch", "deletecollection"))
+_COUNT = re.compile("[1-9][0-9]{0,9}")
 
 
 def may_be_wide(verb: str, target: Target) -> bool:
@@ -29,21 +31,26 @@ def may_be_wide(verb: str, target: Target) -> bool:
 
 
 def work_of(cache: Cache, verb: str, request: Request, target: Target) -> int:
-    """In seats, at least one; for what may be wide."""
+    """At least one; for what may be wide."""
     if verb == "watch" and not _from_the_start(request):
         return 1
-    objects = cache.shelf(target.kind).count(scope(target.kind, target.namespace))
-    made_anew = "as=" in request.headers.get("accept", "")
-    per_seat = _OBJECTS_PER_SEAT_MADE_ANEW if made_anew else OBJECTS_PER_SEAT
-    return 1 + int(min(objects, _bound(request))) // per_seat
+    there = cache.shelf(target.kind).count(scope(target.kind, target.namespace))
+    matches = "labelSelector" in request.query or "fieldSelector" in request.query
+    # What does not match is looked at too, and does not count towards the limit.
+    looked_at = there if matches else min(there, _limit(request))
+    return 1 + int(looked_at / _in_a_read(request, matches=matches))
 
 
-def _bound(request: Request) -> float:
-    """How many objects are looked at, at most: with a selector, those that do not match too."""
-    limit, query = request.param("limit"), request.query
-    if "labelSelector" in query or "fieldSelector" in query or not _COUNT.fullmatch(limit):
-        return inf
-    return int(limit)
+def _limit(request: Request) -> float:
+    text = request.param("limit")
+    return int(text) if _COUNT.fullmatch(text) else inf
+
+
+def _in_a_read(request: Request, *, matches: bool) -> float:
+    accept = request.headers.get("accept", "")
+    if "as=" in accept or "yaml" in accept:
+        return _SHOWN_ANEW
+    return _MATCHED if matches else _PASSED_ON
 
 
 def _from_the_start(request: Request) -> bool:
