@@ -82,7 +82,7 @@ class CommitQueue:
         if self._batch_done is None:
             self._batch_done = asyncio.get_running_loop().create_future()
             self._wake.set()
-        pending = Pending(ref.kind, key, doc, before, self._batch_done)
+        pending = Pending(ref.kind.kept_as, key, doc, before, self._batch_done)
         self._in_flight[key] = pending
         self._gathering.append(pending)
         return pending

@@ -154,7 +154,10 @@ class Planner:
         default(kind, doc)  # some defaults follow the name
         return False
 
-    def creation(self, kind: Kind, doc: Doc, options: WriteOptions) -> Plan:
+    def creation(self, asked: Kind, doc: Doc, options: WriteOptions) -> Plan:
+        """doc as asked's hub keeps it."""
+        kind = asked.kept_as
+
         def plan(there: Stored | None) -> Intent | Stored:
             metadata = doc["metadata"]
             if there is not None:
@@ -162,7 +165,7 @@ class Planner:
             metadata["uid"] = self._chance.uuid()
             metadata["creationTimestamp"] = rfc3339(self._clock.now())
             made = meta.identified(kind, doc)
-            _refuse(kind, metadata["name"], validate_create(kind, made))
+            _refuse(kind, metadata["name"], validate_create(asked, made))
             if kind is kinds.SERVICE:
                 self._services.complete(made)
             outcome = self._outcome(kind, made, None, options)
@@ -263,7 +266,7 @@ class Planner:
         doc, told = self.new(kind, orjson.loads(orjson.dumps(config)), ref.namespace, options)
         warnings[:] = told
         ownership.set_entries(doc, applied.entries)
-        return self.creation(kind, doc, options)(None)
+        return self.creation(ref.kind, doc, options)(None)
 
     def _writer(self, kind: Kind, subresource: str, options: WriteOptions) -> Writer:
         return ownership.writer(kind, subresource, options.manager, self._clock.now())
@@ -304,7 +307,7 @@ class Planner:
             steps.check(request)
         if kind is kinds.CSR and part:
             new["status"] = with_times(new["status"], old, rfc3339(self._clock.now()))
-        _refuse(kind, new["metadata"]["name"], validate_update(kind, new, old, part))
+        _refuse(kind, new["metadata"]["name"], validate_update(ref.kind, new, old, part))
         if kind is kinds.SERVICE and not part:
             self._services.complete(new)
         return new

@@ -137,7 +137,7 @@ class Registry(Reader):
             name = self._planner.name(kind, doc)
             try:
                 ref = Ref(kind, namespace, doc["metadata"]["name"])
-                plan = self._planner.creation(kind, doc, options)
+                plan = self._planner.creation(asked, doc, options)
                 return as_version(asked, await self._write(ref, plan)), warnings
             except AlreadyExists:
                 if name or attempt == GENERATE_NAME_TRIES - 1:

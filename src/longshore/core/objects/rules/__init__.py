@@ -16,6 +16,7 @@ from longshore.core.objects.rules import (
     disruption,
     endpoints,
     ephemeral,
+    events,
     flowcontrol,
     ingress,
     jobs,
@@ -44,6 +45,7 @@ _RULES: dict[str, Rule] = {
     **services.RULES,
     **endpoints.RULES,
     **records.RULES,
+    **events.RULES,
     **ingress.RULES,
     **network.RULES,
     **rbac.RULES,
@@ -62,6 +64,7 @@ _UPDATE_RULES: dict[str, UpdateRule] = {
     **services.UPDATE_RULES,
     **endpoints.UPDATE_RULES,
     **records.UPDATE_RULES,
+    **events.UPDATE_RULES,
     **ingress.UPDATE_RULES,
     **network.UPDATE_RULES,
     **rbac.UPDATE_RULES,
@@ -78,27 +81,28 @@ _STATUS_RULES: dict[str, Rule] = {
     **disruption.STATUS_RULES,
     **quotas.STATUS_RULES,
 }
-# A pod that is there is not held to rules that came later: only what may change is looked at.
-_NOT_AGAIN = frozenset(("io.k8s.api.core.v1.Pod",))
+# These are not held to rules of a new one once they are there: only what may change is looked at.
+_NOT_AGAIN = frozenset(("io.k8s.api.core.v1.Pod", "io.k8s.api.events.v1.Event"))
 
 
 def validate_create(kind: Kind, doc: Doc) -> list[Cause]:
-    """Every rule that a new object breaks."""
+    """Every rule that a new object breaks. kind may be a version that is not kept, which may have
+    rules of its own; doc is in the form that is."""
     problems = Problems()
-    metadata.metadata(kind, doc["metadata"], problems)
-    rule = _RULES.get(kind.schema)
+    metadata.metadata(kind.kept_as, doc["metadata"], problems)
+    rule = _RULES.get(kind.schema) or _RULES.get(kind.kept_as.schema)
     if rule is not None:
         rule(doc, problems)
     return problems.causes
 
 
 def validate_update(kind: Kind, new: Doc, old: Doc, subresource: str = "") -> list[Cause]:
-    """Every rule that a change breaks. new is what prepare_update made of it."""
-    problems = Problems()
-    metadata.metadata(kind, new["metadata"], problems)
+    """Every rule that a change breaks. new is what prepare_update made of it; kind as above."""
+    problems, kept = Problems(), kind.kept_as
+    metadata.metadata(kept, new["metadata"], problems)
     metadata.metadata_update(new["metadata"], old["metadata"], problems)
     if subresource in ("status", "approval") or _same_spec(new, old):
-        status_rule = _STATUS_RULES.get(kind.schema)
+        status_rule = _STATUS_RULES.get(kept.schema)
         if status_rule is not None:
             status_rule(new, problems)
         change_rule = certificates.STATUS_RULES.get(kind.schema)
@@ -108,7 +112,8 @@ def validate_update(kind: Kind, new: Doc, old: Doc, subresource: str = "") -> li
     if subresource == "ephemeralcontainers":
         ephemeral.ephemeral_update(new, old, problems)
         return problems.causes
-    rule, update_rule = _RULES.get(kind.schema), _UPDATE_RULES.get(kind.schema)
+    rule = _RULES.get(kind.schema) or _RULES.get(kept.schema)
+    update_rule = _UPDATE_RULES.get(kind.schema) or _UPDATE_RULES.get(kept.schema)
     if rule is not None and kind.schema not in _NOT_AGAIN:
         rule(new, problems)
     if update_rule is not None:

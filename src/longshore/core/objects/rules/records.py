@@ -1,4 +1,4 @@
-"""Rules for kinds that mostly hold data: ConfigMaps, Secrets, Namespaces, Nodes, Leases, Events."""
+"""Rules for kinds that mostly hold data: ConfigMaps, Secrets, Namespaces, Nodes, Leases."""
 
 from __future__ import annotations
 
@@ -159,21 +159,12 @@ def lease(doc: Doc, problems: Problems) -> None:
         problems.invalid((SPEC, "holderIdentity"), "", "must not be empty")
 
 
-def event(doc: Doc, problems: Problems) -> None:
-    where = doc["metadata"].get("namespace", "")
-    said, path = doc.get("involvedObject", {}).get("namespace", ""), (ROOT, "involvedObject")
-    # Events about objects without a namespace are kept in "default".
-    if said != where and not (not said and where in ("default", "kube-system")):
-        problems.invalid((path, "namespace"), said, "does not match event.namespace")
-
-
 RULES: dict[str, Rule] = {
     "io.k8s.api.core.v1.ConfigMap": config_map,
     "io.k8s.api.core.v1.Secret": secret,
     "io.k8s.api.core.v1.Namespace": namespace,
     "io.k8s.api.core.v1.Node": node,
     "io.k8s.api.coordination.v1.Lease": lease,
-    "io.k8s.api.core.v1.Event": event,
 }
 UPDATE_RULES: dict[str, UpdateRule] = {
     "io.k8s.api.core.v1.ConfigMap": config_map_update,
