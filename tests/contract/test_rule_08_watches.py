@@ -1,4 +1,5 @@
-"""Rules 8 to 12: what a watch begins with, what it tells, and how it ends."""
+"""Rule 8: what a watch begins with; that it tells of every change, in one order to all, with the
+change's revision; whom it forgets."""
 
 from __future__ import annotations
 
@@ -6,24 +7,31 @@ import asyncio
 
 import pytest
 
-from longshore.testing.clock import settle
-from tests.doors.rig import Kube, config_map, kube
+from longshore.core.objects import kinds
+from tests.doors.rig import TABLE, Kube, Watcher, config_map, kube, pod
 
 MAPS = "/api/v1/namespaces/default/configmaps"
-INITIAL = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+PODS = "/api/v1/namespaces/default/pods"
 
 
-async def _labelled(ask: Kube, method: str, value: str) -> None:
-    body = config_map("a") | {"metadata": {"name": "a", "labels": {"on": value}}}
-    await ask(method, MAPS if method == "POST" else f"{MAPS}/a", body)
-
-
-@pytest.mark.parametrize("revision", ["", "&resourceVersion=0"])
+@pytest.mark.parametrize("revision", ["", "&resourceVersion=0", "&resourceVersion="])
 async def test_without_a_revision_it_begins_with_what_is_there(revision: str) -> None:
     async with kube() as ask:
-        await ask("POST", MAPS, config_map("a"))
+        for name in "ba":
+            await ask("POST", MAPS, config_map(name))
         watch = await ask.watch(f"{MAPS}?watch=1{revision}")
-        assert (await watch.seen())[:2] == ("ADDED", "a")
+        await ask("POST", MAPS, config_map("c"))
+        seen = [await watch.seen() for _ in range(3)]
+        assert seen == [("ADDED", "a", 3), ("ADDED", "b", 2), ("ADDED", "c", 4)]
+        await watch.close()
+
+
+async def test_with_one_it_tells_of_every_change_after_it() -> None:
+    async with kube() as ask:
+        for name in "abc":
+            await ask("POST", MAPS, config_map(name))
+        watch = await ask.watch(f"{MAPS}?watch=1&resourceVersion=3")
+        assert await watch.seen() == ("ADDED", "c", 4)
         await watch.close()
 
 
@@ -38,71 +46,125 @@ async def test_every_event_carries_the_revision_of_its_change_also_the_last() ->
         await watch.close()
 
 
-async def test_a_change_that_changes_nothing_is_no_event() -> None:
+async def test_the_last_event_carries_the_last_state() -> None:
     async with kube() as ask:
-        await ask("POST", MAPS, config_map("a"))
+        last = (await ask("POST", MAPS, config_map("a", k="v"))).doc
         watch = await ask.watch(f"{MAPS}?watch=1&resourceVersion=2")
-        await ask("PUT", f"{MAPS}/a", config_map("a"))
-        await ask("POST", MAPS, config_map("b"))
-        assert await watch.seen() == ("ADDED", "b", 3)
+        await ask("DELETE", f"{MAPS}/a")
+        last["metadata"]["resourceVersion"] = "3"
+        assert await watch.event() == {"type": "DELETED", "object": last}
         await watch.close()
 
 
-async def test_what_begins_to_match_is_added_and_what_stops_is_deleted() -> None:
+async def test_other_namespaces_are_not_told_of_unless_all_are_asked_for() -> None:
     async with kube() as ask:
-        watch = await ask.watch(f"{MAPS}?watch=1&resourceVersion=1&labelSelector=on=yes")
-        for method, value in (("POST", "no"), ("PUT", "yes"), ("PUT", "no")):
-            await _labelled(ask, method, value)
-        assert (await watch.seen())[0] == "ADDED"
-        left = await watch.event()
-        assert left["type"] == "DELETED" and left["object"]["metadata"]["labels"] == {"on": "yes"}
-        assert left["object"]["metadata"]["resourceVersion"] == "4"
+        name = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}}
+        await ask("POST", "/api/v1/namespaces", name)
+        at = ask.registry.cache.revision
+        one = await ask.watch(f"{MAPS}?watch=1&resourceVersion={at}")
+        every = await ask.watch(f"/api/v1/configmaps?watch=1&resourceVersion={at}")
+        await ask("POST", MAPS.replace("default", "other"), config_map("a"))
+        await ask("POST", MAPS, config_map("b"))
+        assert await one.seen() == ("ADDED", "b", at + 2)
+        assert [(await every.seen())[1] for _ in range(2)] == ["a", "b"]
+        await one.close()
+        await every.close()
+
+
+async def test_one_object_is_watched_by_its_name() -> None:
+    async with kube() as ask:
+        for name in "ab":
+            await ask("POST", PODS, pod(name))
+        watch = await ask.watch(f"{PODS}?watch=1&fieldSelector=metadata.name=b")
+        assert (await watch.seen())[:2] == ("ADDED", "b")
+        for name in "ab":
+            await ask("DELETE", f"{PODS}/{name}?gracePeriodSeconds=0")
+        assert (await watch.seen())[:2] == ("DELETED", "b")
         await watch.close()
 
 
-async def test_too_old_is_gone_and_never_a_silent_gap() -> None:
+async def test_a_limit_means_nothing_to_a_watch() -> None:
     async with kube() as ask:
         for name in "abc":
             await ask("POST", MAPS, config_map(name))
-        for shelf in ask.registry.cache._shelves.values():
-            shelf.history.forget(ask.registry.cache.revision)
-        answer = await ask("GET", f"{MAPS}?watch=1&resourceVersion=2")
-        assert (answer.status, answer.doc["reason"]) == (410, "Expired")
-        assert answer.doc["message"] == "too old resource version: 2 (4)"
-
-
-async def test_initial_events_end_with_a_bookmark_of_their_revision() -> None:
-    async with kube() as ask:
-        await ask("POST", MAPS, config_map("a"))
-        watch = await ask.watch(f"{MAPS}?watch=1&{INITIAL}&allowWatchBookmarks=true")
-        assert (await watch.seen())[:2] == ("ADDED", "a")
-        mark = await watch.event()
-        metadata = mark["object"]["metadata"]
-        assert mark["type"] == "BOOKMARK" and metadata["resourceVersion"] == "2"
-        assert metadata["annotations"] == {"k8s.io/initial-events-end": "true"}
-        await ask("POST", MAPS, config_map("b"))
-        assert await watch.seen() == ("ADDED", "b", 3)
+        watch = await ask.watch(f"{MAPS}?watch=1&limit=1")
+        assert [(await watch.seen())[1] for _ in range(3)] == list("abc")
         await watch.close()
 
 
-async def test_without_initial_events_it_begins_now() -> None:
+async def test_many_watchers_see_all_in_one_order_while_writes_are_gathered() -> None:
     async with kube() as ask:
-        await ask("POST", MAPS, config_map("a"))
-        query = INITIAL.replace("true", "false")
-        watch = await ask.watch(f"{MAPS}?watch=1&{query}")
-        await ask("POST", MAPS, config_map("b"))
-        assert await watch.seen() == ("ADDED", "b", 3)
+        watches = [await ask.watch(f"{MAPS}?watch=1&resourceVersion=1") for _ in range(120)]
+        events = [asyncio.ensure_future(_names(watch, 5)) for watch in watches]
+        for name in "abcde":
+            await ask("POST", MAPS, config_map(name))
+            await ask.clock.advance(0.02)
+        assert await asyncio.gather(*events) == [list("abcde")] * 120
+        for watch in watches:
+            await watch.close()
+
+
+async def _names(watch: Watcher, count: int) -> list[str]:
+    return [(await watch.seen())[1] for _ in range(count)]
+
+
+async def test_a_closed_watch_leaves_nothing_behind() -> None:
+    async with kube() as ask:
+        watch = await ask.watch(f"{MAPS}?watch=1")
+        hub = ask.registry.cache.shelf(kinds.CONFIG_MAP).hub
+        assert len(hub) == 1
         await watch.close()
+        assert len(hub) == 0
+        assert not ask.door._api.watches.open
 
 
-@pytest.mark.parametrize(("asked", "marks"), [("true", 2), ("false", 0)])
-async def test_bookmarks_come_only_if_they_are_asked_for_and_time_ends_it(
-    asked: str, marks: int
-) -> None:
+# --- the old paths ---
+
+
+async def _first(ask: Kube, path: str, **headers: str) -> tuple[str, str, int]:
+    watch = await ask.watch(path, **headers)
+    seen = await watch.seen()
+    await watch.close()
+    return seen
+
+
+async def test_the_old_paths_are_watches() -> None:
     async with kube() as ask:
-        query = f"resourceVersion=1&timeoutSeconds=90&allowWatchBookmarks={asked}"
-        watch = await ask.watch(f"{MAPS}?watch=1&{query}")
-        pieces = asyncio.ensure_future(watch.rest())
-        await settle()
-        await ask.clock.advance(100)
-        assert (await pieces).count(b"BOOKMARK") == marks
+        for name in "ab":
+            await ask("POST", MAPS, config_map(name))
+        await ask("POST", "/apis/apps/v1/namespaces/default/daemonsets", _daemon_set("d"))
+        old = "/api/v1/watch/namespaces/default/configmaps"
+        assert await _first(ask, old) == ("ADDED", "a", 2)
+        assert await _first(ask, "/api/v1/watch/configmaps") == ("ADDED", "a", 2)
+        assert await _first(ask, f"{old}/b") == ("ADDED", "b", 3)
+        assert await _first(ask, f"{old}?resourceVersion=2") == ("ADDED", "b", 3)
+        assert await _first(ask, "/api/v1/watch/namespaces/default") == ("ADDED", "default", 1)
+        assert (await _first(ask, "/apis/apps/v1/watch/daemonsets"))[1] == "d"
+        assert (await _first(ask, old, accept=TABLE))[2] == 2
+
+
+async def test_what_is_no_watch_is_not_served_there() -> None:
+    async with kube() as ask:
+        old = "/api/v1/watch/namespaces/default/configmaps"
+        for method, path in (
+            ("POST", old), ("DELETE", old), ("GET", f"{old}/a/status"), ("GET", "/api/v1/watch"),
+            ("GET", "/api/v1/watch/unicorns"), ("GET", "/apis/watch"),
+        ):  # fmt: skip
+            assert (await ask(method, path, {})).status == 404
+        watching = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "watch"}}
+        assert (await ask("POST", "/api/v1/namespaces", watching)).status == 201
+        made = await ask("POST", MAPS.replace("default", "watch"), config_map("watch"))
+        at = f"{MAPS.replace('default', 'watch')}/watch"
+        assert (await ask("GET", at)).body == made.body
+
+
+def _daemon_set(name: str) -> dict[str, object]:
+    labels = {"app": name}
+    containers = [{"name": "main", "image": "nginx:1.27"}]
+    return {
+        "metadata": {"name": name},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": containers}},
+        },
+    }

@@ -32,22 +32,18 @@ class World:
         self.window = Window([self.busy, self.quiet], max_bytes)
         self.now, self.revision = 0.0, 0
 
-    def pass_time(self, seconds: float) -> None:
-        self.now += seconds
-        self.window.pass_time(self.now, self.revision)
-
     def add(self, history: History, count: int, size: int = 100) -> None:
         for _ in range(count):
             self.revision += 1
             history.add(change(self.revision, size))
+        self.window.pass_time(self.now, self.revision)
 
 
 def test_everything_of_the_last_five_minutes_is_there_however_much_it_is() -> None:
     world = World()
     for _ in range(400):
-        world.pass_time(1)
+        world.now += 1
         world.add(world.busy, 100)
-    world.pass_time(1)
     young = int(WATCH_HISTORY_S) * 100
     assert len(world.busy) == young
     assert world.busy.start == world.revision - young == world.window.compacted
@@ -56,11 +52,10 @@ def test_everything_of_the_last_five_minutes_is_there_however_much_it_is() -> No
 
 def test_a_quiet_kinds_last_changes_are_kept_however_old() -> None:
     world = World()
-    world.pass_time(0)
     world.add(world.quiet, WATCH_HISTORY_MIN + 5)
     last = world.revision
     for _ in range(10):
-        world.pass_time(WATCH_HISTORY_S)
+        world.now += WATCH_HISTORY_S
         world.add(world.busy, 1)
     assert len(world.quiet) == WATCH_HISTORY_MIN
     assert (world.quiet.start, world.quiet.newest) == (5, last)
@@ -68,11 +63,10 @@ def test_a_quiet_kinds_last_changes_are_kept_however_old() -> None:
 
 def test_beyond_its_memory_the_kind_that_takes_most_gives_first() -> None:
     world = World(max_bytes=1_000_000)
-    world.pass_time(0)
     world.add(world.quiet, 100)
     for _ in range(20):
+        world.now += 1
         world.add(world.busy, 500, size=600)
-        world.pass_time(1)
         assert world.busy.size + world.quiet.size <= 1_000_000
     assert len(world.quiet) == 100
     assert world.busy.start > 0
@@ -83,9 +77,21 @@ def test_beyond_its_memory_the_kind_that_takes_most_gives_first() -> None:
 def test_memory_is_minded_within_a_second_too() -> None:
     world = World(max_bytes=1_000_000)
     for _ in range(100):
-        world.pass_time(0)
         world.add(world.busy, 1_000)
     assert world.busy.size < 5_200 * 500 + 1_000_000
+
+
+def test_what_is_done_seldom_ages_as_well() -> None:
+    world = World()
+    for _ in range(5):
+        world.add(world.quiet, 1)
+        world.now += 0.1
+    world.now = WATCH_HISTORY_S - 1
+    world.add(world.busy, 1)
+    assert world.window.compacted == 0
+    world.now += 2
+    world.add(world.busy, 1)
+    assert world.window.compacted == 5
 
 
 def test_what_is_let_go_of_is_no_longer_counted() -> None:

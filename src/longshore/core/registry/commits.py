@@ -120,10 +120,10 @@ class CommitQueue:
             if self.on_failed is not None:
                 self.on_failed(batch)
             return
-        self.cache.window.pass_time(self._clock.monotonic(), self.cache.revision)
         for pending, new, revision in zip(batch, made, revisions, strict=True):
             if revision:
                 self._apply(pending, new, revision)
+        self.cache.window.pass_time(self._clock.monotonic(), self.cache.revision)
 
     def _apply(self, pending: Pending, new: Stored | None, revision: int) -> None:
         before = pending.before

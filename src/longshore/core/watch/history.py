@@ -106,12 +106,14 @@ class Window:
 
     def pass_time(self, now: float, revision: int) -> None:
         """Say what the newest revision is at a moment, in seconds of a clock that never goes back.
-        Cheap: to be called before every batch of changes."""
-        if self._marks:
-            then, seen = self._marks[-1]
+        Cheap: to be called after every batch of changes."""
+        marks = self._marks
+        if len(marks) > 1:
+            then, seen = marks[-2]
             if now - then < _MARK_S and revision - seen < _MARK_CHANGES:
+                marks[-1] = (now, revision)
                 return
-        self._marks.append((now, revision))
+        marks.append((now, revision))
         self._move(now - WATCH_HISTORY_S)
 
     def _move(self, begin: float) -> None:
