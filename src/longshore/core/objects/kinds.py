@@ -150,11 +150,7 @@ EVENT = _core(
     "Count:integer:wide,Name:wide",
 )  # fmt: skip
 LIMIT_RANGE = _core(
-    "LimitRange",
-    "limitranges",
-    "limits",
-    columns="Created At=.metadata.creationTimestamp",
-    dormant=True,
+    "LimitRange", "limitranges", "limits", columns="Created At=.metadata.creationTimestamp"
 )
 NAMESPACE = _core.cluster(
     "Namespace", "namespaces", "ns", verbs=_ONE_BY_ONE, subresources="finalize status",

@@ -6,7 +6,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.objects.quota.amounts import Amounts, add, raise_to, read
 
 
-def total(spec: Doc, side: str) -> Amounts:
+def total(spec: Doc, side: str, *, overhead: bool = True) -> Amounts:
     """side is requests or limits: containers and sidecars together, or the peak of the init
     containers if that is more; what the pod says of itself; and its overhead."""
     summed: Amounts = {}
@@ -16,11 +16,11 @@ def total(spec: Doc, side: str) -> Amounts:
     add(summed, sidecars)
     raise_to(summed, peak)
     summed |= _of(spec, side)
-    overhead = read(spec.get("overhead"))
+    extra = read(spec.get("overhead")) if overhead else {}
     # A limit that is not there is no limit: overhead does not make one.
     add(
         summed,
-        {name: one for name, one in overhead.items() if side == "requests" or name in summed},
+        {name: one for name, one in extra.items() if side == "requests" or name in summed},
     )
     return summed
 
