@@ -49,6 +49,11 @@ from longshore.core.watch.stored import Stored
 
 # How often a generated name is tried again when it is taken (upstream tries 8 times).
 GENERATE_NAME_TRIES = 8
+# Kinds whose strategies say so (pkg/registry/*/strategy.go AllowCreateOnUpdate).
+_MADE_BY_UPDATE = frozenset((
+    kinds.CLUSTER_ROLE, kinds.CLUSTER_ROLE_BINDING, kinds.ENDPOINTS, kinds.EVENT, kinds.LEASE,
+    kinds.LIMIT_RANGE, kinds.ROLE, kinds.ROLE_BINDING, kinds.RUNTIME_CLASS, kinds.SERVICE,
+))  # fmt: skip
 _WARNING = WriteOptions(field_validation="Warn")
 
 
@@ -155,6 +160,22 @@ class Registry(Reader):
         plan = self._planner.update(ref, lambda _: doc, options.by(who), warnings)
         stored = await self._write(ref, plan)
         return as_version(ref.kind, stored), warnings
+
+    async def put(
+        self, who: User, ref: Ref, doc: Doc, options: WriteOptions = planning.PLAIN
+    ) -> tuple[Stored, bool, list[str]]:
+        """update(), which for some kinds makes what is not there; the bool says that it did."""
+        try:
+            stored, warnings = await self.update(who, ref, doc, options)
+        except NotFound:
+            if ref.subresource or ref.kind.kept_as not in _MADE_BY_UPDATE:
+                raise
+        else:
+            return stored, False, warnings
+        stored, warnings = await self.create(
+            who, ref.kind, doc, namespace=ref.namespace, options=options
+        )
+        return stored, True, warnings
 
     async def patch(
         self,

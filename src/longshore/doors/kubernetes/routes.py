@@ -173,8 +173,10 @@ class Api:
         options = translate.write_options(request, "UpdateOptions")
         expected = kinds.SCALE if target.subresource == "scale" else target.kind
         doc, doubled = translate.read_object(request, target, options, expected)
-        stored, warnings = await self.registry.update(who, target.ref, doc, options)
-        return self._shown(view, stored, target, [*doubled, *warnings])
+        stored, created, warnings = await self.registry.put(who, target.ref, doc, options)
+        reply = self._shown(view, stored, target, [*doubled, *warnings])
+        reply.status = 201 if created else 200
+        return reply
 
     async def patch(self, request: Request, target: Target, who: User) -> AnyReply:
         view = self._view(request)
