@@ -61,6 +61,10 @@ def main() -> None:
     help="Seconds that a node may be silent before it counts as lost.",
 )  # fmt: skip
 @click.option(
+    "--authentication-config", type=click.Path(path_type=Path, dir_okay=False),
+    help="Outside issuers of tokens (AuthenticationConfiguration of apiserver.config.k8s.io/v1).",
+)  # fmt: skip
+@click.option(
     "--audit-policy", type=click.Path(path_type=Path, dir_okay=False),
     help="What the audit log tells (audit.k8s.io/v1 Policy). [default: changes, and looks at secrets]",
 )  # fmt: skip

@@ -7,7 +7,6 @@ from typing import Any
 
 import yaml
 
-from longshore.base.files import write_private
 from longshore.cluster.config import ClusterError, ClusterPaths
 from longshore.doors.kubernetes.audit.policy import DEFAULT, BadPolicy, Policy, parse
 
@@ -18,11 +17,6 @@ def check(file: Path) -> None:
         parse(_read(file))
     except BadPolicy as error:
         raise ClusterError(f"--audit-policy {file}: {error}") from None
-
-
-def keep(file: Path, paths: ClusterPaths) -> None:
-    """Make a checked file the cluster's policy, from its next start on."""
-    write_private(paths.audit_policy, file.read_bytes())
 
 
 def policy_of(paths: ClusterPaths) -> Policy:

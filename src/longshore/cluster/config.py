@@ -74,6 +74,7 @@ class ClusterPaths:
         self.logs = self.home / "log"
         self.processes = self.home / "processes"
         self.uplink = self.home / "uplink.pid"
+        self.authentication = self.home / "authentication.yaml"
         self.audit_policy = self.home / "audit-policy.yaml"
         self.audit_log = self.logs / "audit.log"
 

@@ -19,7 +19,7 @@ import orjson
 import yaml
 
 from longshore.base.clock import Clock
-from longshore.cluster.config import ClusterError
+from longshore.cluster.config import ClusterError, ClusterPaths
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.outside_tokens import Claim, Issuer, OutsideTokens
 from longshore.doors.kit.fetch import FetchError, Pool
@@ -52,6 +52,13 @@ def read(file: Path) -> list[Source]:
         return list(_sources(doc))
     except ValueError as error:
         raise ClusterError(f"--authentication-config {file}: {error}") from None
+
+
+def of_cluster(paths: ClusterPaths, clock: Clock) -> list[Keys]:
+    """The issuers that a cluster was given. Raises ClusterError if their file is no good any more."""
+    if not paths.authentication.exists():
+        return []
+    return [Keys(source, clock) for source in read(paths.authentication)]
 
 
 def _sources(doc: Any) -> Iterable[Source]:

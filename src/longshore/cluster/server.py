@@ -18,7 +18,7 @@ from longshore.base.addresses import API_PORT, LAN_GATEWAY
 from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 from longshore.base.users import loop_user
-from longshore.cluster import audit, kubeconfig
+from longshore.cluster import audit, issuers, kubeconfig
 from longshore.cluster.bootstrap import bootstrap
 from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.default_roles import ensure_default_roles
@@ -142,6 +142,7 @@ class _Cluster:
             self._authority, [*self._pairs.values()], self._clock, self._tell_administrators
         )
 
+        self._issuers = issuers.of_cluster(paths, self._clock)
         self._audit_log = AuditLog(paths.audit_log, self._clock)
         self._auditor = Auditor(audit.policy_of(paths), self._audit_log, self._clock)
 
@@ -183,6 +184,8 @@ class _Cluster:
         crew.create_task(door.run(), name="watch times")
         crew.create_task(self._renewals.run(), name="certificates")
         crew.create_task(self._audit_log.run(), name="audit log")
+        for issuer in self._issuers:
+            crew.create_task(issuer.run(), name="keys of an issuer")
 
     def _door_config(self) -> DoorConfig:
         streams, cache = self._streams(), self._registry.cache
@@ -198,7 +201,8 @@ class _Cluster:
     def _tokens(self) -> Bearers:
         key = token_key(self._paths.pki / "service-accounts.key")
         accounts = Tokens(self._registry, self._clock, self._chance, key)
-        return Bearers(accounts, [BootstrapTokens(self._registry.cache, self._clock)])
+        bootstrap_tokens = BootstrapTokens(self._registry.cache, self._clock)
+        return Bearers(accounts, [bootstrap_tokens, *(one.tokens for one in self._issuers)])
 
     def _streams(self) -> Streams:
         if self._config.hollow:

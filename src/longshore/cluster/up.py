@@ -20,7 +20,7 @@ from typing import Any
 from longshore.base.addresses import API_PORT, API_SERVICE_ADDRESS, LAN_GATEWAY
 from longshore.base.clock import SystemClock
 from longshore.base.files import write_private
-from longshore.cluster import audit, doctor, kubeconfig
+from longshore.cluster import audit, doctor, issuers, kubeconfig
 from longshore.cluster.config import (
     NODES_MAX,
     ClusterConfig,
@@ -57,6 +57,7 @@ class UpRequest:
     wait_s: float = 60.0
     node_grace_s: float = 40.0
     audit_policy: Path | None = None
+    authentication_config: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,8 @@ def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
         raise ClusterError(f"--node-grace {request.node_grace_s:g}: use 1 to 86400 seconds")
     if request.audit_policy is not None:
         audit.check(request.audit_policy)
+    if request.authentication_config is not None:
+        issuers.read(request.authentication_config)
     if paths.config.exists():
         raise ClusterError(
             f"there is a cluster {request.name!r} already: longshore start, down, or another --name"
@@ -101,8 +104,12 @@ def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
     )
     paths.create()
     paths.save(config)
-    if request.audit_policy is not None:
-        audit.keep(request.audit_policy, paths)
+    for file, kept in (
+        (request.audit_policy, paths.audit_policy),
+        (request.authentication_config, paths.authentication),
+    ):
+        if file is not None:
+            write_private(kept, file.read_bytes())
     return _Start(config, paths, listener, _Timer(phase)).run(request.wait_s, request.merge)
 
 
