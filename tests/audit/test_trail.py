@@ -26,14 +26,14 @@ async def running(path: Path, **limits: Any) -> AsyncIterator[tuple[AuditLog, Vi
         task.cancel()
 
 
-async def flushed(clock: VirtualClock, path: Path, size: int) -> None:
+async def flushed(clock: VirtualClock, path: Path, content: bytes) -> None:
     """Wait for a thread, in real time, but not for long."""
     for _ in range(200):
         await clock.advance(0.1)
-        if path.exists() and path.stat().st_size == size:
+        if path.exists() and path.read_bytes() == content:
             return
         await asyncio.to_thread(path.exists)
-    raise AssertionError(f"{path} has not {size} bytes")
+    raise AssertionError(f"{path} does not hold {content!r}")
 
 
 async def test_lines_are_kept_in_order_for_the_owner_alone(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ async def test_lines_are_kept_in_order_for_the_owner_alone(tmp_path: Path) -> No
     async with running(path) as (log, clock):
         log.put(b"one\n")
         log.put(b"two\n")
-        await flushed(clock, path, 8)
+        await flushed(clock, path, b"one\ntwo\n")
         log.put(b"three\n")
     assert path.read_bytes() == b"one\ntwo\nthree\n", "also what waited when the server stopped"
     assert path.stat().st_mode & 0o777 == 0o600
@@ -52,7 +52,7 @@ async def test_a_full_file_is_turned_over_and_the_oldest_go(tmp_path: Path) -> N
     async with running(path, file_max_bytes=10, files_max=2) as (log, clock):
         for number in range(5):
             log.put(b"line %d \n" % number)
-            await flushed(clock, path, 8)
+            await flushed(clock, path, b"line %d \n" % number)
             await clock.advance(1.0)
     older = sorted(tmp_path.glob("audit-*.log"))
     assert [file.read_bytes() for file in older] == [b"line 2 \n", b"line 3 \n"]
@@ -69,6 +69,6 @@ async def test_what_cannot_be_written_waits_and_then_nothing_more_is_done(tmp_pa
         with pytest.raises(Unavailable, match="the audit log cannot be written"):
             log.check_room()
         path.parent.mkdir()
-        await flushed(clock, path, 24)
+        await flushed(clock, path, b"a line \nand another one\n")
         log.check_room()
     assert path.read_bytes() == b"a line \nand another one\n"

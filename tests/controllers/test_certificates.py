@@ -150,7 +150,6 @@ async def test_a_node_gets_what_it_shows_to_servers(
     ("who", "signer", "wanted", "usages"),
     [
         (JANE, NODE_CLIENT, N1, TO_SERVERS),
-        (NODE, NODE_CLIENT, Wanted("system:node:n2", ("system:nodes",)), TO_SERVERS),
         (
             NODE,
             NODE_CLIENT,
