@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import uvloop
 
-from bench import fleet, pods, reads, startup, watches, writes
+from bench import fleet, permission, pods, reads, startup, watches, writes
 from bench.table import Figure, render
 from longshore import __version__
 from longshore.base.clock import SystemClock, rfc3339
@@ -21,6 +21,7 @@ CASES = {
     "watches": watches,
     "pods": pods,
     "fleet": fleet,
+    "permission": permission,
 }
 RESULTS = Path(__file__).parent / "results"
 

@@ -89,11 +89,13 @@ class Authorizer:
 
     def _refusal(self, who: User, wish: Wish) -> str | None:
         """None if the wish is granted; else why not, as far as somebody says so."""
-        action = wish.verb, wish.group, wish.resource, wish.subresource
-        if self.holdings(who).reach(action).covers(wish.namespace, wish.name):
-            return None
         node = node_of(who)
-        return "" if node is None else self._nodes.refusal(node, wish)
+        why = "" if node is None else self._nodes.refusal(node, wish)
+        if why is None:
+            return None
+        action = wish.verb, wish.group, wish.resource, wish.subresource
+        covered = self.holdings(who).reach(action).covers(wish.namespace, wish.name)
+        return None if covered else why
 
     # --- for reviews ---
 
