@@ -21,8 +21,8 @@ from longshore.core.registry.admission import (
     pod_security,
     priorities,
     pulling,
-    restricted_tolerations,
     quotas,
+    restricted_tolerations,
     runtimes,
     services,
     storage,
@@ -81,7 +81,7 @@ PLUGINS = (
     Plugin("CertificateSubjectRestriction", True, _plain(certificates.SUBJECT_RESTRICTION)),
     Plugin("DefaultIngressClass", True, _plain(classes.INGRESS_CLASS)),
     Plugin("DenyServiceExternalIPs", False, _plain(services.HOOKS)),
-    Plugin("AlwaysDeny", False, missing=_DEPRECATED),
     # Charged where a write is planned: see registry/quotas.py.
     Plugin("ResourceQuota", True, quotas.hooks),
+    Plugin("AlwaysDeny", False, missing=_DEPRECATED),
 )
