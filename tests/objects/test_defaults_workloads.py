@@ -135,8 +135,40 @@ def test_sources_of_volumes(volume: Doc, filled: Doc) -> None:
     assert doc["spec"]["volumes"] == [{"name": "v", **filled}]
 
 
-def test_the_limit_of_a_whole_pod_is_its_request() -> None:
-    limits = {"cpu": "2", "memory": "1Gi"}
-    container = {"name": "a", "image": "a:1", "resources": {"requests": {"cpu": "1"}}}
-    doc = defaulted(POD, pod(containers=[container], resources={"limits": limits}))
-    assert doc["spec"]["resources"] == {"limits": limits, "requests": {"memory": "1Gi"}}
+_LIMITS = {"cpu": "2", "memory": "1Gi"}
+
+
+@pytest.mark.parametrize(
+    ("whole", "containers", "made"),
+    [
+        # What containers ask for is asked for, else what the limit is.
+        ({"limits": _LIMITS}, [{"requests": {"cpu": "1"}}],
+         {"limits": _LIMITS, "requests": {"cpu": "1", "memory": "1Gi"}}),
+        ({"limits": _LIMITS}, [{"requests": {"cpu": "1"}}, {"requests": {"cpu": "500m"}}],
+         {"limits": _LIMITS, "requests": {"cpu": "1500m", "memory": "1Gi"}}),
+        # Where each container has a limit the pod has one: their sum, or its request.
+        ({"requests": {"cpu": "1"}}, [{"limits": {"cpu": "1"}}, {"limits": {"cpu": "2"}}],
+         {"requests": {"cpu": "1"}, "limits": {"cpu": "3"}}),
+        ({"requests": {"cpu": "5"}}, [{"limits": {"cpu": "1"}}],
+         {"requests": {"cpu": "5"}, "limits": {"cpu": "5"}}),
+        ({"requests": {"cpu": "1"}}, [{"limits": {"cpu": "1"}}, {}], {"requests": {"cpu": "1"}}),
+        ({"requests": {"cpu": "1"}}, [{"limits": {"hugepages-2Mi": "4Mi", "memory": "1Gi"}}],
+         {"requests": {"cpu": "1", "hugepages-2Mi": "4Mi", "memory": "1Gi"},
+          "limits": {"hugepages-2Mi": "4Mi", "memory": "1Gi"}}),
+        ({}, [{"limits": {"cpu": "1"}}], {}),
+    ],
+)  # fmt: skip
+def test_a_whole_pods_resources_follow_its_containers(
+    whole: Doc, containers: list[Doc], made: Doc
+) -> None:
+    listed = [
+        {"name": f"c{number}", "image": "a:1", "resources": resources}
+        for number, resources in enumerate(containers)
+    ]
+    doc = defaulted(POD, pod(containers=listed, resources=whole))
+    assert doc["spec"]["resources"] == made
+
+
+def test_a_grace_below_nothing_is_one_second() -> None:
+    doc = defaulted(POD, pod(terminationGracePeriodSeconds=-3))
+    assert doc["spec"]["terminationGracePeriodSeconds"] == 1

@@ -73,6 +73,11 @@ def identified(kind: Kind, doc: Doc) -> Doc:
     return with_selector(doc) if kind is JOB else doc
 
 
+def classify(pod: Doc) -> None:
+    """Give a new pod its class, once defaults and admission have said what it asks for."""
+    pod["status"]["qosClass"] = qos_class(pod)
+
+
 def prepare_update(kind: Kind, new: Doc, old: Doc, subresource: str = "") -> Doc:
     """The object to store when `new` is put over `old`, through its main endpoint or through
     "status", "approval", "ephemeralcontainers" or "finalize" (which change only their part)."""
@@ -172,7 +177,7 @@ def _served_here() -> Doc:
 
 
 _FIRST_STATUS: dict[str, Callable[[Doc], Doc]] = {
-    POD.schema: lambda doc: {"phase": "Pending", "qosClass": qos_class(doc)},
+    POD.schema: lambda _: {"phase": "Pending"},
     NAMESPACE.schema: lambda _: {"phase": "Active"},
     SERVICE.schema: lambda _: {"loadBalancer": {}},
     DEPLOYMENT.schema: lambda _: {},

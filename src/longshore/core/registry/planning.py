@@ -136,6 +136,8 @@ class Planner:
             dry_run=options.dry_run, warnings=warnings,
         )  # fmt: skip
         self._admission.steps("create", kind).admit(request)
+        if kind is kinds.POD:
+            meta.classify(doc)
         return doc, warnings
 
     def name(self, kind: Kind, doc: Doc) -> bool:
@@ -347,7 +349,7 @@ class Planner:
         if kind is kinds.SERVICE:
             self._services.restore(doc, there)
         revision = there.revision if there is not None else 0
-        return Stored.of(kind, kind.key_of(doc), doc, revision, there)
+        return Stored.of(kind, kind.key_of(doc), doc, revision)
 
 
 def _expect_type(kind: Kind, doc: Doc) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
+from longshore.core.objects.defaults.whole_pods import whole_pod
 from longshore.core.objects.kinds import Doc
 
 DEFAULT_MODE = 0o644
@@ -20,6 +21,8 @@ def _pod(doc: Doc) -> None:
     if spec.get("hostNetwork"):
         _host_ports(spec)
     pod_spec(spec)
+    if spec["terminationGracePeriodSeconds"] < 0:  # at once, and in good order
+        spec["terminationGracePeriodSeconds"] = 1
     for container in (*spec.get("containers", ()), *spec.get("initContainers", ())):
         limits = container["resources"].get("limits")
         if limits:
@@ -27,16 +30,7 @@ def _pod(doc: Doc) -> None:
             for name, amount in limits.items():
                 requests.setdefault(name, amount)
     if "resources" in spec:
-        _whole_pod(spec)
-
-
-def _whole_pod(spec: Doc) -> None:
-    """A pod's own limit is what it asks for, if none of its containers asks (KEP-2837)."""
-    containers = (*spec.get("containers", ()), *spec.get("initContainers", ()))
-    asked = {name for one in containers for name in one["resources"].get("requests", ())}
-    for name, amount in spec["resources"].get("limits", {}).items():
-        if name not in asked:
-            spec["resources"].setdefault("requests", {}).setdefault(name, amount)
+        whole_pod(spec)
 
 
 def _host_ports(spec: Doc) -> None:
