@@ -12,6 +12,7 @@ its nominal seats waits for one. (Upstream divides the pool anew every 10 second
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 
 from longshore.core.objects.kinds import Doc
@@ -22,6 +23,7 @@ from longshore.doors.kubernetes.fairness.queues import Queues
 _WORK_PER_SEAT = 10
 _SEATS_MAX = 10
 _NO_ROOM = (1, 1, 0)
+_BOUNDLESS = Allotment(sys.maxsize, sys.maxsize, sys.maxsize)
 
 
 class Level:
@@ -110,7 +112,7 @@ class Pool:
         gone nothing is left but its requests, which go on with all the seats they want."""
         allotments = allot(docs, self.total)
         for name in self.levels.keys() - docs.keys():
-            self.levels.pop(name).shape({}, Allotment(self.total, self.total, self.total))
+            self.levels.pop(name).shape({}, _BOUNDLESS)
         for name, doc in docs.items():
             level = self.levels.setdefault(name, Level(name, self))
             level.shape(doc["spec"], allotments[name])
