@@ -122,12 +122,15 @@ class Connection(asyncio.BufferedProtocol):
             self._on_partial()
         else:
             self._reading_since = inf
-        if len(reader.ready) >= self._limits.pipeline_max or self._too_much_raw():
+        if self._too_much_waits():
             self._pause_reading()
         self._wake()
 
-    def _too_much_raw(self) -> bool:
-        return len(self._reader.upgraded or b"") >= _SLICE_BYTES
+    def _too_much_waits(self) -> bool:
+        reader, limits = self._reader, self._limits
+        if len(reader.ready) >= limits.pipeline_max or reader.held_bytes >= limits.body_max_bytes:
+            return True
+        return reader.upgraded is not None and len(reader.upgraded) >= _SLICE_BYTES
 
     def _on_partial(self) -> None:
         if self._reading_since == inf:
@@ -230,7 +233,7 @@ class Connection(asyncio.BufferedProtocol):
             if self._pulse.stopping or reader.upgraded is not None:
                 return None
             await self._wait_for_bytes()
-        incoming = reader.ready.pop(0)
+        incoming = reader.next()
         self.deadline = inf
         if self._reading_paused:
             self._resume_reading()

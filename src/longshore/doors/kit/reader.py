@@ -5,9 +5,12 @@ The grammar is llhttp's (httptools); what is ours is the bounds, and what a requ
 
 from __future__ import annotations
 
+import re
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from http import HTTPMethod
 from urllib.parse import parse_qs, unquote
 
 import httptools
@@ -40,7 +43,8 @@ class Incoming:
 
 
 class RequestReader:
-    """Feed it what arrives; finished requests gather in ready, in order.
+    """Feed it what arrives; finished requests gather in ready, in order, their bodies held_bytes
+    large.
 
     upgraded is None until a request asked to switch protocols: then the bytes that followed it,
     and nothing is read as HTTP any more. user and peer are given to every request.
@@ -49,7 +53,8 @@ class RequestReader:
     def __init__(self, head_max_bytes: int, body_max_bytes: int) -> None:
         self.user: User | None = None
         self.peer = ""
-        self.ready: list[Incoming] = []
+        self.ready: deque[Incoming] = deque()
+        self.held_bytes = 0
         self.upgraded: bytes | None = None
         self.wants_continue = False
         self.partial = False
@@ -59,6 +64,12 @@ class RequestReader:
         self._in_head = True
         self._fed = 0
         self._begin()
+
+    def next(self) -> Incoming:
+        """The first of what is ready."""
+        incoming = self.ready.popleft()
+        self.held_bytes -= len(incoming.request.body)
+        return incoming
 
     def feed(self, data: bytes | memoryview) -> None:
         """Keeps nothing of data itself. Raises Refused; nothing more may be fed then."""
@@ -72,6 +83,8 @@ class RequestReader:
             self.upgraded = bytes(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError as error:
             raise error.__context__ if isinstance(error.__context__, Refused) else error  # noqa: B904
+        except httptools.HttpParserInvalidMethodError as error:
+            raise _strange_method(bytes(data), error) from error
         except httptools.HttpParserError as error:
             raise Refused(400, f"malformed request: {error}") from error
         if self.partial:
@@ -112,7 +125,10 @@ class RequestReader:
         declared = self._headers.get("content-length", "")
         if declared.isdigit() and int(declared) > self._body_max:
             raise self._too_large()
-        if self._headers.get("expect", "").lower() == "100-continue":
+        if "expect" in self._headers and self._parser.get_http_version() != "1.0":
+            # Whoever waits for another answer than 100 would wait for ever.
+            if self._headers["expect"].lower() != "100-continue":
+                raise Refused(417, "of what may be expected, only 100-continue is known")
             self.wants_continue = True
 
     def on_body(self, body: bytes) -> None:
@@ -132,6 +148,8 @@ class RequestReader:
         )  # fmt: skip
         chunks = parser.get_http_version() != "1.0"
         self.ready.append(Incoming(request, parser.should_keep_alive(), chunks))
+        self.held_bytes += self._body_size
+        self._body.clear()
         self.partial = self.wants_continue = False
         self._in_head = True
 
@@ -144,7 +162,18 @@ class RequestReader:
         self._in_head = True
 
     def _too_large(self) -> Refused:
-        return Refused(413, f"the request's body is larger than {self._body_max} bytes")
+        return Refused(413, f"Request entity too large: limit is {self._body_max}")
+
+
+_REQUEST_LINE = re.compile(rb"(?m)^([A-Z-]+) [^ ]+ HTTP/1\.[01]\r?$")
+_METHODS = frozenset(method.value.encode() for method in HTTPMethod)
+
+
+def _strange_method(data: bytes, error: httptools.HttpParserError) -> Refused:
+    """A request with a method that the parser does not know is one nevertheless."""
+    if any(method not in _METHODS for method in _REQUEST_LINE.findall(data)):
+        return Refused(405, "the server does not allow this method on the requested resource")
+    return Refused(400, f"malformed request: {error}")
 
 
 def split_url(url: bytes) -> tuple[str, str, Mapping[str, list[str]]]:

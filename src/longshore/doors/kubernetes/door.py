@@ -50,6 +50,7 @@ log = logging.getLogger(__name__)
 
 _YEAR_S = 365 * 86_400
 _HEALTH = ("healthz", "livez", "readyz")
+_REFUSALS = {400: "BadRequest", 405: "MethodNotAllowed", 413: "RequestEntityTooLarge"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ class KubernetesDoor:
 
     def refusal(self, status: int, message: str) -> Reply:
         """How the server under this door refuses what is no request."""
-        reason = {413: "RequestEntityTooLarge", 400: "BadRequest"}.get(status, "")
+        reason = _REFUSALS.get(status, "")
         refused = {
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": message, "reason": reason, "code": status,
