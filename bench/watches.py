@@ -34,4 +34,6 @@ async def figures() -> list[Figure]:
         Figure("watch: added latency, p50", told["p50_ms"], "ms", 20, note=of),
         Figure("watch: added latency, p99", told["p99_ms"], "ms", note=of),
         Figure("watch: server", told["server_cores"] * 100, "% of a core", 60, note=of),
+        Figure("watch: server, one change to one watcher", told["told_us"], "us", note=of),
+        Figure("watch: the client of it all", told["client_cores"] * 100, "% of a core", note=of),
     ]

@@ -8,7 +8,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.errors import Expired
 from longshore.core.objects.kinds import KINDS, Doc
 from longshore.core.watch.cache import Cache
-from longshore.core.watch.feeds import CacheFeed
+from longshore.core.watch.feeds import Audience, CacheFeed
 from longshore.core.watch.frames import Frame
 from longshore.core.watch.stored import Stored
 
@@ -116,8 +116,8 @@ def test_a_watch_of_one_node_hears_only_of_its_pods(world: World) -> None:
 
 
 async def test_a_slow_listener_is_dropped_and_told_so(world: World) -> None:
-    feed = CacheFeed([], None, room=2)
-    world.cache.shelf(kinds.POD).hub.listen(feed, None)
+    hub = world.cache.shelf(kinds.POD).hub
+    feed = CacheFeed([], hub.audience(None, None, lambda: Audience(None, room=2)))
     for name in "abc":
         world.put(pod(name))
     with pytest.raises(Expired):

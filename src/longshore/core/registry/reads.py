@@ -20,7 +20,7 @@ from longshore.core.objects.selectors import FieldSelector, Selector, parse_fiel
 from longshore.core.registry.permission.authorizer import Authorizer
 from longshore.core.registry.versions import as_version, frame_as_version
 from longshore.core.watch.cache import Cache, scope
-from longshore.core.watch.feeds import CacheFeed
+from longshore.core.watch.feeds import CacheFeed, Company, Pace
 from longshore.core.watch.frames import Frame
 from longshore.core.watch.stored import Stored
 
@@ -127,9 +127,17 @@ class Reader:
         return Page(items, at, _continue_token(at, items[-1].key), remaining)
 
     def watch(
-        self, who: User, kind: Kind, namespace: str, options: ListOptions, *, initial: bool = False
+        self,
+        who: User,
+        kind: Kind,
+        namespace: str,
+        options: ListOptions,
+        *,
+        initial: bool = False,
+        pace: Pace | None = None,
     ) -> CacheFeed:
-        """Changes after options.revision; with none or "0" (or initial), first what is there.
+        """Changes after options.revision; with none or "0" (or initial), first what is there. pace
+        is asked before listeners are roused.
 
         Raises Expired, Timeout (a revision of the future) or BadRequest.
         """
@@ -143,8 +151,9 @@ class Reader:
         if kind.hub is not None:
             select = _converting(kind, chosen.frame)
         return self.cache.watch(
-            kind, since=since, prefix=chosen.prefix, select=select, term=chosen.term
-        )
+            kind, since=since, prefix=chosen.prefix, select=select, term=chosen.term,
+            company=Company((kind, chosen.prefix, options.labels, options.fields), pace),
+        )  # fmt: skip
 
     def _authorize(self, who: User, verb: str, ref: Ref) -> None:
         self.permission.authorize(

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from longshore.base.limits import ENCODED_MAX, LOOP_FEED_MAX, WATCH_QUEUE_MAX
 from longshore.core.objects.errors import Expired
 from longshore.core.objects.kinds import Doc, Kind, Kinds
-from longshore.core.watch.feeds import CacheFeed, Hub, Select
+from longshore.core.watch.feeds import ALONE, Audience, CacheFeed, Company, Hub, Select
 from longshore.core.watch.frames import Frame
 from longshore.core.watch.glimpse import Glimpse
 from longshore.core.watch.history import History, Window
@@ -136,12 +136,12 @@ class Cache:
             for kind in kinds
             for stored in self.shelf(kind).range(kind.prefix)
         ]
-        feed = CacheFeed(initial, None, LOOP_FEED_MAX)
+        audience = Audience(None, LOOP_FEED_MAX)
         hubs = [self.shelf(kind).hub for kind in kinds]
         for hub in hubs:
-            hub.listen(feed, None)
-        feed.on_close = lambda gone: _forget_everywhere(hubs, gone)
-        return feed
+            hub.listen(audience, None)
+        audience.on_empty = lambda gone: _forget_everywhere(hubs, gone)
+        return CacheFeed(initial, audience)
 
     # --- for the registry ---
 
@@ -182,8 +182,10 @@ class Cache:
         prefix: str,
         select: Select | None,
         term: Term | None,
+        company: Company = ALONE,
     ) -> CacheFeed:
-        """A feed of one kind: after a revision, or (since None) from what is there as ADDED.
+        """A feed of one kind: after a revision, or (since None) from what is there as ADDED. select
+        and term are the same for all who listen together.
 
         Raises Expired when the history does not reach back to that revision.
         """
@@ -195,9 +197,10 @@ class Cache:
                 raise Expired(f"too old resource version: {since} ({shelf.history.start})")
             seen = shelf.history.since(since)
         chosen = seen if select is None else filter(None, map(select, seen))
-        feed = CacheFeed(list(chosen), select, WATCH_QUEUE_MAX)
-        shelf.hub.listen(feed, term)
-        return feed
+        audience = shelf.hub.audience(
+            company.same, term, lambda: Audience(select, WATCH_QUEUE_MAX, company.pace)
+        )
+        return CacheFeed(list(chosen), audience)
 
     def as_of(self, kind: Kind, revision: int, prefix: str, after: str = "") -> Iterator[Stored]:
         """Objects as they stood at a revision: the present, with later changes taken back.
@@ -220,9 +223,9 @@ class Cache:
         yield from sorted(keep, key=lambda stored: stored.key)
 
 
-def _forget_everywhere(hubs: list[Hub], feed: CacheFeed) -> None:
+def _forget_everywhere(hubs: list[Hub], audience: Audience) -> None:
     for hub in hubs:
-        hub.forget(feed)
+        hub.forget(audience)
 
 
 def scope(kind: Kind, namespace: str) -> str:

@@ -71,6 +71,13 @@ class Pulse:
         self.stopping = False
         # One large slice a turn, whoever it is for: heavy answers delay others by one at most.
         self.heavy = asyncio.Lock()
+        self._piece = self._chunk = b""
+
+    def chunk(self, piece: bytes) -> bytes:
+        """A piece of a stream as a chunk: made once if many send the same one after another."""
+        if piece is not self._piece:
+            self._piece, self._chunk = piece, wire.chunk(piece)
+        return self._chunk
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -378,7 +385,7 @@ class Connection(asyncio.BufferedProtocol):
             if bodiless:
                 return
             async for piece in pieces:
-                self._write(wire.chunk(piece) if chunks else piece)
+                self._write(self._pulse.chunk(piece) if chunks else piece)
                 if self._drained is not None:
                     await self._drained
         finally:

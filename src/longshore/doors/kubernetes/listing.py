@@ -65,7 +65,9 @@ class Listing:
         initial = flag(request.query, "sendInitialEvents")
         if begins_empty and not initial and options.revision in ("", "0"):
             options = replace(options, revision=str(cache.revision))
-        feed = self._registry.watch(who, target.kind, target.namespace, options, initial=initial)
+        feed = self._registry.watch(
+            who, target.kind, target.namespace, options, initial=initial, pace=self.watches.pace
+        )
         watch = Watch(self.watches, target.kind, feed, view, lambda: cache.revision)
         bookmarks = flag(request.query, "allowWatchBookmarks")
         watch.begin(self._seconds(request), bookmarks=bookmarks, initial=initial)

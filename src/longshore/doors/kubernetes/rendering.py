@@ -14,6 +14,7 @@ import orjson
 from longshore.core.objects.columns import printer
 from longshore.core.objects.columns.form import Printer
 from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.watch.feeds import Batch
 from longshore.core.watch.frames import Frame
 from longshore.core.watch.stored import Stored
 from longshore.doors.kubernetes.media import YAML, As
@@ -55,16 +56,26 @@ class View:
         """What is made for one answer, and kept nowhere."""
         return encode(self._shown(kind, doc, columns=True), self.media, pretty=self.pretty)
 
-    def line(self, frame: Frame) -> bytes:
+    def lines(self, batch: Batch) -> bytes:
+        """Events of a watch, encoded and joined once for all who are told the same."""
+        return batch.made(f"{self.form.value}/{self.include}", self._join)
+
+    def first_lines(self, batch: Batch) -> bytes:
+        """The first events of a watch: of Tables, only the first says what the columns are."""
+        if self.form is not As.TABLE:
+            return self.lines(batch)
+        return self._first_line(batch[0]) + b"".join(map(self._line, batch[1:]))
+
+    def _join(self, batch: Batch) -> bytes:
+        return b"".join(map(self._line, batch))
+
+    def _line(self, frame: Frame) -> bytes:
         """One event of a watch. Ages in it are of when the first watcher asked."""
         if self.form is As.ITSELF:
             return frame.line()
         return frame.encoded(f"{self.form.value}/{self.include}", self._encoded_line)
 
-    def first_line(self, frame: Frame) -> bytes:
-        """The first event of a watch: of Tables, only that one says what the columns are."""
-        if self.form is not As.TABLE:
-            return self.line(frame)
+    def _first_line(self, frame: Frame) -> bytes:
         return frame.encoded(f"columns/{self.include}", self._first_table)
 
     def _first_table(self, frame: Frame) -> bytes:

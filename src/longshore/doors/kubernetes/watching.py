@@ -1,11 +1,12 @@
 """Watches on the wire: batches of shared lines, bookmarks, and an end when the time is over.
 
 The cost of a watcher is the system call that writes to it. So what came together leaves together,
-and when there are many watchers each waits a moment for more (they all still see every change).
+and many watchers are told in rounds (they all still see every change).
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import orjson
@@ -13,41 +14,75 @@ import orjson
 from longshore.base.clock import Clock
 from longshore.core.objects.errors import Expired
 from longshore.core.objects.kinds import Kind
-from longshore.core.watch.feeds import CacheFeed
-from longshore.core.watch.frames import Frame
+from longshore.core.watch.feeds import Audience, Batch, CacheFeed
 from longshore.doors.kubernetes.rendering import View
 from longshore.doors.kubernetes.translate import failure
 
 # Upstream sends bookmarks about once a minute.
 BOOKMARK_EVERY_S = 60.0
-# From how many watches on a batch waits for company, and how long.
-COALESCE_FROM = 100
-COALESCE_S = 0.01
+# From how many watches on they are told in rounds. A round gathers for as long as the one before
+# took to be told, so that telling takes half of the time at most; within these bounds, in seconds.
+ROUNDS_FROM = 100
+ROUND_MIN_S, ROUND_MAX_S = 0.01, 0.05
+ROUSED_AT_ONCE = 100
 # How exact bookmarks and timeouts are.
 _TICK_S = 1.0
 
 
 class Watches:
-    """All open watches of a door, and the one task that minds the time for them."""
+    """All open watches of a door, and the tasks that mind the time for them."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.open: set[Watch] = set()
+        self._told: dict[Audience, None] = {}
+        self._news = asyncio.Event()
+        self._gather_s = ROUND_MIN_S
 
     async def run(self) -> None:
         """Wake watches whose time has come, until cancelled."""
+        async with asyncio.TaskGroup() as crew:
+            crew.create_task(self._mind_deadlines(), name="watch deadlines")
+            crew.create_task(self._tell_in_rounds(), name="watch rounds")
+
+    async def _mind_deadlines(self) -> None:
         while True:
             await self.clock.sleep(_TICK_S)
             now = self.clock.monotonic()
             for watch in [w for w in self.open if w.due <= now]:
                 watch.feed.nudge()
 
-    async def pause(self) -> bool:
-        """Wait for company if there are many watches; whether it waited."""
-        if len(self.open) < COALESCE_FROM:
+    def pace(self, audience: Audience) -> bool:
+        """Whether an audience that has news is roused with the next round."""
+        if len(self.open) < ROUNDS_FROM:
             return False
-        await self.clock.sleep(COALESCE_S)
+        self._told[audience] = None
+        self._news.set()
         return True
+
+    async def _tell_in_rounds(self) -> None:
+        while True:
+            await self._news.wait()
+            await self.clock.sleep(self._gather_s)
+            self._news.clear()
+            begun = self.clock.monotonic()
+            await self._rouse()
+            took = self.clock.monotonic() - begun
+            self._gather_s = min(max(took, ROUND_MIN_S), ROUND_MAX_S)
+
+    async def _rouse(self) -> None:
+        """Some in a turn, so that other requests need not wait for a whole round."""
+        told, self._told = self._told, {}
+        room = ROUSED_AT_ONCE
+        for audience in told:
+            while roused := audience.rouse(room):
+                room -= roused
+                if not room:
+                    await self.clock.sleep(0)
+                    room = ROUSED_AT_ONCE
+        # Two turns: in one they write, in the next the loop has sent it.
+        await self.clock.sleep(0)
+        await self.clock.sleep(0)
 
 
 class Watch:
@@ -115,8 +150,6 @@ class Watch:
             self.initial = False
             return self._lines() + self._bookmark(initial_end=True)
         lines = self._joined(await self.feed.next_batch())
-        if lines and await self._watches.pause():
-            lines += self._lines()
         now = self._watches.clock.monotonic()
         if now >= self._bookmark_at:
             lines += self._lines() + self._bookmark(initial_end=False)
@@ -127,12 +160,11 @@ class Watch:
     def _lines(self) -> bytes:
         return self._joined(self.feed.take())
 
-    def _joined(self, frames: list[Frame]) -> bytes:
-        if not self._begun and frames:
+    def _joined(self, batch: Batch) -> bytes:
+        if not self._begun and batch:
             self._begun = True
-            first, *rest = frames
-            return self._view.first_line(first) + b"".join(map(self._view.line, rest))
-        return b"".join(map(self._view.line, frames))
+            return self._view.first_lines(batch)
+        return self._view.lines(batch)
 
     def _bookmark(self, *, initial_end: bool) -> bytes:
         return self._view.bookmark(self._kind, self._revision(), initial_end=initial_end)
