@@ -9,7 +9,7 @@ import pytest
 
 from longshore.base.limits import WATCH_HISTORY_MIN, WATCH_HISTORY_S
 from longshore.core.objects import kinds
-from longshore.core.watch.feeds import CacheFeed
+from longshore.core.watch.feeds import Audience
 from longshore.testing.clock import settle
 from tests.doors.rig import Kube, Watcher, config_map, kube, pod
 
@@ -92,7 +92,7 @@ async def test_pages_of_a_list_expire_after_five_minutes_whatever_the_kind() -> 
 # --- falling behind ---
 
 
-def _feeds(ask: Kube) -> list[CacheFeed]:
+def _audiences(ask: Kube) -> list[Audience]:
     return list(ask.registry.cache.shelf(kinds.CONFIG_MAP).hub._all)
 
 
@@ -108,12 +108,12 @@ async def _expired(watch: Watcher) -> None:
 async def test_a_watcher_that_falls_behind_hears_so_and_is_let_go() -> None:
     async with kube() as ask:
         watch = await ask.watch(f"{MAPS}?watch=1&resourceVersion=1")
-        (feed,) = _feeds(ask)
-        feed._room = 2
+        (audience,) = _audiences(ask)
+        audience._room = 2
         for name in "abc":
             await ask("POST", MAPS, config_map(name))
         await _expired(watch)
-        assert not _feeds(ask)
+        assert not _audiences(ask)
 
 
 @pytest.mark.parametrize(
@@ -124,8 +124,8 @@ async def test_no_bookmark_hides_what_it_missed(initial: str) -> None:
     async with kube() as ask:
         query = f"watch=1&resourceVersion=1&allowWatchBookmarks=true{initial}"
         watch = await ask.watch(f"{MAPS}?{query}")
-        (feed,) = _feeds(ask)
-        feed._room = 1
+        (audience,) = _audiences(ask)
+        audience._room = 1
         for name in "ab":
             await ask("POST", MAPS, config_map(name))
         await ask.clock.advance(70)
@@ -137,8 +137,8 @@ async def test_nor_while_it_waits_for_company() -> None:
         others = [await ask.watch(f"{PODS}?watch=1&resourceVersion=1") for _ in range(100)]
         query = "watch=1&resourceVersion=1&allowWatchBookmarks=true"
         watch = await ask.watch(f"{MAPS}?{query}")
-        (feed,) = _feeds(ask)
-        feed._room = 1
+        (audience,) = _audiences(ask)
+        audience._room = 1
         await ask.clock.advance(59.995)
         hearing = asyncio.ensure_future(watch.event())
         await settle()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from longshore.core.objects import kinds
-from longshore.doors.kubernetes.watching import ROUND_MAX_S, ROUNDS_FROM
+from longshore.doors.kubernetes.watching import ROUND_MAX_S, ROUNDS_FROM, ROUSED_AT_ONCE
 from longshore.testing.clock import settle
 from tests.doors.rig import Kube, Watcher, config_map, kube
 
@@ -51,16 +51,26 @@ async def test_few_are_told_at_once() -> None:
             await watch.close()
 
 
-async def test_a_crowd_waits_for_its_round() -> None:
+async def _listen(watch: Watcher, heard: list[str]) -> None:
+    while True:
+        heard.append((await watch.seen())[1])
+
+
+async def test_a_crowd_waits_for_its_round_and_then_for_the_next() -> None:
     async with kube() as ask:
-        watches = await _watches(ask, ROUNDS_FROM)
-        heard = [asyncio.ensure_future(watch.seen()) for watch in watches]
+        watches = await _watches(ask, 3 * ROUSED_AT_ONCE)
+        heard: list[str] = []
+        listening = [asyncio.ensure_future(_listen(watch, heard)) for watch in watches]
         await settle()
-        await ask("POST", MAPS, config_map("a"))
-        await settle()
-        assert not any(task.done() for task in heard)
-        await ask.clock.advance(ROUND_MAX_S)
-        await settle()
-        assert all(task.done() for task in heard)
+        for name in "abc":
+            heard.clear()
+            await ask("POST", MAPS, config_map(name))
+            await settle()
+            assert heard == []
+            await ask.clock.advance(ROUND_MAX_S)
+            await settle()
+            assert heard == [name] * len(watches)
+        for task in listening:
+            task.cancel()
         for watch in watches:
             await watch.close()

@@ -156,9 +156,7 @@ class Reader:
         )  # fmt: skip
 
     def _authorize(self, who: User, verb: str, ref: Ref) -> None:
-        self.permission.authorize(
-            who, verb, ref.kind, ref.namespace, ref.name, ref.subresource
-        )
+        self.permission.authorize(who, verb, ref.kind, ref.namespace, ref.name, ref.subresource)
 
     def _found(self, chosen: Filter, at: int, after: str) -> Iterator[Stored]:
         kind = chosen.kind

@@ -85,8 +85,13 @@ class Audience:
         if self._waiting and (self._pace is None or not self._pace(self)):
             self.rouse()
 
-    def rouse(self, most: int = sys.maxsize) -> int:
-        """Wake those who have waited longest; how many there were."""
+    @property
+    def waiting(self) -> int:
+        """How many wait for a change, or to be roused."""
+        return len(self._waiting)
+
+    def rouse(self, most: int = sys.maxsize) -> None:
+        """Wake those who have waited longest."""
         if len(self._waiting) <= most:
             roused, self._waiting = self._waiting, {}
         else:
@@ -95,7 +100,6 @@ class Audience:
                 del self._waiting[feed]
         for feed in roused:
             feed.rouse()
-        return len(roused)
 
     def _drop_oldest(self) -> None:
         """Whoever has not taken these has fallen behind. Several at a time, as a list gives up its

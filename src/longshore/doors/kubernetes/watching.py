@@ -75,8 +75,10 @@ class Watches:
         told, self._told = self._told, {}
         room = ROUSED_AT_ONCE
         for audience in told:
-            while roused := audience.rouse(room):
-                room -= roused
+            left = audience.waiting
+            while left > 0:
+                audience.rouse(min(left, room))
+                left, room = left - room, max(room - left, 0)
                 if not room:
                     await self.clock.sleep(0)
                     room = ROUSED_AT_ONCE
