@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.registry.admission.accounts import MOUNT_PATH
 from longshore.core.registry.client import Create
 from longshore.machinery.kubelet.credentials import Credentials
+from longshore.machinery.kubelet.volumes.mounting import unmount_below
 from longshore.testing.clock import VirtualClock
 
 from .docs import pod
@@ -92,8 +94,15 @@ async def test_an_old_token_is_used_while_the_server_is_away_and_it_lives() -> N
         await credentials.of_pod(doc)
 
 
-async def test_the_volume_holds_what_clients_in_pods_look_for(tmp_path: Path) -> None:
-    async with world(tmp_path) as made:
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Path]:
+    """An agent's directory; as root, tokens are below it in memory."""
+    yield tmp_path
+    unmount_below(tmp_path)
+
+
+async def test_the_volume_holds_what_clients_in_pods_look_for(root: Path) -> None:
+    async with world(root) as made:
         issuer = Issuer(made.clock, missing=3)
         made.start_agent().tokens = issuer
         doc = pod()

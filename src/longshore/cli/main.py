@@ -68,18 +68,40 @@ def main() -> None:
     "--audit-policy", type=click.Path(path_type=Path, dir_okay=False),
     help="What the audit log tells (audit.k8s.io/v1 Policy). [default: changes, and looks at secrets]",
 )  # fmt: skip
+@click.option(
+    "--enable-admission-plugins", "enable", multiple=True, metavar="NAMES",
+    help="Admission plug-ins besides those that are on by default, with commas between.",
+)  # fmt: skip
+@click.option(
+    "--disable-admission-plugins", "disable", multiple=True, metavar="NAMES",
+    help="Admission plug-ins that are on by default and shall not be.",
+)  # fmt: skip
+@click.option(
+    "--admission-control-config-file", "admission_config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="What plug-ins are told (AdmissionConfiguration of apiserver.config.k8s.io/v1).",
+)  # fmt: skip
 @click.option("--no-merge", is_flag=True, help="Leave ~/.kube/config alone.")
 @click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for the nodes.")
 @json_option
-def up(hollow: bool, no_merge: bool, as_json: bool, **options: Any) -> None:
+def up(
+    hollow: bool,
+    no_merge: bool,
+    as_json: bool,
+    enable: tuple[str, ...],
+    disable: tuple[str, ...],
+    **options: Any,
+) -> None:
     """Start a cluster."""
     from longshore.cli.report import Report
+    from longshore.cluster.admission import names
     from longshore.cluster.up import UpRequest, up
 
     if hollow:
         options["runtime"] = "hollow"
     options["wait_s"] = options.pop("wait")
     options["node_grace_s"] = options.pop("node_grace")
+    options["enable_admission"], options["disable_admission"] = names(enable), names(disable)
     report = Report(quiet=as_json)
     request = UpRequest(merge=not no_merge, **options)
     report.done(up(request, report.phase, report.warn), as_json)

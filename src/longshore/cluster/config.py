@@ -32,7 +32,8 @@ class Unready(ClusterError): ...
 @dataclass(frozen=True, slots=True)
 class ClusterConfig:
     """One cluster. runtime is oci or hollow; uplink is user or none; port is on 127.0.0.1;
-    node_grace_s is how long a node may be silent before it counts as lost."""
+    node_grace_s is how long a node may be silent before it counts as lost. enable_admission and
+    disable_admission are names of admission plug-ins."""
 
     name: str
     nodes: int
@@ -40,6 +41,8 @@ class ClusterConfig:
     uplink: str
     port: int
     node_grace_s: float = 40.0
+    enable_admission: tuple[str, ...] = ()
+    disable_admission: tuple[str, ...] = ()
 
     @property
     def hollow(self) -> bool:
@@ -75,6 +78,7 @@ class ClusterPaths:
         self.processes = self.home / "processes"
         self.uplink = self.home / "uplink.pid"
         self.authentication = self.home / "authentication.yaml"
+        self.admission = self.home / "admission.yaml"
         self.audit_policy = self.home / "audit-policy.yaml"
         self.audit_log = self.logs / "audit.log"
 

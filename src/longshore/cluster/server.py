@@ -18,7 +18,7 @@ from longshore.base.addresses import API_PORT, LAN_GATEWAY
 from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 from longshore.base.users import loop_user
-from longshore.cluster import audit, issuers, kubeconfig
+from longshore.cluster import admission, audit, issuers, kubeconfig
 from longshore.cluster.bootstrap import bootstrap
 from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.default_roles import ensure_default_roles
@@ -34,7 +34,7 @@ from longshore.core.pki.tls import client_context, server_context
 from longshore.core.registry.bearers import Bearers
 from longshore.core.registry.bootstrap_tokens import BootstrapTokens
 from longshore.core.registry.inprocess import InProcess
-from longshore.core.registry.registry import Registry
+from longshore.core.registry.registry import Registry, RegistryConfig
 from longshore.core.registry.tokens import Tokens
 from longshore.core.store.sqlite import SqliteStore
 from longshore.core.streams.protocols import Streams
@@ -114,7 +114,8 @@ async def until_signalled(work: Coroutine[None, None, None]) -> None:
 async def _run(
     config: ClusterConfig, paths: ClusterPaths, listeners: Sequence[socket.socket], tell: int
 ) -> None:
-    registry = Registry(SqliteStore(paths.store), SystemClock(), Chance())
+    settings = RegistryConfig(admission=admission.of_cluster(config, paths))
+    registry = Registry(SqliteStore(paths.store), SystemClock(), Chance(), settings)
     await registry.open()
     cluster = _Cluster(config, paths, registry)
     await until_signalled(cluster.run(listeners, partial(_tell, tell)))

@@ -20,7 +20,7 @@ from typing import Any
 from longshore.base.addresses import API_PORT, API_SERVICE_ADDRESS, LAN_GATEWAY
 from longshore.base.clock import SystemClock
 from longshore.base.files import write_private
-from longshore.cluster import audit, doctor, issuers, kubeconfig
+from longshore.cluster import admission, audit, doctor, issuers, kubeconfig
 from longshore.cluster.config import (
     NODES_MAX,
     ClusterConfig,
@@ -58,6 +58,9 @@ class UpRequest:
     node_grace_s: float = 40.0
     audit_policy: Path | None = None
     authentication_config: Path | None = None
+    enable_admission: tuple[str, ...] = ()
+    disable_admission: tuple[str, ...] = ()
+    admission_config: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
         audit.check(request.audit_policy)
     if request.authentication_config is not None:
         issuers.read(request.authentication_config)
+    admission.read(request.enable_admission, request.disable_admission, request.admission_config)
     if paths.config.exists():
         raise ClusterError(
             f"there is a cluster {request.name!r} already: longshore start, down, or another --name"
@@ -101,12 +105,15 @@ def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
         uplink=_uplink(request, warn),
         port=listener.getsockname()[1],
         node_grace_s=request.node_grace_s,
+        enable_admission=request.enable_admission,
+        disable_admission=request.disable_admission,
     )
     paths.create()
     paths.save(config)
     for file, kept in (
         (request.audit_policy, paths.audit_policy),
         (request.authentication_config, paths.authentication),
+        (request.admission_config, paths.admission),
     ):
         if file is not None:
             write_private(kept, file.read_bytes())
