@@ -12,6 +12,7 @@ from longshore.core.objects.kinds import KINDS
 from longshore.core.pki.authority import Authority
 from longshore.core.registry.client import Client
 from longshore.core.watch.cache import Cache
+from longshore.machinery.controllers.addresses.run import ServiceAddresses
 from longshore.machinery.controllers.aggregation.run import RoleAggregation
 from longshore.machinery.controllers.certificates.run import CertificateRequests, Permits
 from longshore.machinery.controllers.certificates.tokens import BootstrapTokenCleaner
@@ -64,6 +65,7 @@ def build(
         PodCollector(cache, client, clock, config.finished_pods_max, config.node_gone_s),
         NodeLifecycle(cache, client, clock, recorder, config.nodes),
         StorageProtection(cache, client),
+        ServiceAddresses(cache, client, clock),
         ResourceQuotas(cache, client, clock, KINDS.stored),
         *_certificates(cache, client, clock, config),
     )
