@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from longshore.base.users import loop_user
-from longshore.cluster.default_roles import ensure_default_roles
+from longshore.cluster.default_roles import ensure_roles
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rbac.defaults import default_objects
@@ -25,7 +25,8 @@ MERGE = {"content_type": "application/merge-patch+json"}
 
 
 async def ensure(ask: Kube) -> None:
-    await ensure_default_roles(ask.registry.cache, InProcess(ask.registry, loop_user("roles")))
+    client = InProcess(ask.registry, loop_user("roles"))
+    await ensure_roles(ask.registry.cache, client, default_objects())
 
 
 async def system_namespaces(ask: Kube) -> None:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.objects.rbac.defaults import default_objects
 from longshore.core.objects.rbac.reconcile import missing
 from longshore.core.registry.client import Client, Create, Delete, Operation, Patch
 from longshore.core.watch.cache import Cache
 
 # How many are written at once: a cluster that starts has other things to do in between.
-_BATCH = 32
+_BATCH = 16
 
 
-async def ensure_default_roles(cache: Cache, client: Client) -> None:
+async def ensure_roles(cache: Cache, client: Client, defaults: Iterable[tuple[Kind, Doc]]) -> None:
     """What people have taken away comes back, what they have added stays; nothing is written where
     nothing is missing. Raises the first ApiError."""
     obsolete: list[Operation] = []
     wanted: list[Operation] = []
-    for kind, expected in default_objects():
+    for kind, expected in defaults:
         _plan(cache, kind, expected, obsolete, wanted)
     for operations in (obsolete, wanted):
         for start in range(0, len(operations), _BATCH):

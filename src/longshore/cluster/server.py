@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from functools import partial
 
 import uvloop
@@ -21,13 +21,15 @@ from longshore.base.users import loop_user
 from longshore.cluster import admission, audit, issuers, kubeconfig
 from longshore.cluster.bootstrap import bootstrap
 from longshore.cluster.config import ClusterConfig, ClusterPaths
-from longshore.cluster.default_roles import ensure_default_roles
+from longshore.cluster.default_roles import ensure_roles
 from longshore.cluster.machine import lan_namespace, node_nets
 from longshore.cluster.probe import is_ready
 from longshore.cluster.renewal import SERVER_PAIRS, Renewals
 from longshore.cluster.statistics import HollowStatistics, NodeStatistics
 from longshore.cluster.streams import NodeStreams, NoStreams
 from longshore.core.objects import kinds
+from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.objects.rbac.defaults import objects_of_controllers, objects_of_users
 from longshore.core.pki.authority import Authority, token_key
 from longshore.core.pki.pairs import Pair
 from longshore.core.pki.tls import client_context, server_context
@@ -154,8 +156,8 @@ class _Cluster:
     def _client(self, loop: str) -> InProcess:
         return InProcess(self._registry, loop_user(loop))
 
-    async def _ensure_roles(self) -> None:
-        await ensure_default_roles(self._registry.cache, self._client("roles"))
+    async def _ensure_roles(self, defaults: Iterable[tuple[Kind, Doc]]) -> None:
+        await ensure_roles(self._registry.cache, self._client("roles"), defaults)
 
     async def run(self, listeners: Sequence[socket.socket], tell: Callable[[str], object]) -> None:
         async with asyncio.TaskGroup() as crew:
@@ -164,11 +166,13 @@ class _Cluster:
             await bootstrap(self._client("bootstrap"), endpoint)
             self._serve(crew, listeners)
             tell("serving")
-            roles = crew.create_task(self._ensure_roles(), name="default roles")
+            roles = crew.create_task(self._ensure_roles(objects_of_users()), name="roles")
             self._run_loops(crew)
             await self._until_ready()
             await roles
             tell("ready")
+            # Nobody waits for the roles of controllers that run outside.
+            await self._ensure_roles(objects_of_controllers())
 
     def _serve(self, crew: asyncio.TaskGroup, listeners: Sequence[socket.socket]) -> None:
         """Open the door, on 127.0.0.1 of the host and, if there is one, on the LAN."""

@@ -14,12 +14,17 @@ from longshore.core.objects.kinds import (
 )
 from longshore.core.objects.rbac import cluster_roles, controllers, namespaced, platform
 from longshore.core.objects.rbac.aggregation import gathered
-from longshore.core.objects.rbac.form import Table, binding, role
+from longshore.core.objects.rbac.form import binding, role
 
 
 def default_objects() -> list[tuple[Kind, Doc]]:
-    """Kind and document of each, roles before their bindings. Roles that are the sum of others
-    are summed up already."""
+    """Kind and document of each, roles before their bindings."""
+    return objects_of_users() + objects_of_controllers()
+
+
+def objects_of_users() -> list[tuple[Kind, Doc]]:
+    """Those of people, nodes and components. Roles that are the sum of others are summed up
+    already."""
     plain = list(_cluster_roles())
     return [
         *((CLUSTER_ROLE, doc) for doc in plain + _sums(plain)),
@@ -29,18 +34,22 @@ def default_objects() -> list[tuple[Kind, Doc]]:
     ]
 
 
+def objects_of_controllers() -> list[tuple[Kind, Doc]]:
+    """Those of upstream's controllers, which are part of the server here."""
+    found: list[tuple[Kind, Doc]] = []
+    for account, rows in controllers.ROLES.items():
+        name, subject = controllers.PREFIX + account, f"account:{controllers.NAMESPACE}/{account}"
+        found.append((CLUSTER_ROLE, role(CLUSTER_ROLE, name, rows)))
+        found.append((CLUSTER_ROLE_BINDING, binding(CLUSTER_ROLE_BINDING, name, [subject])))
+    return found
+
+
 def _cluster_roles() -> Iterator[Doc]:
     for name, rows in cluster_roles.ROLES.items():
         doc = role(CLUSTER_ROLE, name, rows)
         if name in cluster_roles.LABELLED:
             doc["metadata"]["labels"][cluster_roles.LABELLED[name]] = "true"
         yield doc
-    yield from _of_controllers(controllers.ROLES)
-
-
-def _of_controllers(table: Table) -> Iterator[Doc]:
-    for name, rows in table.items():
-        yield role(CLUSTER_ROLE, controllers.PREFIX + name, rows)
 
 
 def _sums(plain: list[Doc]) -> list[Doc]:
@@ -65,9 +74,6 @@ def _roles() -> Iterator[Doc]:
 def _cluster_bindings() -> Iterator[Doc]:
     for name, subjects in cluster_roles.BINDINGS.items():
         yield binding(CLUSTER_ROLE_BINDING, name, subjects.split())
-    for name in controllers.ROLES:
-        account = f"account:{controllers.NAMESPACE}/{name}"
-        yield binding(CLUSTER_ROLE_BINDING, controllers.PREFIX + name, [account])
     for name, (role_name, subjects) in platform.BINDINGS.items():
         yield binding(CLUSTER_ROLE_BINDING, name, subjects.split(), role_name=role_name)
 
