@@ -39,7 +39,7 @@ def placed(doc: Doc) -> Doc:
 
 
 @contextlib.asynccontextmanager
-async def client_of(ask: Kube) -> AsyncIterator[HttpClient]:
+async def client_of(ask: Kube, agent: str = "test") -> AsyncIterator[HttpClient]:
     """A client of a door that takes everyone for the administrator."""
 
     async def handle(request: Request) -> AnyReply:
@@ -47,11 +47,17 @@ async def client_of(ask: Kube) -> AsyncIterator[HttpClient]:
         return await ask.door.handle(request)
 
     async with serving(handle) as (_, port):
-        client = HttpClient([f"http://127.0.0.1:{port}"], None, SystemClock())
+        client = HttpClient([f"http://127.0.0.1:{port}"], None, SystemClock(), agent=agent)
         try:
             yield client
         finally:
             client.close()
+
+
+async def test_what_it_writes_is_recorded_under_its_agents_name() -> None:
+    async with kube() as ask, client_of(ask, agent="kubelet") as client:
+        made = await client.write(Create(kinds.CONFIG_MAP, placed(config_map("a", a="1"))))
+        assert [one["manager"] for one in made["metadata"]["managedFields"]] == ["kubelet"]
 
 
 async def test_the_same_answers_as_in_process() -> None:

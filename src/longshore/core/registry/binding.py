@@ -5,19 +5,25 @@ Source: pkg/registry/core/pod/storage (BindingREST), plugin/pkg/admission/podtop
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import Cause, Conflict, Invalid
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Bind
+from longshore.core.watch.stored import Stored
 
 # The labels of its node that a pod is given; a pod may not ask for more through them.
 _TOPOLOGY = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 
 
-def topology_labels(node: Doc | None) -> dict[str, str]:
+def topology_labels(node: Stored | None) -> dict[str, str]:
     """What of a node's labels its pods get; none of a node that is not there."""
-    labels = node["metadata"].get("labels") if node is not None else None
-    return {key: labels[key] for key in _TOPOLOGY if key in labels} if labels else {}
+    # Nodes are many and bindings too: one without such labels is not even decoded.
+    if node is None or b"topology.kubernetes.io/" not in node.rest:
+        return {}
+    labels = node.doc["metadata"].get("labels") or {}
+    return {key: labels[key] for key in _TOPOLOGY if key in labels}
 
 
 def bound(pod: Doc, operation: Bind, labels: dict[str, str], now: str) -> Doc:
@@ -45,7 +51,7 @@ def _metadata(metadata: Doc, operation: Bind, labels: dict[str, str]) -> Doc:
     return made
 
 
-def _scheduled(conditions: list[Doc], now: str) -> list[Doc]:
+def _scheduled(conditions: Iterable[Doc], now: str) -> list[Doc]:
     scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": now}
     others = [one for one in conditions if one["type"] != "PodScheduled"]
     return [*others, scheduled]

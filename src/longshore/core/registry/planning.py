@@ -318,8 +318,9 @@ class Planner:
         def plan(there: Stored | None) -> Intent | Stored:
             if there is None:
                 raise NotFound.of(kinds.POD, operation.name)
-            labels = topology_labels(self.cache.get(kinds.NODE, "", operation.node))
-            pod = bound(there.doc, operation, labels, rfc3339(self._clock.now()))
+            node = self.cache.shelf(kinds.NODE).get(kinds.NODE.key("", operation.node))
+            now = rfc3339(self._clock.now())
+            pod = bound(there.doc, operation, topology_labels(node), now)
             return Intent(pod, there)
 
         return plan
