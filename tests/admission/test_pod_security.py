@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from longshore.base.chance import Chance
 from longshore.base.users import User
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.admission import pod_security
-from longshore.core.registry.admission.attributes import Attributes
-from longshore.core.registry.admission.surroundings import (
-    AdmissionConfig,
-    PodSecurityConfig,
-    Surroundings,
-)
-from longshore.testing.clock import VirtualClock
+from longshore.core.registry.admission.surroundings import PodSecurityConfig
 
+from ..audit.test_auditor import audited
 from ..doors.rig import Kube, deployment, pod
 from .rig import admitting, ask, make, of_spec, path_of, refused
 from .test_pod_security_standards import HARD
@@ -151,18 +142,13 @@ async def test_defaults_and_exemptions_are_the_operators() -> None:
 
 
 async def test_the_audit_log_hears_of_violations() -> None:
-    async with admitting() as api:
+    async with audited() as (api, log):
         await namespace(api, audit="baseline")
-        around = Surroundings(VirtualClock(), Chance.seeded(1), _nobody, AdmissionConfig())
-        doc = {**of_spec(**PRIVILEGED)}
-        request = Attributes("create", kinds.POD, "team", doc, None, None, api.registry.cache)
-        pod_security.hooks(around).checks[0].run(request)
-        assert request.annotations[f"{PREFIX}enforce-policy"] == "privileged:latest"
-        assert request.annotations[f"{PREFIX}audit-violations"].startswith(
+        assert "Warning" not in (await ask(api, of_spec(**PRIVILEGED), "team")).headers
+        await ask(api, of_spec("other"))
+        _, violation, other = log.events
+        assert violation["annotations"][f"{PREFIX}enforce-policy"] == "privileged:latest"
+        assert violation["annotations"][f"{PREFIX}audit-violations"].startswith(
             'would violate PodSecurity "baseline:latest": privileged'
         )
-        assert request.warnings == []
-
-
-def _nobody(who: User, wish: Any) -> bool:
-    return False
+        assert "annotations" not in other

@@ -8,6 +8,7 @@ pure: what they look up is in the cache that they are given.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -16,7 +17,15 @@ from longshore.core.objects.errors import Cause, Forbidden
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.watch.cache import Cache
 
+# Where plug-ins leave notes on the request that the task at hand answers, if somebody keeps an audit
+# log of it (apiserver/pkg/audit/context.go: AddAuditAnnotation).
+NOTES: ContextVar[dict[str, str] | None] = ContextVar("notes", default=None)
 POD_CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
+
+
+def _notes() -> dict[str, str]:
+    kept = NOTES.get()
+    return {} if kept is None else kept
 
 
 @dataclass(slots=True)
@@ -35,7 +44,7 @@ class Attributes:
     subresource: str = ""
     dry_run: bool = False
     warnings: list[str] = field(default_factory=list)
-    annotations: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=_notes)
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from longshore.base.clock import Clock
 from longshore.base.users import User
 from longshore.core.objects.kinds import Doc
+from longshore.core.registry.admission.attributes import NOTES
 from longshore.core.registry.authorize import ANONYMOUS, UNAUTHENTICATED
 from longshore.doors.kit.http import (
     AnyReply,
@@ -50,6 +51,7 @@ class Auditor:
         self, request: Request, asker: User, who: User, target: Target | None, audit_id: str
     ) -> Entry | None:
         """None if nothing is to be told. Raises Unavailable for a change that could not be."""
+        NOTES.set(None)
         deed = _deed(request, asker, target)
         judgement = self._policy.judge(deed)
         if judgement.level == policy.NONE:
@@ -57,6 +59,7 @@ class Auditor:
         if deed.verb not in _READS:
             self.log.check_room()
         entry = Entry(self, request, deed, None if who is asker else who, judgement, audit_id)
+        NOTES.set(entry.annotations)
         entry.tell(policy.RECEIVED)
         return entry
 
@@ -86,16 +89,16 @@ class Entry:
         if impersonated is not None:
             self._told["impersonatedUser"] = events.user(impersonated)
         self._bodies: dict[str, Any] = {}
-        self._annotations: dict[str, str] = {}
+        self.annotations: dict[str, str] = {}
         if judgement.level in (policy.REQUEST, policy.RESPONSE):
             self._add("requestObject", request.body, request.headers.get("content-type", ""))
         if deed.subresource in _TALKS:
-            self._annotations[f"{_OWN}command"] = " ".join(request.query.get("command", ()))
+            self.annotations[f"{_OWN}command"] = " ".join(request.query.get("command", ()))
 
     def tell(self, stage: str, status: Doc | None = None) -> None:
         judgement, auditor = self._judgement, self._auditor
         if judgement.tells(stage):
-            more = {**self._bodies, "annotations": self._annotations, "responseStatus": status}
+            more = {**self._bodies, "annotations": self.annotations, "responseStatus": status}
             auditor.log.put(events.line(self._told, stage, auditor.clock.now(), more))
 
     def answered(self, reply: AnyReply) -> AnyReply:
