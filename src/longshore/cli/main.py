@@ -216,6 +216,28 @@ def image_list(name: str, root: Path | None, as_json: bool) -> None:
         click.echo(f"{one['name']:<50} {one['id'][:19]:<20} {one['size'] / 1e6:8.1f} MB")
 
 
+@main.command()
+@click.option(
+    "--join", "invitation", required=True, metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A bootstrap kubeconfig (longshore token create --file FILE).",
+)  # fmt: skip
+@click.option("--node", required=True, help="The name of the node that this machine becomes.")
+@click.option(
+    "--dir", "directory", required=True, type=click.Path(path_type=Path, file_okay=False),
+    help="Where the node keeps its certificate.",
+)  # fmt: skip
+@click.option(
+    "--runtime", type=click.Choice(["hollow"]), default="hollow", show_default=True,
+    help="hollow: pods run nothing. Real containers need a network between machines, which is not there yet.",
+)  # fmt: skip
+def agent(invitation: Path, node: str, directory: Path, runtime: str) -> None:
+    """Join a cluster as a node, and be it until interrupted."""
+    from longshore.cluster.joining import join
+
+    join(invitation, node, directory)
+
+
 @main.group()
 def token() -> None:
     """Tokens by which machines join a cluster."""

@@ -16,7 +16,7 @@ from longshore.cluster.nodeapi import NodeApi
 from longshore.cluster.server import API_ENDPOINT, prepare_process, run_to_the_end, until_signalled
 from longshore.cluster.streams import NODE_API_PORT
 from longshore.doors.kit.server import Server
-from longshore.doors.kubernetes.client import HttpClient
+from longshore.doors.kubernetes.client import HttpClient, Introduction
 from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.run import Kubelet
 from longshore.machinery.network import namespaces
@@ -73,7 +73,10 @@ class _Agent:
     def _client(self) -> HttpClient:
         host, port = API_ENDPOINT
         return HttpClient(
-            [f"https://{host}:{port}"], self._identity.to_servers, self._clock, agent="kubelet"
+            [f"https://{host}:{port}"],
+            self._identity.to_servers,
+            self._clock,
+            said=Introduction("kubelet"),
         )
 
     def _runtime(self) -> OciRuntime:

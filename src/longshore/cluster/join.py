@@ -87,7 +87,7 @@ def _with_admin(
 
     async def talk() -> T:
         context = client_context(Pair.named(paths.pki, "admin"), paths.pki / "ca.crt")
-        client = HttpClient([config.server], context, SystemClock(), agent="longshore")
+        client = HttpClient([config.server], context, SystemClock())
         try:
             return await ask(client)
         finally:

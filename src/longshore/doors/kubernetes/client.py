@@ -57,12 +57,20 @@ class Call:
     content_type: str = _JSON
 
 
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """What a client says of itself with every request: agent is the User-Agent, by which what it
+    writes is recorded; token a bearer token, where no certificate speaks for it."""
+
+    agent: str = "longshore"
+    token: str = ""
+
+
 class HttpClient:
     """Client (core/registry/client.py) over HTTPS.
 
     The answer to a Delete may be, and to a Bind is, a metav1.Status instead of the object.
-    socket_factory opens sockets in another network namespace. agent is the User-Agent, by which
-    what this client writes is recorded.
+    socket_factory opens sockets in another network namespace.
     """
 
     def __init__(
@@ -73,10 +81,13 @@ class HttpClient:
         *,
         socket_factory: SocketFactory | None = None,
         connections_max: int = 16,
-        agent: str = "longshore",
+        said: Introduction | None = None,
     ) -> None:
         self._clock = clock
-        self._headers = {"Accept": _JSON, "User-Agent": f"{agent}/{GIT_VERSION}"}
+        said = said or Introduction()
+        self._headers = {"Accept": _JSON, "User-Agent": f"{said.agent}/{GIT_VERSION}"}
+        if said.token:
+            self._headers["Authorization"] = f"Bearer {said.token}"
         self._pool = Pool(
             servers, ssl_context, socket_factory=socket_factory, connections_max=connections_max
         )

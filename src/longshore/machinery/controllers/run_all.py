@@ -26,6 +26,7 @@ from longshore.machinery.controllers.nodes.plan import NodeRules
 from longshore.machinery.controllers.nodes.run import NodeLifecycle
 from longshore.machinery.controllers.protection.run import StorageProtection
 from longshore.machinery.controllers.quota.run import ResourceQuotas
+from longshore.machinery.controllers.ranges.run import PodRanges
 from longshore.machinery.controllers.replicaset.run import ReplicaSets
 from longshore.machinery.loop.loop import Loop, Reconciler
 from longshore.machinery.loop.recorder import Journal, Recorder
@@ -67,6 +68,7 @@ def build(
         StorageProtection(cache, client),
         ServiceAddresses(cache, client, clock),
         ResourceQuotas(cache, client, clock, KINDS.stored),
+        PodRanges(cache, client),
         *_certificates(cache, client, clock, config),
     )
     return [Loop(one, cache, clock, chance) for one in reconcilers]

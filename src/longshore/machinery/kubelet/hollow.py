@@ -64,7 +64,7 @@ _FIRST_NODE = 10
 _PODS_PREFIX = 24
 
 CAPACITY = {"cpu": "8", "memory": "32Gi", "pods": str(MAX_PODS), "ephemeral-storage": "100Gi"}
-_FACTS = MachineFacts("amd64", "hollow", "Hollow", "hollow", "hollow", "hollow")
+HOLLOW_FACTS = MachineFacts("amd64", "hollow", "Hollow", "hollow", "hollow", "hollow")
 
 
 def hollow_configs(
@@ -103,9 +103,17 @@ class HollowNodes:
         async with asyncio.TaskGroup() as crew:
             self._alarm = Alarms[str](self._clock, self._touch, crew).set
             crew.create_task(self._keep_nodes(), name="hollow nodes")
-            following = follow(self._client, kinds.POD, self._clock, self._replace, self._take)
+            following = follow(
+                self._client, kinds.POD, self._clock, self._replace, self._take, fields=self._fields
+            )
             crew.create_task(following, name="hollow pods")
             crew.create_task(self._write(), name="hollow statuses")
+
+    @property
+    def _fields(self) -> str:
+        """A node by itself hears, and may hear, of its own pods only."""
+        names = list(self._nodes)
+        return f"spec.nodeName={names[0]}" if len(names) == 1 else ""
 
     # -- nodes -------------------------------------------------------------------------------
 
@@ -118,7 +126,7 @@ class HollowNodes:
 
     async def _register(self, nodes: Sequence[HollowNode]) -> None:
         """Create the nodes, then their statuses and leases. Nodes that exist are taken over."""
-        creates = [Create(kinds.NODE, node_doc(node.config, _FACTS)) for node in nodes]
+        creates = [Create(kinds.NODE, node_doc(node.config, HOLLOW_FACTS)) for node in nodes]
         for node, answer in zip(nodes, await self._submit(creates), strict=True):
             if isinstance(answer, AlreadyExists):
                 answer = await self._client.get(kinds.NODE, "", node.config.node_name)
@@ -132,7 +140,7 @@ class HollowNodes:
         await self._submit([Create(kinds.LEASE, lease_doc(node.doc, now)) for node in known])
 
     def _node_status(self, node: HollowNode, now: float) -> Operation:
-        status = node_status(node.config, _FACTS, (), node.doc.get("status") or {}, now)
+        status = node_status(node.config, HOLLOW_FACTS, (), node.doc.get("status") or {}, now)
         return Patch(kinds.NODE, "", node.config.node_name, {"status": status}, "status")
 
     async def _renew(self) -> None:

@@ -22,11 +22,13 @@ async def follow(
     clock: Clock,
     whole: Callable[[Sequence[Doc]], None],
     changes: Callable[[Sequence[Change]], None],
+    *,
+    fields: str = "",
 ) -> None:
     """Hand over a snapshot, then every change; a new snapshot when the feed breaks. Never returns."""
     while True:
         try:
-            listing, feed = await client.list_and_watch(kind)
+            listing, feed = await client.list_and_watch(kind, fields=fields)
         except (ApiError, OSError) as error:
             _log.warning("cannot read %s: %s", kind.plural, error)
             await clock.sleep(_RETRY_S)

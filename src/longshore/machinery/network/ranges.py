@@ -36,6 +36,14 @@ def node_net(name: str, number: int) -> NodeNet:
     return NodeNet(name, str(lan_ip), f"{slices}/24")
 
 
+def lan_ip_of(pod_cidr: str) -> str:
+    """The LAN address of the node that has this range of pod addresses."""
+    number = int(IPv4Network(pod_cidr).network_address) - int(
+        IPv4Network(POD_RANGE).network_address
+    )
+    return node_net("", number // 256).lan_ip
+
+
 def lan_offset(lan_ip: str) -> int:
     """How far an address is into the LAN: what the LAN's link to that node is numbered by."""
     return int(IPv4Address(lan_ip)) - int(IPv4Network(LAN_RANGE).network_address)

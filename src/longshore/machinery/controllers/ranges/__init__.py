@@ -1,0 +1,1 @@
+"""Ranges of pod addresses: one for every node."""
