@@ -119,6 +119,7 @@ async def _run(
     settings = RegistryConfig(admission=admission.of_cluster(config, paths))
     registry = Registry(SqliteStore(paths.store), SystemClock(), Chance(), settings)
     await registry.open()
+    gc.freeze()  # what was read stays: no collection has to look through it again
     cluster = _Cluster(config, paths, registry)
     await until_signalled(cluster.run(listeners, partial(_tell, tell)))
     await registry.close()

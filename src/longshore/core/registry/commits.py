@@ -15,7 +15,7 @@ from longshore.core.objects.kinds import Doc, Kind, Ref
 from longshore.core.store.protocol import Store, StoreError, Write
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
-from longshore.core.watch.stored import Stored
+from longshore.core.watch.stored import Stored, encode
 
 
 class Pending:
@@ -104,13 +104,13 @@ class CommitQueue:
                     done.set_result(None)
 
     async def _commit(self, batch: list[Pending]) -> None:
-        made = [
-            None if p.doc is None else Stored.of(p.kind, p.key, p.doc, before=p.before)
-            for p in batch
-        ]
         writes = [
-            Write(p.key, None if new is None else new.raw, p.before.revision if p.before else 0)
-            for p, new in zip(batch, made, strict=True)
+            Write(
+                p.key,
+                None if p.doc is None else encode(p.doc),
+                p.before.revision if p.before else 0,
+            )
+            for p in batch
         ]
         try:
             revisions = await self._store.commit(writes)
@@ -120,21 +120,21 @@ class CommitQueue:
             if self.on_failed is not None:
                 self.on_failed(batch)
             return
-        for pending, new, revision in zip(batch, made, revisions, strict=True):
+        for pending, write, revision in zip(batch, writes, revisions, strict=True):
             if revision:
-                self._apply(pending, new, revision)
+                self._apply(pending, write, revision)
         self.cache.window.pass_time(self._clock.monotonic(), self.cache.revision)
 
-    def _apply(self, pending: Pending, new: Stored | None, revision: int) -> None:
+    def _apply(self, pending: Pending, write: Write, revision: int) -> None:
         before = pending.before
-        if pending.doc is None or new is None:
+        if pending.doc is None or write.value is None:
             assert before is not None, pending.key
             frame = Frame("DELETED", before.at(revision), before)
         else:
-            new.revision = revision
+            stored = Stored.read(pending.kind, pending.key, write.value, revision)
             pending.doc["metadata"]["resourceVersion"] = str(revision)
-            new.keep(pending.doc)
-            frame = Frame("ADDED" if before is None else "MODIFIED", new, before)
+            stored.keep(pending.doc)
+            frame = Frame("ADDED" if before is None else "MODIFIED", stored, before)
         pending.stored = frame.stored
         self.cache.apply(frame)
         if self.on_applied is not None:

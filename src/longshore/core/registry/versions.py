@@ -12,7 +12,7 @@ def as_version(kind: Kind, stored: Stored) -> Stored:
     """The object as the kind that was asked for; itself if that is the stored one."""
     if kind.hub is None or stored.kind is kind:
         return stored
-    return Stored.of(kind, stored.key, from_hub(kind, stored.doc), stored.revision, stored)
+    return Stored.of(kind, stored.key, from_hub(kind, stored.doc), stored.revision)
 
 
 def frame_as_version(kind: Kind, frame: Frame) -> Frame:

@@ -34,21 +34,24 @@ _decoded: dict[Form, _Decoded] = {}
 class Form:
     """The text of a list of entries, cut at the places where objects differ."""
 
-    __slots__ = ("__weakref__", "_first", "_others", "pieces")
+    __slots__ = ("__weakref__", "_first", "_others", "_woven", "pieces")
 
     def __init__(self, pieces: tuple[bytes, ...]) -> None:
         self.pieces = pieces
         self._first = pieces[0]
         self._others = tuple((piece[:1], piece) for piece in pieces[1:])
+        self._woven = [piece for pair in zip(pieces, pieces, strict=True) for piece in pair][1:]
+
+    def parts(self, values: bytes) -> list[bytes]:
+        """The whole again, in order."""
+        if not self._others:
+            return self._woven
+        parts = self._woven.copy()
+        parts[1::2] = values.split(_PLACE)
+        return parts
 
     def text(self, values: bytes) -> bytes:
-        """The whole again."""
-        if len(self.pieces) == 1:
-            return self._first
-        parts = [self._first]
-        for value, (_, piece) in zip(values.split(_PLACE), self._others, strict=True):
-            parts += (value, piece)
-        return b"".join(parts)
+        return b"".join(self.parts(values))
 
     def match(self, text: bytes, start: int) -> tuple[bytes, int] | None:
         """The values and the end of the list that begins at start, if it has this form.

@@ -8,7 +8,6 @@ from functools import cache
 import orjson
 
 from longshore.base.limits import DECODED_MAX
-from longshore.core.objects.apply.ownership import Entries
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.watch import owned
 from longshore.core.watch.owned import Form
@@ -16,9 +15,6 @@ from longshore.core.watch.owned import Form
 _METADATA = b'"metadata":{'
 _OWNED = b'"managedFields":'
 _OWNED_ENTRIES = _OWNED + b"[{"
-# What is kept apart from the rest of metadata.
-_REVISION = frozenset(("resourceVersion",))
-_APART = frozenset(("resourceVersion", "managedFields"))
 
 # Objects whose decoded form is kept beside their bytes, oldest first.
 _decoded: deque[Stored] = deque()
@@ -55,30 +51,13 @@ class Stored:
         self._doc: Doc | None = None
 
     @classmethod
-    def of(
-        cls, kind: Kind, key: str, doc: Doc, revision: int = 0, before: Stored | None = None
-    ) -> Stored:
-        """A document's canonical form; before is its state until now, if there is one."""
-        metadata = doc["metadata"]
-        form, values = _form_of(metadata.get("managedFields"), before)
-        apart = _APART if form is not None else _REVISION
-        ordered = {
-            "apiVersion": doc["apiVersion"],
-            "kind": doc["kind"],
-            "metadata": {k: v for k, v in metadata.items() if k not in apart},
-        }
-        for field, value in doc.items():
-            if field not in ordered:
-                ordered[field] = value
-        encoded = orjson.dumps(ordered)
-        start = opening(kind)
-        assert encoded.startswith(start), encoded[:200]
-        # A slice has no spare room behind it, as an encoder's result has.
-        return cls(kind, key, encoded[len(start) :], revision, form, values)
+    def of(cls, kind: Kind, key: str, doc: Doc, revision: int = 0) -> Stored:
+        """A document at rest."""
+        return cls.read(kind, key, encode(doc), revision)
 
     @classmethod
     def read(cls, kind: Kind, key: str, encoded: bytes, revision: int) -> Stored:
-        """An object as the store has it: raw without a revision."""
+        """An object as the store has it, see encode()."""
         start = opening(kind)
         assert encoded.startswith(start), encoded[:200]
         at = len(start)
@@ -90,18 +69,18 @@ class Stored:
     @property
     def raw(self) -> bytes:
         """Canonical JSON: what a client is sent."""
-        return b"%b%b%b" % (opening(self.kind), self._apart(), self.rest)
+        return b"".join((opening(self.kind), *self._behind_opening()))
 
     @property
     def item(self) -> bytes:
         """raw without apiVersion, kind and the bracket before them, as lists have it."""
-        return b"%b%b%b" % (_METADATA, self._apart(), self.rest)
+        return b"".join((_METADATA, *self._behind_opening()))
 
-    def _apart(self) -> bytes:
+    def _behind_opening(self) -> list[bytes]:
         revision = b'"resourceVersion":"%d",' % self.revision if self.revision else b""
         if self._form is None:
-            return revision
-        return b"%b%b%b," % (revision, _OWNED, self._form.text(self._values))
+            return [revision, self.rest]
+        return [revision, _OWNED, *self._form.parts(self._values), b",", self.rest]
 
     @property
     def size(self) -> int:
@@ -155,12 +134,6 @@ class Stored:
         """The same state under another revision, as a DELETED event shows it."""
         return Stored(self.kind, self.key, self.rest, revision, self._form, self._values)
 
-    def owned_as(self, entries: Entries) -> tuple[Form | None, bytes] | None:
-        """How the entries are kept here, if they are the very ones of this object's document."""
-        if self._doc is None or self._doc["metadata"].get("managedFields") is not entries:
-            return None
-        return self._form, self._values
-
 
 @cache
 def opening(kind: Kind) -> bytes:
@@ -170,11 +143,18 @@ def opening(kind: Kind) -> bytes:
     )  # fmt: skip
 
 
-def _form_of(entries: Entries | None, before: Stored | None) -> tuple[Form | None, bytes]:
-    if not entries:
-        return None, b""
-    known = None if before is None else before.owned_as(entries)
-    if known is not None:
-        return known
-    form, values, _ = owned.read(orjson.dumps(entries), 0)
-    return form, values
+def encode(doc: Doc) -> bytes:
+    """Canonical bytes without a revision, as the store has them."""
+    metadata = doc["metadata"]
+    entries = metadata.get("managedFields")
+    first = {"managedFields": entries} if entries else {}
+    ordered = {
+        "apiVersion": doc["apiVersion"],
+        "kind": doc["kind"],
+        "metadata": {**first, **metadata},
+    }
+    ordered["metadata"].pop("resourceVersion", None)
+    for field, value in doc.items():
+        if field not in ordered:
+            ordered[field] = value
+    return orjson.dumps(ordered)
