@@ -4,6 +4,7 @@ CONNECTIONS PATH USER. Every connection asks again as soon as it is answered, un
 
 from __future__ import annotations
 
+import json
 import selectors
 import socket
 import sys
@@ -45,7 +46,7 @@ def main(port: str, connections: str, path: str, user: str) -> None:
         print("flooding", flush=True)
         while not _ended(selector):
             pass
-    print(dict(statuses), flush=True)
+    print(json.dumps(statuses), flush=True)
 
 
 def _ended(selector: selectors.BaseSelector) -> bool:
