@@ -200,6 +200,25 @@ async def test_bombs_are_refused_in_little_room(door: Door, media: str, body: by
         await door.refuses(request, 400, "BadRequest")
 
 
+async def test_yaml_that_takes_seconds_to_read_is_refused_as_such(door: Door) -> None:
+    body = b"metadata: {name: x}\nq: [" + b"a," * 1_400_000 + b"a]"
+    request = _request("POST", MAPS, "Content-Type: application/yaml", body=body)
+    message = await door.refuses(request, 413, "RequestEntityTooLarge")
+    assert "more than 100000 keys and values in YAML" in message
+
+
+async def test_of_what_is_wrong_very_often_a_part_is_listed(door: Door) -> None:
+    doc = config_map("c")
+    doc["metadata"]["labels"] = {f"/{n}": "" for n in range(20_000)}
+    client = await door.client()
+    client.send(_request("POST", MAPS, body=json.dumps(doc).encode()))
+    status, _, body = await asyncio.wait_for(client.reply(), 10)
+    causes = json.loads(body)["details"]["causes"]
+    assert (status, len(causes)) == (422, 1001)
+    assert causes[-1]["message"].startswith("and 19") and len(body) < MEGABYTE
+    await client.close()
+
+
 # --- heads ---
 
 

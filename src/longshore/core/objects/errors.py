@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from longshore.base.limits import CAUSES_MAX
 from longshore.core.objects.kinds import Kind
 
 
@@ -28,6 +29,13 @@ class Cause:
     reason: str
     message: str
     field: str = ""
+
+
+def bounded(causes: Sequence[Cause]) -> Sequence[Cause]:
+    """The causes that an answer lists; of what is too many, how many more there are."""
+    if len(causes) <= CAUSES_MAX:
+        return causes
+    return (*causes[:CAUSES_MAX], Cause("", f"and {len(causes) - CAUSES_MAX} more"))
 
 
 class ApiError(Exception):
@@ -121,12 +129,13 @@ class UnsupportedMediaType(ApiError):
 
 
 class Invalid(ApiError):
-    """The object breaks rules of its kind; causes lists each of them."""
+    """The object breaks rules of its kind; causes lists each of them, up to CAUSES_MAX."""
 
     code, reason = 422, "Invalid"
 
     @classmethod
     def of(cls, kind: Kind, name: str, causes: Sequence[Cause]) -> Invalid:
+        causes = bounded(causes)
         parts = [f"{c.field}: {c.message}" if c.field else c.message for c in causes]
         detail = parts[0] if len(parts) == 1 else "[" + ", ".join(parts) + "]"
         qualified = f"{kind.name}.{kind.group}" if kind.group else kind.name

@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from longshore.base import quantities
-from longshore.core.objects.errors import BadRequest, Cause
+from longshore.core.objects.errors import BadRequest, Cause, bounded
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.recent import Recent, key_of
 from longshore.core.objects.schema import INT_OR_STRING, QUANTITY, Schema, definition, referred
@@ -67,7 +67,7 @@ class Undecodable(BadRequest):
 
 def decoding_error(kind: Kind, checked: Checked) -> Undecodable:
     """The 400 that a document with wrong types is answered with."""
-    return Undecodable(kind, checked.doc, checked.causes[0].message, checked.causes)
+    return Undecodable(kind, checked.doc, checked.causes[0].message, bounded(checked.causes))
 
 
 def strict_error(kind: Kind, doc: Any, problems: Sequence[str]) -> Undecodable:

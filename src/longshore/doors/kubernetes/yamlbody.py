@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from longshore.base.limits import DOCUMENT_DEPTH_MAX
-from longshore.core.objects.errors import BadRequest
+from longshore.base.limits import DOCUMENT_DEPTH_MAX, YAML_PARTS_MAX
+from longshore.core.objects.errors import BadRequest, TooLarge
 
 # Numbers as clients' YAML has them: none on base 60 ("22:30" is text), and 1e3 is one.
 _INTEGER = re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)$")
@@ -20,7 +20,8 @@ _NOT_JSON = ("timestamp", "int", "float")
 
 def read_yaml(body: bytes) -> Any:
     """One document. Raises BadRequest, also for what JSON does not have, for aliases (they could
-    stand for gigabytes) and for nesting that would exhaust the parser's stack."""
+    stand for gigabytes) and for nesting that would exhaust the parser's stack; TooLarge for so many
+    parts that reading them would take seconds."""
     import yaml
 
     try:
@@ -65,7 +66,12 @@ def _check_events(events: Any) -> None:
     import yaml
 
     depth = 0
-    for event in events:
+    for count, event in enumerate(events):
+        if count > YAML_PARTS_MAX:
+            raise TooLarge(
+                f"Request entity too large: the body has more than {YAML_PARTS_MAX} keys and values "
+                "in YAML; as JSON it is read"
+            )
         if isinstance(event, yaml.AliasEvent):
             raise BadRequest("YAML aliases are not served")
         if isinstance(event, yaml.CollectionStartEvent):
