@@ -8,16 +8,18 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+import orjson
 import pytest
 
 from longshore.base.users import User
 from longshore.core.objects import kinds
 from longshore.core.objects.flow_defaults import FLOW_SCHEMAS, PRIORITY_LEVELS
 from longshore.core.objects.kinds import Doc
+from longshore.doors.kit.http import SlicedReply
 from longshore.doors.kubernetes.door import DoorConfig
 from longshore.doors.kubernetes.fairness.plan import Asked, classify, matches, ordered
 from longshore.testing.clock import settle
-from tests.doors.rig import Answer, Kube, kube
+from tests.doors.rig import Answer, Kube, config_map, kube
 
 FLOWS = "/apis/flowcontrol.apiserver.k8s.io/v1"
 MERGE = "application/merge-patch+json"
@@ -378,6 +380,35 @@ async def test_a_watch_is_held_only_while_it_begins() -> None:
         assert (await ask("GET", f"{MAPS}/none")).status == 404
         for watch in watches:
             await watch.close()
+
+
+async def big_list(ask: Kube) -> SlicedReply:
+    reply = await ask.raw("GET", MAPS)
+    assert isinstance(reply, SlicedReply)
+    await settle(2)
+    return reply
+
+
+async def test_a_large_answer_is_held_until_it_is_sent_or_its_client_is_slow() -> None:
+    async with limited(REJECT) as ask:
+        for number in range(3):
+            made = config_map(f"map-{number}", text="x" * 300_000)
+            assert (await ask("POST", MAPS, made)).status == 201
+            await settle(2)
+        sent = await big_list(ask)
+        assert (await ask("GET", f"{MAPS}/none")).status == 429
+        body = orjson.loads(b"".join(sent.slices))
+        assert len(body["items"]) == 3
+        slow = await big_list(ask)
+        next(slow.slices)
+        assert (await ask("GET", f"{MAPS}/none")).status == 429
+        await ask.clock.advance(2)
+        assert (await ask("GET", f"{MAPS}/none")).status == 404
+        assert len(list(slow.slices)) > 0
+        await settle(2)
+        told = (await ask("GET", "/metrics")).body.decode()
+        executing = "apiserver_flowcontrol_current_executing_seats"
+        assert f'{executing}{{priority_level="small",flow_schema="users"}} 1\n' in told
 
 
 async def test_seats_follow_the_level() -> None:

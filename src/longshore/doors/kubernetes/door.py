@@ -221,11 +221,13 @@ class KubernetesDoor:
         seats = self._fairness.enter(lane, request, target)
         if seats == MUST_WAIT:
             seats = await self._fairness.wait(lane, request, target)
+        reply: AnyReply | None = None
         try:
-            return await self._let_in(request, first, target, who)
+            reply = await self._let_in(request, first, target, who)
+            return reply
         finally:
             if seats:
-                self._fairness.leave(lane, seats)
+                self._fairness.leave(lane, seats, reply)
 
     async def _let_in(
         self, request: Request, first: str, target: Target | None, who: User

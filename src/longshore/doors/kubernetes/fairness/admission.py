@@ -9,7 +9,7 @@ from longshore.base.clock import Clock
 from longshore.base.users import User
 from longshore.core.objects.errors import BadRequest
 from longshore.core.registry.reads import Reader
-from longshore.doors.kit.http import Request
+from longshore.doors.kit.http import AnyReply, Request, SlicedReply
 from longshore.doors.kubernetes.deadlines import LONGEST_S, timeout_of
 from longshore.doors.kubernetes.fairness.classifier import Classifier, Lane
 from longshore.doors.kubernetes.fairness.gate import Gate
@@ -60,10 +60,15 @@ class Fairness:
         limit_s = wait_limit_s(request)
         return await self._gate.wait(lane.level, lane.series, lane.hand, work, limit_s)
 
-    def leave(self, lane: Lane, seats: int) -> None:
-        """The request is answered."""
-        assert lane.level is not None and lane.series is not None
-        self._gate.leave(lane.level, lane.series, seats)
+    def leave(self, lane: Lane, seats: int, reply: AnyReply | None = None) -> None:
+        """The request is answered, or has failed. An answer in slices is given other ones, by which
+        the seats are kept until it is sent."""
+        level, series = lane.level, lane.series
+        assert level is not None and series is not None
+        if isinstance(reply, SlicedReply):
+            reply.slices = self._gate.leave_when_sent(level, series, seats, reply.slices)
+        else:
+            self._gate.leave(level, series, seats)
 
     def lines(self) -> Iterator[str]:
         """What /metrics tells of it."""

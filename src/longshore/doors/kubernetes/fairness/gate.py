@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 
 from longshore.base.clock import Clock
 from longshore.core.objects.errors import TooManyRequests
@@ -11,8 +12,11 @@ from longshore.doors.kubernetes.fairness.levels import Level, Pool
 from longshore.doors.kubernetes.fairness.measures import Measures, Series
 from longshore.doors.kubernetes.fairness.queues import Waiting
 
-# How exact the bound of waiting is.
+# How exact the bounds of waiting and sending are.
 _TICK_S = 0.5
+# An answer in slices holds its seats until it is sent, but no longer than this: how fast its client
+# reads must not decide when others are served.
+SENDING_S = 1.0
 
 
 class _InQueue(Waiting):
@@ -30,6 +34,34 @@ class _InQueue(Waiting):
         self.decision: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
 
+class Sending:
+    """The slices of an answer, behind the last of which its seats are given back."""
+
+    __slots__ = ("_give_back", "_slices", "until")
+
+    def __init__(
+        self, slices: Iterator[bytes], give_back: Callable[[], None], until: float
+    ) -> None:
+        self._slices = slices
+        self._give_back: Callable[[], None] | None = give_back
+        self.until = until
+
+    def __iter__(self) -> Sending:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._slices)
+        except StopIteration:
+            self.finish()
+            raise
+
+    def finish(self) -> None:
+        give_back, self._give_back = self._give_back, None
+        if give_back is not None:
+            give_back()
+
+
 class Gate:
     """Lets requests in: at once while their level has seats and nobody waits there, else in their
     turn. The order in which futures are resolved is the order in which the loop goes on."""
@@ -40,16 +72,19 @@ class Gate:
         self._clock = clock
         self._begun: list[Level] = []
         self._turning = False
-        self._someone_waits = asyncio.Event()
+        # In the order of their time; those that are sent stay in it until then.
+        self._sending: deque[Sending] = deque()
+        self._to_mind = asyncio.Event()
 
     async def run(self) -> None:
-        """Refuse those who have waited for too long, until cancelled."""
+        """Refuse those who have waited for too long, and go on without those who are slow to take
+        their answers, until cancelled."""
         while True:
-            await self._someone_waits.wait()
+            await self._to_mind.wait()
             await self._clock.sleep(_TICK_S)
             self._expire(self._clock.monotonic())
-            if not self._pool.hungry:
-                self._someone_waits.clear()
+            if not self._pool.hungry and not self._sending:
+                self._to_mind.clear()
 
     def enter(self, level: Level, series: Series, work: int) -> int:
         """The seats that a request holds from now on; none if it has to wait."""
@@ -69,7 +104,7 @@ class Gate:
             raise _refused(request, "concurrency-limit" if level.rejects else "queue-full")
         request.series.waiting += 1
         self._pool.hungry.add(level)
-        self._someone_waits.set()
+        self._to_mind.set()
         self._turn_soon()
         try:
             may_enter = await request.decision
@@ -86,6 +121,16 @@ class Gate:
         series.executing -= 1
         series.seats -= seats
         self.look_again()
+
+    def leave_when_sent(
+        self, level: Level, series: Series, seats: int, slices: Iterator[bytes]
+    ) -> Sending:
+        """The request is being answered: the slices to be sent instead of these."""
+        until = self._clock.monotonic() + SENDING_S
+        sending = Sending(slices, lambda: self.leave(level, series, seats), until)
+        self._sending.append(sending)
+        self._to_mind.set()
+        return sending
 
     def look_again(self) -> None:
         """Something has changed that those who wait may have waited for."""
@@ -137,6 +182,8 @@ class Gate:
             self._pool.hungry.discard(request.level)
 
     def _expire(self, now: float) -> None:
+        while self._sending and self._sending[0].until <= now:
+            self._sending.popleft().finish()
         for level in list(self._pool.hungry):
             for request in list(level.queues.everyone()):
                 assert isinstance(request, _InQueue)
