@@ -19,6 +19,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.pki import tls
 from longshore.core.pki.authority import Authority
+from longshore.core.pki.token_keys import TokenKeys
 from longshore.core.registry.client import Create, Update
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry
@@ -43,6 +44,7 @@ class Cluster:
         self.clock = VirtualClock()
         self.registry = Registry(MemoryStore(), self.clock, Chance.seeded(1))
         self.authority = Authority(directory, self.clock)
+        self.keys = TokenKeys(directory, self.clock)
         self.servers = [
             self.authority.server("server", ["localhost"]),
             self.authority.client("admin", "longshore:admin", ["system:masters"]),
@@ -111,7 +113,11 @@ async def cluster(directory: Path) -> AsyncIterator[Cluster]:
         tasks = [crew.create_task(made.registry.run())]
         await made.begin()
         renewals = Renewals(
-            made.authority, made.servers, made.clock, lambda: made.renewed.append("server")
+            made.authority,
+            made.servers,
+            made.keys,
+            made.clock,
+            lambda: made.renewed.append("server"),
         )
         parts = [
             made.loop(made.approver()).run(),
@@ -137,9 +143,11 @@ async def test_nothing_ends_in_ten_years(tmp_path: Path) -> None:
         assert world.clock.monotonic() > 3650 * DAY_S
         assert world.authority.pair.read().serial_number != first.serial_number
         assert all(pair.key.read_bytes() != key for pair, key in zip(world.node, keys, strict=True))
-        for name, least in (("n1-client.key", 11), ("n1-server.key", 11), ("server", 12)):
-            assert least <= world.renewed.count(name) <= 15, (name, world.renewed)
+        for name in ("n1-client.key", "n1-server.key"):
+            assert 11 <= world.renewed.count(name) <= 15, (name, world.renewed)
+        assert 12 <= world.renewed.count("server") <= 26, "certificates, and the key of tokens"
         assert world.registry.cache.all(kinds.CSR) == [], "old requests are tidied away"
+        assert len(world.keys.read()) == 13, "one for every 292 days; those before are believed"
 
 
 async def test_a_node_that_is_refused_keeps_what_it_has_and_asks_again(tmp_path: Path) -> None:
@@ -176,7 +184,8 @@ async def test_open_contexts_show_what_is_new(tmp_path: Path) -> None:
     authority = Authority(tmp_path, clock)
     serving, showing = authority.server("server", ["localhost"]), authority.client("c", "jane", [])
     after: list[str] = []
-    renewals = Renewals(authority, [serving], clock, lambda: after.append("renewed"))
+    keys = TokenKeys(tmp_path, clock)
+    renewals = Renewals(authority, [serving], keys, clock, lambda: after.append("renewed"))
     ca = authority.pair.certificate
     server = renewals.shown_by(tls.server_context(serving, ca), serving)
     client = tls.client_context(showing, ca)

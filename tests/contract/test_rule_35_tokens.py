@@ -14,10 +14,13 @@ import pytest
 
 from longshore.base.chance import Chance
 from longshore.core.objects import kinds
+from longshore.core.objects.errors import Unauthorized
 from longshore.core.objects.kinds import Doc
-from longshore.core.pki.authority import token_key
+from longshore.core.pki.token_keys import TokenKeys
+from longshore.core.registry.jws import Keyring
 from longshore.core.registry.tokens import ISSUER, Tokens
 from longshore.doors.kubernetes.door import DoorConfig, KubernetesDoor
+from longshore.testing.clock import VirtualClock
 from tests.doors.rig import ADMIN, Answer, Kube, kube, pod
 
 CORE = "/api/v1/namespaces/default"
@@ -31,8 +34,8 @@ GROUPS = ["system:serviceaccounts", "system:serviceaccounts:default", "system:au
 async def cluster(tmp_path: Path) -> AsyncIterator[Kube]:
     """A door that issues tokens, with the service account robot."""
     async with kube(roles=True) as ask:
-        key = token_key(tmp_path / "key.pem")
-        tokens = Tokens(ask.registry, ask.clock, Chance.seeded("tokens"), key)
+        keys = TokenKeys(tmp_path, ask.clock).read()
+        tokens = Tokens(ask.registry, ask.clock, Chance.seeded("tokens"), keys)
         config = DoorConfig(tokens=tokens, address="127.0.0.1:6443")
         ask.door = KubernetesDoor(ask.registry, ask.clock, Chance.seeded("door"), config)
         await add(ask, "serviceaccounts", "robot")
@@ -149,9 +152,11 @@ async def test_forgeries_are_refused(tmp_path: Path) -> None:
         head, middle, signature = token.split(".")
         other = base64.urlsafe_b64encode(orjson.dumps({**claims(token), "sub": "admin"})).decode()
         unsigned = base64.urlsafe_b64encode(b'{"alg":"none"}').decode().rstrip("=")
-        foreign = Tokens(
-            ask.registry, ask.clock, Chance.seeded("x"), token_key(tmp_path / "other.pem")
-        ).issue(ADMIN, "default", "robot", {})["token"]
+        (tmp_path / "other").mkdir()
+        others = TokenKeys(tmp_path / "other", ask.clock).read()
+        foreign = Tokens(ask.registry, ask.clock, Chance.seeded("x"), others).issue(
+            ADMIN, "default", "robot", {}
+        )["token"]
         forged = (
             f"{head}.{other.rstrip('=')}.{signature}", f"{unsigned}.{middle}.", foreign,
             f"{head}.{middle}.{signature[:-8]}", "x", "a.b.c", "\u00e9.\u00e9.\u00e9", token * 40,
@@ -242,6 +247,27 @@ async def test_a_door_without_a_key_refuses_by_name() -> None:
 
 
 def test_the_key_is_nobody_elses_to_read(tmp_path: Path) -> None:
-    file = tmp_path / "key.pem"
-    assert token_key(file) == token_key(file)
-    assert file.stat().st_mode & 0o777 == 0o600
+    keys = TokenKeys(tmp_path, VirtualClock())
+    assert keys.read() == TokenKeys(tmp_path, VirtualClock()).read()
+    keys.rotate()
+    assert [file.stat().st_mode & 0o777 for file in tmp_path.iterdir()] == [0o600, 0o600]
+
+
+async def test_tokens_stay_good_when_the_key_is_renewed(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as ask:
+        keys = TokenKeys(tmp_path, ask.clock)
+        tokens = Tokens(ask.registry, ask.clock, Chance.seeded("k"), keys.read())
+        made = [tokens.issue(ADMIN, "default", "robot", {})["token"]]
+        for _ in range(2):
+            keys.rotate()
+            tokens.keyring = Keyring(keys.read())
+            made.append(tokens.issue(ADMIN, "default", "robot", {})["token"])
+        again = Tokens(ask.registry, ask.clock, Chance.seeded("l"), keys.read())
+        for token in made:
+            assert again.authenticate(token)[0].name == "system:serviceaccount:default:robot"
+        shown = [key["kid"] for key in orjson.loads(again.keys or b"")["keys"]]
+        assert len(set(shown)) == 3
+        newest = Tokens(ask.registry, ask.clock, Chance.seeded("m"), keys.read()[:1])
+        assert newest.authenticate(made[2])
+        with pytest.raises(Unauthorized):
+            newest.authenticate(made[1])

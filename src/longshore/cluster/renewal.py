@@ -1,5 +1,5 @@
 """The server's own certificates, renewed before they end, without a restart: the authority's, what
-the server shows to clients and to nodes, and the administrator's.
+the server shows to clients and to nodes, and the administrator's. And the key of tokens.
 
 A node renews its own through the API (machinery/kubelet/certificates.py).
 """
@@ -14,6 +14,7 @@ from longshore.base.clock import Clock
 from longshore.core.pki import tls
 from longshore.core.pki.authority import Authority
 from longshore.core.pki.pairs import Pair
+from longshore.core.pki.token_keys import TokenKeys
 
 log = logging.getLogger("longshore.certificates")
 
@@ -25,13 +26,19 @@ _LOOK_S = 7 * 86_400.0
 
 
 class Renewals:
-    """Renews what an authority signed. Pairs that are shown by a context are loaded into it anew;
-    after is called when anything was renewed."""
+    """Renews what an authority signed, and the key that signs tokens. Pairs that are shown by a
+    context are loaded into it anew; after is called when anything was renewed."""
 
     def __init__(
-        self, authority: Authority, pairs: Sequence[Pair], clock: Clock, after: Callable[[], None]
+        self,
+        authority: Authority,
+        pairs: Sequence[Pair],
+        token_keys: TokenKeys,
+        clock: Clock,
+        after: Callable[[], None],
     ) -> None:
         self._authority = authority
+        self._token_keys = token_keys
         # The authority first: what it signs afterwards shall not outlive it.
         self._pairs = [authority.pair, *pairs]
         self._clock = clock
@@ -46,7 +53,8 @@ class Renewals:
     async def run(self) -> None:
         """Until cancelled. Looks at least once a week: a machine may have slept."""
         while True:
-            due = min(pair.lifetime.renewal(SHARE) for pair in self._pairs)
+            ends = (pair.lifetime.renewal(SHARE) for pair in self._pairs)
+            due = min(self._token_keys.ends, *ends)
             await self._clock.sleep(min(max(due - self._clock.now(), 1.0), _LOOK_S))
             self.renew_due()
 
@@ -55,9 +63,14 @@ class Renewals:
         for pair in due:
             self._authority.renew(pair)
             log.info("%s is renewed", pair.certificate.name)
+        rotates = self._clock.now() >= self._token_keys.ends
+        if rotates:
+            self._token_keys.rotate()
+            log.info("service account tokens are signed with a new key")
         if due:
             for context, pair in self._shown:
                 tls.reload(context, pair, self._authority.pair.certificate)
+        if due or rotates:
             self._after()
 
     def _is_due(self, pair: Pair) -> bool:

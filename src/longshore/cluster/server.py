@@ -30,12 +30,14 @@ from longshore.cluster.streams import NodeStreams, NoStreams
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.rbac.defaults import objects_of_controllers, objects_of_users
-from longshore.core.pki.authority import Authority, token_key
+from longshore.core.pki.authority import Authority
 from longshore.core.pki.pairs import Pair
 from longshore.core.pki.tls import client_context, server_context
+from longshore.core.pki.token_keys import TokenKeys
 from longshore.core.registry.bearers import Bearers
 from longshore.core.registry.bootstrap_tokens import BootstrapTokens
 from longshore.core.registry.inprocess import InProcess
+from longshore.core.registry.jws import Keyring
 from longshore.core.registry.registry import Registry, RegistryConfig
 from longshore.core.registry.tokens import Tokens
 from longshore.core.store.sqlite import SqliteStore
@@ -142,16 +144,20 @@ class _Cluster:
         self._chance = Chance()
         self._authority = Authority(paths.pki, self._clock)
         self._pairs = {name: Pair.named(paths.pki, name) for name in SERVER_PAIRS}
+        self._token_keys = TokenKeys(paths.pki, self._clock)
+        keys = self._token_keys.read()
+        self._accounts = Tokens(registry, self._clock, self._chance, keys)
         self._renewals = Renewals(
-            self._authority, [*self._pairs.values()], self._clock, self._tell_administrators
+            self._authority, [*self._pairs.values()], self._token_keys, self._clock, self._renewed
         )
 
         self._issuers = issuers.of_cluster(paths, self._clock)
         self._audit_log = AuditLog(paths.audit_log, self._clock)
         self._auditor = Auditor(audit.policy_of(paths), self._audit_log, self._clock)
 
-    def _tell_administrators(self) -> None:
-        """Write the kubeconfigs anew, with the certificates that are valid now."""
+    def _renewed(self) -> None:
+        """Sign with the newest key, and write the kubeconfigs with the certificates of now."""
+        self._accounts.keyring = Keyring(self._token_keys.read())
         kubeconfig.write(self._config, self._paths, self._authority.pair, self._pairs["admin"])
 
     def _client(self, loop: str) -> InProcess:
@@ -205,10 +211,8 @@ class _Cluster:
         )
 
     def _tokens(self) -> Bearers:
-        key = token_key(self._paths.pki / "service-accounts.key")
-        accounts = Tokens(self._registry, self._clock, self._chance, key)
         bootstrap_tokens = BootstrapTokens(self._registry.cache, self._clock)
-        return Bearers(accounts, [bootstrap_tokens, *(one.tokens for one in self._issuers)])
+        return Bearers(self._accounts, [bootstrap_tokens, *(one.tokens for one in self._issuers)])
 
     def _streams(self) -> Streams:
         if self._config.hollow:

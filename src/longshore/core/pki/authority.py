@@ -188,10 +188,3 @@ def _extension(value: x509.ExtensionType, *, critical: bool) -> x509.Extension[x
 def _bits(usages: Iterable[str]) -> x509.KeyUsage:
     wanted = {_BITS[usage] for usage in usages if usage in _BITS}
     return x509.KeyUsage(**{bit: bit in wanted for bit in sorted(set(_BITS.values()))})
-
-
-def token_key(file: Path) -> bytes:
-    """The key that signs service account tokens, in PEM form; made at first use (mode 0600)."""
-    if not file.exists():
-        write_private(file, requests.pem_of(requests.new_key()))
-    return file.read_bytes()

@@ -1,11 +1,12 @@
 """Compact JSON Web Signatures (RFC 7515) with ES256 (RFC 7518, 3.4), as service account tokens use
-them: one key signs, and only what it signed is believed."""
+them: one key signs, and only what it or an older one of ours signed is believed."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hashlib
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -73,6 +74,26 @@ class Signer:
         except (ValueError, InvalidSignature):
             return None
         return believed
+
+
+class Keyring:
+    """Signs with the newest of several keys, and believes what any of them signed."""
+
+    def __init__(self, pems: Sequence[bytes]) -> None:
+        """The newest first."""
+        self._signers = [Signer(pem) for pem in pems]
+
+    def sign(self, claims: Doc) -> str:
+        return self._signers[0].sign(claims)
+
+    def verify(self, token: str) -> Doc | None:
+        found = (signer.verify(token) for signer in self._signers)
+        return next((claims for claims in found if claims is not None), None)
+
+    @property
+    def public(self) -> list[Doc]:
+        """The public keys as JSON Web Keys, the newest first."""
+        return [signer.public for signer in self._signers]
 
 
 def _ecdsa() -> Any:

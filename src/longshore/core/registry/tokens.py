@@ -29,7 +29,7 @@ from longshore.core.objects.errors import (
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.admission.node_tokens import check_token_request
 from longshore.core.registry.authorize import AUTHENTICATED, SERVICE_ACCOUNTS
-from longshore.core.registry.jws import Signer
+from longshore.core.registry.jws import Keyring
 from longshore.core.registry.reads import Reader
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
@@ -67,11 +67,14 @@ class NoTokens:
 class Tokens:
     """Issues tokens of a registry's service accounts, and says whose a token is."""
 
-    def __init__(self, registry: Reader, clock: Clock, chance: Chance, key_pem: bytes) -> None:
+    def __init__(
+        self, registry: Reader, clock: Clock, chance: Chance, keys: Sequence[bytes]
+    ) -> None:
+        """keys in PEM form, the newest first: that one signs."""
         self._registry = registry
         self._clock = clock
         self._chance = chance
-        self._signer = Signer(key_pem)
+        self.keyring = Keyring(keys)
         self._known: dict[bytes, Doc] = {}
 
     # --- issuing ---
@@ -95,7 +98,7 @@ class Tokens:
             },
             "nbf": now, "sub": account_user(namespace, name),
         }  # fmt: skip
-        token = self._signer.sign(claims)
+        token = self.keyring.sign(claims)
         return {"token": token, "expirationTimestamp": rfc3339(now + lifetime)}
 
     def _bound(self, namespace: str, account: str, ref: Doc | None) -> Doc:
@@ -158,7 +161,7 @@ class Tokens:
         digest = hashlib.sha256(token.encode()).digest()
         claims = self._known.get(digest)
         if claims is None:
-            claims = self._signer.verify(token) if len(token) <= _TOKEN_MAX_BYTES else None
+            claims = self.keyring.verify(token) if len(token) <= _TOKEN_MAX_BYTES else None
             if claims is None or claims.get("iss") != ISSUER:
                 raise Unauthorized("invalid bearer token")
             if len(self._known) >= _KNOWN_MAX:
@@ -190,7 +193,7 @@ class Tokens:
 
     @property
     def keys(self) -> bytes | None:
-        return orjson.dumps({"keys": [self._signer.public]})
+        return orjson.dumps({"keys": self.keyring.public})
 
     def configuration(self, keys_url: str) -> bytes | None:
         return orjson.dumps({
