@@ -186,7 +186,7 @@ async def test_sockets_come_from_the_factory(tmp_path: Path) -> None:
             [f"https://127.0.0.1:{port}"], client_context(node, ca), SystemClock(),
             socket_factory=factory,
         )  # fmt: skip
-        assert (await client.list(kinds.POD)).items == []
+        assert (await client.list(kinds.POD, fields="spec.nodeName=n1")).items == []
         with pytest.raises(Forbidden):
             await client.write(Create(kinds.CONFIG_MAP, placed(config_map("one"))))
         assert len(made) == 1

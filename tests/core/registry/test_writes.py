@@ -272,31 +272,20 @@ async def test_what_a_loop_hands_in_stays_its_own(desk: Desk) -> None:
     assert orjson.dumps(shared) == before
 
 
-async def test_a_node_may_do_what_its_agent_needs_and_no_more(desk: Desk) -> None:
-    node = User("system:node:n1", ("system:nodes",))
+async def test_who_holds_nothing_may_do_nothing(desk: Desk) -> None:
+    nobody = User("nobody", ("system:authenticated",))
     await desk.create(kinds.POD, pod())
-    assert desk.registry.get(node, POD).name == "p"
-    own = {"metadata": {"name": "n1"}}
-    await desk.registry.create(node, kinds.NODE, own)
-    with pytest.raises(Forbidden, match='User "system:node:n1" cannot create resource "pods"'):
-        await desk.registry.create(node, kinds.POD, pod("q"), namespace="default")
-    with pytest.raises(Forbidden):
-        await desk.registry.create(node, kinds.NODE, {"metadata": {"name": "n2"}})
     with pytest.raises(Forbidden, match="cannot get resource"):
-        desk.registry.get(User("nobody"), POD)
-
-
-async def test_a_node_gets_secrets_by_name_and_lists_and_watches_none(desk: Desk) -> None:
-    node = User("system:node:n1", ("system:nodes",))
-    for kind in (kinds.SECRET, kinds.CONFIG_MAP):
-        await desk.create(kind, {"metadata": {"name": "mine"}})
-        assert desk.registry.get(node, Ref(kind, "default", "mine")).name == "mine"
-        with pytest.raises(Forbidden, match=f'cannot list resource "{kind.plural}"'):
-            desk.registry.list(node, kind, "default", ListOptions())
-        with pytest.raises(Forbidden, match=f'cannot watch resource "{kind.plural}"'):
-            desk.registry.watch(node, kind, "default", ListOptions())
-        with pytest.raises(Forbidden, match="cannot patch resource"):
-            await desk.registry.patch(node, Ref(kind, "default", "mine"), MERGE_PATCH, b"{}")
+        desk.registry.get(nobody, POD)
+    for ask in (desk.registry.list, desk.registry.watch):
+        with pytest.raises(Forbidden, match='resource "pods"'):
+            ask(nobody, kinds.POD, "default", ListOptions())
+    with pytest.raises(Forbidden, match="cannot create resource"):
+        await desk.registry.create(nobody, kinds.POD, pod("q"), namespace="default")
+    with pytest.raises(Forbidden, match="cannot patch resource"):
+        await desk.registry.patch(nobody, POD, MERGE_PATCH, b"{}")
+    for answer in await desk.registry.submit(nobody, [Delete(kinds.POD, "default", "p")]):
+        assert isinstance(answer, Forbidden)
 
 
 def _at(ref: Ref) -> tuple[kinds.Kind, str, str]:
