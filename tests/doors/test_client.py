@@ -47,7 +47,8 @@ async def client_of(ask: Kube, agent: str = "test") -> AsyncIterator[HttpClient]
         return await ask.door.handle(request)
 
     async with serving(handle) as (_, port):
-        client = HttpClient([f"http://127.0.0.1:{port}"], None, SystemClock(), agent=agent)
+        said = Introduction(agent)
+        client = HttpClient([f"http://127.0.0.1:{port}"], None, SystemClock(), said=said)
         try:
             yield client
         finally:

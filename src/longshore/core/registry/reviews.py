@@ -97,7 +97,11 @@ def _rules(permission: Authorizer, who: User, doc: Doc, _namespace: str) -> Doc:
     if not namespace:
         raise BadRequest("no namespace on request")
     resources, paths, missing = permission.rules_of(who, namespace)
-    found: Doc = {"resourceRules": resources, "nonResourceRules": paths, "incomplete": bool(missing)}
+    found: Doc = {
+        "resourceRules": resources,
+        "nonResourceRules": paths,
+        "incomplete": bool(missing),
+    }
     return found | {"evaluationError": missing} if missing else found
 
 
