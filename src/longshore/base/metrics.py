@@ -61,7 +61,20 @@ def gauge(
     name: str, help_text: str, labels: Sequence[str], values: Iterable[tuple[Labels, float]]
 ) -> Iterator[str]:
     """The lines of what is looked up when somebody reads it."""
-    yield from _head(name, help_text, "gauge")
+    return _looked_up(_head(name, help_text, "gauge"), name, labels, values)
+
+
+def counter(
+    name: str, help_text: str, labels: Sequence[str], values: Iterable[tuple[Labels, float]]
+) -> Iterator[str]:
+    """The lines of what somebody else counts."""
+    return _looked_up(_head(name, help_text, "counter"), name, labels, values)
+
+
+def _looked_up(
+    head: tuple[str, str], name: str, labels: Sequence[str], values: Iterable[tuple[Labels, float]]
+) -> Iterator[str]:
+    yield from head
     for each, value in values:
         yield f"{name}{_shown(zip(labels, each, strict=True))} {_number(value)}"
 

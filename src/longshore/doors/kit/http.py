@@ -104,6 +104,29 @@ class StreamReply:
     repeated: tuple[tuple[str, str], ...] = ()
 
 
+class Ending:
+    """Pieces, and what is done when they are over, however that comes. Whoever iterates gets the
+    pieces' own iterator, so that it costs nothing on the way."""
+
+    def __init__(self, pieces: Pieces, over: Callable[[], None]) -> None:
+        self._pieces = pieces
+        self._over: Callable[[], None] | None = over
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._pieces.__aiter__()
+
+    def __anext__(self) -> Awaitable[bytes]:
+        return self._pieces.__anext__()
+
+    async def aclose(self) -> None:
+        over, self._over = self._over, None
+        try:
+            await self._pieces.aclose()
+        finally:
+            if over is not None:
+                over()
+
+
 async def continued(first: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     """A body whose first piece was read already, to learn whether there is one."""
     try:

@@ -122,7 +122,7 @@ class KubernetesDoor:
         self._permission = registry.permission
         self._auditor = config.auditor
         self._fairness = Fairness(registry, clock, config.seats)
-        self._measured = Measured(registry, config.kinds, clock)
+        self._measured = Measured(registry, config.kinds, clock, self._api.watches)
         self._checks: dict[str, Callable[[], bool]] = {"ping": lambda: True, **config.checks}
         self._version = config.version.doc()
         self._address = config.address

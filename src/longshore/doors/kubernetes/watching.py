@@ -35,6 +35,8 @@ class Watches:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.open: set[Watch] = set()
+        # How many events of each kind were told; a cell each, so that counting is no look-up.
+        self.events: dict[Kind, list[int]] = {}
         self._told: dict[Audience, None] = {}
         self._news = asyncio.Event()
         self._gather_s = ROUND_MIN_S
@@ -111,6 +113,7 @@ class Watch:
         self._revision = revision
         self._ends_at = self._bookmark_at = float("inf")
         self._over = self._begun = False
+        self._events = watches.events.setdefault(kind, [0])
         watches.open.add(self)
 
     def begin(self, timeout_s: float, *, bookmarks: bool, initial: bool) -> Watch:
@@ -163,12 +166,14 @@ class Watch:
         return self._joined(self.feed.take())
 
     def _joined(self, batch: Batch) -> bytes:
+        self._events[0] += len(batch)
         if not self._begun and batch:
             self._begun = True
             return self._view.first_lines(batch)
         return self._view.lines(batch)
 
     def _bookmark(self, *, initial_end: bool) -> bytes:
+        self._events[0] += 1
         return self._view.bookmark(self._kind, self._revision(), initial_end=initial_end)
 
     def end(self) -> None:

@@ -3,7 +3,7 @@ long answer is over."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from longshore.base.clock import Clock
@@ -13,7 +13,7 @@ from longshore.core.registry.admission.attributes import NOTES
 from longshore.core.registry.authorize import ANONYMOUS, UNAUTHENTICATED
 from longshore.doors.kit.http import (
     AnyReply,
-    Pieces,
+    Ending,
     Reply,
     Request,
     SlicedReply,
@@ -109,7 +109,7 @@ class Entry:
             self._add("responseObject", b"".join(slices), reply.content_type)
         if isinstance(reply, StreamReply):
             self._started(reply.status)
-            reply.pieces = _Ending(reply.pieces, self._over(reply.status))
+            reply.pieces = Ending(reply.pieces, self._over(reply.status))
         elif isinstance(reply, Takeover):
             self._started(101)
             reply.talk = self._talking(reply.talk)
@@ -150,26 +150,6 @@ class Entry:
         doc = events.object_of(body, media, without_managed_fields=bare)
         if doc is not None:
             self._bodies[part] = doc
-
-
-class _Ending:
-    """Pieces that tell when they are over, however that comes."""
-
-    def __init__(self, pieces: Pieces, over: Callable[[], None]) -> None:
-        self._pieces = pieces
-        self._over = over
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._pieces.__aiter__()
-
-    def __anext__(self) -> Awaitable[bytes]:
-        return self._pieces.__anext__()
-
-    async def aclose(self) -> None:
-        try:
-            await self._pieces.aclose()
-        finally:
-            self._over()
 
 
 def _deed(request: Request, who: User, target: Target | None) -> Deed:
