@@ -314,6 +314,34 @@ async def test_users_are_known_by_their_certificates(tmp_path: Path) -> None:
             await _ask_once(port, client_context(foreign, authority.pair.certificate))
 
 
+class Jumping(VirtualClock):
+    """Its wall can be set; what it measures goes on evenly."""
+
+    jumped = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.jumped
+
+
+async def test_nobody_is_known_by_a_certificate_that_has_ended(tmp_path: Path) -> None:
+    """Also on a connection that was opened while it was good."""
+    authority = Authority(tmp_path, SystemClock())
+    pair = authority.server("localhost", ["127.0.0.1"])
+    jane = authority.client("jane", "jane", [])
+    clock = Jumping(SystemClock().now())
+    tls = server_context(pair, authority.pair.certificate)
+    async with serving(echo, tls=tls, clock=clock) as (_, port):
+        client = await Raw.to(port, client_context(jane, authority.pair.certificate))
+        seen = []
+        for wait_s in (0.0, jane.lifetime.ends - clock.now() + 1):
+            clock.jumped += wait_s
+            await clock.advance(1.5)
+            client.send(GET)
+            seen.append(json.loads((await client.reply())[2])["user"])
+        assert seen == ["jane", None]
+        await client.close()
+
+
 async def _ask_once(port: int, tls: ssl.SSLContext) -> None:
     client = await Raw.to(port, tls)
     try:

@@ -26,7 +26,7 @@ from longshore.doors.kit.http import (
     Takeover,
     plain_refusal,
 )
-from longshore.doors.kit.identity import user_of
+from longshore.doors.kit.identity import good_until, user_of
 from longshore.doors.kit.reader import Incoming, Refused, RequestReader
 
 log = logging.getLogger(__name__)
@@ -67,6 +67,7 @@ class Pulse:
     def __init__(self) -> None:
         self.buffer = memoryview(bytearray(_READ_BYTES))
         self.now = 0.0
+        self.wall = 0.0
         self.date = b""
         self.stopping = False
         # One large slice a turn, whoever it is for: heavy answers delay others by one at most.
@@ -102,7 +103,7 @@ class Connection(asyncio.BufferedProtocol):
         self._arrival: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._reading_since = inf
+        self._reading_since = self._user_until = inf
         self._reading_paused = self._closing = self._streaming = self._talking = False
         self._end: Callable[[], None] | None = None
 
@@ -110,7 +111,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._reader.user = user_of(transport.get_extra_info("ssl_object"))
+        tls = transport.get_extra_info("ssl_object")
+        self._reader.user, self._user_until = user_of(tls), good_until(tls)
         address = transport.get_extra_info("peername")
         self._reader.peer = address[0] if isinstance(address, tuple) else ""
         self.deadline = self._pulse.now + self._limits.request_read_s
@@ -120,6 +122,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         reader = self._reader
+        if self._pulse.wall >= self._user_until:
+            reader.user = None
         if self._refused is None:
             try:
                 reader.feed(self._pulse.buffer[:nbytes])

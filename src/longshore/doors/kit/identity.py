@@ -3,6 +3,8 @@ them). The certificate was verified in the handshake; here it is only read, once
 
 from __future__ import annotations
 
+import math
+import ssl
 from typing import Any
 
 from longshore.base.users import User
@@ -16,6 +18,12 @@ def user_of(ssl_object: Any) -> User | None:
     if ssl_object is None:
         return None
     return user_of_subject(ssl_object.getpeercert() or {})
+
+
+def good_until(ssl_object: Any) -> float:
+    """When the client's certificate ends, in seconds since the epoch: nobody is known by it then."""
+    shown = ssl_object.getpeercert() if ssl_object is not None else None
+    return float(ssl.cert_time_to_seconds(shown["notAfter"])) if shown else math.inf
 
 
 def user_of_subject(certificate: dict[str, Any]) -> User | None:

@@ -96,7 +96,8 @@ class Server:
 
     def _beat(self) -> None:
         self._pulse.now = self._clock.monotonic()
-        self._pulse.date = wire.date_line(self._clock.now())
+        self._pulse.wall = self._clock.now()
+        self._pulse.date = wire.date_line(self._pulse.wall)
 
     async def _accept(
         self, crew: asyncio.TaskGroup, listener: socket.socket, ssl_context: ssl.SSLContext | None
