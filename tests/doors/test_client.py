@@ -29,7 +29,7 @@ from longshore.core.pki.tls import client_context, server_context
 from longshore.core.registry.client import Bind, Create, Delete, DeleteOptions, Patch, Update
 from longshore.core.registry.inprocess import InProcess
 from longshore.doors.kit.http import AnyReply, Reply, Request
-from longshore.doors.kubernetes.client import HttpClient, error_of
+from longshore.doors.kubernetes.client import HttpClient, Introduction, error_of
 
 from .rig import ADMIN, Kube, config_map, kube, listener, pod, serving
 
