@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from longshore.base.limits import SEATS_TOTAL
 from longshore.core.objects.flow_defaults import PRIORITY_LEVELS
-from longshore.core.objects.kinds import CONFIG_MAP, Doc
+from longshore.core.objects.kinds import CONFIG_MAP, POD, Doc
 from longshore.core.registry.client import Create
 from longshore.doors.kit.http import Request
 from longshore.doors.kubernetes.fairness.allotment import Allotment, allot
@@ -19,7 +19,7 @@ from longshore.doors.kubernetes.fairness.queues import Queues, Waiting
 from longshore.doors.kubernetes.fairness.sharding import deal, flow_hash
 from longshore.doors.kubernetes.fairness.work import work_of
 from longshore.doors.kubernetes.translate import Target
-from tests.doors.rig import ADMIN, config_map, kube
+from tests.doors.rig import ADMIN, config_map, kube, pod
 
 # ---- shuffle sharding
 
@@ -251,3 +251,15 @@ async def test_work_is_what_is_looked_at() -> None:
             cache, there = ask.registry.cache, Target(CONFIG_MAP, "default")
             assert work_of(cache, verb, request, there) == work, (verb, query)
             assert work_of(cache, verb, request, Target(CONFIG_MAP, "other")) == 1
+
+
+async def test_the_pods_of_a_node_are_found_without_looking_at_others() -> None:
+    async with kube() as ask:
+        pods = [pod(f"pod-{number}", namespace="default") for number in range(60)]
+        for number, doc in enumerate(pods):
+            doc["spec"]["nodeName"] = "here" if number < 9 else "there"
+        await ask.registry.submit(ADMIN, [Create(POD, doc) for doc in pods])
+        for selector, work in (("spec.nodeName=here", 4), ("metadata.name=pod-1", 21)):
+            query = {"fieldSelector": [selector]}
+            request = Request("GET", "/", query, {}, b"", None)
+            assert work_of(ask.registry.cache, "list", request, Target(POD)) == work

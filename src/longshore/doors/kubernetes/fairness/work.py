@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from math import inf
 
+from longshore.core.objects.kinds import POD
 from longshore.core.watch.cache import Cache, scope
 from longshore.doors.kit.http import Request
 from longshore.doors.kubernetes.translate import Target, flag
@@ -23,6 +24,7 @@ _PASSED_ON, _MATCHED, _SHOWN_ANEW = 10.0, 3.0, 0.3
 
 _WIDE_VERBS = frozenset(("list", "watch", "deletecollection"))
 _COUNT = re.compile("[1-9][0-9]{0,9}")
+_NODE = re.compile(r"(?:^|,)spec\.nodeName==?([^,=]+)")
 
 
 def may_be_wide(verb: str, target: Target) -> bool:
@@ -34,11 +36,20 @@ def work_of(cache: Cache, verb: str, request: Request, target: Target) -> int:
     """At least one; for what may be wide."""
     if verb == "watch" and not _from_the_start(request):
         return 1
-    there = cache.shelf(target.kind).count(scope(target.kind, target.namespace))
+    there = _candidates(cache, request, target)
     matches = "labelSelector" in request.query or "fieldSelector" in request.query
     # What does not match is looked at too, and does not count towards the limit.
     looked_at = there if matches else min(there, _limit(request))
     return 1 + int(looked_at / _in_a_read(request, matches=matches))
+
+
+def _candidates(cache: Cache, request: Request, target: Target) -> int:
+    """Of how many objects it is asked; those of one node are found by an index."""
+    shelf = cache.shelf(target.kind)
+    node = _NODE.search(request.param("fieldSelector")) if target.kind is POD else None
+    if node is not None:
+        return sum(1 for _ in shelf.found(("node", node[1])))
+    return shelf.count(scope(target.kind, target.namespace))
 
 
 def _limit(request: Request) -> float:
