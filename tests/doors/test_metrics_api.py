@@ -16,7 +16,7 @@ from longshore.core.registry.client import Bind
 from longshore.doors.kubernetes.door import DoorConfig
 from longshore.doors.kubernetes.metrics import duration
 
-from .rig import ADMIN, Kube, kube, pod
+from .rig import ADMIN, TABLE, Kube, kube, pod
 
 METRICS = "/apis/metrics.k8s.io/v1beta1"
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -113,6 +113,24 @@ async def test_pods_are_chosen_by_namespace_and_selectors() -> None:
         assert one["metadata"]["labels"] == {"app": "web"}
         missing = (await k("GET", f"{path}/waiting")).doc["message"]
         assert missing == 'pods.metrics.k8s.io "default/waiting" not found'
+
+
+async def test_they_are_shown_as_tables_and_as_metadata() -> None:
+    nodes = Nodes()
+    async with kube(DoorConfig(statistics=nodes)) as k:
+        await add_node(k, "n1")
+        nodes.use("n1", await add_pod(k, "a", "n1"))
+        listed = (await k("GET", f"{METRICS}/pods", accept=TABLE)).doc
+        one = (await k("GET", f"{METRICS}/nodes/n1", accept=TABLE)).doc
+        named = [column["name"] for column in listed["columnDefinitions"]]
+        assert named == ["Name", "cpu", "memory", "Window"]
+        assert [row["cells"] for row in listed["rows"]] == [["a", "250m", "3Mi", "12.5s"]]
+        assert [row["cells"] for row in one["rows"]] == [["n1", "1", "64Mi", "12.5s"]]
+        assert listed["rows"][0]["object"]["metadata"]["name"] == "a"
+        only = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+        shown = (await k("GET", f"{METRICS}/nodes", accept=only)).doc
+        assert (shown["kind"], names(shown)) == ("PartialObjectMetadataList", ["n1"])
+        assert "usage" not in shown["items"][0]
 
 
 async def test_an_answer_is_kept_for_ten_seconds() -> None:

@@ -442,8 +442,9 @@ TOKEN_REQUEST = _authn.asked("TokenRequest", "tokenrequests", namespaced=True)
 
 _metrics = _Group("metrics.k8s.io", "v1beta1", schemas="io.k8s.metrics.pkg.apis.metrics.v1beta1.")
 _READ = ("get", "list")
-NODE_METRICS = _metrics.cluster("NodeMetrics", "nodes", verbs=_READ)
-POD_METRICS = _metrics("PodMetrics", "pods", verbs=_READ)
+_USED = "cpu,memory,Window=.window"
+NODE_METRICS = _metrics.cluster("NodeMetrics", "nodes", verbs=_READ, columns=_USED)
+POD_METRICS = _metrics("PodMetrics", "pods", verbs=_READ, columns=_USED)
 
 
 class Kinds:

@@ -6,7 +6,9 @@ cmd/kube-apiserver/app/aggregator.go): clients prefer the higher.
 
 from __future__ import annotations
 
-from longshore.core.objects.kinds import API_SERVICE, Doc, Kinds
+from collections.abc import Iterable
+
+from longshore.core.objects.kinds import API_SERVICE, Doc, Kind
 
 _AUTOMANAGED = {"kube-aggregator.kubernetes.io/automanaged": "onstart"}
 # Upstream's, in its order; a group that upstream does not know comes last.
@@ -18,17 +20,17 @@ _PRIORITIES = {
     "apiextensions.k8s.io": 16_700, "admissionregistration.k8s.io": 16_700,
     "scheduling.k8s.io": 16_600, "coordination.k8s.io": 16_500, "node.k8s.io": 16_300,
     "discovery.k8s.io": 16_200, "flowcontrol.apiserver.k8s.io": 16_100,
-    "resource.k8s.io": 16_200, "storagemigration.k8s.io": 15_800,
+    "resource.k8s.io": 16_200, "storagemigration.k8s.io": 15_800, "metrics.k8s.io": 100,
 }  # fmt: skip
 _LAST_PRIORITY = 1000
 _VERSION_PRIORITIES = {
     ("", "v1"): 1, ("autoscaling", "v2"): 30, ("flowcontrol.apiserver.k8s.io", "v1"): 21,
-    ("resource.k8s.io", "v1"): 21,
+    ("resource.k8s.io", "v1"): 21, ("metrics.k8s.io", "v1beta1"): 100,
 }  # fmt: skip
 _VERSION_PRIORITY = 15
 
 
-def api_services(kinds: Kinds) -> list[Doc]:
+def api_services(kinds: Iterable[Kind]) -> list[Doc]:
     """One apiregistration.k8s.io/v1 APIService for each, all served here ("Local"). As upstream,
     the group that they themselves are of is not among them."""
     served = dict.fromkeys((kind.group, kind.version) for kind in kinds)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from longshore.base.clock import Clock
 from longshore.base.users import User
 from longshore.core.objects import kinds
+from longshore.core.objects.columns import printer
 from longshore.core.objects.errors import ApiError, MethodNotAllowed, NotFound
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.reads import Filter, ListOptions
@@ -21,8 +22,9 @@ from longshore.core.registry.registry import Registry
 from longshore.core.streams.statistics import Statistics
 from longshore.doors.kit.http import Reply, Request
 from longshore.doors.kubernetes import translate
-from longshore.doors.kubernetes.media import negotiate
-from longshore.doors.kubernetes.rendering import encode
+from longshore.doors.kubernetes.listing import view_of
+from longshore.doors.kubernetes.media import As
+from longshore.doors.kubernetes.rendering import META, View, encode, metadata_only, table
 from longshore.doors.kubernetes.translate import Target, flag
 
 # An answer is good for this long; a node has this long to give one; so many are asked at once.
@@ -63,10 +65,10 @@ class Metrics:
             raise NotFound("the server could not find the requested resource")
         verb = "get" if target.name else "list"
         self._permission.authorize(who, verb, target.kind, target.namespace, target.name)
-        media, _ = negotiate(request.headers.get("accept", ""))
+        view = view_of(request, self._clock)
         about = list(self._chosen(target, translate.list_options(request)))
         found = list(await self._measured(target.kind, about))
-        return Reply(200, encode(_shown(target, found), media), media)
+        return Reply(200, _shown(view, target, found), view.media)
 
     def _chosen(self, target: Target, options: ListOptions) -> Iterator[Doc]:
         """The nodes or pods that are asked about."""
@@ -117,16 +119,30 @@ class Metrics:
             return None
 
 
-def _shown(target: Target, found: list[Doc]) -> Doc:
+def _shown(view: View, target: Target, found: list[Doc]) -> bytes:
     kind = target.kind
     if not target.name:
-        return {
-            "kind": kind.list_name, "apiVersion": kind.api_version, "metadata": {}, "items": found,
-        }  # fmt: skip
+        return encode(_list(view, kind, found), view.media, pretty=view.pretty)
     if not found:
         qualified = f"{target.namespace}/{target.name}" if target.namespace else target.name
         raise NotFound.of(kind, qualified)
-    return {"kind": kind.name, "apiVersion": kind.api_version, **found[0]}
+    return view.document(kind, _typed(kind, found[0]))
+
+
+def _list(view: View, kind: Kind, found: list[Doc]) -> Doc:
+    if view.form is As.TABLE:
+        form, now = printer(kind), view.now()
+        rows = [view.row(form, _typed(kind, doc), now) for doc in found]
+        return table([column.definition() for column in form.columns], rows, {})
+    if view.form is As.METADATA:
+        name, version, found = "PartialObjectMetadataList", META, [*map(metadata_only, found)]
+    else:
+        name, version = kind.list_name, kind.api_version
+    return {"kind": name, "apiVersion": version, "metadata": {}, "items": found}
+
+
+def _typed(kind: Kind, doc: Doc) -> Doc:
+    return {"kind": kind.name, "apiVersion": kind.api_version, **doc}
 
 
 def node_metrics(node: Doc, summary: Doc | None) -> Doc | None:

@@ -21,6 +21,7 @@ from longshore.core.objects.columns import (
     access,
     claims,
     cluster,
+    measured,
     network,
     platform,
     storage,
@@ -64,4 +65,5 @@ _CALCULATED: dict[str, Calculated] = {
     **storage.CALCULATED,
     **access.CALCULATED,
     **platform.CALCULATED,
+    **measured.CALCULATED,
 }
