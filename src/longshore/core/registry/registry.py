@@ -237,8 +237,7 @@ class Registry(Reader):
     ) -> tuple[Stored, bool]:
         """Delete, or mark for deletion; the object as it is or was, and whether it is gone."""
         self._authorize(who, "delete", ref)
-        self.admit("delete", who, ref)
-        stored = await self._write(ref, self._planner.deletion(ref, options, dry_run))
+        stored = await self._write(ref, self._deletion(who, ref, options, dry_run))
         stored = as_version(ref.kind, stored)
         return stored, self.cache.shelf(ref.kind).get(ref.key) is None
 
@@ -323,8 +322,7 @@ class Registry(Reader):
             case Delete(kind, namespace, name, delete_options):
                 ref = Ref(kind, namespace, name)
                 self._authorize(who, "delete", ref)
-                self.admit("delete", who, ref)
-                return ref, self._planner.deletion(ref, delete_options, False)
+                return ref, self._deletion(who, ref, delete_options, False)
             case Bind(namespace, name):
                 ref = Ref(kinds.POD, namespace, name, "binding")
                 self._authorize(who, "create", ref)
@@ -372,6 +370,16 @@ class Registry(Reader):
             stored = await self._queue.put(ref, intent.doc, intent.before).wait()
             if stored is not None:
                 return stored
+
+    def _deletion(self, who: User, ref: Ref, options: DeleteOptions, dry_run: bool) -> Plan:
+        plan = self._planner.deletion(ref, options, dry_run)
+
+        def admitted(there: Stored | None) -> Intent | Stored:
+            # In the turn of the plan: under the same name there may be another object by now.
+            self.admit("delete", who, ref)
+            return plan(there)
+
+        return admitted
 
     def admit(self, verb: str, who: User, ref: Ref) -> None:
         """Let admission judge what is done to an object without an object of its own: a delete, an
