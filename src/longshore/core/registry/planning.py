@@ -168,6 +168,8 @@ class Planner:
             metadata["creationTimestamp"] = rfc3339(self._clock.now())
             made = meta.identified(kind, doc)
             _refuse(kind, metadata["name"], validate_create(asked, made))
+            for add in self._admission.steps("create", kind).additions:
+                add(made, self.cache)
             if kind is kinds.SERVICE:
                 self._services.complete(made)
             outcome = self._outcome(kind, made, None, options)

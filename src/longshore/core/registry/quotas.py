@@ -8,7 +8,7 @@ reaches the same by compare-and-swap on the quota's status, which here is a repo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import Forbidden
@@ -30,10 +30,13 @@ class QuotaBooks:
     def charge(self, kind: Kind, doc: Doc, old: Doc | None, now: float, *, dry_run: bool) -> None:
         """Enter an object that is about to be stored in place of the old one. now is in seconds since the epoch. Raises
         Forbidden if a quota has no room for it."""
+        shelf = self.cache.shelf(kinds.RESOURCE_QUOTA)
+        if not len(shelf) or not is_counted(kind):
+            return
         metadata = doc["metadata"]
-        namespace = metadata.get("namespace", "")
-        quotas = self.cache.shelf(kinds.RESOURCE_QUOTA).found(("namespace", namespace))
-        if not quotas or not is_counted(kind):
+        namespace = metadata["namespace"]
+        quotas = list(shelf.found(("namespace", namespace)))
+        if not quotas:
             return
         key = kind.key_of(doc)
         books = [book for book in self._of(namespace, quotas) if book.counts(kind)]
@@ -72,7 +75,7 @@ class QuotaBooks:
             else:
                 book.put(kind, key, stored.doc)
 
-    def _of(self, namespace: str, quotas: Iterable[Stored]) -> list[Tally]:
+    def _of(self, namespace: str, quotas: Sequence[Stored]) -> list[Tally]:
         books = self._books.setdefault(namespace, {})
         for stored in quotas:
             if stored.name not in books:

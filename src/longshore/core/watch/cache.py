@@ -55,6 +55,8 @@ class Shelf:
 
     def found(self, term: Term) -> Iterable[Stored]:
         """What an index holds, see terms_of(); ("namespace", its name) are keys that are together."""
+        if not self._keys:
+            return ()
         if term[0] == "namespace":
             return self.range(f"{self.kind.prefix}{term[1]}/")
         return self._by_term.get(term, {}).values()

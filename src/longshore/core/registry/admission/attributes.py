@@ -32,7 +32,7 @@ def _notes() -> dict[str, str]:
 class Attributes:
     """One write. verb is create, update or delete; doc is the new object, the plug-in's to change
     (of a delete: the old one, read-only); old is what is stored, or None. who is None for a writer
-    that has no name. warnings go to the caller, annotations into the audit log."""
+    that has no name. home is the namespace of a new object, once it is known to live. warnings go to the caller, annotations into the audit log."""
 
     verb: str
     kind: Kind
@@ -45,6 +45,7 @@ class Attributes:
     dry_run: bool = False
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=_notes)
+    home: Doc | None = None
 
     @property
     def name(self) -> str:
@@ -61,6 +62,8 @@ class Attributes:
 
 Function: TypeAlias = Callable[[Attributes], None]
 """Changes the document of a request in place, or raises what speaks against it."""
+Addition: TypeAlias = Callable[[Doc, Cache], None]
+"""Adds to a new object, in place, what needs no validation; more than once if it has to be."""
 
 
 class Hook(NamedTuple):
@@ -80,10 +83,11 @@ class Hook(NamedTuple):
 
 
 class Hooks(NamedTuple):
-    """What a plug-in does."""
+    """What a plug-in does. additions are made to new objects of a kind once they are valid."""
 
     changes: tuple[Hook, ...] = ()
     checks: tuple[Hook, ...] = ()
+    additions: tuple[tuple[Kind, Addition], ...] = ()
 
 
 def containers(spec: Doc) -> Iterator[Doc]:

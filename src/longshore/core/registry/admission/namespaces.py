@@ -19,6 +19,7 @@ def _lives(request: Attributes) -> None:
     if found is None:
         raise NotFound.of(kinds.NAMESPACE, namespace)
     if "deletionTimestamp" not in found["metadata"]:
+        request.home = found
         return
     why = f"unable to create new content in namespace {namespace} because it is being terminated"
     said = f"namespace {namespace} is being terminated"

@@ -61,14 +61,15 @@ class _Judge:
             self._judge(request, policy, wrong, metadata, spec, enforced=False)
 
     def _policy(self, request: Attributes) -> tuple[Policy, list[Cause]]:
-        found = request.cache.get(kinds.NAMESPACE, "", request.namespace)
+        found = request.home or request.cache.get(kinds.NAMESPACE, "", request.namespace)
         return self._policy_of(found) if found is not None else (self._usual, [])
 
     def _policy_of(self, namespace: Doc) -> tuple[Policy, list[Cause]]:
         labels = namespace["metadata"].get("labels") or {}
-        if not any(label.startswith(PREFIX) for label in labels):
-            return self._usual, []
-        return policy_of(labels, self._usual)
+        for label in labels:
+            if label.startswith(PREFIX):
+                return policy_of(labels, self._usual)
+        return self._usual, []
 
     def _is_exempt(self, request: Attributes) -> bool:
         user = request.who.name if request.who is not None else ""
