@@ -251,3 +251,19 @@ def test_json_patch() -> None:
 def test_json_patches_that_cannot_be(operations: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         json_patch(POD, {"metadata": {"name": "web"}, "list": []}, operations)
+
+
+@pytest.mark.parametrize(
+    ("operation", "said"),
+    [
+        ({"op": "test", "path": "/a", "value": 7}, "1 is not equal to tested value 7"),
+        (
+            {"op": "add", "path": "/a/b/c", "value": 7},
+            "a path leads into a value without parts",
+        ),
+    ],
+)
+def test_a_refusal_speaks_of_json(operation: Doc, said: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        json_patch(POD, {"metadata": {"name": "web"}, "a": 1}, [operation])
+    assert refused.value.message.endswith(f"error in our request: {said}")

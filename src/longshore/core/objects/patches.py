@@ -5,6 +5,7 @@ None of them changes its inputs; results may share parts with them.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import jsonpatch
@@ -53,10 +54,20 @@ def json_patch(kind: Kind, doc: Doc, operations: Any) -> Any:
     except _LIBRARY_ERRORS as error:
         name = doc.get("metadata", {}).get("name", "")
         raise Invalid(
-            f"the server rejected our request due to an error in our request: {error}",
+            f"the server rejected our request due to an error in our request: {_said(error)}",
             kind=kind,
             name=name,
         ) from error
+
+
+def _said(error: Exception) -> str:
+    """What the library says, in terms of JSON."""
+    known = isinstance(error, jsonpatch.JsonPatchException | jsonpatch.JsonPointerException)
+    text = _PYTHON_TYPE.sub("", str(error))
+    return text if known and "<class" not in text else "a path leads into a value without parts"
+
+
+_PYTHON_TYPE = re.compile(r" \(<class '[^']*'>\)")
 
 
 # TypeError, KeyError and the like: the library lets a path into a string or number run into them.
