@@ -242,6 +242,8 @@ async def test_long_heads_and_targets_are_refused(door: Door) -> None:
         (b"BREW /api HTTP/1.1\r\nHost: x\r\n\r\n", 405, "MethodNotAllowed"),
         (b"PROPFIND " + MAPS.encode() + b" HTTP/1.1\r\nHost: x\r\n\r\n", 405, "MethodNotAllowed"),
         (b"TRACE " + MAPS.encode() + b" HTTP/1.1\r\nHost: x\r\n\r\n", 405, "MethodNotAllowed"),
+        (b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n", 405, "MethodNotAllowed"),
+        (b"POST /version HTTP/1.1\r\nHost: x\r\n\r\n", 405, "MethodNotAllowed"),
         (b"GET /a\0b HTTP/1.1\r\nHost: x\r\n\r\n", 400, "BadRequest"),
         (b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n", 400, "BadRequest"),
         (b"GET / HTTP/1.1\r\nHost: x\r\nA\0: b\r\n\r\n", 400, "BadRequest"),

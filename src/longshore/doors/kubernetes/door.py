@@ -249,8 +249,10 @@ class KubernetesDoor:
             _only_get(request)
             return Reply(200, self._measured.text(self._fairness.lines()), METRICS_MEDIA)
         if path in ("/version", "/version/"):
+            _only_get(request)
             return Reply(200, encode(self._version, JSON, pretty=True))
         if path == "/":
+            _only_get(request)
             return Reply(200, encode({"paths": self._root_paths}, JSON, pretty=True))
         return _not_found()
 
