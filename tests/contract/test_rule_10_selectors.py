@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from longshore.core.objects import kinds
 from tests.doors.rig import TABLE, Kube, config_map, kube, pod
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -74,6 +75,28 @@ async def test_of_one_nodes_pods() -> None:
         assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", "b")
         await ask("DELETE", f"{PODS}/b?gracePeriodSeconds=0")
         assert (await watch.seen())[:2] == ("DELETED", "b")
+        await watch.close()
+
+
+@pytest.mark.parametrize("path", [MAPS, "/api/v1/configmaps"])
+async def test_of_one_name_no_other_object_is_decoded(path: str) -> None:
+    async with kube() as ask:
+        for name in ("a", "ab", "b"):
+            await ask("POST", MAPS, config_map(name))
+        stored = list(ask.registry.cache.shelf(kinds.CONFIG_MAP).range(kinds.CONFIG_MAP.prefix))
+        for one in stored:
+            one._doc = None
+        query = "fieldSelector=metadata.name=a"
+        listed = (await ask("GET", f"{path}?{query}")).doc["items"]
+        assert [doc["metadata"]["name"] for doc in listed] == ["a"]
+        watch = await ask.watch(f"{path}?watch=1&{query}")
+        assert await watch.seen() == ("ADDED", "a", 2)
+        assert [one.name for one in stored if one._doc is not None] == ["a"]
+        for name in ("ab", "a"):
+            await ask("DELETE", f"{MAPS}/{name}")
+        assert await watch.seen() == ("DELETED", "a", 6)
+        both = "fieldSelector=metadata.name=a,metadata.name=b"
+        assert (await ask("GET", f"{path}?{both}")).doc["items"] == []
         await watch.close()
 
 

@@ -56,6 +56,11 @@ class Filter:
         self.labels: Selector = parse_labels(options.labels)
         self.fields: FieldSelector = parse_fields(kind, options.fields)
         self.by_prefix_only = not options.labels and not options.fields
+        # Keys end with the name: where one is asked for, hardly anything else is looked at.
+        name = self.fields.exact.get("metadata.name", "")
+        self._end = f"/{name}" if name else ""
+        if namespace or not kind.namespaced:
+            self.prefix += name
         # Canonical bytes hold a label exactly so: what lacks it need not be decoded.
         self._needles = [
             b'"%s":"%s"' % (k.encode(), v.encode()) for k, v in self.labels.exact.items()
@@ -66,6 +71,8 @@ class Filter:
             return False
         if self.by_prefix_only:
             return True
+        if self._end and not stored.key.endswith(self._end):
+            return False
         if any(needle not in stored.rest for needle in self._needles):
             return False
         doc = stored.doc
