@@ -68,7 +68,7 @@ async def world() -> AsyncIterator[World]:
             request.user = ask.user
             return await ask.door.handle(request)
 
-        async with serving(as_user) as (server, port):
+        async with serving(as_user, clock=ask.clock) as (server, port):
             yield World(ask, server, port)
 
 
@@ -186,6 +186,26 @@ async def test_a_server_that_stops_says_goodbye() -> None:
         assert (await event(told))["type"] == "BOOKMARK"
         assert await told.receive() is None
         answer.close()
+
+
+@pytest.mark.parametrize("upgrade", [False, True])
+async def test_a_client_that_does_not_read_is_given_up_after_a_minute(upgrade: bool) -> None:
+    async with world() as it:
+        raw = await Raw.to(it.port)
+        more = f"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: {KEY}\r\n"
+        more = f"{more}Sec-WebSocket-Version: 13\r\n" if upgrade else ""
+        raw.send(f"GET {MAPS}?watch=1 HTTP/1.1\r\nHost: x\r\n{more}\r\n".encode())
+        assert (" 101 " in await raw.head()) == upgrade
+        await it.ask("POST", MAPS, config_map("a"))
+        for number in range(24):
+            body = config_map("a", text=str(number) + "x" * 900_000)
+            assert (await it.ask("PUT", f"{MAPS}/a", body)).status == 200
+            await settle()
+        await it.ask.clock.advance(50)
+        assert it.watchers == 1
+        await it.ask.clock.advance(15)
+        await it.forgotten()
+        await raw.close()
 
 
 async def test_refusals_come_before_the_upgrade() -> None:
