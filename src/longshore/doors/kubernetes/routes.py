@@ -83,7 +83,7 @@ class Api:
         # What is passed on to a container or a backend has a query of its own.
         own = target.subresource not in _PASSED_ON
         seconds = timeout_of(request) if own and "timeout" in request.query else None
-        if seconds is None or flag(request.query, "watch"):
+        if seconds is None or (not target.name and flag(request.query, "watch")):
             return await action(self, request, target, who)
         return await within(self._clock, seconds, action(self, request, target, who))
 

@@ -156,7 +156,7 @@ def _deed(request: Request, who: User, target: Target | None) -> Deed:
     if target is None:
         return Deed(who, request.method.lower(), path=request.path)
     verb = _VERBS.get((request.method, target.shape), request.method.lower())
-    if verb in ("get", "list") and flag(request.query, "watch"):
+    if verb == "list" and flag(request.query, "watch"):
         verb = "watch"
     kind = target.kind
     return Deed(

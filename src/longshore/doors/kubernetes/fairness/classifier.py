@@ -118,7 +118,7 @@ def _asked(request: Request, target: Target | None) -> Asked:
     if target is None:
         return Asked(request.method.lower(), path=request.path)
     verb = _VERBS.get((request.method, target.shape), request.method.lower())
-    if verb in ("get", "list") and flag(request.query, "watch"):
+    if verb == "list" and flag(request.query, "watch"):
         verb = "watch"
     kind, below = target.kind, target.subresource
     resource = f"{kind.plural}/{below}" if below else kind.plural
