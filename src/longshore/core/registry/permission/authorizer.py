@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from longshore.base.users import User
-from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.objects.kinds import NAMESPACE, Doc, Kind
 from longshore.core.registry.authorize import NO_FIELDS, Wish, forbidden, forbidden_path
 from longshore.core.registry.permission.bindings import BINDINGS, ROLES, Bindings
 from longshore.core.registry.permission.nodes import NodeAuthorizer, node_of
@@ -58,6 +58,9 @@ class Authorizer:
         """Return if the caller may; raise Forbidden in Kubernetes' words if not."""
         if "system:masters" in who.groups:
             return
+        if kind is NAMESPACE:
+            # A namespace is in itself: who may read namespaces there may read this one.
+            namespace = name
         wish = Wish(verb, kind.group, kind.plural, namespace, name, subresource)
         why = self._refusal(who, wish)
         if why is not None:
