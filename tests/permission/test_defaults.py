@@ -169,6 +169,10 @@ async def test_viewers_editors_and_admins_of_a_namespace(
             answer = await ask("POST", path, {"spec": {"resourceAttributes": asked}})
             assert answer.doc["status"]["allowed"] is expected
         refused(await ask("GET", "/api/v1/namespaces/other/pods"))
+        # Who may read namespaces within one may read that one.
+        assert (await ask("GET", "/api/v1/namespaces/default")).status == 200
+        refused(await ask("GET", "/api/v1/namespaces/other"), 'in the namespace "other"')
+        refused(await ask("GET", "/api/v1/namespaces"), "at the cluster scope")
 
 
 async def test_the_creates_are_valid_as_they_are() -> None:
