@@ -43,13 +43,13 @@ class Bed:
         return int(self.server.rpartition(":")[2])
 
     def client(self) -> HttpClient:
-        return HttpClient([self.server], self._context(), SystemClock())
+        return HttpClient([self.server], self.context(), SystemClock())
 
     def pool(self) -> Pool:
         """For requests whose answers are not to be decoded."""
-        return Pool([self.server], self._context())
+        return Pool([self.server], self.context())
 
-    def _context(self) -> ssl.SSLContext:
+    def context(self) -> ssl.SSLContext:
         pair = Pair(self.paths.pki / "admin.crt", self.paths.pki / "admin.key")
         return client_context(pair, self.paths.pki / "ca.crt")
 

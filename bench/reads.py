@@ -1,4 +1,4 @@
-"""A list of 10,000 pods, and what a stored pod takes of memory."""
+"""Lists of 10,000 pods, who waits for them, and what a stored pod takes of memory."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
+from bench.beside import Place, longest_waits
 from bench.cluster import Bed, bed, cpu_seconds, resident_mb
 from bench.table import Figure
 from longshore.base.chance import Chance
@@ -22,18 +24,21 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Create
 from longshore.core.registry.registry import Registry
 from longshore.core.store.sqlite import SqliteStore
+from longshore.doors.kit.fetch import Pool
 
 ROOT = Path(__file__).parents[1]
 PODS = 10_000
-LISTS = 20
+LISTS, FEW, ROWS, SECONDS = 20, 5, 5000, 4.0
+PODS_PATH = "/api/v1/namespaces/default/pods"
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 MEMORY_FROM, MEMORY_TO = 20_000, 60_000
 BATCH = 1000
 
 
 async def figures() -> list[Figure]:
     with bed("--hollow") as cluster:
-        listed = await _list(cluster)
-    return [listed, _memory()]
+        listed = await _lists(cluster)
+    return [*listed, _memory()]
 
 
 def pod(number: int) -> Doc:
@@ -51,7 +56,28 @@ def pod(number: int) -> Doc:
     }  # fmt: skip
 
 
-async def _list(cluster: Bed) -> Figure:
+async def _lists(cluster: Bed) -> list[Figure]:
+    await _create_pods(cluster)
+    pool = cluster.pool()
+    plain, size = await _cpu_ms(cluster, pool, LISTS, PODS_PATH, {})
+    packed, packed_size = await _cpu_ms(cluster, pool, FEW, PODS_PATH, {"accept-encoding": "gzip"})
+    table, _ = await _cpu_ms(cluster, pool, FEW, f"{PODS_PATH}?limit={ROWS}", {"accept": TABLE})
+    place = Place(cluster.port, cluster.context(), PODS_PATH)
+    waits = await longest_waits(place, pool, f"{PODS_PATH}/pod-000001", SECONDS)
+    pool.close()
+    told = "server CPU, TLS included"
+    middle = f"{len(waits)} GETs, half of them within {median(waits) * 1000:.2f} ms"
+    return [
+        Figure(f"LIST of {PODS:,} pods", plain, "ms", 10, note=f"{told}, {size / 1e6:.1f} MB"),
+        Figure(
+            f"LIST of {PODS:,} pods, gzip", packed, "ms", note=f"{told}, {packed_size / 1e6:.1f} MB"
+        ),
+        Figure(f"table of {ROWS:,} pods", table, "ms", 60, note=told),
+        Figure("longest GET beside lists", waits[-1] * 1000, "ms", 5, note=middle),
+    ]
+
+
+async def _create_pods(cluster: Bed) -> None:
     client = cluster.client()
     for start in range(0, PODS, BATCH):
         answers = await client.submit(
@@ -59,22 +85,18 @@ async def _list(cluster: Bed) -> Figure:
         )
         assert not any(isinstance(answer, ApiError) for answer in answers)
     await SystemClock().sleep(3)
-    path = "/api/v1/namespaces/default/pods"
     client.close()
-    pool = cluster.pool()
-    size = len((await pool.fetch("GET", path, {})).body)
+
+
+async def _cpu_ms(
+    cluster: Bed, pool: Pool, times: int, path: str, headers: dict[str, str]
+) -> tuple[float, int]:
+    """The server's CPU for one answer, in ms, and the answer's size."""
+    size = len((await pool.fetch("GET", path, headers)).body)
     before = cpu_seconds(cluster.pid)
-    for _ in range(LISTS):
-        await pool.fetch("GET", path, {})
-    spent = (cpu_seconds(cluster.pid) - before) / LISTS * 1000
-    pool.close()
-    return Figure(
-        f"LIST of {PODS:,} pods",
-        spent,
-        "ms",
-        10,
-        note=f"server CPU, TLS included, {size / 1e6:.1f} MB",
-    )
+    for _ in range(times):
+        await pool.fetch("GET", path, headers)
+    return (cpu_seconds(cluster.pid) - before) / times * 1000, size
 
 
 def _memory() -> Figure:

@@ -1,5 +1,5 @@
-"""Durable writes, and reads of one object, through the TLS door on one core; raw etcd beside them on
-the same disk."""
+"""Durable writes, and reads of one object, through the TLS door on one core; beside them raw etcd on
+the same disk, and a bare TLS server, which is the floor under the reads."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ CONNECTIONS = 64
 SERVER_CORE, CLIENT_CORE = 0, 1
 ETCD_PORT, ETCD_PEER_PORT = 23790, 23800
 HERE = Path(__file__).parent
+PODS = "/api/v1/namespaces/default/pods"
 
 
 async def figures() -> list[Figure]:
     """Rounds alternate between the two, so that a machine that slows down slows both."""
     ours: dict[str, list[float]] = {"configmaps": [], "pods": []}
-    rest: dict[str, list[float]] = {"get": [], "patch": []}
+    rest: dict[str, list[float]] = {"get": [], "patch": [], "floor": []}
     cost: dict[str, list[float]] = defaultdict(list)
     etcd: list[float] = []
     with TemporaryDirectory(prefix="lb-") as work:
@@ -36,9 +37,11 @@ async def figures() -> list[Figure]:
             for kind, rates in ours.items():
                 with bed("--hollow") as cluster:
                     rates.append(_load(cluster, "create", kind, cost))
-            for verb, rates in rest.items():
+            for verb in ("get", "patch"):
                 with bed("--hollow") as cluster:
-                    rates.append(_load(cluster, verb, "pods", cost))
+                    rest[verb].append(_load(cluster, verb, "pods", cost))
+                    if verb == "get":
+                        rest["floor"].append(await _floor(cluster, cost))
             if caller is not None:
                 etcd.append(await _etcd_creates(caller, Path(work) / "data"))
     found = _told(ours, rest, cost, median(etcd) if etcd else None)
@@ -70,6 +73,7 @@ def _told(
         figure("creates/s, ConfigMap of 1.4 KB", "create configmaps", creates["configmaps"], etcd),
         figure("creates/s, Pod of 1.5 KB", "create pods", creates["pods"], etcd),
         figure("GETs/s of one Pod", "get pods", rest["get"], 30_000),
+        figure("bare TLS server, answers/s of that size", "floor", rest["floor"], None),
         figure("merge patches/s of a Pod", "patch pods", rest["patch"], 0.7 * pods),
     ]
 
@@ -77,18 +81,43 @@ def _told(
 def _load(cluster: Bed, verb: str, kind: str, cost: dict[str, list[float]]) -> float:
     """Requests a second of one run; the CPU of each goes into cost, in microseconds."""
     cluster.pin(SERVER_CORE)
-    pki = cluster.paths.pki
+    told = _told_by_load(cluster.paths.pki, cluster.port, cluster.pid, verb, kind)
+    cost[f"{verb} {kind}"].append(told["server_cpu_us"])
+    return told["per_second"]
+
+
+async def _floor(cluster: Bed, cost: dict[str, list[float]]) -> float:
+    """The same load on a bare server whose answers are as large as one of the cluster's pods."""
+    pool, pki = cluster.pool(), cluster.paths.pki
+    size = len((await pool.fetch("GET", f"{PODS}?limit=1", {})).body)
+    pool.close()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "bench.floor", "--core", str(SERVER_CORE), "--bytes", str(size),
+         "--cert", str(pki / "server.crt"), "--key", str(pki / "server.key")],
+        stdout=subprocess.PIPE, text=True, cwd=HERE.parent,
+    )  # fmt: skip
+    try:
+        assert server.stdout is not None
+        port = int(server.stdout.readline())
+        told = _told_by_load(pki, port, server.pid, "get", "pods")
+    finally:
+        server.kill()
+        server.wait()
+    cost["floor"].append(told["server_cpu_us"])
+    return told["per_second"]
+
+
+def _told_by_load(pki: Path, port: int, pid: int, verb: str, kind: str) -> dict[str, float]:
     done = subprocess.run(
-        [sys.executable, str(HERE / "http_load.py"), "--port", str(cluster.port), "--kind", kind, "--verb", verb,
-         "--pid", str(cluster.pid),
+        [sys.executable, str(HERE / "http_load.py"), "--port", str(port), "--kind", kind, "--verb", verb,
+         "--pid", str(pid),
          "--connections", str(CONNECTIONS), "--seconds", str(SECONDS), "--core", str(CLIENT_CORE),
          "--ca", str(pki / "ca.crt"), "--cert", str(pki / "admin.crt"), "--key", str(pki / "admin.key")],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
-    told = json.loads(done.stdout)
+    told: dict[str, float] = json.loads(done.stdout)
     assert told["failures"] == 0, told
-    cost[f"{verb} {kind}"].append(told["server_cpu_us"])
-    return float(told["per_second"])
+    return told
 
 
 def _etcd_caller(work: Path) -> Path | None:

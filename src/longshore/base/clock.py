@@ -50,6 +50,7 @@ def rfc3339_micro(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+@lru_cache(maxsize=1024)
 def parse_rfc3339(text: str) -> float:
     """Seconds since the epoch from metav1.Time or metav1.MicroTime; ValueError if it is neither."""
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()

@@ -38,6 +38,10 @@ PATCH_TYPES = (
 YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml")
 
 
+# Agents and controllers ask for the same objects again and again; longer paths are not remembered.
+_PATH_KNOWN_MAX = 256
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What a path points at; name is empty for a collection."""
@@ -58,6 +62,15 @@ class Target:
 
 def parse_target(kinds: Kinds, path: str) -> Target | None:
     """None if nothing of that name is served there."""
+    return _known_target(kinds, path) if len(path) <= _PATH_KNOWN_MAX else _parsed(kinds, path)
+
+
+@lru_cache(maxsize=4096)
+def _known_target(kinds: Kinds, path: str) -> Target | None:
+    return _parsed(kinds, path)
+
+
+def _parsed(kinds: Kinds, path: str) -> Target | None:
     parts = path.strip("/").split("/")
     if parts[0] == "api" and len(parts) > 2:
         return _target(kinds, "", parts[1], parts[2:])
