@@ -27,9 +27,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A snapshot of one kind at one revision, sorted by namespace and name."""
+    """A snapshot of one kind at one revision, sorted by namespace and name. Each look at an item
+    may decode it anew."""
 
-    items: list[Doc]
+    items: Sequence[Doc]
     revision: int
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import overload
 
 import orjson
 
@@ -12,6 +13,7 @@ from longshore.core.registry.client import Answers, Change, Create, Feed, Listin
 from longshore.core.registry.reads import ListOptions
 from longshore.core.registry.registry import Registry
 from longshore.core.watch.feeds import CacheFeed
+from longshore.core.watch.stored import Stored
 
 
 class InProcess:
@@ -29,7 +31,7 @@ class InProcess:
     ) -> Listing:
         options = ListOptions(labels=labels, fields=fields)
         page = self._registry.list(self._user, kind, namespace, options)
-        return Listing([stored.doc for stored in page.items], page.revision)
+        return Listing(_Documents(page.items), page.revision)
 
     async def list_and_watch(
         self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = ""
@@ -46,6 +48,27 @@ class InProcess:
 
     async def write(self, operation: Operation) -> Doc:
         return await self._registry.perform(self._user, _owned(operation))
+
+
+class _Documents(Sequence[Doc]):
+    """Documents that are decoded while they are looked at: of many there is one at a time."""
+
+    __slots__ = ("_objects",)
+
+    def __init__(self, objects: Sequence[Stored]) -> None:
+        self._objects = objects
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    @overload
+    def __getitem__(self, index: int) -> Doc: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Doc]: ...
+    def __getitem__(self, index: int | slice) -> Doc | Sequence[Doc]:
+        if isinstance(index, slice):
+            return _Documents(self._objects[index])
+        return self._objects[index].glance()
 
 
 class InProcessFeed:

@@ -156,11 +156,12 @@ class HollowNodes:
     # -- pods --------------------------------------------------------------------------------
 
     def _replace(self, pods: Sequence[Doc]) -> None:
-        present = {doc["metadata"]["uid"] for doc in pods}
+        present = set()
+        for doc in pods:  # once: each look may decode it
+            present.add(doc["metadata"]["uid"])
+            self._offer(doc)
         for uid in [uid for uid in self._pods if uid not in present]:
             self._drop(uid)
-        for doc in pods:
-            self._offer(doc)
 
     def _take(self, changes: Sequence[Change]) -> None:
         for change in changes:
