@@ -18,22 +18,31 @@ from longshore.core.objects.jobs import with_selector
 from longshore.core.objects.kinds import (
     API_SERVICE,
     CRON_JOB,
+    CSI_NODE,
     CSR,
     DAEMON_SET,
     DEPLOYMENT,
+    DEVICE_TAINT_RULE,
+    FLOW_SCHEMA,
     HPA,
     JOB,
     NAMESPACE,
     NODE,
     PDB,
     POD,
+    POD_CERTIFICATE_REQUEST,
+    PRIORITY_LEVEL,
     PV,
     PVC,
     REPLICA_SET,
     REPLICATION_CONTROLLER,
+    RESOURCE_CLAIM,
     RESOURCE_QUOTA,
     SERVICE,
+    SERVICE_CIDR,
     STATEFUL_SET,
+    STORAGE_VERSION_MIGRATION,
+    VOLUME_ATTACHMENT,
     Doc,
     Kind,
 )
@@ -153,10 +162,29 @@ def _carried(new: Doc, old: Doc) -> Doc:
 
 
 def _status_metadata(kind: Kind, metadata: Doc, old: Doc) -> Doc:
-    """A status write may change labels and annotations, with upstream's two exceptions."""
-    if kind is POD:
-        return _with(metadata, "ownerReferences", old.get("ownerReferences"))
-    return _with(metadata, "labels", old.get("labels")) if kind is DEPLOYMENT else metadata
+    """A status write may change labels and annotations, but for the kinds below."""
+    for name in not_of_status(kind):
+        metadata = _with(metadata, name, old.get(name))
+    return metadata
+
+
+def not_of_status(kind: Kind) -> tuple[str, ...]:
+    """What of metadata a status write leaves as it is (GetResetFields of the status strategies)."""
+    return _NOT_OF_STATUS.get(kind.schema, ())
+
+
+_CLIENTS = ("labels", "annotations", "finalizers", "ownerReferences")
+_NOT_OF_STATUS: dict[str, tuple[str, ...]] = {
+    POD.schema: ("ownerReferences",),
+    DEPLOYMENT.schema: ("labels",),
+    **{
+        kind.schema: _CLIENTS
+        for kind in (
+            CSI_NODE, DEVICE_TAINT_RULE, FLOW_SCHEMA, POD_CERTIFICATE_REQUEST, PRIORITY_LEVEL,
+            RESOURCE_CLAIM, SERVICE_CIDR, STORAGE_VERSION_MIGRATION, VOLUME_ATTACHMENT,
+        )
+    },
+}  # fmt: skip
 
 
 def _with(doc: Doc, key: str, value: Any) -> Doc:

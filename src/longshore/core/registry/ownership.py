@@ -17,6 +17,7 @@ from longshore.core.objects.apply.shapes import Shape, shape_named
 from longshore.core.objects.apply.walks import UnkeyedItem, compare, everything
 from longshore.core.objects.errors import BadRequest
 from longshore.core.objects.kinds import Doc, Kind, Ref
+from longshore.core.objects.meta import not_of_status
 from longshore.core.objects.recent import Memo, key_of
 
 # What the specs set that came lately: pods of one workload share theirs, and its set of fields.
@@ -116,7 +117,9 @@ def _of_part(ref: Ref, config: Doc) -> Doc:
     """What of a configuration its endpoint takes: upstream's strategies call the others reset
     fields."""
     if ref.subresource == "status":
-        return {k: v for k, v in config.items() if k != "spec"}
+        left = not_of_status(ref.kind.kept_as)
+        metadata = {k: v for k, v in config["metadata"].items() if k not in left}
+        return {k: v for k, v in config.items() if k != "spec"} | {"metadata": metadata}
     if not ref.subresource and "status" in ref.kind.subresources:
         return {k: v for k, v in config.items() if k != "status"}
     return config
