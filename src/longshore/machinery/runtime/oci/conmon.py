@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from longshore.machinery.runtime.oci import cgroups, host
 from longshore.machinery.runtime.protocol import StartFailed
 from longshore.machinery.runtime.waiting import either
 from longshore.machinery.runtime.words import last_complaint
@@ -174,3 +175,15 @@ def _plain(words: str) -> str:
     for frame in ("runc create failed: ", "unable to start container process: "):
         last = last.partition(frame)[2] or last
     return last
+
+
+def shelter(conmons: list[tuple[int, str]], group: str) -> None:
+    """Move containers' conmons, where a pid is still its container's. A host that forbids it still
+    has its containers."""
+    for pid, container_id in conmons:
+        fd = host.running(pid, container_id)
+        if fd < 0:
+            continue
+        with contextlib.suppress(OSError):
+            cgroups.move(pid, group)
+        os.close(fd)

@@ -11,10 +11,9 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -22,23 +21,20 @@ import orjson
 from longshore.base.clock import Clock
 from longshore.core.streams.protocols import ExecOptions, Session
 from longshore.machinery.runtime.images import ImageStore, StoredImage
-from longshore.machinery.runtime.linux import (
-    MS_BIND,
-    MS_NODEV,
-    MS_NOEXEC,
-    MS_NOSUID,
-    MS_PRIVATE,
-    is_mount_point,
-    mount,
-    new_namespaces,
-    unmount,
-)
-from longshore.machinery.runtime.oci import cgroups, conmon, host, records, sessions
+from longshore.machinery.runtime.linux import new_namespaces, unmount
+from longshore.machinery.runtime.oci import bundle, cgroups, conmon, host, records, sessions
 from longshore.machinery.runtime.oci.attaching import attach
 from longshore.machinery.runtime.oci.destroy import end_processes, remove_tree
 from longshore.machinery.runtime.oci.exec import exec_sync
-from longshore.machinery.runtime.oci.records import ContainerRecord, SandboxRecord
-from longshore.machinery.runtime.oci.spec import Frame, configuration
+from longshore.machinery.runtime.oci.layout import Layout
+from longshore.machinery.runtime.oci.live import (
+    Live,
+    Pod,
+    adopted_pod,
+    discard_sandbox,
+    make_sandbox,
+)
+from longshore.machinery.runtime.oci.records import ContainerRecord
 from longshore.machinery.runtime.oci.usage import measure, measure_all
 from longshore.machinery.runtime.protocol import (
     Container,
@@ -58,42 +54,9 @@ from longshore.machinery.runtime.waiting import within
 # core only makes each of them later.
 _STARTS_PER_CORE = 3
 _LOG_MAX_BYTES = 10 * 1024 * 1024
-_PAGE_BYTES = 4096
-_RUN_OPTIONS = "mode=700,size=256m"
-_SHM_OPTIONS = "mode=1777,size=65536k"
 _LOST_EXIT_CODE = 255
 
 Said = Callable[[str], None]
-
-
-@dataclass(slots=True)
-class _Live:
-    """A container this process looks after. pidfd is its init's, -1 once it has ended."""
-
-    record: ContainerRecord
-    directory: Path
-    pidfd: int = -1
-    conmon_fd: int = -1
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def container(self) -> Container:
-        return self.record.container
-
-
-@dataclass(slots=True)
-class _Pod:
-    """A sandbox this process looks after: descriptors of its IPC and UTS namespaces (no bind mounts:
-    every mount of ours makes every later container start slower), and who is in it."""
-
-    record: SandboxRecord
-    ipc: int
-    uts: int
-    members: set[str] = field(default_factory=set)
-
-    def close(self) -> None:
-        os.close(self.ipc)
-        os.close(self.uts)
 
 
 class OciRuntime:
@@ -110,41 +73,39 @@ class OciRuntime:
         log: Said = lambda sentence: None,
         log_max_bytes: int = _LOG_MAX_BYTES,
     ) -> None:
-        self._root = root
-        self._run = root / "run"
+        self._layout = Layout(root, cgroups.checked(cgroup_parent))
         self._images = images
         self._clock = clock
-        self._parent = cgroups.checked(cgroup_parent)
         self._log = log
         self._log_max_bytes = log_max_bytes
-        self._programs = conmon.Programs.find(self._run / "runc")
-        self._pods: dict[str, _Pod] = {}
-        self._live: dict[str, _Live] = {}
+        self._programs = conmon.Programs.find(self._layout.run / "runc")
+        self._pods: dict[str, Pod] = {}
+        self._live: dict[str, Live] = {}
         self._starting: set[str] = set()
         self._changed: set[str] = set()
         self._wake = asyncio.Event()
         # Writes to control groups wait for the kernel, so they are done aside.
         self._aside = ThreadPoolExecutor(2, "control groups")
         self._warming: Future[None] | None = None
-        self._in_the_open: list[_Live] = []
+        self._in_the_open: list[Live] = []
         self._slots = asyncio.Semaphore(_STARTS_PER_CORE * (os.cpu_count() or 1))
 
     # -- coming and going --
 
     async def open(self) -> None:
         """Take up what is on disk; throw away what was half made."""
-        self._make_directories()
+        self._layout.make()
         adopted = [
-            await self._adopt(*found) for found in records.read_containers(self._run / "containers")
+            await self._adopt(*found) for found in records.read_containers(self._layout.containers)
         ]
-        for path, sandbox in records.read_sandboxes(self._run / "sandboxes"):
+        for path, sandbox in records.read_sandboxes(self._layout.sandboxes):
             if sandbox is None:
-                _discard_sandbox(path)
+                discard_sandbox(path)
                 continue
             members = [
                 live for live in adopted if live and live.container.sandbox == sandbox.sandbox.id
             ]
-            self._pods[sandbox.sandbox.id] = _adopted_pod(sandbox, members)
+            self._pods[sandbox.sandbox.id] = adopted_pod(sandbox, members)
             for live in members:
                 self._keep(live)
                 if live.conmon_fd < 0:
@@ -160,33 +121,14 @@ class OciRuntime:
         self._live.clear()
         self._pods.clear()
 
-    def _make_directories(self) -> None:
-        """The records live in memory (a tmpfs): making the dozen small files of a container there
-        is several times cheaper, and after a restart of the machine there is nothing to record."""
-        self._run.mkdir(mode=0o700, parents=True, exist_ok=True)
-        mounted = Path("/proc/self/mountinfo").read_text()
-        if not is_mount_point(self._root, mounted):
-            # Private, so that no other mount namespace gets copies that keep our mounts busy.
-            mount(str(self._root), self._root, "", MS_BIND)
-            mount("", self._root, "", MS_PRIVATE)
-        if not is_mount_point(self._run, mounted):
-            mount("longshore", self._run, "tmpfs", MS_NOSUID | MS_NODEV, _RUN_OPTIONS)
-            remove_tree(self._root / "written")
-        for directory in (
-            self._run / "sandboxes",
-            self._run / "containers",
-            self._root / "written",
-        ):
-            directory.mkdir(mode=0o700, exist_ok=True)
-
-    async def _adopt(self, path: Path, record: ContainerRecord | None) -> _Live | None:
+    async def _adopt(self, path: Path, record: ContainerRecord | None) -> Live | None:
         if (
             record is None
-            or not (self._sandbox_dir(record.container.sandbox) / "sandbox.json").exists()
+            or not (self._layout.sandbox(record.container.sandbox) / "sandbox.json").exists()
         ):
             await self._discard(path)
             return None
-        live = _Live(record, path)
+        live = Live(record, path)
         self._watch(live)
         return live
 
@@ -208,13 +150,13 @@ class OciRuntime:
         if known is not None:
             return known.record.sandbox
         self._warm()
-        directory = self._sandbox_dir(spec.id)
+        directory = self._layout.sandbox(spec.id)
         record = records.sandbox_record(spec)
         try:
-            _make_sandbox(directory, record)
-            self._pods[spec.id] = _Pod(record, *new_namespaces(spec.hostname))
+            make_sandbox(directory, record)
+            self._pods[spec.id] = Pod(record, *new_namespaces(spec.hostname))
         except OSError as error:
-            _discard_sandbox(directory)
+            discard_sandbox(directory)
             raise RuntimeFailure(f"sandbox {spec.id} cannot be made: {error}") from error
         return record.sandbox
 
@@ -222,8 +164,8 @@ class OciRuntime:
         pod = self._pods.get(sandbox_id)
         for container_id in list(pod.members if pod else ()):
             await self.remove_container(container_id)
-        await asyncio.to_thread(_discard_sandbox, self._sandbox_dir(sandbox_id))
-        await asyncio.to_thread(cgroups.remove, self._pod_group(sandbox_id))
+        await asyncio.to_thread(discard_sandbox, self._layout.sandbox(sandbox_id))
+        await asyncio.to_thread(cgroups.remove, self._layout.pod_group(sandbox_id))
         pod = self._pods.pop(sandbox_id, None)
         if pod is not None:
             pod.close()
@@ -237,7 +179,7 @@ class OciRuntime:
         pod = self._pods.get(sandbox_id)
         if pod is None:
             raise StartFailed(f"sandbox {sandbox_id} does not exist")
-        container_id = _container_id(sandbox_id, spec)
+        container_id = bundle.container_id(sandbox_id, spec)
         stored = self._images.find(spec.image)
         if stored is None:
             raise ImageMissing(f'image "{spec.image}" is not on this node')
@@ -246,7 +188,8 @@ class OciRuntime:
             return known.container
         if container_id in self._starting:
             raise StartFailed(f"container {spec.name} is being started already")
-        live = _Live(_record(container_id, sandbox_id, spec, stored.image), self._dir(container_id))
+        record = bundle.record_of(container_id, sandbox_id, spec, stored.image)
+        live = Live(record, self._layout.container(container_id))
         self._warm()
         self._starting.add(container_id)
         try:
@@ -263,9 +206,7 @@ class OciRuntime:
             self._shelter()
         return live.container
 
-    async def _start(
-        self, live: _Live, spec: ContainerSpec, stored: StoredImage, pod: _Pod
-    ) -> None:
+    async def _start(self, live: Live, spec: ContainerSpec, stored: StoredImage, pod: Pod) -> None:
         self._prepare(live, spec, stored, pod)
         container = live.container
         order = conmon.Order(
@@ -308,50 +249,17 @@ class OciRuntime:
             for live in self._in_the_open
         ]
         self._in_the_open.clear()
-        self._aside.submit(_move, moves, f"{self._parent}/conmon")
+        self._aside.submit(conmon.shelter, moves, f"{self._layout.parent}/conmon")
 
-    def _prepare(self, live: _Live, spec: ContainerSpec, stored: StoredImage, pod: _Pod) -> None:
-        """Directory, record, root file system, configuration: all that runc needs."""
-        directory = live.directory
-        directory.mkdir(mode=0o700)
-        records.write_container(directory, live.record)
-        self._mount_root(directory, stored)
-        user = host.user_of(directory / "rootfs", spec.security.user or stored.image.user)
-        frame = self._frame(live, spec, pod)
-        config = configuration(spec, stored.image, user, frame)
-        (directory / "config.json").write_bytes(orjson.dumps(config))
-        Path(spec.log_path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    def _prepare(self, live: Live, spec: ContainerSpec, stored: StoredImage, pod: Pod) -> None:
+        """All that runc needs."""
+        bundle.lay_out(self._layout, live, self._images.layers_dir, stored)
+        pid = self._pid_namespace(pod, spec.pid_of) if spec.pid_of else ""
+        devices = host.devices() if spec.security.privileged else ()
+        frame = bundle.frame(self._layout, live.container, pod, pid=pid, devices=devices)
+        bundle.configure(live.directory, spec, stored, frame)
 
-    def _mount_root(self, directory: Path, stored: StoredImage) -> None:
-        written = self._written(directory)
-        for path in (directory / "rootfs", written, written / "upper", written / "work"):
-            path.mkdir(mode=0o755)
-        lower = ":".join(f"{self._images.layers_dir}/{layer}/fs" for layer in stored.layers)
-        # Volatile: what a container writes need not outlive a power cut, nor does the container.
-        options = f"lowerdir={lower},upperdir={written}/upper,workdir={written}/work,volatile"
-        if len(options) >= _PAGE_BYTES:
-            raise StartFailed(
-                f"the image has {len(stored.layers)} layers: more than one overlay mount takes"
-            )
-        mount("overlay", directory / "rootfs", "overlay", 0, options)
-
-    def _frame(self, live: _Live, spec: ContainerSpec, pod: _Pod) -> Frame:
-        own = f"/proc/{os.getpid()}/fd"
-        sandbox = pod.record.sandbox
-        return Frame(
-            hostname=pod.record.hostname,
-            netns=sandbox.netns,
-            ipc=f"{own}/{pod.ipc}",
-            uts=f"{own}/{pod.uts}",
-            shm=str(self._sandbox_dir(sandbox.id) / "shm"),
-            cgroup=self._group(live.container),
-            rootfs="rootfs",
-            bounding=host.bounding_capabilities(),
-            pid=self._pid_namespace(pod, spec.pid_of) if spec.pid_of else "",
-            devices=host.devices() if spec.security.privileged else (),
-        )
-
-    def _pid_namespace(self, pod: _Pod, name: str) -> str:
+    def _pid_namespace(self, pod: Pod, name: str) -> str:
         """That of a running container of the pod. Raises StartFailed."""
         for live in (self._live[one] for one in pod.members):
             if live.container.name == name and not live.ended.is_set():
@@ -375,7 +283,7 @@ class OciRuntime:
             return
         if not live.ended.is_set():
             raise RuntimeFailure(f"container {container_id[:12]} is running: stop it first")
-        group = self._group(live.container)
+        group = self._layout.group(live.container)
         while cgroups.kill(group):  # only where conmon was lost is there somebody left
             await self._clock.sleep(0.002)
         await asyncio.to_thread(self._free, live.directory, group)
@@ -395,7 +303,7 @@ class OciRuntime:
     async def exec(self, container_id: str, options: ExecOptions) -> Session:
         """protocol.CanTalk: start a command in a container."""
         live = self._running(container_id)
-        group = self._group(live.container)
+        group = self._layout.group(live.container)
         return await sessions.start(self._programs, self._clock, live.directory, group, options)
 
     async def attach(self, container_id: str, options: ExecOptions) -> Session:
@@ -405,13 +313,13 @@ class OciRuntime:
     async def usage(self) -> tuple[Usage | None, dict[str, Usage]]:
         """protocol.CanMeasure."""
         groups = {
-            live.container.id: self._group(live.container)
+            live.container.id: self._layout.group(live.container)
             for live in self._live.values()
             if not live.ended.is_set()
         }
-        return await asyncio.to_thread(lambda: (measure(self._parent), measure_all(groups)))
+        return await asyncio.to_thread(lambda: (measure(self._layout.parent), measure_all(groups)))
 
-    def _running(self, container_id: str) -> _Live:
+    def _running(self, container_id: str) -> Live:
         live = self._live.get(container_id)
         if live is None or live.ended.is_set():
             raise RuntimeFailure(f"container {container_id[:12]} is not running")
@@ -426,7 +334,7 @@ class OciRuntime:
 
     # -- the end of a container --
 
-    def _watch(self, live: _Live) -> bool:
+    def _watch(self, live: Live) -> bool:
         """Listen for the end of its conmon. False if that is over already."""
         container_id = live.container.id
         live.conmon_fd = host.running(records.pid_in(live.directory / "conmon.pid"), container_id)
@@ -437,7 +345,7 @@ class OciRuntime:
         asyncio.get_running_loop().add_reader(live.conmon_fd, self._conmon_ended, live)
         return True
 
-    def _unwatch(self, live: _Live) -> None:
+    def _unwatch(self, live: Live) -> None:
         if live.conmon_fd >= 0:
             asyncio.get_running_loop().remove_reader(live.conmon_fd)
             os.close(live.conmon_fd)
@@ -445,13 +353,13 @@ class OciRuntime:
             os.close(live.pidfd)
         live.conmon_fd = live.pidfd = -1
 
-    def _conmon_ended(self, live: _Live) -> None:
+    def _conmon_ended(self, live: Live) -> None:
         asyncio.get_running_loop().remove_reader(live.conmon_fd)
         live.ended.set()
         if live.container.id in self._live:
             self._end(live)
 
-    def _end(self, live: _Live) -> None:
+    def _end(self, live: Live) -> None:
         """Its conmon is gone: the exit file says how it ended, or nobody knows."""
         self._note_memory(live)
         done = records.exited(live.record, live.directory)
@@ -460,7 +368,7 @@ class OciRuntime:
                 f"container {live.container.id[:12]}: its conmon is gone and left no exit code"
             )
             self._signal(live, signal.SIGKILL)
-            cgroups.kill(self._group(live.container))
+            cgroups.kill(self._layout.group(live.container))
             done = records.ended(live.record, _LOST_EXIT_CODE, "Unknown", self._clock.now())
         self._unwatch(live)
         live.record = done
@@ -468,17 +376,17 @@ class OciRuntime:
         self._changed.add(done.container.sandbox)
         self._wake.set()
 
-    def _note_memory(self, live: _Live) -> None:
+    def _note_memory(self, live: Live) -> None:
         """conmon can miss it, and the group does not outlive a restart of the machine: write it down."""
-        if cgroups.oom_kills(self._group(live.container)):
+        if cgroups.oom_kills(self._layout.group(live.container)):
             (live.directory / "oom").touch()
 
-    def _signal(self, live: _Live, number: int) -> None:
+    def _signal(self, live: Live, number: int) -> None:
         if live.pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(live.pidfd, number)
 
-    async def _give_up(self, live: _Live) -> None:
+    async def _give_up(self, live: Live) -> None:
         """A start that failed, or was cancelled half-way, leaves nothing."""
         self._unwatch(live)
         await self._discard(live.directory)
@@ -495,7 +403,11 @@ class OciRuntime:
         unmount(directory / "rootfs")
         if group:
             cgroups.remove(group)
-        for path in (self._programs.state / directory.name, self._written(directory), directory):
+        for path in (
+            self._programs.state / directory.name,
+            self._layout.written(directory),
+            directory,
+        ):
             remove_tree(path)
 
     def _find_group(self, directory: Path) -> str:
@@ -506,87 +418,13 @@ class OciRuntime:
 
     # -- bookkeeping --
 
-    def _keep(self, live: _Live) -> None:
+    def _keep(self, live: Live) -> None:
         self._live[live.container.id] = live
         self._pods[live.container.sandbox].members.add(live.container.id)
 
-    def _weigh(self, pod: _Pod) -> None:
+    def _weigh(self, pod: Pod) -> None:
         """A pod weighs as much as its containers; else all pods would share alike."""
         running = [self._live[one] for one in pod.members if not self._live[one].ended.is_set()]
         shares = sum(live.record.cpu_shares for live in running)
         if shares:
-            cgroups.set_cpu_shares(self._pod_group(pod.record.sandbox.id), shares)
-
-    def _dir(self, container_id: str) -> Path:
-        return self._run / "containers" / container_id
-
-    def _written(self, directory: Path) -> Path:
-        """Where what the container of that directory writes goes: on disk."""
-        return self._root / "written" / directory.name
-
-    def _sandbox_dir(self, sandbox_id: str) -> Path:
-        return self._run / "sandboxes" / sandbox_id
-
-    def _pod_group(self, sandbox_id: str) -> str:
-        return f"{self._parent}/pod{sandbox_id}"
-
-    def _group(self, container: Container) -> str:
-        return f"{self._pod_group(container.sandbox)}/{container.id}"
-
-
-def _move(conmons: list[tuple[int, str]], group: str) -> None:
-    """Move containers' conmons, where a pid is still its container's. A host that forbids it still
-    has its containers."""
-    for pid, container_id in conmons:
-        fd = host.running(pid, container_id)
-        if fd < 0:
-            continue
-        with contextlib.suppress(OSError):
-            cgroups.move(pid, group)
-        os.close(fd)
-
-
-def _container_id(sandbox_id: str, spec: ContainerSpec) -> str:
-    """64 hex digits, always the same for one attempt at one container: starting it twice is harmless."""
-    return sha256(f"{sandbox_id}/{spec.name}/{spec.attempt}".encode()).hexdigest()
-
-
-def _record(
-    container_id: str, sandbox_id: str, spec: ContainerSpec, image: Image
-) -> ContainerRecord:
-    container = Container(
-        id=container_id,
-        sandbox=sandbox_id,
-        name=spec.name,
-        attempt=spec.attempt,
-        image=spec.image,
-        image_id=image.id,
-        state=State.CREATED,
-        log_path=spec.log_path,
-        labels=dict(spec.labels),
-    )
-    return ContainerRecord(container, image.stop_signal, spec.resources.cpu_shares)
-
-
-def _make_sandbox(directory: Path, record: SandboxRecord) -> None:
-    shm = directory / "shm"
-    directory.mkdir(mode=0o700, exist_ok=True)
-    shm.mkdir(exist_ok=True)
-    mount("shm", shm, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, _SHM_OPTIONS)
-    records.write_sandbox(directory, record)
-
-
-def _adopted_pod(record: SandboxRecord, members: Sequence[_Live]) -> _Pod:
-    """The pod with the namespaces its running containers are in; with new ones if none runs."""
-    for live in members:
-        own = Path(f"/proc/{records.pid_in(live.directory / 'pid')}/ns")
-        if live.pidfd >= 0:
-            with contextlib.suppress(OSError):
-                ipc = os.open(own / "ipc", os.O_RDONLY | os.O_CLOEXEC)
-                return _Pod(record, ipc, os.open(own / "uts", os.O_RDONLY | os.O_CLOEXEC))
-    return _Pod(record, *new_namespaces(record.hostname))
-
-
-def _discard_sandbox(directory: Path) -> None:
-    unmount(directory / "shm")
-    remove_tree(directory)
+            cgroups.set_cpu_shares(self._layout.pod_group(pod.record.sandbox.id), shares)
