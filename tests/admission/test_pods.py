@@ -187,6 +187,25 @@ async def test_annotations_that_are_no_tolerations_are_refused(note: str) -> Non
         assert "annotation" in await refused(api, pod("a"), "team")
 
 
+async def test_a_pod_bears_the_zone_of_its_node() -> None:
+    labels = {"topology.kubernetes.io/zone": "a", "topology.kubernetes.io/region": "r", "x": "y"}
+    target = {"target": {"apiVersion": "v1", "kind": "Node", "name": "n"}}
+    async with admitting() as api:
+        await make(api, kinds.NODE, "n", metadata={"labels": labels})
+        there = (await ask(api, of_spec("made", nodeName="n"))).doc["metadata"]["labels"]
+        assert there == {key: value for key, value in labels.items() if key != "x"}
+        await ask(api, pod("bound", labels={"app": "web"}))
+        await api("POST", f"{PODS}/bound/binding", {**target, "metadata": {"name": "bound"}})
+        found = (await api("GET", f"{PODS}/bound")).doc["metadata"]["labels"]
+        assert found == {**there, "app": "web"}
+    async with admitting(disable=("PodTopologyLabels",)) as api:
+        await make(api, kinds.NODE, "n", metadata={"labels": labels})
+        assert "labels" not in (await ask(api, of_spec("made", nodeName="n"))).doc["metadata"]
+        await ask(api, pod("bound"))
+        await api("POST", f"{PODS}/bound/binding", {**target, "metadata": {"name": "bound"}})
+        assert "labels" not in (await api("GET", f"{PODS}/bound")).doc["metadata"]
+
+
 async def test_nodes_begin_with_a_taint() -> None:
     async with admitting() as api:
         taint = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from longshore.base.chance import Chance
 from longshore.core.objects import kinds
+from longshore.core.objects.errors import Forbidden, InternalError
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.quota.amounts import read
 from longshore.core.registry.client import Create, Delete, DeleteOptions, Operation
 from longshore.core.registry.inprocess import InProcess
+from longshore.core.registry.registry import Registry
+from longshore.core.store.memory import MemoryStore
+from longshore.core.store.protocol import StoreError, Write
+from longshore.testing.clock import VirtualClock
 
 from ..doors.rig import ADMIN, Kube, config_map
 from .rig import PODS, admitting, ask, made, make, of_spec, path_of, refused
@@ -183,6 +189,38 @@ async def test_what_is_only_tried_is_not_charged_and_failures_give_back() -> Non
         # A name that is taken is refused as such, and uses nothing.
         assert (await ask(api, of_spec("a"))).status == 409
         assert (await api("POST", f"{PODS}?dryRun=All", of_spec("b"))).status == 403
+
+
+class Failing(MemoryStore):
+    """A store that can be out of order."""
+
+    broken = False
+
+    async def commit(self, writes: Sequence[Write]) -> list[int]:
+        if self.broken:
+            raise StoreError("the disk is full")
+        return await super().commit(writes)
+
+
+async def test_what_the_store_does_not_take_is_given_back() -> None:
+    store = Failing()
+    registry = Registry(store, VirtualClock(), Chance.seeded(1))
+    await registry.open()
+    client, home = InProcess(registry, ADMIN), {"namespace": "default"}
+    async with asyncio.TaskGroup() as crew:
+        running = crew.create_task(registry.run())
+        await client.write(Create(kinds.NAMESPACE, {"metadata": {"name": "default"}}))
+        limit = {"metadata": {**home, "name": "q"}, "spec": {"hard": {"pods": "1"}}}
+        await client.write(Create(kinds.RESOURCE_QUOTA, limit))
+        one = Create(kinds.POD, {**of_spec(), "metadata": {**home, "name": "a"}})
+        store.broken = True
+        with pytest.raises(InternalError):
+            await client.write(one)
+        store.broken = False
+        await client.write(one)
+        with pytest.raises(Forbidden, match="exceeded quota: q"):
+            await client.write(Create(kinds.POD, {**one.doc, "metadata": {**home, "name": "b"}}))
+        running.cancel()
 
 
 async def test_a_quota_that_changes_counts_anew() -> None:

@@ -35,6 +35,7 @@ from longshore.core.objects.rules import validate_create, validate_update
 from longshore.core.objects.signing import asked_by, with_times
 from longshore.core.objects.validation import PROBLEMS_MAX, check, decoding_error, strict_error
 from longshore.core.registry import ownership
+from longshore.core.registry.admission import topology
 from longshore.core.registry.admission.attributes import Attributes
 from longshore.core.registry.admission.chain import Admission
 from longshore.core.registry.admission.namespaces import SYSTEM_NAMESPACES
@@ -110,6 +111,7 @@ class Planner:
         self._services = services
         self._admission = admission
         self._quotas = quotas if admission.has("ResourceQuota") else None
+        self._labels_pods = admission.has(topology.NAME)
 
     # --- new objects ---
 
@@ -321,8 +323,8 @@ class Planner:
             if there is None:
                 raise NotFound.of(kinds.POD, operation.name)
             node = self.cache.shelf(kinds.NODE).get(kinds.NODE.key("", operation.node))
-            now = rfc3339(self._clock.now())
-            pod = bound(there.doc, operation, topology_labels(node), now)
+            labels = topology_labels(node) if self._labels_pods else {}
+            pod = bound(there.doc, operation, labels, rfc3339(self._clock.now()))
             return Intent(pod, there)
 
         return plan

@@ -27,6 +27,7 @@ from longshore.core.registry.admission import (
     services,
     storage,
     tolerations,
+    topology,
 )
 from longshore.core.registry.admission.attributes import Hooks
 from longshore.core.registry.admission.surroundings import Surroundings
@@ -35,8 +36,8 @@ Build: TypeAlias = Callable[[Surroundings], Hooks]
 
 
 class Plugin(NamedTuple):
-    """on: by default. build gives its hooks; None: it does nothing here, and missing says why it
-    cannot be switched on ("": the parts that it stands for are elsewhere, or have no switch)."""
+    """on: by default. build gives its hooks; None: there is nothing here that it could act on.
+    missing says why it cannot be switched on."""
 
     name: str
     on: bool
@@ -72,6 +73,7 @@ PLUGINS = (
     Plugin("ExtendedResourceToleration", False, _plain(tolerations.EXTENDED_RESOURCE)),
     Plugin("DefaultStorageClass", True, _plain(classes.STORAGE_CLASS)),
     Plugin("StorageObjectInUseProtection", True, _plain(storage.HOOKS)),
+    Plugin("PodGroupProtection", True),
     Plugin("OwnerReferencesPermissionEnforcement", False, owners.hooks),
     Plugin("PersistentVolumeClaimResize", True, _plain(claims.HOOKS)),
     Plugin("RuntimeClass", True, _plain(runtimes.HOOKS)),
@@ -81,6 +83,14 @@ PLUGINS = (
     Plugin("CertificateSubjectRestriction", True, _plain(certificates.SUBJECT_RESTRICTION)),
     Plugin("DefaultIngressClass", True, _plain(classes.INGRESS_CLASS)),
     Plugin("DenyServiceExternalIPs", False, _plain(services.HOOKS)),
+    Plugin(topology.NAME, True, _plain(topology.HOOKS)),
+    Plugin("NodeDeclaredFeatureValidator", True),
+    Plugin("PodResizeValidator", True),
+    # Of these, the kinds that configure them are refused by name.
+    Plugin("MutatingAdmissionPolicy", True),
+    Plugin("MutatingAdmissionWebhook", True),
+    Plugin("ValidatingAdmissionPolicy", True),
+    Plugin("ValidatingAdmissionWebhook", True),
     # Charged where a write is planned: see registry/quotas.py.
     Plugin("ResourceQuota", True, quotas.hooks),
     Plugin("AlwaysDeny", False, missing=_DEPRECATED),
