@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from longshore.core.objects import kinds
-from longshore.core.objects.errors import ApiError, Forbidden, NotFound
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.client import Answers, Operation, Patch
+from longshore.core.registry.client import Patch
 from tests.controllers.world import World, running
 from tests.doors.rig import Kube, config_map, kube, pod
 
@@ -196,18 +195,12 @@ async def test_a_senseless_selector_deletes_nothing(selector: str) -> None:
         assert (await ask("GET", f"{MAPS}/a")).status == 200
 
 
-async def test_what_is_refused_of_a_collection_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_refused_of_a_collection_is_told() -> None:
     async with kube() as ask:
         await ask("POST", NAMESPACES, NAME)
-        for name in "abc":
-            await ask("POST", MAPS, config_map(name))
-        submit = ask.registry.submit
-
-        async def refusing(who: object, operations: list[Operation]) -> Answers:
-            answers = await submit(who, operations)  # type: ignore[arg-type]
-            no: list[ApiError] = [NotFound("gone already"), Forbidden("b stays")]
-            return [no[0], no[1], answers[2]]
-
-        monkeypatch.setattr(ask.registry, "submit", refusing)
-        answer = await ask("DELETE", MAPS)
-        assert (answer.status, answer.doc["message"]) == (403, "b stays")
+        made = {name: (await ask("POST", MAPS, config_map(name))).doc for name in "abc"}
+        only = {"preconditions": {"uid": made["b"]["metadata"]["uid"]}}
+        answer = await ask("DELETE", MAPS, only)
+        assert (answer.status, answer.doc["details"]["name"]) == (409, "a")
+        left = (await ask("GET", MAPS)).doc["items"]
+        assert [doc["metadata"]["name"] for doc in left] == ["a", "c"]

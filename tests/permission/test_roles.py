@@ -162,6 +162,21 @@ async def test_names_limit_what_has_a_name() -> None:
         refused(await ask("POST", maps, {"metadata": {"name": "mine"}}), "cannot create resource")
 
 
+async def test_who_may_delete_a_collection_need_not_list_it() -> None:
+    async with kube() as ask:
+        maps = "/api/v1/namespaces/default/configmaps"
+        for name in ("a", "b"):
+            await made(ask, maps, {"metadata": {"name": name}})
+        await grant(ask, "user:jane", rule("deletecollection", "configmaps"))
+        ask.user = JANE
+        refused(await ask("GET", maps), "cannot list resource")
+        refused(await ask("DELETE", f"{maps}/a"), "cannot delete resource")
+        answer = await ask("DELETE", f"{maps}?fieldSelector=metadata.name=a")
+        assert answer.status == 200, answer.doc
+        left = ask.registry.cache.all(kinds.CONFIG_MAP)
+        assert [doc["metadata"]["name"] for doc in left] == ["b"]
+
+
 async def test_paths_are_granted_by_cluster_bindings_alone() -> None:
     async with kube() as ask:
         paths = {"verbs": ["get"], "nonResourceURLs": ["/metrics", "/openapi/*"]}

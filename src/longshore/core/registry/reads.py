@@ -121,6 +121,10 @@ class Reader:
         """Sorted by namespace and name, all pages of one list at one revision."""
         chosen = Filter(kind, namespace, options)
         self.permission.authorize_many(who, "list", kind, namespace, chosen.fields.exact)
+        return self._page(chosen, options)
+
+    def _page(self, chosen: Filter, options: ListOptions) -> Page:
+        kind = chosen.kind
         at, after = self._position(options)
         found = self._found(chosen, at, after)
         if options.limit <= 0:

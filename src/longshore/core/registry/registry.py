@@ -17,7 +17,6 @@ from longshore.core.objects import kinds, meta
 from longshore.core.objects.errors import AlreadyExists, ApiError, NotFound
 from longshore.core.objects.kinds import KINDS, Doc, Kind, Kinds, Ref
 from longshore.core.objects.patches import json_merge_patch
-from longshore.core.objects.selectors import parse_fields
 from longshore.core.objects.validation import Undecodable
 from longshore.core.registry import planning
 from longshore.core.registry.admission import escalation
@@ -39,7 +38,7 @@ from longshore.core.registry.configuration import configuration
 from longshore.core.registry.patching import apply_patch, invalid_patch, judged, read_patch
 from longshore.core.registry.planning import Intent, Plan, WriteOptions, of_loop
 from longshore.core.registry.quotas import QuotaBooks
-from longshore.core.registry.reads import ListOptions, Reader
+from longshore.core.registry.reads import Filter, ListOptions, Reader
 from longshore.core.registry.services import ServiceAddresses, ServiceRanges
 from longshore.core.registry.versions import as_version
 from longshore.core.store.protocol import Store
@@ -253,16 +252,18 @@ class Registry(Reader):
     ) -> list[Stored]:
         """Delete all that match; what they were. Raises what the first one was refused for, with the
         others deleted all the same."""
-        fields = parse_fields(kind, chosen.fields).exact
-        self.permission.authorize_many(who, "deletecollection", kind, namespace, fields)
-        page = self.list(who, kind, namespace, chosen)
-        doomed = [s for s in page.items if not (kind is kinds.NAMESPACE and planning.is_system(s))]
+        those = Filter(kind, namespace, chosen)
+        exact = those.fields.exact
+        self.permission.authorize_many(who, "deletecollection", kind, namespace, exact)
+        found = self._page(those, chosen).items
+        doomed = [s for s in found if not (kind is kinds.NAMESPACE and planning.is_system(s))]
         if dry_run:
             return doomed
-        deletes = [Delete(kind, s.namespace, s.name, options) for s in doomed]
-        for answer in await self.submit(who, deletes):
-            if isinstance(answer, ApiError) and not isinstance(answer, NotFound):
-                raise answer
+        refs = [Ref(kind, stored.namespace, stored.name) for stored in doomed]
+        plans = [(ref, self._deletion(who, ref, options, False)) for ref in refs]
+        for error in await self._write_all(plans):
+            if not isinstance(error, NotFound):
+                raise error
         return doomed
 
     async def bind(self, who: User, operation: Bind, *, dry_run: bool = False) -> Stored:
@@ -331,16 +332,19 @@ class Registry(Reader):
     def _begin(self, who: User, operation: Operation) -> Doc | ApiError | Pending | None:
         """Queue an operation at once. None if it has to wait for another write of its object."""
         try:
-            ref, plan = self._planned(who, operation)
-            if self._queue.in_flight(ref.key) is not None:
-                return None
-            self._queue.check_room()
-            intent = plan(self.cache.shelf(ref.kind).get(ref.key))
-            if isinstance(intent, Stored):
-                return intent.doc
-            return self._queue.put(ref, intent.doc, intent.before)
+            return self._queued(*self._planned(who, operation))
         except ApiError as error:
             return error
+
+    def _queued(self, ref: Ref, plan: Plan) -> Doc | Pending | None:
+        """Run a plan and queue its outcome at once; None as of _begin()."""
+        if self._queue.in_flight(ref.key) is not None:
+            return None
+        self._queue.check_room()
+        intent = plan(self.cache.shelf(ref.kind).get(ref.key))
+        if isinstance(intent, Stored):
+            return intent.doc
+        return self._queue.put(ref, intent.doc, intent.before)
 
     async def _finish(self, who: User, operation: Operation, pending: Pending) -> Doc | ApiError:
         try:
@@ -354,6 +358,23 @@ class Registry(Reader):
             return await self.perform(who, operation)
         except ApiError as error:
             return error
+
+    async def _write_all(self, plans: Sequence[tuple[Ref, Plan]]) -> list[ApiError]:
+        """Run many plans in one go, so that they share a transaction; what speaks against some."""
+        begun: list[Doc | Pending | ApiError | None] = []
+        for ref, plan in plans:
+            try:
+                begun.append(self._queued(ref, plan))
+            except ApiError as error:
+                begun.append(error)
+        refused = [answer for answer in begun if isinstance(answer, ApiError)]
+        for (ref, plan), answer in zip(plans, begun, strict=True):
+            try:
+                if answer is None or (isinstance(answer, Pending) and await answer.wait() is None):
+                    await self._write(ref, plan)
+            except ApiError as error:
+                refused.append(error)
+        return refused
 
     # --- the core of it ---
 
