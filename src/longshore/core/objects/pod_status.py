@@ -5,6 +5,7 @@ Source of the rules: printPod in pkg/printers/internalversion/printers.go.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from longshore.base.clock import parse_rfc3339
@@ -15,11 +16,15 @@ from longshore.core.objects.spans import NONE, human_span
 def pod_cells(pod: Doc, now: float) -> list[Any]:
     """Every cell but the name and the age."""
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
-    statuses = _running_side(spec, status)
-    ready = sum(1 for one in statuses if one.get("ready") and "running" in _state(one))
-    total = len(spec.get("containers") or ()) + len(_sidecars(spec))
+    sidecars = _sidecars(spec)
+    shown = _running_side(status, sidecars)
+    ready = sum(1 for one in shown if one.get("ready") and "running" in _state(one))
+    total = len(spec.get("containers") or ()) + len(sidecars)
+    initializing = _init_reason(spec, status, sidecars)
+    if initializing:
+        shown = list(status.get("initContainerStatuses") or ())
     return [
-        f"{ready}/{total}", pod_reason(pod), _restarts(spec, status, now),
+        f"{ready}/{total}", _reason(pod, status, initializing), _restarts(shown, now),
         _first_address(status), spec.get("nodeName") or NONE,
         status.get("nominatedNodeName") or NONE, _gates(spec, status),
     ]  # fmt: skip
@@ -28,10 +33,13 @@ def pod_cells(pod: Doc, now: float) -> list[Any]:
 def pod_reason(pod: Doc) -> str:
     """The STATUS column: the phase, or what explains it better."""
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
+    return _reason(pod, status, _init_reason(spec, status, _sidecars(spec)))
+
+
+def _reason(pod: Doc, status: Doc, initializing: str) -> str:
     reason = status.get("reason") or status.get("phase") or "Unknown"
     if _condition(status, "PodScheduled").get("reason") == "SchedulingGated":
         reason = "SchedulingGated"
-    initializing = _init_reason(spec, status)
     if initializing:
         reason = initializing
     if not initializing or _condition(status, "Initialized").get("status") == "True":
@@ -44,9 +52,8 @@ def pod_reason(pod: Doc) -> str:
     return reason
 
 
-def _init_reason(spec: Doc, status: Doc) -> str:
+def _init_reason(spec: Doc, status: Doc, sidecars: Collection[str]) -> str:
     """Why init containers still hold the pod back; empty if they do not."""
-    sidecars = _sidecars(spec)
     total = len(spec.get("initContainers") or ())
     for index, one in enumerate(status.get("initContainerStatuses") or ()):
         state = _state(one)
@@ -87,28 +94,31 @@ def _ending(ended: Doc) -> str:
     return f"ExitCode:{ended.get('exitCode', 0)}"
 
 
-def _restarts(spec: Doc, status: Doc, now: float) -> str:
+def _restarts(shown: list[Doc], now: float) -> str:
     """The number of restarts, and when the last one was: "3 (5m ago)"."""
-    shown = _running_side(spec, status)
-    if _init_reason(spec, status):
-        shown = list(status.get("initContainerStatuses") or ())
     count = sum(one.get("restartCount", 0) for one in shown)
+    if not count:
+        return "0"
     ends = [
         ((one.get("lastState") or {}).get("terminated") or {}).get("finishedAt") for one in shown
     ]
     last = max((parse_rfc3339(end) for end in ends if end), default=0.0)
-    return f"{count} ({human_span(now - last)} ago)" if count and last else str(count)
+    return f"{count} ({human_span(now - last)} ago)" if last else str(count)
 
 
-def _running_side(spec: Doc, status: Doc) -> list[Doc]:
+def _running_side(status: Doc, sidecars: Collection[str]) -> list[Doc]:
     """Statuses of the containers that run as long as the pod does: its own and its sidecars."""
-    sidecars = _sidecars(spec)
+    mains = list(status.get("containerStatuses") or ())
+    if not sidecars:
+        return mains
     beside = [s for s in status.get("initContainerStatuses") or () if s.get("name") in sidecars]
-    return beside + list(status.get("containerStatuses") or ())
+    return beside + mains
 
 
-def _sidecars(spec: Doc) -> set[str]:
-    starters = spec.get("initContainers") or ()
+def _sidecars(spec: Doc) -> Collection[str]:
+    starters = spec.get("initContainers")
+    if not starters:
+        return ()
     return {c["name"] for c in starters if c.get("restartPolicy") == "Always"}
 
 
