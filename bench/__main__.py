@@ -9,13 +9,14 @@ from pathlib import Path
 import orjson
 import uvloop
 
-from bench import fleet, permission, pods, reads, startup, watches, writes
+from bench import fleet, opening, permission, pods, reads, startup, watches, writes
 from bench.table import Figure, render
 from longshore import __version__
 from longshore.base.clock import SystemClock, rfc3339
 
 CASES = {
     "startup": startup,
+    "opening": opening,
     "writes": writes,
     "reads": reads,
     "watches": watches,

@@ -118,9 +118,9 @@ async def growth() -> dict[str, float]:
         async with asyncio.TaskGroup() as crew:
             running = crew.create_task(registry.run())
             await registry.create(who, kinds.NAMESPACE, {"metadata": {"name": "default"}})
-            await _fill(registry, 0, MEMORY_FROM)
+            await fill(registry, 0, MEMORY_FROM)
             before = resident_mb(os.getpid())
-            await _fill(registry, MEMORY_FROM, MEMORY_TO)
+            await fill(registry, MEMORY_FROM, MEMORY_TO)
             grown = resident_mb(os.getpid()) - before
             stored = registry.cache.shelf(kinds.POD).get(kinds.POD.key("default", "pod-000001"))
             assert stored is not None
@@ -129,7 +129,7 @@ async def growth() -> dict[str, float]:
     return {"kb": grown * 1024 / (MEMORY_TO - MEMORY_FROM), "bytes": len(stored.raw)}
 
 
-async def _fill(registry: Registry, first: int, end: int) -> None:
+async def fill(registry: Registry, first: int, end: int) -> None:
     for start in range(first, end, BATCH):
         creates = [Create(kinds.POD, pod(n)) for n in range(start, start + BATCH)]
         await registry.submit(loop_user("bench"), creates)
