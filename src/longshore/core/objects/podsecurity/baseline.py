@@ -72,7 +72,7 @@ def capabilities(_: Doc, spec: Doc) -> Finding | None:
 
 
 def host_path_volumes(_: Doc, spec: Doc) -> Finding | None:
-    bad = [volume["name"] for volume in spec.get("volumes") or () if "hostPath" in volume]
+    bad = [volume.get("name", "") for volume in spec.get("volumes") or () if "hostPath" in volume]
     return Finding("hostPath volumes", these(bad, "volume")) if bad else None
 
 
@@ -176,7 +176,7 @@ def unless_in_user_namespace(check: Check) -> Check:
 def seccomp_notes(metadata: Doc, spec: Doc) -> Finding | None:
     """Before there was a field for it."""
     annotations = metadata.get("annotations") or {}
-    keys = [_SECCOMP_NOTE, *(f"{_SECCOMP_NOTES}{c['name']}" for c in containers(spec))]
+    keys = [_SECCOMP_NOTE, *(f"{_SECCOMP_NOTES}{c.get('name', '')}" for c in containers(spec))]
     bad = sorted(
         f'{key}="{annotations[key]}"'
         for key in set(keys)
@@ -206,7 +206,7 @@ def seccomp(_: Doc, spec: Doc) -> Finding | None:
 
 def sysctls(allowed: frozenset[str]) -> Check:
     def check(_: Doc, spec: Doc) -> Finding | None:
-        given = (one["name"] for one in context(spec).get("sysctls") or ())
+        given = (one.get("name", "") for one in context(spec).get("sysctls") or ())
         bad = [name for name in given if name not in allowed]
         return Finding("forbidden sysctls", ", ".join(bad)) if bad else None
 
@@ -226,7 +226,7 @@ def windows_host_process(_: Doc, spec: Doc) -> Finding | None:
 
 def host_probes(_: Doc, spec: Doc) -> Finding | None:
     """A probe that is sent elsewhere is sent by the node, from where it is."""
-    bad = sorted({c["name"] for c in containers(spec) if any(_hosts(c))})
+    bad = sorted({c.get("name", "") for c in containers(spec) if any(_hosts(c))})
     if not bad:
         return None
     hosts = sorted({host for container in containers(spec) for host in _hosts(container)})

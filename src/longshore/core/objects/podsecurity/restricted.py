@@ -66,7 +66,7 @@ def volumes(_: Doc, spec: Doc) -> Finding | None:
     for volume in spec.get("volumes") or ():
         source = next((key for key in volume if key != "name"), "unknown")
         if source not in _VOLUMES:
-            bad.append(volume["name"])
+            bad.append(volume.get("name", ""))
             kinds.add(source)
     if not bad:
         return None

@@ -32,7 +32,7 @@ def context(holder: Doc) -> Doc:
 
 def named(spec: Doc, test: Callable[[Doc], object]) -> list[str]:
     """Names of the containers of which something is so."""
-    return [container["name"] for container in containers(spec) if test(container)]
+    return [container.get("name", "") for container in containers(spec) if test(container)]
 
 
 def quoted(items: Iterable[str]) -> str:

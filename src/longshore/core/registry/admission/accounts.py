@@ -66,7 +66,7 @@ def _give_account(request: Attributes) -> None:
         spec["serviceAccountName"] = spec["serviceAccount"] = DEFAULT
     account = _account(request, spec["serviceAccountName"])
     if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
-        spec["imagePullSecrets"] = [{"name": one["name"]} for one in account["imagePullSecrets"]]
+        spec["imagePullSecrets"] = [dict(one) for one in account["imagePullSecrets"]]
     _check_secrets(request, account)
 
 
@@ -160,7 +160,7 @@ def _env_secrets(container: Doc) -> Iterator[tuple[str, str]]:
     for entry in container.get("env") or ():
         reference = (entry.get("valueFrom") or {}).get("secretKeyRef")
         if reference:
-            yield f"with envVar {entry['name']}", reference.get("name", "")
+            yield f"with envVar {entry.get('name', '')}", reference.get("name", "")
     for entry in container.get("envFrom") or ():
         if entry.get("secretRef"):
             yield "with envFrom", entry["secretRef"].get("name", "")
@@ -180,7 +180,7 @@ def _limit_secrets(request: Attributes, account: Doc) -> None:
             for how, secret in _env_secrets(container):
                 if secret not in known:
                     raise request.forbidden(
-                        f"{_SAID[field]} {container['name']} {how} referencing "
+                        f"{_SAID[field]} {container.get('name', '')} {how} referencing "
                         f'secret.secretName="{secret}" {not_listed} secret'
                     )
     pulls = {one.get("name") for one in account.get("imagePullSecrets") or ()}

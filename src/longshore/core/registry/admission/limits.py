@@ -44,7 +44,7 @@ def _defaults(limit_range: Doc, spec: Doc) -> Iterator[str]:
         for container in spec.get(field) or ():
             for side, one in (("requests", "request"), ("limits", "limit")):
                 if names := _complete(container, side, given[side]):
-                    yield f"{', '.join(names)} {one} for {called} {container['name']}"
+                    yield f"{', '.join(names)} {one} for {called} {container.get('name', '')}"
 
 
 def _complete(container: Doc, side: str, given: Doc) -> list[str]:

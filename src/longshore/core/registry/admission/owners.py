@@ -36,7 +36,7 @@ def _to_delete(request: Attributes) -> Wish:
 
 
 def _newly_blocking(new: list[Doc], old: list[Doc]) -> list[Doc]:
-    before = {one["uid"] for one in old if one.get("blockOwnerDeletion")}
+    before = {one.get("uid") for one in old if one.get("blockOwnerDeletion")}
     return [one for one in new if one.get("blockOwnerDeletion") and one.get("uid") not in before]
 
 

@@ -206,7 +206,7 @@ def _matters(new: Doc, old: Doc) -> bool:
     """Whether a pod's update can change how it is judged: other images, more containers."""
     for field in ("containers", "initContainers", "ephemeralContainers"):
         images = [
-            [(c["name"], c.get("image")) for c in spec.get(field) or ()] for spec in (new, old)
+            [(c.get("name"), c.get("image")) for c in spec.get(field) or ()] for spec in (new, old)
         ]
         if images[0] != images[1]:
             return True
