@@ -51,9 +51,7 @@ async def test_the_bearer(authenticated: Door) -> None:
 
 
 async def test_groups_besides(authenticated: Door) -> None:
-    besides: dict[str, Any] = {
-        "auth-extra-groups": "system:bootstrappers:b,system:bootstrappers:a"
-    }
+    besides: dict[str, Any] = {"auth-extra-groups": "system:bootstrappers:b,system:bootstrappers:a"}
     user, _ = await authenticated(**besides)
     assert user.groups[:3] == (
         "system:bootstrappers", "system:bootstrappers:a", "system:bootstrappers:b",

@@ -90,7 +90,8 @@ def _remaining(left: Mapping[Kind, Sequence[Doc]]) -> Doc:
         message = "All content successfully removed"
         return _condition("NamespaceContentRemaining", False, "ContentRemoved", message)
     told = sorted(
-        f"{kind.plural}.{kind.group} has {len(docs)} resource instances" for kind, docs in left.items()
+        f"{kind.plural}.{kind.group} has {len(docs)} resource instances"
+        for kind, docs in left.items()
     )
     message = f"Some resources are remaining: {', '.join(told)}"
     return _condition("NamespaceContentRemaining", True, "SomeResourcesRemain", message)
