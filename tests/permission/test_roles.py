@@ -234,3 +234,15 @@ async def test_anybody_may_read_the_version_and_nothing_else() -> None:
         for path in ("/api", "/apis", "/metrics", "/api/v1/namespaces", "/openapi/v3"):
             assert (await ask("GET", path)).status == 401, path
         assert (await ask("GET", "/version", authorization="Bearer nonsense")).status == 401
+
+
+async def test_questions_do_not_fill_the_memory() -> None:
+    async with kube(roles=True) as ask:
+        permission = ask.registry.permission
+        for number in range(2000):
+            permission.judge(JANE, Wish(f"verb-{number}", "", "pods", "default"))
+            permission.judge(User(f"user-{number}"), Wish("get", "", "pods", "default"))
+        assert permission.holdings(JANE).reaches == {}
+        permission.allowed(JANE, Wish("get", "", "pods"))
+        permission.allowed(JANE, Wish("v" * 300, "", "pods"))
+        assert [*permission.holdings(JANE).reaches] == [("get", "", "pods", "")]

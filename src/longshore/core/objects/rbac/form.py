@@ -24,7 +24,7 @@ Table: TypeAlias = Mapping[str, tuple[Row, ...]]
 GROUP = ROLE.group
 LABELS = {"kubernetes.io/bootstrapping": "rbac-defaults"}
 AUTOUPDATE = "rbac.authorization.kubernetes.io/autoupdate"
-URLS = "URLS"
+URLS, CORE = "URLS", "core"
 
 READ = "get list watch"
 WRITE = "create delete deletecollection patch update"
@@ -34,12 +34,16 @@ TELL = "create patch update"
 EVENTS: Row = (TELL, "core events.k8s.io", "events")
 
 
+def groups(row: Row) -> list[str]:
+    """The API groups of a row."""
+    return ["" if group == CORE else group for group in row[1].split()]
+
+
 def rule(row: Row) -> Doc:
     """A row as a PolicyRule."""
     if row[1] == URLS:
         return {"verbs": row[0].split(), "nonResourceURLs": row[2].split()}
-    groups = ["" if group == "core" else group for group in row[1].split()]
-    made = {"verbs": row[0].split(), "apiGroups": groups, "resources": row[2].split()}
+    made = {"verbs": row[0].split(), "apiGroups": groups(row), "resources": row[2].split()}
     return made | {"resourceNames": row[3].split()} if len(row) > 3 else made
 
 

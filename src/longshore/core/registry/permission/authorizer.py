@@ -11,12 +11,13 @@ from longshore.core.registry.authorize import NO_FIELDS, Wish, forbidden, forbid
 from longshore.core.registry.permission.bindings import BINDINGS, ROLES, Bindings
 from longshore.core.registry.permission.nodes import NodeAuthorizer, node_of
 from longshore.core.registry.permission.reasons import reason_of
-from longshore.core.registry.permission.roles import Holdings, Role
+from longshore.core.registry.permission.roles import Action, Holdings, Reach, Role
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 
-# Of how many users is remembered what they hold; more only make all be looked up again.
-_USERS_MAX = 4096
+# How many users are remembered with what they hold, and how many answers; more only make all be
+# looked up again. Actions with words longer than those of any API are not remembered at all.
+_USERS_MAX, _ANSWERS_MAX, _ACTION_MAX = 4096, 65_536, 256
 _KINDS = frozenset({*ROLES, *BINDINGS})
 _EVERYTHING: Doc = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
 _EVERY_PATH: Doc = {"verbs": ["*"], "nonResourceURLs": ["*"]}
@@ -41,11 +42,12 @@ class Authorizer:
         self._bindings = Bindings(cache)
         self._nodes = NodeAuthorizer(cache)
         self._holdings: dict[User, Holdings] = {}
+        self._answers = 0
 
     def applied(self, frame: Frame) -> None:
         """Something changed in the cache."""
         if frame.kind in _KINDS:
-            self._holdings.clear()
+            self._forget()
             self._bindings.applied(frame)
         else:
             self._nodes.applied(frame)
@@ -88,7 +90,9 @@ class Authorizer:
         return who.is_master or self._refusal(who, wish) is None
 
     def allowed_path(self, who: User, verb: str, path: str) -> bool:
-        return who.is_master or self.holdings(who).grants_path(verb, path)
+        if who.is_master:
+            return True
+        return (self._holdings.get(who) or self._remember(who)).grants_path(verb, path)
 
     def _refusal(self, who: User, wish: Wish) -> str | None:
         """None if the wish is granted; else why not, as far as somebody says so."""
@@ -97,22 +101,43 @@ class Authorizer:
         if why is None:
             return None
         action = wish.verb, wish.group, wish.resource, wish.subresource
-        covered = self.holdings(who).reach(action).covers(wish.namespace, wish.name)
-        return None if covered else why
+        holdings = self._holdings.get(who) or self._remember(who)
+        reach = holdings.reaches.get(action) or self._learn(holdings, action)
+        return None if reach.covers(wish.namespace, wish.name) else why
 
-    # --- for reviews ---
+    def _remember(self, who: User) -> Holdings:
+        if len(self._holdings) >= _USERS_MAX:
+            self._forget()
+        holdings = self._holdings[who] = self._bindings.held_by(who)
+        return holdings
+
+    def _learn(self, holdings: Holdings, action: Action) -> Reach:
+        reach = holdings.reach(action)
+        if sum(map(len, action)) <= _ACTION_MAX:
+            if self._answers >= _ANSWERS_MAX:
+                self._forget()
+            self._answers += 1
+            holdings.reaches[action] = reach
+        return reach
+
+    def _forget(self) -> None:
+        self._holdings.clear()
+        self._answers = 0
+
+    # --- for reviews: of whoever is named in one, so nothing is remembered ---
 
     def judge(self, who: User, wish: Wish) -> Verdict:
         if who.is_master:
             return Verdict(True)
-        why = self._refusal(who, wish)
-        if why is not None:
-            return Verdict(False, why)
+        node = node_of(who)
+        why = "" if node is None else self._nodes.refusal(node, wish)
+        if why is None:
+            return Verdict(True)
         action = wish.verb, wish.group, wish.resource, wish.subresource
         for held in self.holdings(who).held:
             if held.grants(action, wish.namespace, wish.name):
                 return Verdict(True, reason_of(self.cache, held, who))
-        return Verdict(True)
+        return Verdict(False, why)
 
     def judge_path(self, who: User, verb: str, path: str) -> Verdict:
         if who.is_master:
@@ -137,12 +162,7 @@ class Authorizer:
 
     def holdings(self, who: User) -> Holdings:
         """What is bound to a user."""
-        found = self._holdings.get(who)
-        if found is None:
-            if len(self._holdings) >= _USERS_MAX:
-                self._holdings.clear()
-            found = self._holdings[who] = self._bindings.held_by(who)
-        return found
+        return self._holdings.get(who) or self._bindings.held_by(who)
 
     def role(self, binding: Doc) -> Role | None:
         """The role that a binding means, if it exists."""

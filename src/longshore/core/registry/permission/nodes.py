@@ -8,23 +8,28 @@ follow their endpoints, for which upstream's nodes have a program with a name of
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 from longshore.base.users import User
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.rbac.cluster_roles import ROLES
-from longshore.core.objects.rbac.form import rule
+from longshore.core.objects.rbac.form import groups
 from longshore.core.registry.authorize import Wish
 from longshore.core.registry.permission.needs import NodeNeeds
 from longshore.core.registry.permission.references import volume_secrets
-from longshore.core.registry.permission.roles import ALL_NAMES, Role
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 
 NODE_GROUP, NODE_PREFIX = "system:nodes", "system:node:"
 LEASE_NAMESPACE = "kube-node-lease"
 _SERVICE_ROUTES = ("list watch", "discovery.k8s.io", "endpointslices")
-_NODE_ROLE = Role([rule(row) for row in (*ROLES["system:node"], _SERVICE_ROUTES)])
+# Verb, API group and resource of what all nodes may alike: in the role there are no wildcards.
+_COMMON = frozenset(
+    action
+    for row in (*ROLES["system:node"], _SERVICE_ROUTES)
+    for action in product(row[0].split(), groups(row), row[2].split())
+)
 _READ = frozenset({"get", "list", "watch"})
 _ON_OWN = frozenset({"get", "create", "update", "patch", "delete"})
 
@@ -69,8 +74,8 @@ class NodeAuthorizer:
         judge = self._judges.get((wish.group, wish.resource))
         if judge is not None:
             return judge(node, wish)
-        action = wish.verb, wish.group, wish.resource, wish.subresource
-        return None if _NODE_ROLE.names(action) is ALL_NAMES else ""
+        below = f"/{wish.subresource}" if wish.subresource else ""
+        return None if (wish.verb, wish.group, wish.resource + below) in _COMMON else ""
 
     # --- what its pods need ---
 

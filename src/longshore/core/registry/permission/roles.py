@@ -1,5 +1,4 @@
-"""What roles grant, in a form that is quick to ask: a role is asked once for each verb and resource,
-and a user's roles together are asked once, until something changes.
+"""What roles grant, in a form that is quick to ask, and what all roles of a user grant together.
 
 Rules: pkg/apis/rbac/v1/evaluation_helpers.go of Kubernetes.
 """
@@ -16,9 +15,6 @@ Action: TypeAlias = tuple[str, str, str, str]
 """Verb, API group, resource, subresource."""
 ALL_NAMES: frozenset[str] = frozenset()
 """A grant without names is for all of them, as in a PolicyRule."""
-# How many actions are remembered: far more than there are verbs and resources that anyone asks
-# for. Who asks for invented ones only makes the others be looked up again.
-_REMEMBERED_MAX = 4096
 
 
 class _Rule(NamedTuple):
@@ -43,23 +39,14 @@ class _Rule(NamedTuple):
 class Role:
     """The rules of a Role or ClusterRole. rules are the documents: read-only."""
 
-    __slots__ = ("_known", "_rules", "rules")
+    __slots__ = ("_rules", "rules")
 
     def __init__(self, rules: Sequence[Doc]) -> None:
         self.rules = tuple(rules)
         self._rules = tuple(_compiled(rule) for rule in rules if rule.get("resources"))
-        self._known: dict[Action, frozenset[str] | None] = {}
 
     def names(self, action: Action) -> frozenset[str] | None:
         """The names that the action is granted for (ALL_NAMES: whatever the name), None: none."""
-        known = self._known
-        if action not in known:
-            if len(known) >= _REMEMBERED_MAX:
-                known.clear()
-            known[action] = self._names(action)
-        return known[action]
-
-    def _names(self, action: Action) -> frozenset[str] | None:
         names = [rule.names for rule in self._rules if rule.grants(action)]
         if not names:
             return None
@@ -109,27 +96,21 @@ class Reach(NamedTuple):
 
 
 class Holdings:
-    """All that one user holds."""
+    """All that one user holds. reaches is what whoever asks remembers of it."""
 
-    __slots__ = ("_reaches", "held")
+    __slots__ = ("held", "reaches")
 
     def __init__(self, held: Iterable[Held]) -> None:
         self.held = tuple(held)
-        self._reaches: dict[Action, Reach] = {}
+        self.reaches: dict[Action, Reach] = {}
 
     def reach(self, action: Action) -> Reach:
-        found = self._reaches.get(action)
-        if found is None:
-            if len(self._reaches) >= _REMEMBERED_MAX:
-                self._reaches.clear()
-            found = self._reaches[action] = self._reach(action)
-        return found
-
-    def _reach(self, action: Action) -> Reach:
         namespaces: set[str] = set()
         named: set[tuple[str, str]] = set()
+        # Many bindings are of few roles: each is asked once.
+        granted = {role: role.names(action) for role in {one.role for one in self.held}}
         for namespace, role, _ in self.held:
-            names = role.names(action)
+            names = granted[role]
             if names is ALL_NAMES:
                 namespaces.add(namespace)
             elif names:
