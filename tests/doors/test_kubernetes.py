@@ -411,7 +411,13 @@ async def test_logs_stream_through_from_the_node() -> None:
         assert streams.asked == LogOptions(follow=True, tail_lines=5, since=since)
         failed = await ask("GET", f"{path}?previous=true")
         assert (failed.status, failed.doc["reason"]) == (404, "NotFound")
-        assert (await ask("GET", f"{path}?tailLines=-1")).status == 400
+        for asked, said in (
+            ("tailLines=-1", "tailLines: Invalid value: -1: must be greater than or equal to 0"),
+            ("limitBytes=0", "limitBytes: Invalid value: 0: must be greater than 0"),
+            ("stream=Stdout", "stream: Forbidden: may not be specified"),
+        ):
+            refused = await ask("GET", f"{path}?{asked}")
+            assert refused.status == 422 and refused.doc["message"].endswith(f" is invalid: {said}")
         assert (await ask("GET", f"{path}?sinceTime=yesterday")).status == 400
 
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from longshore.base.chance import Chance
-from longshore.base.clock import Clock, parse_rfc3339
+from longshore.base.clock import Clock
 from longshore.base.users import User
 from longshore.core.objects import kinds, meta
 from longshore.core.objects.errors import (
@@ -19,22 +19,21 @@ from longshore.core.objects.errors import (
     NotFound,
     Unavailable,
 )
-from longshore.core.objects.kinds import Doc
 from longshore.core.registry.reads import reached
 from longshore.core.registry.registry import Registry
 from longshore.core.registry.reviews import REVIEWS
 from longshore.core.registry.tokens import AnyTokens
-from longshore.core.streams.protocols import LogOptions, Streams
+from longshore.core.streams.protocols import Streams
 from longshore.core.watch.stored import Stored
 from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply, continued
 from longshore.doors.kit.websocket import is_websocket
-from longshore.doors.kubernetes import deleting, proxying, streaming, translate
+from longshore.doors.kubernetes import deleting, logs, proxying, streaming, translate
 from longshore.doors.kubernetes.asking import Asking
 from longshore.doors.kubernetes.deadlines import timeout_of, within
 from longshore.doors.kubernetes.listing import Listing, view_of
 from longshore.doors.kubernetes.managers import APPLY_PATCH
 from longshore.doors.kubernetes.rendering import View
-from longshore.doors.kubernetes.translate import Target, flag, number
+from longshore.doors.kubernetes.translate import Target, flag
 
 Action: TypeAlias = Callable[["Api", Request, Target, User], Awaitable[AnyReply]]
 
@@ -114,10 +113,10 @@ class Api:
         if self._streams is None:
             raise Unavailable("this server reaches no nodes: logs cannot be read here")
         node = pod["spec"].get("nodeName", "")
-        container = _container(pod, request.param("container"))
+        options = logs.log_options(request, target.name, self._clock.now())
+        container = logs.container_of(pod, request.param("container"))
         if not node:
             raise BadRequest(f"pod {target.name} does not have a host assigned")
-        options = _log_options(request, self._clock.now())
         pieces = self._streams.logs(node, target.namespace, target.name, container, options)
         # The first piece decides between a Status and a stream.
         first = await anext(pieces, b"")
@@ -259,46 +258,3 @@ def _not_served(target: Target) -> NotFound | MethodNotAllowed:
     if what is None:
         return NotFound("the server could not find the requested resource")
     return MethodNotAllowed(f"{_called(target)}: {what} is not served", kind=target.kind)
-
-
-# --- logs ---
-
-
-def _container(pod: Doc, asked: str) -> str:
-    """The container whose log is meant. Raises BadRequest as upstream words it."""
-    spec, name = pod["spec"], pod["metadata"]["name"]
-    mains = [c["name"] for c in spec.get("containers") or ()]
-    starters = [c["name"] for c in spec.get("initContainers") or ()]
-    if asked:
-        added = [c["name"] for c in spec.get("ephemeralContainers") or ()]
-        if asked not in mains + starters + added:
-            raise BadRequest(f"container {asked} is not valid for pod {name}")
-        return asked
-    if len(mains) == 1 and not starters:
-        return str(mains[0])
-    init = f" or one of the init containers: [{' '.join(starters)}]" if starters else ""
-    raise BadRequest(
-        f"a container name must be specified for pod {name}, "
-        f"choose one of: [{' '.join(mains)}]{init}"
-    )
-
-
-def _log_options(request: Request, now: float) -> LogOptions:
-    query = request.query
-    since_s, since_time = number(query, "sinceSeconds"), request.param("sinceTime")
-    since = 0.0
-    if since_s is not None:
-        since = now - since_s
-    elif since_time:
-        try:
-            since = parse_rfc3339(since_time)
-        except ValueError:
-            raise BadRequest(f'invalid value for "sinceTime": "{since_time}"') from None
-    for name in ("tailLines", "limitBytes"):
-        if (number(query, name) or 0) < 0:
-            raise BadRequest(f"{name} must not be negative")
-    return LogOptions(
-        follow=flag(query, "follow"), previous=flag(query, "previous"),
-        timestamps=flag(query, "timestamps"), tail_lines=number(query, "tailLines"),
-        limit_bytes=number(query, "limitBytes"), since=since,
-    )  # fmt: skip
