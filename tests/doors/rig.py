@@ -22,7 +22,6 @@ from longshore.core.objects.rbac.defaults import default_objects
 from longshore.core.registry.client import Create
 from longshore.core.registry.registry import Registry, RegistryConfig
 from longshore.core.store.memory import MemoryStore
-from longshore.doors.kit.connection import ServerLimits
 from longshore.doors.kit.http import (
     AnyReply,
     Handler,
@@ -32,6 +31,7 @@ from longshore.doors.kit.http import (
     StreamReply,
     plain_refusal,
 )
+from longshore.doors.kit.pulse import ServerLimits
 from longshore.doors.kit.server import Server
 from longshore.doors.kubernetes.door import DoorConfig, KubernetesDoor
 from longshore.doors.kubernetes.translate import media_type

@@ -120,6 +120,18 @@ async def test_a_list_for_an_old_client_ends_with_the_connection() -> None:
         await client.close()
 
 
+async def test_a_list_that_is_being_sent_is_whole_though_the_server_stops() -> None:
+    async with kube() as ask, serving(_Shown(ask)) as (server, port):
+        await _fill(ask, 3000)
+        client = await Raw.to(port)
+        client.send(_get(PODS))
+        assert "chunked" in await client.head()
+        server.stop()
+        body = b"".join([chunk async for chunk in client.chunks()])
+        assert len(orjson.loads(body)["items"]) == 3000
+        await client.close()
+
+
 async def test_only_the_head_of_a_list_may_be_asked_for() -> None:
     async with kube() as ask, serving(_Shown(ask)) as (_, port):
         await _fill(ask, 500)

@@ -19,8 +19,8 @@ from longshore.base.clock import SystemClock
 from longshore.base.limits import REQUEST_BODY_MAX_BYTES
 from longshore.core.pki.authority import Authority
 from longshore.core.pki.tls import client_context, server_context
-from longshore.doors.kit.connection import ServerLimits
 from longshore.doors.kit.http import AnyReply, Reply, Request
+from longshore.doors.kit.pulse import ServerLimits
 from longshore.testing.clock import VirtualClock
 
 from .rig import ADMIN, Kube, Raw, config_map, echo, kube, serving

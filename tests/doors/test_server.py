@@ -14,8 +14,8 @@ import pytest
 from longshore.base.clock import SystemClock
 from longshore.core.pki.authority import Authority
 from longshore.core.pki.tls import client_context, server_context
-from longshore.doors.kit.connection import ServerLimits
 from longshore.doors.kit.http import Reply, Request, StreamReply, Takeover, Wire
+from longshore.doors.kit.pulse import ServerLimits
 from longshore.testing.clock import VirtualClock
 
 from .rig import Raw, echo, serving

@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 
 from longshore.base.clock import Clock
 from longshore.doors.kit import wire
-from longshore.doors.kit.connection import Connection, Pulse, ServerLimits
+from longshore.doors.kit.connection import Connection
 from longshore.doors.kit.http import Handler, Reply, plain_refusal
+from longshore.doors.kit.pulse import Pulse, ServerLimits
 
 log = logging.getLogger(__name__)
 
