@@ -15,7 +15,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.authorize import Wish
 from longshore.core.registry.client import Create, Delete, Update
-from tests.doors.rig import ADMIN, Kube, kube
+from tests.doors.rig import ADMIN, Kube, kube, pod
 from tests.permission.rig import JANE, RBAC, ROBOT, binding, grant, made, refused, role, rule
 
 VERBS, GROUPS = ("get", "create", "*"), ("", "apps", "*")
@@ -175,6 +175,26 @@ async def test_who_may_delete_a_collection_need_not_list_it() -> None:
         assert answer.status == 200, answer.doc
         left = ask.registry.cache.all(kinds.CONFIG_MAP)
         assert [doc["metadata"]["name"] for doc in left] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("granted", "below_pod", "collected"), [("pods/binding", 201, 403), ("bindings", 403, 201)]
+)
+async def test_bindings_of_pods_are_two_resources(
+    granted: str, below_pod: int, collected: int
+) -> None:
+    async with kube() as ask:
+        here = "/api/v1/namespaces/default"
+        await made(ask, "/api/v1/nodes", {"metadata": {"name": "n1"}})
+        for name in ("p", "q"):
+            await made(ask, f"{here}/pods", pod(name))
+        await grant(ask, "user:jane", rule("create", granted))
+        ask.user = JANE
+        for path, name, expected in (
+            (f"{here}/pods/p/binding", "p", below_pod), (f"{here}/bindings", "q", collected),
+        ):  # fmt: skip
+            body = {"metadata": {"name": name}, "target": {"kind": "Node", "name": "n1"}}
+            assert (await ask("POST", path, body)).status == expected, path
 
 
 async def test_paths_are_granted_by_cluster_bindings_alone() -> None:

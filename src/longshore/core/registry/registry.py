@@ -266,10 +266,14 @@ class Registry(Reader):
                 raise error
         return doomed
 
-    async def bind(self, who: User, operation: Bind, *, dry_run: bool = False) -> Stored:
-        """Give a pod its node. Raises Conflict if it has one."""
+    async def bind(
+        self, who: User, operation: Bind, *, dry_run: bool = False, collected: bool = False
+    ) -> Stored:
+        """Give a pod its node. Raises Conflict if it has one. collected: by a Binding posted to the
+        collection of bindings, which is another right than that to the pod's own."""
         ref = Ref(kinds.POD, operation.namespace, operation.name, "binding")
-        self._authorize(who, "create", ref)
+        asked = Ref(kinds.BINDING, operation.namespace, "") if collected else ref
+        self._authorize(who, "create", asked)
         plan = self._planner.binding(operation)
         return await self._write(ref, plan_only(plan) if dry_run else plan)
 

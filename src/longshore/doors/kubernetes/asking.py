@@ -75,7 +75,8 @@ class Asking:
         if not pod.name:
             raise BadRequest("a binding needs the name of its pod in metadata.name")
         operation = _binding(pod, doc)
-        await self._registry.bind(who, operation, dry_run=options.dry_run)
+        collected = target.kind is kinds.BINDING
+        await self._registry.bind(who, operation, dry_run=options.dry_run, collected=collected)
         return _created(request, {**_DONE, "code": 201}, [*doubled, *warnings])
 
 
