@@ -139,8 +139,6 @@ def probe(**fields: Any) -> Doc:
          '"Always", "IfNotPresent", "Never"'),
         (pod(restartPolicy="Maybe"),
          'spec.restartPolicy: Unsupported value: "Maybe": supported values: "Always", "Never", "OnFailure"'),
-        (pod(terminationGracePeriodSeconds=-1),
-         "spec.terminationGracePeriodSeconds: Invalid value: -1: must be greater than or equal to 0"),
         (pod(activeDeadlineSeconds=0),
          "spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive"),
         (web(ports=[{"containerPort": 0}]), "spec.containers[0].ports[0].containerPort: Required value"),
