@@ -20,10 +20,13 @@ from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.permission.authorizer import Authorizer
 from longshore.core.registry.registry import Registry
 from longshore.core.store.memory import MemoryStore
+from longshore.doors.kit.http import Reply, Request
+from longshore.doors.kubernetes.door import KubernetesDoor
 
 ROLES, BINDINGS, USERS = 1000, 10_000, 500
 ROUNDS, BATCH = 7, 1000
 _AUTHENTICATED = "system:authenticated"
+_CONTAINER = {"name": "main", "image": "nginx"}
 _ROWS = (("get list watch", "core", "pods services"), ("get patch", "apps", "deployments"))
 
 
@@ -32,18 +35,54 @@ async def figures() -> list[Figure]:
     await registry.open()
     running = asyncio.ensure_future(registry.run())
     await _fill(InProcess(registry, loop_user("bench")))
+    door = KubernetesDoor(registry, SystemClock(), Chance())
+    found = [*_measured(registry.permission), *await _through(door)]
     running.cancel()
-    return list(_measured(registry.permission))
+    return found
 
 
 async def _fill(client: InProcess) -> None:
+    await client.write(Create(kinds.NAMESPACE, {"metadata": {"name": "default"}}))
     creates = [Create(kind, doc) for kind, doc in default_objects() if not kind.namespaced]
+    creates.append(Create(kinds.DEPLOYMENT, _deployment()))
     creates += [Create(kinds.CLUSTER_ROLE, _role(number)) for number in range(ROLES)]
     bound = product(range(USERS), range(BINDINGS // USERS))
     creates += [Create(kinds.CLUSTER_ROLE_BINDING, _binding(*pair)) for pair in bound]
     for start in range(0, len(creates), BATCH):
         for answer in await client.submit(creates[start : start + BATCH]):
             assert isinstance(answer, dict), answer
+
+
+async def _through(door: KubernetesDoor) -> list[Figure]:
+    """A GET of one object by a master and by a user, in turns, so that both meet the same weather."""
+    users = [User(f"user-{number}", ("team", _AUTHENTICATED)) for number in range(USERS)]
+    masters = [User("admin", ("system:masters", _AUTHENTICATED))] * USERS
+    taken: dict[str, list[float]] = {"a master": [], "a user": []}
+    for _ in range(ROUNDS):
+        for who, callers in (("a master", masters), ("a user", users)):
+            taken[who].append(await _asked(door, callers))
+    master, user = min(taken["a master"]), min(taken["a user"])
+    ratio = f"{user / master:.2f} times a master's {master:.0f} us"
+    return [
+        Figure("a user's GET through the door", user, "us", note=ratio),
+        Figure("what permission adds to it", user - master, "us", 30),
+    ]
+
+
+async def _asked(door: KubernetesDoor, callers: list[User]) -> float:
+    """Microseconds for each."""
+    path, before = "/apis/apps/v1/namespaces/default/deployments/web", time.process_time()
+    for who in callers:
+        reply = await door.handle(Request("GET", path, {}, {}, b"", who, path))
+        assert isinstance(reply, Reply) and reply.status == 200
+    return (time.process_time() - before) / len(callers) * 1e6
+
+
+def _deployment() -> Doc:
+    labels = {"app": "web"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [_CONTAINER]}}
+    spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
+    return {"metadata": {"name": "web", "namespace": "default"}, "spec": spec}
 
 
 def _role(number: int) -> Doc:
