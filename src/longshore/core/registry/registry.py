@@ -88,7 +88,7 @@ class Registry(Reader):
         self._queue.on_applied = self._applied
         self._queue.on_failed = self._failed
         self._admission = Admission(
-            Surroundings(clock, chance, self.permission.allowed, config.admission),
+            Surroundings(clock, self.permission.allowed, config.admission),
             [escalation.hooks(self.permission)],
         )
         self._quotas = QuotaBooks(self.cache)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
@@ -15,7 +14,6 @@ from longshore.core.registry.admission.attributes import (
     Hooks,
     containers,
 )
-from longshore.core.registry.admission.surroundings import Surroundings
 from longshore.core.watch.cache import Cache
 
 DEFAULT = "default"
@@ -70,7 +68,7 @@ def _give_account(request: Attributes) -> None:
     _check_secrets(request, account)
 
 
-def _hand_token(around: Surroundings, pod: Doc, cache: Cache) -> None:
+def _hand_token(pod: Doc, cache: Cache) -> None:
     """Mount a token, unless the pod or its account declines. Added last: the volume that it takes is
     nothing to validate, and costs a third of all that a pod costs to validate."""
     if _is_mirror(pod):
@@ -81,7 +79,7 @@ def _hand_token(around: Surroundings, pod: Doc, cache: Cache) -> None:
         account = cache.get(kinds.SERVICE_ACCOUNT, namespace, spec["serviceAccountName"])
         wanted = (account or _TO_COME).get("automountServiceAccountToken")
     if wanted is not False:
-        _mount(around, spec)
+        _mount(spec, pod["metadata"]["uid"])
 
 
 def _account(request: Attributes, name: str) -> Doc:
@@ -98,11 +96,12 @@ def _account(request: Attributes, name: str) -> Doc:
     )
 
 
-def _mount(around: Surroundings, spec: Doc) -> None:
+def _mount(spec: Doc, uid: str) -> None:
+    """The volume's name ends in five characters of chance, which the pod's uid has plenty of."""
     volumes = spec.get("volumes") or []
     name = next((v["name"] for v in volumes if v["name"].startswith(VOLUME_PREFIX)), "")
     known, needed = bool(name), False
-    name = name or VOLUME_PREFIX + around.chance.suffix()
+    name = name or VOLUME_PREFIX + uid[-5:]
     for container in (*(spec.get("initContainers") or ()), *spec.get("containers", ())):
         mounts = container.get("volumeMounts") or []
         if not any(mount.get("mountPath") == MOUNT_PATH for mount in mounts):
@@ -191,9 +190,8 @@ def _limit_secrets(request: Attributes, account: Doc) -> None:
             )
 
 
-def hooks(around: Surroundings) -> Hooks:
-    return Hooks(
-        changes=(Hook(_give_account, (kinds.POD,)),),
-        checks=(Hook(_check_ephemeral, (kinds.POD,), ("update",), "ephemeralcontainers"),),
-        additions=((kinds.POD, partial(_hand_token, around)),),
-    )
+HOOKS = Hooks(
+    changes=(Hook(_give_account, (kinds.POD,)),),
+    checks=(Hook(_check_ephemeral, (kinds.POD,), ("update",), "ephemeralcontainers"),),
+    additions=((kinds.POD, _hand_token),),
+)

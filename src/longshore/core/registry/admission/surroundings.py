@@ -1,12 +1,11 @@
-"""What plug-ins stand on besides the request: the rights of callers, the clock, chance, and what the
-operator configured."""
+"""What plug-ins stand on besides the request: the rights of callers, the clock, and what the operator
+configured."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from longshore.base.chance import Chance
 from longshore.base.clock import Clock
 from longshore.base.users import User
 from longshore.core.objects.kinds import Doc
@@ -56,7 +55,6 @@ class Surroundings:
     """allowed says whether a user may do something, be it served here or not."""
 
     clock: Clock
-    chance: Chance
     allowed: Callable[[User, Wish], bool]
     config: AdmissionConfig
 

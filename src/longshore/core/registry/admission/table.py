@@ -59,7 +59,7 @@ PLUGINS = (
     Plugin("NamespaceExists", False, missing="NamespaceLifecycle does the same"),
     Plugin("LimitPodHardAntiAffinityTopology", False, _plain(placement.ANTI_AFFINITY)),
     Plugin("LimitRanger", True, _plain(limits.HOOKS)),
-    Plugin("ServiceAccount", True, accounts.hooks),
+    Plugin("ServiceAccount", True, _plain(accounts.HOOKS)),
     Plugin("NodeRestriction", True, _plain(node_restriction.HOOKS)),
     Plugin("TaintNodesByCondition", True, _plain(nodes.HOOKS)),
     Plugin("AlwaysPullImages", False, _plain(pulling.HOOKS)),
