@@ -10,9 +10,6 @@ from longshore.core.objects.rbac.reconcile import missing
 from longshore.core.registry.client import Client, Create, Delete, Operation, Patch
 from longshore.core.watch.cache import Cache
 
-# How many are written at once: a cluster that starts has other things to do in between.
-_BATCH = 16
-
 
 async def ensure_roles(cache: Cache, client: Client, defaults: Iterable[tuple[Kind, Doc]]) -> None:
     """What people have taken away comes back, what they have added stays; nothing is written where
@@ -22,10 +19,10 @@ async def ensure_roles(cache: Cache, client: Client, defaults: Iterable[tuple[Ki
     for kind, expected in defaults:
         _plan(cache, kind, expected, obsolete, wanted)
     for operations in (obsolete, wanted):
-        for start in range(0, len(operations), _BATCH):
-            for answer in await client.submit(operations[start : start + _BATCH]):
-                if isinstance(answer, ApiError):
-                    raise answer
+        # All at once: what a start waits for is the disk, once for each transaction.
+        for answer in await client.submit(operations):
+            if isinstance(answer, ApiError):
+                raise answer
 
 
 def _plan(

@@ -40,7 +40,7 @@ class Bindings:
             if frame.before is not None:
                 self._drop(frame.before)
             if frame.type != "DELETED":
-                self._add(frame.stored)
+                self._add(frame.stored, frame.doc)
 
     def held_by(self, who: User) -> Holdings:
         """What is bound to the user or to one of their groups. Bindings of roles that do not
@@ -76,11 +76,11 @@ class Bindings:
             self._by_subject = {}
             for kind in BINDINGS:
                 for stored in self._cache.shelf(kind).range(kind.prefix):
-                    self._add(stored)
+                    self._add(stored, stored.fresh())
         return self._by_subject
 
-    def _add(self, stored: Stored) -> None:
-        doc, index = stored.doc, self._by_subject
+    def _add(self, stored: Stored, doc: Doc) -> None:
+        index = self._by_subject
         assert index is not None
         for subject in subjects_of(doc):
             index.setdefault(subject, {})[stored.key] = stored.namespace, _role_key(doc)
