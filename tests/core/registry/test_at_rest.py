@@ -10,9 +10,9 @@ import orjson
 from longshore.base.chance import Chance
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Ref
-from longshore.core.registry.planning import WriteOptions
 from longshore.core.registry.reads import ListOptions
 from longshore.core.registry.registry import Registry
+from longshore.core.registry.sent import WriteOptions
 from longshore.core.store.sqlite import SqliteStore
 from longshore.core.watch.stored import Stored
 from longshore.testing.clock import VirtualClock

@@ -22,8 +22,8 @@ from longshore.core.objects.errors import (
 from longshore.core.objects.kinds import Doc, Ref
 from longshore.core.registry.client import Bind, Create, Delete, DeleteOptions, Patch, Update
 from longshore.core.registry.patching import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
-from longshore.core.registry.planning import WriteOptions
 from longshore.core.registry.reads import ListOptions
+from longshore.core.registry.sent import WriteOptions
 
 from .conftest import ADMIN, Desk
 

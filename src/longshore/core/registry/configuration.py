@@ -12,7 +12,7 @@ from longshore.core.objects.errors import BadRequest
 from longshore.core.objects.kinds import Doc, Ref
 from longshore.core.objects.validation import Checked, check, decoding_error
 from longshore.core.registry.ownership import untyped
-from longshore.core.registry.planning import check_replicas, metadata_of
+from longshore.core.registry.sent import check_replicas, metadata_of
 
 _PRECONDITIONS = ("uid", "resourceVersion")
 _UNKNOWN = 'unknown field "'

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import orjson
 
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock, rfc3339
 from longshore.base.limits import OBJECT_MAX_BYTES
-from longshore.base.users import User
 from longshore.core.objects import kinds, meta
 from longshore.core.objects.apply.ownership import Entries, Writer, same_but_time
-from longshore.core.objects.conversion import to_hub
 from longshore.core.objects.defaults import default
 from longshore.core.objects.errors import (
     AlreadyExists,
@@ -33,7 +30,6 @@ from longshore.core.objects.kinds import Doc, Kind, Ref
 from longshore.core.objects.owners import with_distinct_owners
 from longshore.core.objects.rules import validate_create, validate_update
 from longshore.core.objects.signing import asked_by, with_times
-from longshore.core.objects.validation import PROBLEMS_MAX, check, decoding_error, strict_error
 from longshore.core.registry import ownership
 from longshore.core.registry.admission import topology
 from longshore.core.registry.admission.attributes import Attributes
@@ -44,37 +40,19 @@ from longshore.core.registry.binding import bound, topology_labels
 from longshore.core.registry.client import Bind, DeleteOptions
 from longshore.core.registry.deletion import check_preconditions, is_finished, plan_delete
 from longshore.core.registry.quotas import QuotaBooks
+from longshore.core.registry.sent import (
+    WriteOptions,
+    checked,
+    checked_scale,
+    expect_type,
+    metadata_of,
+)
 from longshore.core.registry.services import ServiceAddresses
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.stored import Stored
 
-
-@dataclass(frozen=True, slots=True)
-class WriteOptions:
-    """field_validation is Strict, Warn or Ignore, as the query parameter fieldValidation has it.
-    manager is who is recorded as the owner of what is written, forced says that an apply takes
-    from others what it sets. who asks (None: a writer without a name) is for admission, and for
-    objects that say so themselves."""
-
-    dry_run: bool = False
-    field_validation: str = "Ignore"
-    manager: str = ""
-    forced: bool = False
-    who: User | None = None
-
-    def by(self, who: User) -> WriteOptions:
-        return WriteOptions(self.dry_run, self.field_validation, self.manager, self.forced, who)
-
-
-PLAIN = WriteOptions()
 # Of these, a change can use more of a quota; of all others, only that they are there.
 _RECHARGED = (kinds.POD, kinds.SERVICE, kinds.PVC)
-
-
-@lru_cache(maxsize=1024)
-def of_loop(who: User) -> WriteOptions:
-    """Those of a writer inside the server, recorded under the last part of its user's name."""
-    return WriteOptions(manager=who.name.rpartition(":")[2], who=who)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +98,7 @@ class Planner:
     ) -> tuple[Doc, list[str]]:
         """A complete, valid new object from what a client sent (all but its name, if that is to be
         generated), as its kind is kept, and warnings."""
-        _expect_type(kind, doc)
+        expect_type(kind, doc)
         metadata = metadata_of(kind, doc, namespace)
         if metadata.get("resourceVersion"):
             raise BadRequest("resourceVersion should not be set on objects to be created")
@@ -197,7 +175,7 @@ class Planner:
         """What a client sent to replace an object with, checked as far as it can be alone."""
         if ref.subresource == "scale":
             return checked_scale(doc, options)
-        _expect_type(ref.kind, doc)
+        expect_type(ref.kind, doc)
         metadata = metadata_of(ref.kind, doc, ref.namespace)
         if metadata.get("name", ref.name) != ref.name:
             raise BadRequest(
@@ -355,60 +333,6 @@ class Planner:
             self._services.restore(doc, there)
         revision = there.revision if there is not None else 0
         return Stored.of(kind, kind.key_of(doc), doc, revision)
-
-
-def _expect_type(kind: Kind, doc: Doc) -> None:
-    got = doc.get("apiVersion") or kind.api_version, doc.get("kind") or kind.name
-    if got != (kind.api_version, kind.name):
-        raise BadRequest(
-            f"the object provided is {got[1]} of {got[0]}, but this address takes {kind.name} of {kind.api_version}"
-        )
-    doc["apiVersion"], doc["kind"] = got
-
-
-def metadata_of(kind: Kind, doc: Doc, namespace: str) -> Doc:
-    metadata = doc.get("metadata")
-    if metadata is None:
-        metadata = doc["metadata"] = {}
-    if not isinstance(metadata, dict):
-        raise BadRequest("metadata: expected an object")
-    if not kind.namespaced:
-        if metadata.pop("namespace", ""):
-            raise BadRequest(f"namespace: {kind.plural} are not in a namespace, leave it out")
-    elif metadata.setdefault("namespace", namespace) != namespace:
-        raise BadRequest(
-            f"the namespace of the provided object does not match the namespace sent on the request "
-            f"({metadata['namespace']} is not {namespace})"
-        )
-    return metadata
-
-
-def checked(kind: Kind, doc: Doc, options: WriteOptions) -> tuple[Doc, list[str]]:
-    """The document as its kind is kept, without unknown fields, and warnings of them. Raises
-    Undecodable for wrong types, and for unknown fields where validation is strict."""
-    checked = check(kind, doc)
-    if checked.causes:
-        raise decoding_error(kind, checked)
-    if checked.unknown and options.field_validation == "Strict":
-        raise strict_error(kind, doc, checked.unknown)
-    doc = checked.doc if kind.hub is None else to_hub(kind, checked.doc)
-    return doc, checked.unknown[:PROBLEMS_MAX] if options.field_validation == "Warn" else []
-
-
-def checked_scale(doc: Doc, options: WriteOptions) -> tuple[Doc, list[str]]:
-    """A Scale that an object can be given, and warnings. Raises Undecodable, Invalid."""
-    _expect_type(kinds.SCALE, doc)
-    doc, warnings = checked(kinds.SCALE, doc, options)
-    check_replicas(doc)
-    return doc, warnings
-
-
-def check_replicas(scale: Doc) -> None:
-    replicas = (scale.get("spec") or {}).get("replicas", 0)
-    if replicas < 0:
-        why = f"Invalid value: {replicas}: must be greater than or equal to 0"
-        cause = Cause("FieldValueInvalid", why, "spec.replicas")
-        raise Invalid.of(kinds.SCALE, (scale.get("metadata") or {}).get("name", ""), [cause])
 
 
 def _with_scale(ref: Ref, there: Stored, scale: Doc) -> Doc:

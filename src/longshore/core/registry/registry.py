@@ -36,9 +36,10 @@ from longshore.core.registry.client import (
 from longshore.core.registry.commits import CommitQueue, Pending
 from longshore.core.registry.configuration import configuration
 from longshore.core.registry.patching import apply_patch, invalid_patch, judged, read_patch
-from longshore.core.registry.planning import Intent, Plan, WriteOptions, of_loop
+from longshore.core.registry.planning import Intent, Plan
 from longshore.core.registry.quotas import QuotaBooks
 from longshore.core.registry.reads import Filter, ListOptions, Reader
+from longshore.core.registry.sent import PLAIN, WriteOptions, of_loop
 from longshore.core.registry.services import ServiceAddresses, ServiceRanges
 from longshore.core.registry.versions import as_version
 from longshore.core.store.protocol import Store
@@ -129,7 +130,7 @@ class Registry(Reader):
         doc: Doc,
         *,
         namespace: str = "",
-        options: WriteOptions = planning.PLAIN,
+        options: WriteOptions = PLAIN,
     ) -> tuple[Stored, list[str]]:
         """Store a new object; also its warnings. Raises AlreadyExists, Invalid, ..."""
         self.permission.authorize(who, "create", kind, namespace, "")
@@ -150,7 +151,7 @@ class Registry(Reader):
         raise AssertionError("unreachable")
 
     async def update(
-        self, who: User, ref: Ref, doc: Doc, options: WriteOptions = planning.PLAIN
+        self, who: User, ref: Ref, doc: Doc, options: WriteOptions = PLAIN
     ) -> tuple[Stored, list[str]]:
         """Replace an object, or one subresource of it; also the warnings. Raises Conflict if doc's
         resourceVersion is stale, NotFound, Invalid, ..."""
@@ -161,7 +162,7 @@ class Registry(Reader):
         return as_version(ref.kind, stored), warnings
 
     async def put(
-        self, who: User, ref: Ref, doc: Doc, options: WriteOptions = planning.PLAIN
+        self, who: User, ref: Ref, doc: Doc, options: WriteOptions = PLAIN
     ) -> tuple[Stored, bool, list[str]]:
         """update(), which for some kinds makes what is not there; the bool says that it did."""
         try:
@@ -182,7 +183,7 @@ class Registry(Reader):
         ref: Ref,
         patch_type: str,
         patch: bytes,
-        options: WriteOptions = planning.PLAIN,
+        options: WriteOptions = PLAIN,
     ) -> tuple[Stored, list[str]]:
         """Patch the newest state; patch_type is the patch's media type. A resourceVersion in the
         patch is a precondition. Raises UnsupportedMediaType, Conflict, Invalid, ..."""

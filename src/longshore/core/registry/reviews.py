@@ -18,7 +18,7 @@ from longshore.core.objects.errors import BadRequest, Cause, Invalid, Unauthoriz
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.authorize import Wish
 from longshore.core.registry.permission.authorizer import Authorizer
-from longshore.core.registry.planning import WriteOptions, checked
+from longshore.core.registry.sent import WriteOptions, checked
 
 
 class TokenReader(Protocol):

@@ -11,7 +11,7 @@ from longshore.core.objects.duplicates import duplicate_fields, in_order
 from longshore.core.objects.errors import BadRequest
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.validation import check, strict_error
-from longshore.core.registry.planning import WriteOptions
+from longshore.core.registry.sent import WriteOptions
 from longshore.doors.kubernetes.yamlbody import doubled_keys
 
 

@@ -22,8 +22,8 @@ from longshore.core.objects.errors import (
     UnsupportedMediaType,
 )
 from longshore.core.objects.kinds import KINDS, SPOKEN, Doc, Kind, Kinds, Ref
-from longshore.core.registry.planning import WriteOptions
 from longshore.core.registry.reads import ListOptions
+from longshore.core.registry.sent import WriteOptions
 from longshore.doors.kit.http import Request
 from longshore.doors.kubernetes import managers, protobuf
 from longshore.doors.kubernetes.strictness import doubled_fields, doubled_in_configuration, judged
