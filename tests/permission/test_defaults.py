@@ -103,6 +103,19 @@ async def test_a_binding_to_another_role_is_made_anew() -> None:
         assert bound is not None and bound["roleRef"]["name"] == "system:kube-dns"
 
 
+async def test_what_cannot_be_made_anew_does_not_keep_a_server_from_starting(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with kube() as ask:
+        await system_namespaces(ask)
+        held = binding("system:kube-dns", "view", "user:jane")
+        held["metadata"]["finalizers"] = ["example.com/held"]
+        await made(ask, f"{RBAC}/clusterrolebindings", held)
+        await ensure(ask)
+        assert "is not as it should be" in caplog.text
+        assert cluster_role(ask, "system:controller:ttl-controller")
+
+
 @pytest.fixture
 async def gathering() -> Any:
     async with kube(roles=True) as ask:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 from longshore.core.objects.errors import ApiError
@@ -10,10 +11,13 @@ from longshore.core.objects.rbac.reconcile import missing
 from longshore.core.registry.client import Client, Create, Delete, Operation, Patch
 from longshore.core.watch.cache import Cache
 
+log = logging.getLogger("longshore.server")
+
 
 async def ensure_roles(cache: Cache, client: Client, defaults: Iterable[tuple[Kind, Doc]]) -> None:
     """What people have taken away comes back, what they have added stays; nothing is written where
-    nothing is missing. Raises the first ApiError."""
+    nothing is missing. What cannot be kept (a binding to another role that something holds on to)
+    is left as it is, with a word in the log."""
     obsolete: list[Operation] = []
     wanted: list[Operation] = []
     for kind, expected in defaults:
@@ -22,7 +26,7 @@ async def ensure_roles(cache: Cache, client: Client, defaults: Iterable[tuple[Ki
         # All at once: what a start waits for is the disk, once for each transaction.
         for answer in await client.submit(operations):
             if isinstance(answer, ApiError):
-                raise answer
+                log.warning("a default role or binding is not as it should be: %s", answer.message)
 
 
 def _plan(
