@@ -47,7 +47,8 @@ def _rfc3339(seconds: int) -> str:
 
 def rfc3339_micro(seconds: float) -> str:
     """Microseconds in UTC, as metav1.MicroTime is written (Lease.renewTime)."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    whole, micro = divmod(round(seconds * 1_000_000), 1_000_000)
+    return f"{_rfc3339(whole)[:-1]}.{micro:06d}Z"
 
 
 @lru_cache(maxsize=1024)

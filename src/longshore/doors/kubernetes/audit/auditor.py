@@ -3,10 +3,10 @@ long answer is over."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, NamedTuple
 
-from longshore.base.clock import Clock
+from longshore.base.clock import Clock, rfc3339_micro
 from longshore.base.users import User
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.admission.attributes import NOTES
@@ -37,6 +37,8 @@ _READS = ("get", "list", "watch", "head")
 _NOBODY = User(ANONYMOUS, (UNAUTHENTICATED,))
 _TALKS = ("exec", "attach")
 _OWN = "longshore.io/"
+_KNOWN_MAX = 4096
+_NOTHING: Doc = {}
 
 
 class Auditor:
@@ -44,6 +46,7 @@ class Auditor:
 
     def __init__(self, rules: Policy, log: AuditLog, clock: Clock) -> None:
         self._policy = rules
+        self._known: dict[tuple[Hashable, ...], _Known] = {}
         self.log = log
         self.clock = clock
 
@@ -52,54 +55,65 @@ class Auditor:
     ) -> Entry | None:
         """None if nothing is to be told. Raises Unavailable for a change that could not be."""
         NOTES.set(None)
-        deed = _deed(request, asker, target)
-        judgement = self._policy.judge(deed)
-        if judgement.level == policy.NONE:
+        known = self._of_kind(request, asker, target)
+        if known.judgement.level == policy.NONE:
             return None
-        if deed.verb not in _READS:
+        if known.changes:
             self.log.check_room()
-        entry = Entry(self, request, deed, None if who is asker else who, judgement, audit_id)
+        entry = Entry(self, request, known, events.event(request, known.told, target, audit_id))
+        if who is not asker:
+            entry.told["impersonatedUser"] = events.user(who)
         NOTES.set(entry.annotations)
         entry.tell(policy.RECEIVED)
         return entry
+
+    def _of_kind(self, request: Request, asker: User, target: Target | None) -> _Known:
+        key = _key(request, asker, target)
+        if self._policy.by_name and target is not None:
+            key = (*key, target.name)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _KNOWN_MAX:
+                self._known.clear()
+            deed = _deed(request, asker, target)
+            judgement = self._policy.judge(deed)
+            told = events.common(deed, judgement.level)
+            found = self._known[key] = _Known(judgement, deed.verb not in _READS, told)
+        return found
 
     def unknown(self, request: Request, target: Target | None, audit_id: str) -> Entry | None:
         """Of a request by somebody who did not prove to be anybody."""
         return self.begin(request, _NOBODY, _NOBODY, target, audit_id)
 
 
+class _Known(NamedTuple):
+    """What is the same for all requests of one kind by one user."""
+
+    judgement: Judgement
+    changes: bool
+    told: Doc
+
+
 class Entry:
     """One request that is told of."""
 
-    def __init__(
-        self,
-        auditor: Auditor,
-        request: Request,
-        deed: Deed,
-        impersonated: User | None,
-        judgement: Judgement,
-        audit_id: str,
-    ) -> None:
+    def __init__(self, auditor: Auditor, request: Request, known: _Known, told: Doc) -> None:
         self._auditor = auditor
-        self._request = request
-        self._deed = deed
-        self._judgement = judgement
-        now = auditor.clock.now()
-        self._told = events.event(request, deed, judgement.level, audit_id, now)
-        if impersonated is not None:
-            self._told["impersonatedUser"] = events.user(impersonated)
+        self._judgement = known.judgement
+        self.told = told
+        told["requestReceivedTimestamp"] = rfc3339_micro(auditor.clock.now())
         self._bodies: dict[str, Any] = {}
         self.annotations: dict[str, str] = {}
-        if judgement.level in (policy.REQUEST, policy.RESPONSE):
+        if known.judgement.level in (policy.REQUEST, policy.RESPONSE):
             self._add("requestObject", request.body, request.headers.get("content-type", ""))
-        if deed.subresource in _TALKS:
+        if told.get("objectRef", _NOTHING).get("subresource") in _TALKS:
             self.annotations[f"{_OWN}command"] = " ".join(request.query.get("command", ()))
 
     def tell(self, stage: str, status: Doc | None = None) -> None:
         judgement, auditor = self._judgement, self._auditor
         if judgement.tells(stage):
             more = {**self._bodies, "annotations": self.annotations, "responseStatus": status}
-            auditor.log.put(events.line(self._told, stage, auditor.clock.now(), more))
+            auditor.log.put(events.line(self.told, stage, auditor.clock.now(), more))
 
     def answered(self, reply: AnyReply) -> AnyReply:
         """The reply, which may have become one that tells of its end."""
@@ -150,6 +164,16 @@ class Entry:
         doc = events.object_of(body, media, without_managed_fields=bare)
         if doc is not None:
             self._bodies[part] = doc
+
+
+def _key(request: Request, who: User, target: Target | None) -> tuple[Hashable, ...]:
+    """Everything that _deed looks at but the name, without making anything of it."""
+    if target is None:
+        return who, request.method, request.path
+    watches = "watch" in request.query and flag(request.query, "watch")
+    return (
+        who, request.method, target.kind, target.namespace, not target.name, target.subresource, watches,
+    )  # fmt: skip
 
 
 def _deed(request: Request, who: User, target: Target | None) -> Deed:

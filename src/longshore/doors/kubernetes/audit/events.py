@@ -12,30 +12,33 @@ from longshore.base.users import User
 from longshore.core.objects.kinds import Doc
 from longshore.doors.kit.http import Request
 from longshore.doors.kubernetes.audit.policy import API_VERSION, Deed
+from longshore.doors.kubernetes.translate import Target
 
 _LINE = orjson.OPT_APPEND_NEWLINE
 _ADDRESS_MAX = 64
 _AGENT_MAX = 1024
 
 
-def event(request: Request, deed: Deed, level: str, audit_id: str, received: float) -> Doc:
-    """What does not change from stage to stage. received: seconds since the epoch."""
+def common(deed: Deed, level: str) -> Doc:
+    """What all deeds of one kind by one user have in common. The user is in JSON already."""
     told: Doc = {
-        "kind": "Event",
-        "apiVersion": API_VERSION,
-        "level": level,
-        "auditID": audit_id,
-        "requestURI": request.target or request.path,
-        "verb": deed.verb,
-        "user": user(deed.who),
-        "requestReceivedTimestamp": rfc3339_micro(received),
-    }
+        "kind": "Event", "apiVersion": API_VERSION, "level": level, "verb": deed.verb,
+        "user": orjson.Fragment(orjson.dumps(user(deed.who))),
+    }  # fmt: skip
+    if deed.resource:
+        told["objectRef"] = _reference(deed)
+    return told
+
+
+def event(request: Request, told: Doc, target: Target | None, audit_id: str) -> Doc:
+    """What does not change from stage to stage of one request."""
+    told = {**told, "auditID": audit_id, "requestURI": request.target or request.path}
+    if target is not None and target.name:
+        told["objectRef"] = {**told["objectRef"], "name": target.name}
     if request.peer:
         told["sourceIPs"] = [request.peer[:_ADDRESS_MAX]]
     if agent := request.headers.get("user-agent"):
         told["userAgent"] = agent[:_AGENT_MAX]
-    if deed.resource:
-        told["objectRef"] = _reference(deed)
     return told
 
 
@@ -101,7 +104,7 @@ def _bare(doc: Any) -> None:
 
 def _reference(deed: Deed) -> Doc:
     parts = {
-        "resource": deed.resource, "namespace": deed.namespace, "name": deed.name,
+        "resource": deed.resource, "namespace": deed.namespace,
         "apiGroup": deed.group, "apiVersion": deed.version, "subresource": deed.subresource,
     }  # fmt: skip
     return {key: value for key, value in parts.items() if value}

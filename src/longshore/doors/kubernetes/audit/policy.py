@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from longshore.base.users import User
@@ -17,7 +17,6 @@ RECEIVED, STARTED, COMPLETE, PANIC = (
 )  # fmt: skip
 STAGES = (RECEIVED, STARTED, COMPLETE, PANIC)
 API_VERSION = "audit.k8s.io/v1"
-_KNOWN_MAX = 4096
 
 
 class BadPolicy(Exception):
@@ -97,29 +96,16 @@ class _Rule:
         return not self.resources or any(one.covers(deed) for one in self.resources)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Policy:
-    """Rules in their order: the first that covers a deed says what is told of it."""
+    """Rules in their order: the first that covers a deed says what is told of it. by_name: whether
+    one of them looks at names of objects."""
 
     rules: tuple[_Rule, ...]
     otherwise: Judgement
     by_name: bool
-    """Whether a rule looks at names of objects: only then is there a judgement for each."""
-    _known: dict[Hashable, Judgement] = field(default_factory=dict)
 
     def judge(self, deed: Deed) -> Judgement:
-        key = (
-            deed.who, deed.verb, deed.group, deed.resource, deed.subresource, deed.namespace, deed.path,
-            deed.name if self.by_name else "",
-        )  # fmt: skip
-        found = self._known.get(key)
-        if found is None:
-            if len(self._known) >= _KNOWN_MAX:
-                self._known.clear()
-            found = self._known[key] = self._judge(deed)
-        return found
-
-    def _judge(self, deed: Deed) -> Judgement:
         return next((rule.judgement for rule in self.rules if rule.covers(deed)), self.otherwise)
 
 
