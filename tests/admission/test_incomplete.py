@@ -63,6 +63,21 @@ LIMITS: Doc = {
     "metadata": {"name": "l2"},
     "spec": {"limits": [{"type": "Container", "max": {"cpu": "1"}, "min": {"cpu": "1"}}]},
 }
+TRUST: Doc = {"metadata": {"name": "a:b:c"}, "spec": {"signerName": "a/b", "trustBundle": "x"}}
+PRIORITY: Doc = {"metadata": {"name": "v"}, "value": 1, "globalDefault": True}
+SPACE: Doc = {"metadata": {"name": "n", "labels": {"pod-security.kubernetes.io/warn": "baseline"}}}
+_TEMPLATE: Doc = {
+    "metadata": {"labels": {"a": "b"}},
+    "spec": {"containers": [{"name": "c", "image": "i"}], "restartPolicy": "Never"},
+}
+WORKLOAD: Doc = {
+    "metadata": {"name": "w"},
+    "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": _TEMPLATE},
+}
+SCHEDULED: Doc = {
+    "metadata": {"name": "j"},
+    "spec": {"schedule": "@daily", "jobTemplate": {"spec": {"template": _TEMPLATE}}},
+}
 REQUEST: Doc = {"metadata": {"name": "r"}, "spec": {"request": "eA==", "signerName": "a/b"}}
 
 
@@ -115,6 +130,10 @@ async def test_what_lacks_a_part_is_refused_and_not_stumbled_over() -> None:
         subjects: list[tuple[Kind, Doc]] = [
             (kinds.POD, POD), (kinds.PVC, CLAIM), (kinds.SERVICE, SERVICE),
             (kinds.RESOURCE_QUOTA, QUOTA), (kinds.LIMIT_RANGE, LIMITS), (kinds.CSR, REQUEST),
+            (kinds.CLUSTER_TRUST_BUNDLE, TRUST), (kinds.PRIORITY_CLASS, PRIORITY),
+            (kinds.NAMESPACE, SPACE), (kinds.NODE, {"metadata": {"name": "n"}, "spec": {}}),
+            (kinds.INGRESS, {"metadata": {"name": "i"}, "spec": {"rules": [{"host": "h"}]}}),
+            (kinds.DEPLOYMENT, WORKLOAD), (kinds.CRON_JOB, SCHEDULED),
         ]  # fmt: skip
         tried = 0
         for kind, doc in subjects:
@@ -127,13 +146,10 @@ async def test_what_lacks_a_part_is_refused_and_not_stumbled_over() -> None:
 
 
 async def test_replacing_by_what_lacks_a_part() -> None:
-    trust = {"metadata": {"name": "a:b:c"}, "spec": {"signerName": "a/b", "trustBundle": "x"}}
-    lasting = {"metadata": {"name": "v"}, "value": 1, "globalDefault": True}
-    space = {"metadata": {"name": "n", "labels": {"pod-security.kubernetes.io/warn": "baseline"}}}
     plain = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
     subjects: list[tuple[Kind, Doc]] = [
-        (kinds.POD, plain), (kinds.PVC, CLAIM), (kinds.SERVICE, SERVICE), (kinds.NAMESPACE, space),
-        (kinds.PRIORITY_CLASS, lasting), (kinds.CLUSTER_TRUST_BUNDLE, trust), (kinds.CSR, REQUEST),
+        (kinds.POD, plain), (kinds.PVC, CLAIM), (kinds.SERVICE, SERVICE), (kinds.NAMESPACE, SPACE),
+        (kinds.PRIORITY_CLASS, PRIORITY), (kinds.CLUSTER_TRUST_BUNDLE, TRUST), (kinds.CSR, REQUEST),
         (kinds.RESOURCE_QUOTA, QUOTA),
     ]  # fmt: skip
     plugins = [name for name in EVERYTHING if name != "DenyServiceExternalIPs"]
