@@ -306,3 +306,45 @@ async def test_others_in_the_group_without_a_name_are_no_node(ask: Kube) -> None
     refused(await ask("GET", f"{HERE}/secrets/of-1"))
     ask.user = node("n1").__class__("system:node:n1", ("system:authenticated",))
     refused(await ask("GET", f"{HERE}/secrets/of-1"))
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({}, ""),
+        ({"nodeName": "n2"}, "which is not the requesting node"),
+        ({"podName": "gone"}, "while retrieving pod"),
+        ({"podName": "p2"}, "is not running on node"),
+        ({"serviceAccountName": "default"}, "that differs from running pod"),
+        ({"podUID": "old"}, 'names pod UID "old", inconsistent with the running pod'),
+        ({"nodeUID": "old"}, 'names node UID "old"'),
+        ({"serviceAccountUID": "old"}, 'names service account UID "old"'),
+        ({"signerName": "example.com/other"}, "does not mount a podCertificate projected volume"),
+    ],
+)
+async def test_certificates_are_for_its_pods(ask: Kube, change: Doc, why: str) -> None:
+    signer = "example.com/mesh"
+    source = {"podCertificate": {"signerName": signer, "keyType": "ED25519"}}
+    volume = {"name": "v", "projected": {"sources": [source]}}
+    ask.user = ADMIN
+    there = await placed(ask, "n1", needing("pc", serviceAccountName="robot", volumes=[volume]))
+    uids = {}
+    for field, kind, namespace, name in (
+        ("nodeUID", kinds.NODE, "", "n1"), ("serviceAccountUID", kinds.SERVICE_ACCOUNT, "default", "robot"),
+    ):  # fmt: skip
+        found = ask.registry.cache.get(kind, namespace, name)
+        assert found is not None
+        uids[field] = found["metadata"]["uid"]
+    spec = {
+        "nodeName": "n1", "podName": "pc", "podUID": there["metadata"]["uid"], "signerName": signer,
+        "serviceAccountName": "robot", "maxExpirationSeconds": 86400, **uids, **change,
+        "pkixPublicKey": "", "proofOfPossession": "",
+    }  # fmt: skip
+    ask.user = node("n1")
+    path = "/apis/certificates.k8s.io/v1/namespaces/default/podcertificaterequests"
+    answer = await ask("POST", path, {"metadata": {"name": "r"}, "spec": spec})
+    if why:
+        refused(answer, 'podcertificaterequests.certificates.k8s.io "r" is forbidden', why)
+    else:
+        # What it is allowed to ask for, the rules judge: here the key is missing.
+        assert answer.status == 422, answer.doc

@@ -7,12 +7,15 @@ What a node may not even ask for is refused by the Node authoriser before.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.rules.certificates import signing_name
+from longshore.core.registry.admission import node_certificates
 from longshore.core.registry.admission.attributes import Attributes, Function, Hook, Hooks
 from longshore.core.registry.admission.node_labels import forbidden_labels
+from longshore.core.registry.admission.surroundings import Surroundings
 from longshore.core.registry.permission.nodes import LEASE_NAMESPACE, node_of
 from longshore.core.registry.permission.references import MIRROR, object_reference
 
@@ -207,7 +210,7 @@ def _metadata(doc: Doc, field: str) -> Doc:
     return found
 
 
-def _checks() -> Iterator[Hook]:
+def _checks(around: Surroundings) -> Iterator[Hook]:
     rows: tuple[tuple[Kind, str, str, Callable[[Attributes, str], str | None]], ...] = (
         (kinds.POD, "create", "", _new_pod),
         (kinds.POD, "delete", "", _gone_pod),
@@ -226,9 +229,16 @@ def _checks() -> Iterator[Hook]:
         (kinds.RESOURCE_SLICE, "create", "", _slice),
         (kinds.RESOURCE_SLICE, "delete", "", _slice),
         (kinds.CSR, "create", "", _signing_request),
+        (
+            kinds.POD_CERTIFICATE_REQUEST,
+            "create",
+            "",
+            partial(node_certificates.judge, around),
+        ),
     )
     for kind, verb, subresource, judge in rows:
         yield Hook(_for_nodes(judge), (kind,), (verb,), subresource)
 
 
-HOOKS = Hooks(checks=tuple(_checks()))
+def hooks(around: Surroundings) -> Hooks:
+    return Hooks(checks=tuple(_checks(around)))

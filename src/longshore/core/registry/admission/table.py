@@ -60,7 +60,7 @@ PLUGINS = (
     Plugin("LimitPodHardAntiAffinityTopology", False, _plain(placement.ANTI_AFFINITY)),
     Plugin("LimitRanger", True, _plain(limits.HOOKS)),
     Plugin("ServiceAccount", True, _plain(accounts.HOOKS)),
-    Plugin("NodeRestriction", True, _plain(node_restriction.HOOKS)),
+    Plugin("NodeRestriction", True, node_restriction.hooks),
     Plugin("TaintNodesByCondition", True, _plain(nodes.HOOKS)),
     Plugin("AlwaysPullImages", False, _plain(pulling.HOOKS)),
     Plugin("ImagePolicyWebhook", False, missing=_LATER),
