@@ -136,3 +136,12 @@ async def test_a_collection_is_deleted_by_selector_and_listed() -> None:
         assert gone["kind"] == "ConfigMapList"
         assert [item["metadata"]["name"] for item in gone["items"]] == ["a"]
         assert [i["metadata"]["name"] for i in (await ask("GET", MAPS)).doc["items"]] == ["b"]
+
+
+async def test_collections_of_all_namespaces_are_only_read() -> None:
+    async with kube() as ask:
+        await ask("POST", MAPS, config_map("a"))
+        everywhere = MAPS.replace("/namespaces/default", "")
+        answer = await ask("DELETE", everywhere)
+        assert (answer.status, answer.doc["reason"]) == (405, "MethodNotAllowed")
+        assert len((await ask("GET", everywhere)).doc["items"]) == 1

@@ -159,8 +159,7 @@ class Api:
         view = self._view(request)
         options = translate.write_options(request, "CreateOptions")
         doc, doubled = translate.read_object(request, target, options)
-        if target.kind.namespaced and not target.namespace:
-            raise MethodNotAllowed(f"{target.kind.plural} are created in a namespace")
+        _check_place(target, "created")
         stored, warnings = await self.registry.create(
             who, target.kind, doc, namespace=target.namespace, options=options
         )
@@ -195,6 +194,7 @@ class Api:
         return await deleting.delete(self.registry, request, target, who, self._view(request))
 
     async def delete_collection(self, request: Request, target: Target, who: User) -> AnyReply:
+        _check_place(target, "deleted")
         view = self._view(request)
         return await deleting.delete_collection(self.registry, request, target, who, view)
 
@@ -247,6 +247,12 @@ _VERBS = {
     ("DELETE", "collection"): "deletecollection", ("PUT", "object"): "update",
     ("PATCH", "object"): "patch", ("DELETE", "object"): "delete",
 }  # fmt: skip
+
+
+def _check_place(target: Target, done: str) -> None:
+    """All namespaces together can only be read (apiserver/pkg/endpoints/installer.go)."""
+    if target.kind.namespaced and not target.namespace:
+        raise MethodNotAllowed(f"{target.kind.plural} are {done} in a namespace")
 
 
 def _called(target: Target) -> str:

@@ -44,7 +44,7 @@ def _sign(around: Surroundings, request: Attributes) -> None:
 
 
 def _attest(around: Surroundings, request: Attributes) -> None:
-    signer = request.doc["spec"].get("signerName", "")
+    signer = (request.doc.get("spec") or {}).get("signerName", "")
     if signer and not _may(around, request, "attest", signer):
         raise request.forbidden(f'user not permitted to attest for signerName "{signer}"')
 
