@@ -12,7 +12,7 @@ from longshore.base.chance import Chance
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import Forbidden, InternalError
 from longshore.core.objects.kinds import Doc
-from longshore.core.objects.quota.amounts import read
+from longshore.core.objects.quota.amounts import UNIT, read
 from longshore.core.registry.client import Create, Delete, DeleteOptions, Operation
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry
@@ -281,12 +281,12 @@ async def test_a_quota_holds_whatever_comes_and_goes(seed: int) -> None:
                 new.append(Create(kinds.POD, doc))
             await client.submit(chance.shuffled([*gone, *new]))
             pods = api.registry.cache.all(kinds.POD, "default")
-            assert len(pods) <= 6 and cpu(pods) <= 3
-        left = 3 - cpu(api.registry.cache.all(kinds.POD, "default"))
-        if len(api.registry.cache.all(kinds.POD, "default")) < 6 and left >= 1:
+            assert len(pods) <= 6 and cpu(pods) <= 3 * UNIT
+        left = 3 * UNIT - cpu(api.registry.cache.all(kinds.POD, "default"))
+        if len(api.registry.cache.all(kinds.POD, "default")) < 6 and left >= UNIT:
             await made(api, sized("last", "1"))
 
 
-def cpu(pods: list[Doc]) -> Any:
+def cpu(pods: list[Doc]) -> int:
     requests = [pod["spec"]["containers"][0]["resources"]["requests"] for pod in pods]
     return sum(read(one)["cpu"].value for one in requests)

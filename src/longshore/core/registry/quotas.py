@@ -40,13 +40,14 @@ class QuotaBooks:
             return
         key = kind.key_of(doc)
         books = [book for book in self._of(namespace, quotas) if book.counts(kind)]
-        for book in books:
-            if why := book.refusal(kind, key, doc, old, now):
+        usages = [book.usage(kind, doc) for book in books]
+        for book, wanted in zip(books, usages, strict=True):
+            if why := book.refusal(kind, key, doc, old, wanted, now):
                 name = metadata["name"]
                 message = f'{kind.resource} "{name}" is forbidden: {why}'
                 raise Forbidden(message, kind=kind, name=name)
-        for book in () if dry_run else books:
-            book.put(kind, key, doc)
+        for book, wanted in () if dry_run else zip(books, usages, strict=True):
+            book.enter(key, wanted)
 
     def applied(self, frame: Frame) -> None:
         """A change has become visible."""

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from longshore.base import quantities
 from longshore.core.objects.kinds import Doc
 
+# No quantity is finer than a billionth (apimachinery/pkg/api/resource), so that sums are of integers.
+UNIT = 10**9
+
 
 class Amount(NamedTuple):
-    """A quantity; binary if it is written in powers of two."""
+    """A quantity, in billionths; binary if it is written in powers of two."""
 
-    value: Fraction | int
+    value: int
     binary: bool = False
 
     @property
     def text(self) -> str:
-        return quantities.text(self.value, binary=self.binary)
+        return quantities.text(Fraction(self.value, UNIT), binary=self.binary)
 
 
 Amounts: TypeAlias = dict[str, Amount]
-ZERO, ONE = Amount(0), Amount(1)
+ZERO, ONE = Amount(0), Amount(UNIT)
 
 
 def plus(one: Amount, other: Amount, sign: int = 1) -> Amount:
@@ -33,11 +37,18 @@ def plus(one: Amount, other: Amount, sign: int = 1) -> Amount:
 
 def read(amounts: Doc | None) -> Amounts:
     """Of a map of quantities."""
-    given = amounts or {}
-    return {
-        name: Amount(quantities.parse(text), quantities.is_binary(text))
-        for name, text in given.items()
-    }
+    return {name: _read(text) for name, text in amounts.items()} if amounts else {}
+
+
+@lru_cache(maxsize=4096)
+def _read(text: str | int | float) -> Amount:
+    value = quantities.parse(text) * UNIT
+    return Amount(-(-value.numerator // value.denominator), quantities.is_binary(text))
+
+
+def whole(amount: Amount) -> Amount:
+    """Rounded up to a whole number."""
+    return Amount(-(-amount.value // UNIT) * UNIT, amount.binary)
 
 
 def add(total: Amounts, more: Mapping[str, Amount]) -> None:

@@ -12,7 +12,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.quota.amounts import ZERO, Amount, Amounts, plus, read, said
 from longshore.core.objects.quota.scopes import matches, selectors_of
-from longshore.core.objects.quota.usage import concerns, of_amounts, usage_of
+from longshore.core.objects.quota.usage import concerns, usage_of
 
 # What every container has to name if a quota limits it: a mistake of old that is kept
 # (pkg/quota/v1/evaluator/core/pods.go: validationSet).
@@ -34,6 +34,7 @@ class Tally:
         # Pods that should be gone: they count until their time is up, and no longer.
         self._leaving: dict[str, float] = {}
         self._kinds: dict[Kind, bool] = {}
+        self._required = [(name, *_side(name)) for name in sorted(self.hard.keys() & _REQUIRED)]
 
     def counts(self, kind: Kind) -> bool:
         """Whether objects of the kind may be in this book."""
@@ -56,12 +57,12 @@ class Tally:
         """The object is like that; whether the sums changed."""
         if kind is kinds.POD and "deletionTimestamp" in doc["metadata"]:
             self._leaving[key] = _end_of(doc)
-        return self._set(key, self.usage(kind, doc))
+        return self.enter(key, self.usage(kind, doc))
 
     def drop(self, key: str) -> bool:
         """The object is gone; whether the sums changed."""
         self._leaving.pop(key, None)
-        return self._set(key, {})
+        return self.enter(key, {})
 
     def expire(self, now: float) -> float | None:
         """Forget pods whose time to leave is over; when the next one's is (None: never)."""
@@ -70,10 +71,11 @@ class Tally:
             # It is still an object, and is counted as one.
             kept = {name: one for name, one in entry.items() if name.startswith("count/")}
             del self._leaving[key]
-            self._set(key, kept)
+            self.enter(key, kept)
         return min(self._leaving.values(), default=None)
 
-    def _set(self, key: str, entry: Amounts) -> bool:
+    def enter(self, key: str, entry: Amounts) -> bool:
+        """The object uses that; whether the sums changed."""
         before = self._entries.get(key, {})
         if entry == before:
             return False
@@ -88,9 +90,12 @@ class Tally:
 
     # --- what may be added ---
 
-    def refusal(self, kind: Kind, key: str, doc: Doc, old: Doc | None, now: float) -> str:
-        """Why the object may not be stored in place of the old one; "" if it may."""
-        wanted, before = self.usage(kind, doc), self._entries.get(key, {})
+    def refusal(
+        self, kind: Kind, key: str, doc: Doc, old: Doc | None, wanted: Amounts, now: float
+    ) -> str:
+        """Why the object may not be stored in place of the old one; "" if it may. wanted is its usage;
+        now is in seconds since the epoch."""
+        before = self._entries.get(key, {})
         if old is not None and self._is_same(kind, wanted, doc, old):
             return ""
         more = {
@@ -102,8 +107,9 @@ class Tally:
             return ""
         if kind is kinds.POD and (unnamed := self._unnamed(doc)):
             return f"failed quota: {self.name}: must specify {unnamed}"
-        if self._exceeded(more):
-            self.expire(now)
+        if not self._exceeded(more):
+            return ""
+        self.expire(now)
         over = self._exceeded(more)
         if not over:
             return ""
@@ -129,13 +135,14 @@ class Tally:
     def _unnamed(self, pod: Doc) -> str:
         """What containers have to name and do not: "limits.cpu for: a,b; memory for: a"."""
         spec = pod["spec"]
-        if _amounts_of(spec):
+        if not self._required or any((spec.get("resources") or {}).values()):
             return ""
         missing: dict[str, list[str]] = {}
         for container in (*spec.get("containers", ()), *(spec.get("initContainers") or ())):
-            named = _amounts_of(container)
-            for name in (self.hard.keys() & _REQUIRED) - named.keys():
-                missing.setdefault(name, []).append(container["name"])
+            resources = container.get("resources") or {}
+            for name, side, bare in self._required:
+                if bare not in (resources.get(side) or ()):
+                    missing.setdefault(name, []).append(container["name"])
         return "; ".join(
             f"{name} for: {','.join(sorted(missing[name]))}" for name in sorted(missing)
         )
@@ -148,9 +155,10 @@ def fill(tally: Tally, kind: Kind, found: Iterable[tuple[str, Doc]]) -> None:
             tally.put(kind, key, doc)
 
 
-def _amounts_of(holder: Doc) -> Amounts:
-    resources = holder.get("resources") or {}
-    return of_amounts(read(resources.get("requests")), read(resources.get("limits")))
+def _side(name: str) -> tuple[str, str]:
+    """requests or limits, and the resource there: "limits.cpu" is cpu of limits."""
+    side, dot, bare = name.partition(".")
+    return (side, bare) if dot else ("requests", name)
 
 
 def _end_of(pod: Doc) -> float:

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from longshore.base import quantities
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.objects.quota.amounts import ONE, ZERO, Amount, Amounts, read
+from longshore.core.objects.quota.amounts import ONE, UNIT, ZERO, Amount, Amounts, read, whole
 from longshore.core.objects.quota.pods import is_over, total
 
 CLASS_SUFFIX = ".storageclass.storage.k8s.io/"
@@ -103,7 +102,7 @@ def _of_service(service: Doc) -> Amounts:
         numbered = sum(1 for port in ports if port.get("nodePort"))
     return {
         "services": ONE,
-        "services.nodeports": Amount(numbered),
+        "services.nodeports": Amount(numbered * UNIT),
         "services.loadbalancers": ONE if kind == "LoadBalancer" else ZERO,
     }
 
@@ -122,7 +121,7 @@ def _of_claim(claim: Doc) -> Amounts:
     given = read((claim.get("status") or {}).get("allocatedResources")).get("storage")
     if asked is not None:
         most = given if given is not None and given.value > asked.value else asked
-        used[_STORAGE] = Amount(quantities.whole(str(most.value)), most.binary)
+        used[_STORAGE] = whole(most)
     name = spec.get("storageClassName")
     if name:
         used |= {f"{name}{CLASS_SUFFIX}{part}": amount for part, amount in used.items()}

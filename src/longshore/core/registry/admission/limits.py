@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
-from longshore.core.objects.quota.amounts import Amount, Amounts, read
+from longshore.core.objects.quota.amounts import UNIT, Amount, Amounts, read
 from longshore.core.objects.quota.pods import total
 from longshore.core.registry.admission.attributes import Attributes, Hook, Hooks
 
@@ -147,8 +147,9 @@ def _ratio(bound: Amount, request: Amount | None, limit: Amount | None) -> str:
         return ", but no request is specified or request is 0"
     if limit is None or not limit.value:
         return ", but no limit is specified or limit is 0"
-    ratio = Fraction(limit.value) / Fraction(request.value)
-    return f", but provided ratio is {float(ratio):f}" if ratio > bound.value else ""
+    ratio = Fraction(limit.value, request.value)
+    within = ratio <= Fraction(bound.value, UNIT)
+    return "" if within else f", but provided ratio is {float(ratio):f}"
 
 
 _POD_RULES: dict[str, _Rule] = {
