@@ -274,7 +274,9 @@ class Planner:
         self, ref: Ref, new: Doc, old: Doc, options: WriteOptions, warnings: list[str] | None
     ) -> Doc:
         kind, part = ref.kind.kept_as, "" if ref.subresource == "scale" else ref.subresource
-        if part in ("", "ephemeralcontainers"):
+        # Labels and annotations are patched far more often than specs: what is as it was is complete.
+        relabelled = not part and _same_content(new, old)
+        if part in ("", "ephemeralcontainers") and not relabelled:
             new = default(kind, new)
         steps = self._admission.steps("update", kind, part)
         request: Attributes | None = None
@@ -349,6 +351,13 @@ def _check_identity(ref: Ref, new: Doc, old: Doc) -> None:
     if uid and uid != known:
         why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {known}"
         raise Conflict.of(ref.kind, ref.name, why)
+
+
+def _same_content(new: Doc, old: Doc) -> bool:
+    """Whether nothing but metadata differs."""
+    return new.keys() == old.keys() and all(
+        value == old[part] for part, value in new.items() if part != "metadata"
+    )
 
 
 def _is_now_finished(kind: Kind, new: Doc, old: Doc) -> bool:
