@@ -71,3 +71,46 @@ async def test_deployments_stop_at_the_quota_and_go_on_when_it_grows() -> None:
         await world.clock.advance(600)
         await world.play()
         assert len(world.pods()) == 4
+
+
+async def test_a_status_that_somebody_else_wrote_is_repaired() -> None:
+    async with running() as world:
+        await world.create(
+            kinds.RESOURCE_QUOTA, {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "5"}}}
+        )
+        await world.quiet()
+        wrong = {"hard": {"pods": "9", "secrets": "1"}, "used": {"pods": "7"}}
+        await world.patch(kinds.RESOURCE_QUOTA, "q", {"status": wrong}, "status")
+        await world.quiet()
+        quota = world.cache.get(kinds.RESOURCE_QUOTA, "default", "q")
+        assert quota is not None
+        assert quota["status"] == {"hard": {"pods": "5"}, "used": {"pods": "0"}}
+
+
+async def test_all_that_a_pod_uses_is_added_up() -> None:
+    async with running(nodes=0) as world:
+        hard = {
+            "pods": "5", "cpu": "1", "memory": "500Mi", "ephemeral-storage": "50Gi",
+            "requests.example.com/dongle": "3", "limits.cpu": "2", "count/pods": "5",
+        }  # fmt: skip
+        await world.create(
+            kinds.RESOURCE_QUOTA, {"metadata": {"name": "q"}, "spec": {"hard": hard}}
+        )
+        amounts = {"cpu": "500m", "memory": "252Mi", "ephemeral-storage": "30Gi",
+                   "example.com/dongle": "2"}  # fmt: skip
+        limits = {"example.com/dongle": "2", "cpu": "1"}
+        container = {
+            "name": "c",
+            "image": "i",
+            "resources": {"requests": amounts, "limits": limits},
+        }
+        pod = {"metadata": {"name": "p"}, "spec": {"containers": [container]}}
+        await world.create(kinds.POD, pod)
+        await world.quiet()
+        assert used(world) == {
+            "pods": "1", "cpu": "500m", "memory": "252Mi", "ephemeral-storage": "30Gi",
+            "requests.example.com/dongle": "2", "limits.cpu": "1", "count/pods": "1",
+        }  # fmt: skip
+        await world.delete(kinds.POD, "p")
+        await world.quiet()
+        assert set(used(world).values()) == {"0"}
