@@ -256,11 +256,12 @@ def test_json_patches_that_cannot_be(operations: Any, error: type[Exception]) ->
 @pytest.mark.parametrize(
     ("operation", "said"),
     [
-        ({"op": "test", "path": "/a", "value": 7}, "1 is not equal to tested value 7"),
+        ({"op": "test", "path": "/a", "value": 7}, "testing value /a failed: test failed"),
         (
             {"op": "add", "path": "/a/b/c", "value": 7},
             "a path leads into a value without parts",
         ),
+        ({"op": "replace", "path": "/metadata/x/y", "value": 7}, "member 'x' not found"),
     ],
 )
 def test_a_refusal_speaks_of_json(operation: Doc, said: str) -> None:

@@ -5,7 +5,6 @@ None of them changes its inputs; results may share parts with them.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import jsonpatch
@@ -61,13 +60,13 @@ def json_patch(kind: Kind, doc: Doc, operations: Any) -> Any:
 
 
 def _said(error: Exception) -> str:
-    """What the library says, in terms of JSON."""
+    """What the library says, in terms of JSON, and without what the document holds: those who may
+    not read it see this too, in the audit log if nowhere else."""
+    if isinstance(error, jsonpatch.JsonPatchTestFailed):
+        return f"testing value {getattr(error.op, 'location', '')} failed: test failed"
     known = isinstance(error, jsonpatch.JsonPatchException | jsonpatch.JsonPointerException)
-    text = _PYTHON_TYPE.sub("", str(error))
+    text = str(error).partition(" in {")[0]
     return text if known and "<class" not in text else "a path leads into a value without parts"
-
-
-_PYTHON_TYPE = re.compile(r" \(<class '[^']*'>\)")
 
 
 # TypeError, KeyError and the like: the library lets a path into a string or number run into them.

@@ -13,8 +13,9 @@ import orjson
 
 from longshore.core.objects.duplicates import duplicate_fields, in_order
 from longshore.core.objects.errors import BadRequest, Cause, Invalid, UnsupportedMediaType
-from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.objects.kinds import SECRET, Doc, Kind
 from longshore.core.objects.patches import json_merge_patch, json_patch
+from longshore.core.objects.rules.problems import REDACTED
 from longshore.core.objects.strategic import strategic_merge
 from longshore.core.objects.validation import PROBLEMS_MAX, strictly
 
@@ -80,20 +81,20 @@ def apply_patch(kind: Kind, doc: Doc, patch: ReadPatch) -> Doc:
     return patched
 
 
-def judged(patch: ReadPatch, unknown: Sequence[str], level: str) -> list[str]:
+def judged(kind: Kind, patch: ReadPatch, unknown: Sequence[str], level: str) -> list[str]:
     """Warnings of a patch, given the unknown fields of what it makes; level is that of
     fieldValidation. Raises Invalid if that is Strict."""
     if level == "Ignore":
         return []
     problems = [*patch.problems, *sorted(unknown)][:PROBLEMS_MAX]
     if problems and level == "Strict":
-        raise invalid_patch(patch, strictly(problems))
+        raise invalid_patch(kind, patch, strictly(problems))
     return problems
 
 
-def invalid_patch(patch: ReadPatch, why: str) -> Invalid:
-    """The refusal of a patch for what it makes."""
-    shown = orjson.dumps(patch.raw[:_SHOWN_MAX].decode(errors="replace")).decode()
-    message = f"Invalid value: {shown}: {why}"
+def invalid_patch(kind: Kind, patch: ReadPatch, why: str) -> Invalid:
+    """The refusal of a patch for what it makes. It shows the patch, but for a Secret's."""
+    text = patch.raw[:_SHOWN_MAX].decode(errors="replace") if kind is not SECRET else REDACTED
+    message = f"Invalid value: {orjson.dumps(text).decode()}: {why}"
     cause = Cause("FieldValueInvalid", message, "patch")
     return Invalid(f' "" is invalid: patch: {message}', causes=[cause])

@@ -197,8 +197,8 @@ class Registry(Reader):
             try:
                 new, unknown = self._planner.replacement(ref, patched, _WARNING)
             except Undecodable as error:
-                raise invalid_patch(read, error.why) from None
-            warnings[:] = judged(read, unknown, options.field_validation)
+                raise invalid_patch(ref.kind, read, error.why) from None
+            warnings[:] = judged(ref.kind, read, unknown, options.field_validation)
             return new
 
         plan = self._planner.update(ref, changed, options.by(who), warnings)

@@ -27,6 +27,8 @@ STATUS: Path = (ROOT, "status")
 
 IMMUTABLE = "field is immutable"
 NOT_NEGATIVE = "must be greater than or equal to 0"
+# What is shown in place of a Secret's values (pkg/apis/core/validation).
+REDACTED = "<secret contents redacted>"
 
 
 def render(path: Path) -> str:

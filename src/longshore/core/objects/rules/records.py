@@ -13,6 +13,7 @@ from longshore.core.objects.rules import metadata, resources
 from longshore.core.objects.rules.placement import EFFECTS
 from longshore.core.objects.rules.problems import (
     METADATA,
+    REDACTED,
     ROOT,
     SPEC,
     STATUS,
@@ -67,8 +68,7 @@ def secret(doc: Doc, problems: Problems) -> None:
         if key not in data:
             problems.required(((ROOT, "data"), f"[{key}]"))
         elif key.startswith(".docker") and not _is_json(data[key]):
-            problems.invalid(((ROOT, "data"), f"[{key}]"), "<secret contents redacted>",
-                             "invalid character in JSON")  # fmt: skip
+            problems.invalid(((ROOT, "data"), f"[{key}]"), REDACTED, "invalid character in JSON")
     if kind == "kubernetes.io/basic-auth" and not {"username", "password"} & data.keys():
         for key in ("username", "password"):
             problems.required(((ROOT, "data"), f"[{key}]"))

@@ -1,0 +1,321 @@
+"""Nothing secret is anywhere but where it belongs: canaries are planted, everything that handles them
+is done well and badly, and then every log, message, metric, event and process is searched for them."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import secrets
+import ssl
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from .driver import Cluster
+
+pytestmark = pytest.mark.slow
+
+BELONGS = ("state", "pki", "kubeconfig")
+SECRETS = "/api/v1/namespaces/default/secrets"
+PATCHES = {
+    "merge": "application/merge-patch+json",
+    "strategic": "application/strategic-merge-patch+json",
+    "json": "application/json-patch+json",
+    "apply": "application/apply-patch+yaml",
+}
+
+
+@dataclass
+class Canaries:
+    """What must not be seen, by what it is; and everything that was told to somebody."""
+
+    planted: dict[str, str] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
+
+    def new(self, what: str) -> str:
+        """Of letters and digits, and no part of another."""
+        return self.planted.setdefault(what, f"canary{secrets.token_hex(12)}")
+
+    def keep(self, what: str, value: str) -> str:
+        return self.planted.setdefault(what, value)
+
+    def forms(self) -> Iterator[tuple[str, bytes]]:
+        for what, value in self.planted.items():
+            yield what, value.encode()
+            yield f"{what} in base64", encoded(value).rstrip("=")[:-1].encode()
+
+    def seen_in(self, where: str, data: bytes) -> list[str]:
+        return [
+            f"{what} in {where}: {data[max(data.index(form) - 200, 0) :][:300]!r}"
+            for what, form in self.forms()
+            if form in data
+        ]
+
+
+def encoded(value: str) -> str:
+    return base64.b64encode(value.encode()).decode()
+
+
+def secret(name: str, **rest: Any) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, **rest}
+
+
+@dataclass
+class Api:
+    """Requests byte by byte, with a bearer token."""
+
+    cluster: Cluster
+    canaries: Canaries
+    token: str
+
+    def ask(
+        self, method: str, path: str, body: Any = None, media: str = "application/json",
+        token: str | None = None,
+    ) -> tuple[int, str]:  # fmt: skip
+        host, _, port = self.cluster.server.removeprefix("https://").partition(":")
+        config = yaml.safe_load(Path(self.cluster.kubeconfig).read_text())
+        authority = config["clusters"][0]["cluster"]["certificate-authority-data"]
+        context = ssl.create_default_context(cadata=base64.b64decode(authority).decode())
+        line = http.client.HTTPSConnection(host, int(port), context=context, timeout=30)
+        data = body if isinstance(body, bytes) else json.dumps(body).encode() if body else None
+        bearer = self.token if token is None else token
+        headers = {"authorization": f"Bearer {bearer}", "content-type": media}
+        line.request(method, path, data, headers)
+        answer = line.getresponse()
+        said = answer.read().decode()
+        line.close()
+        return answer.status, said
+
+    def refused(self, method: str, path: str, body: Any = None, **more: Any) -> None:
+        """It must fail, and what it says is kept to be searched."""
+        status, said = self.ask(method, path, body, **more)
+        assert status >= 400, (method, path, more, said)
+        self.canaries.told[f"{status} of {method} {path} #{len(self.canaries.told)}"] = said
+
+
+@pytest.fixture
+def api(hollow: Cluster) -> Iterator[Api]:
+    with given_access(hollow) as api:
+        yield api
+
+
+@contextmanager
+def given_access(cluster: Cluster) -> Iterator[Api]:
+    """An account that may do everything, and its token: a canary that works. All goes afterwards."""
+    cluster.kubectl("create", "serviceaccount", "bird")
+    cluster.kubectl(
+        "create", "clusterrolebinding", "bird", "--clusterrole=cluster-admin",
+        "--serviceaccount=default:bird",
+    )  # fmt: skip
+    canaries = Canaries()
+    token = canaries.keep("account token", cluster.kubectl("create", "token", "bird").strip())
+    yield Api(cluster, canaries, token)
+    cluster.kubectl("delete", "pod", "fine", "lacking", "--now", "--ignore-not-found")
+    cluster.kubectl("delete", "secret", "nest", "frozen", "--ignore-not-found")
+    cluster.kubectl("delete", "clusterrolebinding/bird", "serviceaccount/bird")
+
+
+def test_nothing_secret_is_told(api: Api) -> None:
+    plant_keys(api)
+    handle_secrets(api)
+    break_secrets(api)
+    break_patches(api)
+    break_tokens(api)
+    run_pods(api.cluster, "nowhere/image")
+    found = [*searched(api), *loose_files(api.cluster)]
+    assert not found, "\n".join(found)
+
+
+# --- what is done ---
+
+
+def plant_keys(api: Api) -> None:
+    """The keys of everybody who has a certificate, and those that sign tokens."""
+    for path in (home(api.cluster) / "pki").rglob("*"):
+        if path.is_file() and b"PRIVATE KEY" in path.read_bytes():
+            lines = path.read_text().split("-----BEGIN")[-1].splitlines()
+            api.canaries.keep(f"key {path.name}", lines[1])
+
+
+def handle_secrets(api: Api) -> None:
+    """Everything goes well; only a Secret's own answers may say what is in it."""
+    plain, data = api.canaries.new("stringData"), api.canaries.new("data")
+    cluster, told = api.cluster, api.canaries.told
+    doc = secret("nest", stringData={"plain": plain}, data={"data": encoded(data)})
+    for verb in ("create", "apply"):
+        cluster.kubectl(verb, "-f", "-", stdin=json.dumps(doc))
+    cluster.kubectl("patch", "secret", "nest", "-p", json.dumps({"stringData": {"more": plain}}))
+    own = cluster.kubectl("get", "secret", "nest", "-o", "yaml")
+    assert len(api.canaries.seen_in("its own answer", own.encode())) == 3, own
+    told["table"] = cluster.kubectl("get", "secrets", "-A", "-o", "wide")
+    told["describe"] = cluster.kubectl("describe", "secret", "nest")
+
+
+def break_secrets(api: Api) -> None:
+    value = api.canaries.new("refused Secret")
+    held = encoded(value)
+    for wrong in (
+        secret("Bad_Name", data={"a": held}),
+        secret("bad-key", data={"not a key!": held}, stringData={"also/not": value}),
+        secret("large", stringData={"a": value * 40_000}),
+        secret("no-base64", data={"a": value + "!?"}),
+        secret("no-text", stringData={"a": {"b": value}}),
+        secret("no-map", data=[held]),
+        secret("no-object", data=value),
+        secret("unknown", stringdata={"a": value}, data=value),
+        secret("docker", type="kubernetes.io/dockerconfigjson",
+               stringData={".dockerconfigjson": value}),
+        secret("old-docker", type="kubernetes.io/dockercfg", stringData={".dockercfg": value}),
+        secret("tls", type="kubernetes.io/tls", stringData={"tls.key": value}),
+        secret("nest", stringData={"a": value}),
+    ):  # fmt: skip
+        api.refused("POST", f"{SECRETS}?fieldValidation=Strict", wrong)
+        document = yaml.safe_dump(wrong).encode()
+        api.refused("POST", f"{SECRETS}?fieldValidation=Strict", document, media="application/yaml")
+    for body in (f'{{"data": {{"a": "{held}"', f'{{"data": "{value}\x01"}}', f'"{value}"', value):
+        api.refused("POST", SECRETS, body.encode())
+        api.refused("POST", SECRETS, body.encode(), media="application/vnd.kubernetes.protobuf")
+    for body in (f"a: [{value}", f"data: *{value}", f"{value}: &a {value}\n{value}: b: c", value):
+        api.refused("POST", SECRETS, body.encode(), media="application/yaml")
+
+
+def break_patches(api: Api) -> None:
+    value = api.canaries.new("refused patch")
+    frozen = secret("frozen", stringData={"a": api.canaries.new("frozen")}, immutable=True)
+    api.cluster.kubectl("create", "-f", "-", stdin=json.dumps(frozen))
+    change = {"data": {"a": encoded(value)}}
+    api.refused("PUT", f"{SECRETS}/frozen", secret("frozen", **change))
+    for kind in ("merge", "strategic"):
+        for wrong in (change, {"data": {"a": value + "!"}}, {"data": [value]}, {"data": value}):
+            api.refused("PATCH", f"{SECRETS}/frozen", wrong, media=PATCHES[kind])
+    test = {"op": "test", "path": "/data/a", "value": encoded(value)}
+    put = {"op": "replace", "path": "/data/a/b", "value": value}
+    gone = {"op": "replace", "path": "/data/nowhere/b", "value": value}
+    for steps in ([test], [put], [gone], [{**test, "op": "sing"}], {"op": value}):
+        api.refused("PATCH", f"{SECRETS}/frozen", steps, media=PATCHES["json"])
+    for name, more in (("frozen", {"data": value}), ("frozen", {"stringdata": {"a": value}}),
+                       ("nest", {"data": {"plain": encoded(value)}}), ("frozen", change)):  # fmt: skip
+        path = f"{SECRETS}/{name}?fieldManager=other"
+        api.refused("PATCH", path, secret(name, **more), media=PATCHES["apply"])
+    for media in PATCHES.values():
+        api.refused("PATCH", f"{SECRETS}/nest?fieldManager=x", f'{{"{value}'.encode(), media=media)
+
+
+def break_tokens(api: Api) -> None:
+    """Bearers that are refused, and a bootstrap token that is real."""
+    for bearer in (api.canaries.new("bearer"), f"abcdef.{api.canaries.new('bootstrap')[:16]}",
+                   api.token[:-8] + "AAAAAAAA"):  # fmt: skip
+        api.refused("GET", "/api/v1/pods", token=bearer)
+        status = {"spec": {"token": bearer}}
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", **status}
+        path = "/apis/authentication.k8s.io/v1/tokenreviews"
+        answer = json.loads(api.ask("POST", path, review)[1])
+        api.canaries.told[f"review of {bearer[:6]}"] = json.dumps(answer["status"])
+    kept = secrets.token_hex(8)
+    api.canaries.keep("kept bootstrap token", kept)
+    token = {"token-id": "abcdef", "token-secret": kept, "usage-bootstrap-authentication": "true"}
+    doc = secret("bootstrap-token-abcdef", type="bootstrap.kubernetes.io/token", stringData=token)
+    assert api.ask("POST", SECRETS.replace("default", "kube-system"), doc)[0] == 201
+    api.refused("GET", "/api/v1/secrets", token=f"abcdef.{kept}")
+    api.refused("GET", "/api/v1/secrets", token=f"abcdef.{kept[:-1]}x")
+    wrong = {"spec": {"expirationSeconds": 1, "audiences": [""]}}
+    api.refused("POST", "/api/v1/namespaces/default/serviceaccounts/bird/token", wrong)
+
+
+def pod(name: str, **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {"terminationGracePeriodSeconds": 0, **spec},
+    }
+
+
+def with_secret(name: str, image: str, key: str = "plain", **more: Any) -> dict[str, Any]:
+    """A pod with a Secret in its environment and its files, and a token in another file."""
+    refer = {"secretKeyRef": {"name": "nest", "key": key}}
+    token = {"serviceAccountToken": {"path": "token", "audience": "nest"}}
+    mounts = [
+        {"name": name, "mountPath": f"/{name}", "readOnly": True} for name in ("files", "tokens")
+    ]
+    container = {
+        "name": "main", "image": image, "env": [{"name": "PASSWORD", "valueFrom": refer}],
+        "volumeMounts": mounts, **more,
+    }  # fmt: skip
+    volumes = [
+        {"name": "files", "secret": {"secretName": "nest"}},
+        {"name": "tokens", "projected": {"sources": [token]}},
+    ]
+    return pod(name, containers=[container], volumes=volumes, serviceAccountName="bird")
+
+
+def run_pods(cluster: Cluster, image: str, **more: Any) -> None:
+    """One that runs, and one that cannot, for want of a key."""
+    for doc in (
+        with_secret("fine", image, **more),
+        with_secret("lacking", image, "no-such", **more),
+    ):
+        cluster.kubectl("create", "-f", "-", stdin=json.dumps(doc))
+    cluster.kubectl("wait", "--for=condition=Ready", "pod/fine", "--timeout=60s")
+
+
+# --- where it is looked for ---
+
+
+def home(cluster: Cluster) -> Path:
+    return cluster.root / cluster.name
+
+
+def searched(api: Api) -> Iterator[str]:
+    """Everywhere that a canary was seen and must not be."""
+    canaries = api.canaries
+    for where, said in (*canaries.told.items(), *answers(api.cluster)):
+        yield from canaries.seen_in(where, said.encode())
+    for path in files(home(api.cluster)):
+        yield from canaries.seen_in(str(path), path.read_bytes())
+    for path in Path("/proc").glob("[0-9]*/*"):
+        if path.name in ("cmdline", "environ"):
+            yield from canaries.seen_in(str(path), read(path))
+
+
+def answers(cluster: Cluster) -> Iterator[tuple[str, str]]:
+    """All objects but Secrets, what kubectl makes of pods, and the metrics."""
+    names = cluster.kubectl("api-resources", "--verbs=list", "-o", "name").split()
+    others = ",".join(name for name in names if name != "secrets")
+    yield "objects", cluster.kubectl("get", others, "-A", "-o", "json", "--show-managed-fields")
+    yield "describe pods", cluster.kubectl("describe", "pods")
+    yield "metrics", cluster.kubectl("get", "--raw", "/metrics")
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """All but the store, and the keys of the cluster and its administrator."""
+    for path in folder.rglob("*"):
+        inside = path.relative_to(folder).parts
+        if path.is_file() and not path.is_symlink() and inside[0] not in BELONGS:
+            yield path
+
+
+def loose_files(cluster: Cluster) -> Iterator[str]:
+    """What others could read, were they ever to get below the cluster's directory."""
+    folder = home(cluster)
+    if stat.S_IMODE(folder.stat().st_mode) != 0o700:
+        yield f"{folder} is not 0700"
+    for path in folder.rglob("*"):
+        mode = path.lstat().st_mode
+        if stat.S_ISREG(mode) and mode & 0o077:
+            yield f"{path} has mode {stat.S_IMODE(mode):o}"
+
+
+def read(path: Path) -> bytes:
+    """What /proc says of a process, if it is still there."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
