@@ -138,3 +138,37 @@ async def test_an_account_with_a_role(team: Cluster, viewer: Cluster) -> None:
     await eventually(lambda: can(team, "jane", "list", "secrets"), "a role is gathered into view")
     team.kubectl("delete", "clusterrole", "more")
     await eventually(lambda: not can(team, "jane", "list", "secrets"), "it is let go")
+
+
+@pytest.mark.root
+def test_a_nodes_certificate_opens_what_a_node_needs(cluster: Cluster, tmp_path: Path) -> None:
+    """Who has taken a node over has its pods' secrets, and no others."""
+    pki = cluster.root / cluster.name / "pki"
+    config = yaml.safe_load(Path(cluster.kubeconfig).read_text())
+    for user in config["users"]:
+        user["user"] = {
+            "client-certificate": str(pki / "node-1-client.crt"),
+            "client-key": str(pki / "node-1-client.key"),
+        }
+    file = tmp_path / "kubeconfig"
+    file.write_text(yaml.safe_dump(config))
+    taken = replace(cluster, kubeconfig=str(file))
+    cluster.kubectl("create", "secret", "generic", "foreign", "--from-literal=a=b")
+    try:
+        assert taken.get("node", "node-1")["metadata"]["name"] == "node-1"
+        taken.kubectl("get", "pods", "-A", "--field-selector=spec.nodeName=node-1")
+        for words in (
+            ("get", "secret", "foreign"),
+            ("get", "secrets", "-A"),
+            ("get", "pods", "-A"),
+            ("get", "node", "node-2"),
+            ("label", "node", "node-1", "node-restriction.kubernetes.io/a=b"),
+            ("annotate", "node", "node-2", "a=b"),
+            ("taint", "node", "node-1", "a=b:NoSchedule"),
+            ("run", "x", "--image=x"),
+            ("create", "clusterrolebinding", "x", "--clusterrole=view", "--user=x"),
+            ("create", "token", "default"),
+        ):
+            assert "forbidden" in taken.kubectl(*words, code=1).lower(), words
+    finally:
+        cluster.kubectl("delete", "secret", "foreign")
