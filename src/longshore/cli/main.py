@@ -10,17 +10,11 @@ from typing import Any
 import click
 
 from longshore import __version__
+from longshore.cli.options import json_option, name_option, root_option
+from longshore.cli.tenants import tenant
 
 # What a person can mend ends with this code and one sentence.
 REFUSED = 2
-
-name_option = click.option("--name", default="default", show_default=True, help="Which cluster.")
-root_option = click.option(
-    "--root",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where clusters live. [default: /var/lib/longshore; without root ~/.local/share/longshore]",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 
 
 class Refusing(click.Group):
@@ -299,6 +293,9 @@ def token_delete(token_id: str, name: str, root: Path | None) -> None:
 
     delete(name, root, token_id)
     click.echo(f"{token_id.partition('.')[0]} is withdrawn")
+
+
+main.add_command(tenant)
 
 
 @main.command()

@@ -54,6 +54,11 @@ def clusters_as_text(clusters: Sequence[dict[str, Any]]) -> str:
         return "no clusters; longshore up starts one"
     rows = [("NAME", "STATE", "NODES", "RUNTIME", "SERVER")]
     rows += [(c["name"], c["state"], str(c["nodes"]), c["runtime"], c["server"]) for c in clusters]
+    return table(rows)
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> str:
+    """Columns side by side; the first row has their titles."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -33,6 +33,7 @@ from longshore.core.registry.client import (
     Update,
 )
 from longshore.doors.kit.fetch import Answer, FetchError, Pool, SocketFactory, Stream
+from longshore.doors.kubernetes.managers import APPLY_PATCH
 
 _JSON = "application/json"
 # Between two tries to reach a server again; doubles up to the second.
@@ -124,6 +125,15 @@ class HttpClient:
     async def write(self, operation: Operation) -> Doc:
         kind = POD if isinstance(operation, Bind) else operation.kind
         return await self._ask(call_of(operation), kind)
+
+    async def apply(self, kind: Kind, doc: Doc, manager: str) -> Doc:
+        """Server-side apply (KEP-555) as that field manager: the object as it is then. Raises
+        Conflict where somebody else owns a field that doc sets otherwise."""
+        metadata = doc["metadata"]
+        path = path_of(Ref(kind, metadata.get("namespace", ""), metadata["name"]))
+        query = urlencode({"fieldManager": manager})
+        body = orjson.dumps(doc)
+        return await self._ask(Call("PATCH", f"{path}?{query}", body, APPLY_PATCH), kind)
 
     async def token(self, namespace: str, account: str, spec: Doc) -> Doc:
         """A token of a service account: the status of a TokenRequest with that spec."""

@@ -1,0 +1,15 @@
+"""Options that many commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+name_option = click.option("--name", default="default", show_default=True, help="Which cluster.")
+root_option = click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where clusters live. [default: /var/lib/longshore; without root ~/.local/share/longshore]",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
