@@ -319,6 +319,36 @@ def certs(name: str, root: Path | None, as_json: bool) -> None:
         )
 
 
+@main.command("audit-config")
+@name_option
+@click.option(
+    "--only", type=click.Choice(["pass", "fail", "manual", "n/a"]),
+    help="Show controls of one verdict.",
+)  # fmt: skip
+@root_option
+@json_option
+def audit_config(name: str, only: str | None, root: Path | None, as_json: bool) -> None:
+    """Judge a cluster by the CIS Kubernetes Benchmark and the Pod Security Standards. Ends with 1
+    if a control fails."""
+    from longshore.cluster.audit_config import report
+    from longshore.cluster.audit_config.run import audited
+
+    findings = audited(name, root, _progress)
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps(report.as_dict(name, findings, only)).decode())
+    else:
+        click.echo(report.as_text(name, findings, only))
+    sys.exit(1 if report.fails(findings) else 0)
+
+
+def _progress(what: str) -> None:
+    """Say on a terminal what is being done; what is printed for others stays clean."""
+    if sys.stderr.isatty():
+        click.echo(f"  … {what}", err=True)
+
+
 @main.command()
 @click.option("--install", is_flag=True, help="Install what is missing (with apt, as root).")
 @json_option

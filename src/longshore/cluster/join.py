@@ -6,26 +6,21 @@ authority and token in one file, so that no secret is ever on a command line.
 
 from __future__ import annotations
 
-import asyncio
 import base64
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock, rfc3339
+from longshore.cluster.administrator import with_admin
 from longshore.cluster.config import ClusterConfig, ClusterError, ClusterPaths, default_root
 from longshore.core.objects import kinds
-from longshore.core.objects.errors import ApiError, NotFound
+from longshore.core.objects.errors import NotFound
 from longshore.core.objects.kinds import Doc
-from longshore.core.pki.pairs import Pair
-from longshore.core.pki.tls import client_context
 from longshore.core.registry import bootstrap_tokens as tokens
 from longshore.core.registry.client import Create, Delete
-from longshore.doors.kubernetes.client import HttpClient
 
 _USER = "tls-bootstrap-token-user"
-T = TypeVar("T")
 
 
 def create(name: str, root: Path | None, ttl_s: float, description: str) -> dict[str, Any]:
@@ -39,14 +34,14 @@ def create(name: str, root: Path | None, ttl_s: float, description: str) -> dict
     token = f"{chance.secret(6)}.{chance.secret(16)}"
     secret = tokens.secret_of(token, description, SystemClock().now() + ttl_s)
     config, paths = _cluster(name, root)
-    _with_admin(config, paths, lambda client: client.write(Create(kinds.SECRET, secret)))
+    with_admin(config, paths, lambda client: client.write(Create(kinds.SECRET, secret)))
     return _bootstrap_kubeconfig(config, paths.pki / "ca.crt", token)
 
 
 def listed(name: str, root: Path | None) -> list[dict[str, str]]:
     """id, description and expires (RFC 3339, empty: never) of each token; never the secret."""
     config, paths = _cluster(name, root)
-    listing = _with_admin(
+    listing = with_admin(
         config, paths,
         lambda client: client.list(kinds.SECRET, tokens.NAMESPACE, fields=f"type={tokens.TYPE}"),
     )  # fmt: skip
@@ -59,7 +54,7 @@ def delete(name: str, root: Path | None, token_id: str) -> None:
     secret = tokens.PREFIX + token_id.partition(".")[0]
     operation = Delete(kinds.SECRET, tokens.NAMESPACE, secret)
     try:
-        _with_admin(config, paths, lambda client: client.write(operation))
+        with_admin(config, paths, lambda client: client.write(operation))
     except NotFound:
         raise ClusterError(
             f"no token has the id {token_id.partition('.')[0]!r}: longshore token list shows them"
@@ -78,29 +73,6 @@ def _shown(doc: Doc) -> dict[str, str]:
 def _cluster(name: str, root: Path | None) -> tuple[ClusterConfig, ClusterPaths]:
     paths = ClusterPaths(root or default_root(), name)
     return paths.load(), paths
-
-
-def _with_admin(
-    config: ClusterConfig, paths: ClusterPaths, ask: Callable[[HttpClient], Awaitable[T]]
-) -> T:
-    """Ask the cluster's server as its administrator. Raises ClusterError if it does not answer."""
-
-    async def talk() -> T:
-        context = client_context(Pair.named(paths.pki, "admin"), paths.pki / "ca.crt")
-        client = HttpClient([config.server], context, SystemClock())
-        try:
-            return await ask(client)
-        finally:
-            client.close()
-
-    try:
-        return asyncio.run(talk())
-    except NotFound:
-        raise
-    except ApiError as error:
-        raise ClusterError(
-            f"the server of {config.name!r} said: {error}; is it running? (longshore list)"
-        ) from error
 
 
 def _bootstrap_kubeconfig(config: ClusterConfig, authority: Path, token: str) -> dict[str, Any]:

@@ -69,6 +69,12 @@ def findings(standard: Standard, metadata: Doc, spec: Doc) -> list[Finding]:
     return [found for check in checks if (found := check(metadata, spec)) is not None]
 
 
+def own_checks(level: str) -> dict[str, Check]:
+    """The newest form of each check that a level (baseline, restricted) has of its own, by name."""
+    rows = _BASELINE if level == "baseline" else _RESTRICTED
+    return {row.name.partition("_")[0]: row.forms[max(row.forms)] for row in rows}
+
+
 def in_full(found: list[Finding]) -> str:
     return ", ".join(f"{one.reason} ({one.detail})" for one in found)
 

@@ -1,0 +1,1 @@
+"""A cluster's configuration against the CIS Kubernetes Benchmark and the Pod Security Standards."""

@@ -1,0 +1,187 @@
+"""Find out how a running cluster is configured, and what it does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from longshore.base.clock import Clock
+from longshore.cluster import admission, audit, issuers
+from longshore.cluster.administrator import with_admin
+from longshore.cluster.audit_config import handshakes, tries
+from longshore.cluster.audit_config.evidence import (
+    NOBODY_MAY,
+    NODE_FOREIGN_SECRET,
+    NODE_ITSELF,
+    SELF_REVIEW,
+    Evidence,
+    File,
+    Node,
+    Review,
+)
+from longshore.cluster.audit_config.handshakes import Place
+from longshore.cluster.audit_config.listeners import listeners
+from longshore.cluster.config import ClusterConfig, ClusterPaths
+from longshore.cluster.machine import lan_namespace, node_nets
+from longshore.cluster.processes import recorded
+from longshore.cluster.streams import NODE_API_PORT
+from longshore.core.objects import kinds
+from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.objects.podsecurity.policy import LEVELS, Policy, Standard
+from longshore.core.pki.pairs import Pair
+from longshore.core.registry.admission.chain import enabled
+from longshore.core.registry.bootstrap_tokens import TYPE as BOOTSTRAP_TOKEN
+from longshore.core.registry.client import Client, Create
+from longshore.machinery.network.namespaces import socket_in
+
+_READ_ONLY_PORT = 10255
+_LOG_PATIENCE_S, _LOOK_S = 2.0, 0.02
+# What is listed, and by which fields: no secret is read but those that let somebody in.
+_LISTED: tuple[tuple[Kind, str], ...] = (
+    *((kind, "") for kind in (
+        kinds.NAMESPACE, kinds.POD, kinds.SERVICE, kinds.DEPLOYMENT, kinds.NETWORK_POLICY, kinds.CSR,
+        kinds.ROLE, kinds.CLUSTER_ROLE, kinds.ROLE_BINDING, kinds.CLUSTER_ROLE_BINDING,
+    )),
+    (kinds.CONFIG_MAP, "metadata.name=kube-root-ca.crt"),
+    (kinds.SECRET, "type=kubernetes.io/service-account-token"),
+    (kinds.SECRET, f"type={BOOTSTRAP_TOKEN}"),
+)  # fmt: skip
+_RESOURCES: dict[str, tuple[str, list[str], Doc]] = {
+    NOBODY_MAY: ("nobody", [], {"verb": "list", "resource": "secrets"}),
+    SELF_REVIEW: (
+        "nobody",
+        ["system:authenticated"],
+        {
+            "verb": "create",
+            "group": "authorization.k8s.io",
+            "resource": "selfsubjectaccessreviews",
+        },
+    ),
+}
+Say = Callable[[str], None]
+
+
+def gather(config: ClusterConfig, paths: ClusterPaths, clock: Clock, say: Say) -> Evidence:
+    """Everything that a control asks about. say hears what is being done. Raises ClusterError if
+    the server does not answer or the configuration cannot be read."""
+    say("what the server has")
+    before = _size(paths.audit_log)
+    objects = with_admin(config, paths, _objects)
+    reviews = with_admin(config, paths, partial(_reviews, config.node_names[0]))
+    say("what the server refuses")
+    with tries.Foreigner(clock) as foreign:
+        place = Place("127.0.0.1", config.port, paths.pki / "ca.crt")
+        admin = Pair.named(paths.pki, "admin")
+        api = asyncio.run(tries.tried(place, tries.at_api(admin, foreign)))
+        say("what the nodes refuse")
+        nodes = _nodes(config, paths, foreign)
+    settings = admission.of_cluster(config, paths)
+    security = settings.pod_security
+    return Evidence(
+        hollow=config.hollow,
+        files=list(_files(paths)),
+        owner=paths.home.stat().st_uid,
+        api=api,
+        nodes=nodes,
+        plugins=frozenset(plugin.name for plugin in enabled(settings)),
+        usual=Policy(enforce=Standard(security.levels.get("enforce", LEVELS[0]))),
+        exempt_namespaces=security.exempt_namespaces,
+        audit_policy=audit.policy_of(paths),
+        audit_log_grew=asyncio.run(_differs(paths.audit_log, before, clock)),
+        issuers=_issuers(paths),
+        listeners=_listeners(paths),
+        reviews=reviews,
+        authority=(paths.pki / "ca.crt").read_text(),
+        objects=objects,
+    )
+
+
+# --- files and processes ---
+
+
+def _files(paths: ClusterPaths) -> Iterator[File]:
+    """The cluster's own; not what its nodes keep for their pods."""
+    own = [paths.home, paths.pki, paths.logs, paths.store.parent]
+    inside = [file for folder in own for file in sorted(folder.iterdir())]
+    for path in dict.fromkeys((*own, *inside)):
+        status = path.lstat()
+        name = str(path.relative_to(paths.home)).removeprefix(".")
+        yield File(name, status.st_mode & 0o7777, status.st_uid)
+
+
+def _listeners(paths: ClusterPaths) -> list[str] | None:
+    found = [one for one in recorded(paths.processes) if one.role == "server" and one.alive]
+    return listeners(found[0].pid) if found else None
+
+
+def _issuers(paths: ClusterPaths) -> list[str]:
+    if not paths.authentication.exists():
+        return []
+    return [source.issuer.url for source in issuers.read(paths.authentication)]
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
+
+
+async def _differs(file: Path, before: int, clock: Clock) -> bool:
+    """Whether a file grows, or is turned over, soon."""
+    deadline = clock.monotonic() + _LOG_PATIENCE_S
+    while _size(file) == before and clock.monotonic() < deadline:
+        await clock.sleep(_LOOK_S)
+    return _size(file) != before
+
+
+# --- what the administrator sees ---
+
+
+async def _objects(client: Client) -> dict[Kind, list[Doc]]:
+    found: dict[Kind, list[Doc]] = {}
+    for kind, fields in _LISTED:
+        listing = await client.list(kind, fields=fields)
+        found.setdefault(kind, []).extend(listing.items)
+    return found
+
+
+async def _reviews(node: str, client: Client) -> dict[str, Review]:
+    who, groups = f"system:node:{node}", ["system:nodes", "system:authenticated"]
+    own = {"verb": "get", "resource": "nodes", "name": node}
+    foreign = {"verb": "get", "resource": "secrets", "name": "foreign", "namespace": "kube-system"}
+    asked = _RESOURCES | {
+        NODE_ITSELF: (who, groups, own),
+        NODE_FOREIGN_SECRET: (who, groups, foreign),
+    }
+    return {what: await _review(client, *spec) for what, spec in asked.items()}
+
+
+async def _review(client: Client, user: str, groups: list[str], wish: Doc) -> Review:
+    kind = kinds.SUBJECT_ACCESS_REVIEW
+    spec = {"user": user, "groups": groups, "resourceAttributes": wish}
+    doc = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": {}, "spec": spec}
+    status = (await client.write(Create(kind, doc)))["status"]
+    return Review(status["allowed"], status.get("reason", ""))
+
+
+# --- nodes ---
+
+
+def _nodes(config: ClusterConfig, paths: ClusterPaths, foreign: Pair) -> list[Node] | None:
+    if config.hollow:
+        return []
+    if os.geteuid() != 0:
+        return None
+    return [_node(paths, net.name, net.lan_ip, foreign) for net in node_nets(config)]
+
+
+def _node(paths: ClusterPaths, name: str, address: str, foreign: Pair) -> Node:
+    make = partial(socket_in, lan_namespace(paths))
+    place = Place(address, NODE_API_PORT, paths.pki / "ca.crt", make)
+    if not handshakes.listens(place):
+        return Node(name, None)
+    own = Pair.named(paths.pki, f"{name}-client")
+    door = asyncio.run(tries.tried(place, tries.at_node(own, foreign)))
+    read_only = Place(address, _READ_ONLY_PORT, place.authority, make)
+    return Node(name, door, handshakes.listens(read_only))
