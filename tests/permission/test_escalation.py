@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from longshore.core.objects.kinds import Doc
 from tests.doors.rig import kube
-from tests.permission.rig import JANE, RBAC, binding, grant, made, refused, role, rule
+from tests.permission.rig import JANE, RBAC, ROBOT, binding, grant, made, refused, role, rule
 
 ROLES, HERE = f"{RBAC}/clusterroles", f"{RBAC}/namespaces/default"
 BINDINGS = f"{RBAC}/clusterrolebindings"
@@ -176,3 +176,37 @@ async def test_others_are_not_taken_on_without_the_right_to() -> None:
         refused(await ask("GET", pods, impersonate_user="root"), "cannot impersonate resource")
         answer = await ask("GET", pods, impersonate_user="eve", impersonate_group="system:masters")
         refused(answer, 'groups "system:masters" is forbidden', "cannot impersonate resource")
+
+
+async def test_roles_of_a_namespace_are_bound_by_who_holds_them_there() -> None:
+    async with kube() as ask:
+        await made(ask, f"{HERE}/roles", role("secrets", rule("get", "secrets")))
+        await grant(ask, "user:jane", WRITER)
+        ask.user = JANE
+        mine = binding("mine", "secrets", "user:jane", kind="Role")
+        refused(await ask("POST", f"{HERE}/rolebindings", mine), ATTEMPT)
+        await grant(ask, "user:jane", rule("get", "secrets"), namespace="default")
+        assert (await ask("POST", f"{HERE}/rolebindings", mine)).status == 201
+
+
+async def test_the_right_to_bind_in_a_namespace_ends_there() -> None:
+    async with kube(roles=True) as ask:
+        await made(ask, "/api/v1/namespaces", {"metadata": {"name": "other"}})
+        await grant(ask, "user:jane", WRITER)
+        group = RBAC.split("/")[2]
+        await grant(ask, "user:jane", rule("bind", "clusterroles", group), namespace="default")
+        ask.user = JANE
+        edit = binding("me", "edit", "user:jane")
+        assert (await ask("POST", f"{HERE}/rolebindings", edit)).status == 201
+        other = HERE.replace("default", "other")
+        refused(await ask("POST", f"{other}/rolebindings", edit), ATTEMPT)
+        refused(await ask("POST", BINDINGS, edit), ATTEMPT)
+
+
+async def test_accounts_without_a_namespace_are_those_of_the_binding() -> None:
+    async with kube(roles=True) as ask:
+        here = binding("robots", "view", "account:default/robot")
+        del here["subjects"][0]["namespace"]
+        await made(ask, f"{HERE}/rolebindings", here)
+        ask.user = ROBOT
+        assert (await ask("GET", "/api/v1/namespaces/default/pods")).status == 200
