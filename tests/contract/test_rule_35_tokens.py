@@ -19,6 +19,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.pki.token_keys import TokenKeys
 from longshore.core.registry.jws import Keyring
 from longshore.core.registry.tokens import ISSUER, Tokens
+from longshore.doors.kit.http import Reply, Takeover
 from longshore.doors.kubernetes.door import DoorConfig, KubernetesDoor
 from longshore.testing.clock import VirtualClock
 from tests.doors.rig import ADMIN, Answer, Kube, kube, pod
@@ -271,3 +272,52 @@ async def test_tokens_stay_good_when_the_key_is_renewed(tmp_path: Path) -> None:
         assert newest.authenticate(made[2])
         with pytest.raises(Unauthorized):
             newest.authenticate(made[1])
+
+
+def shown(token: str) -> str:
+    encoded = base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
+    return f"base64url.bearer.authorization.k8s.io.{encoded}"
+
+
+async def by_websocket(ask: Kube, protocols: str) -> Takeover | Reply:
+    """A watch, as a browser asks for it: without any header of its own."""
+    ask.user = None
+    reply = await ask.raw(
+        "GET", "/api/v1/namespaces/default/configmaps?watch=1", upgrade="websocket",
+        connection="Upgrade", sec_websocket_key="dGhlIHNhbXBsZSBub25jZQ==", sec_websocket_version="13",
+        sec_websocket_protocol=protocols,
+    )  # fmt: skip
+    assert isinstance(reply, Takeover | Reply)
+    return reply
+
+
+async def test_a_browser_shows_its_token_as_a_protocol(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as ask:
+        token = await issued(ask)
+        binding = {
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "r"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+            "subjects": [{"kind": "ServiceAccount", "name": "robot", "namespace": "default"}],
+        }  # fmt: skip
+        made = await ask(
+            "POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings", binding
+        )
+        assert made.status == 201
+        reply = await by_websocket(ask, f"{shown(token)}, v1.watch")
+        assert isinstance(reply, Takeover)
+        assert shown(token) not in str(reply.headers)
+
+
+@pytest.mark.parametrize(
+    "protocols",
+    ["", "v1.watch", "{good}", "{good}, {good}, v1.watch", "{bad}, v1.watch", "{none}, v1.watch"],
+)
+async def test_other_protocols_prove_nothing(tmp_path: Path, protocols: str) -> None:
+    async with cluster(tmp_path) as ask:
+        words = {
+            "good": shown(await issued(ask)), "bad": shown("x.y.z"),
+            "none": "base64url.bearer.authorization.k8s.io.!!!",
+        }  # fmt: skip
+        reply = await by_websocket(ask, protocols.format(**words))
+        assert isinstance(reply, Reply)
+        assert reply.status == 401

@@ -6,6 +6,7 @@ Impersonation follows kubernetes.io/docs/reference/access-authn-authz/authentica
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
 
@@ -22,12 +23,14 @@ from longshore.core.registry.permission.authorizer import Authorizer
 from longshore.core.registry.reviews import TokenReader
 from longshore.core.registry.tokens import groups_of
 from longshore.doors.kit.http import Request
+from longshore.doors.kit.websocket import is_websocket
 
 _ANYBODY = User(ANONYMOUS, (UNAUTHENTICATED,))
 # What may be asked for without saying who asks; health is answered before that.
 _OPEN_PATHS = frozenset({"/version", "/version/"})
 _AUTHENTICATION = "authentication.k8s.io"
 _EXTRA = "impersonate-extra-"
+_PROTOCOLS, _BEARER = "sec-websocket-protocol", "base64url.bearer.authorization.k8s.io."
 
 
 def authenticated(request: Request, tokens: TokenReader) -> User:
@@ -35,6 +38,8 @@ def authenticated(request: Request, tokens: TokenReader) -> User:
     if request.user is not None:
         return request.user
     header = request.headers.get("authorization", "")
+    if not header and is_websocket(request.headers):
+        return _by_subprotocol(request, tokens)
     open_to_all = not header and request.path in _OPEN_PATHS
     return _ANYBODY if open_to_all else _bearer(header, tokens)
 
@@ -46,6 +51,23 @@ def acting(asker: User, request: Request, permission: Authorizer) -> User:
         if name.startswith("impersonate-"):
             return _impersonated(asker, request, permission)
     return asker
+
+
+def _by_subprotocol(request: Request, tokens: TokenReader) -> User:
+    """Browsers cannot send an Authorization header with a WebSocket: the token is one of the
+    protocols that they offer (apiserver/pkg/authentication/request/websocket), and is taken out."""
+    offered = [one.strip() for one in request.headers.get(_PROTOCOLS, "").split(",")]
+    shown = [one.removeprefix(_BEARER) for one in offered if one.startswith(_BEARER)]
+    others = [one for one in offered if not one.startswith(_BEARER)]
+    if len(shown) != 1 or not any(others):
+        raise Unauthorized("Unauthorized")
+    try:
+        token = base64.b64decode(shown[0] + "=" * (-len(shown[0]) % 4), b"-_", True).decode()
+    except ValueError:
+        raise Unauthorized("Unauthorized") from None
+    who = _bearer(f"Bearer {token}", tokens)
+    request.headers = {**request.headers, _PROTOCOLS: ", ".join(others)}
+    return who
 
 
 def _bearer(header: str, tokens: TokenReader) -> User:
