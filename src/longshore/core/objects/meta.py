@@ -47,7 +47,7 @@ from longshore.core.objects.kinds import (
     Kind,
 )
 from longshore.core.objects.selectors import from_doc, from_map
-from longshore.core.objects.services import carry_allocations
+from longshore.core.objects.services import carry_allocations, without_balancer
 
 # What only the system writes; carried over from the stored object on every update.
 _SYSTEM = (
@@ -115,7 +115,7 @@ def prepare_update(kind: Kind, new: Doc, old: Doc, subresource: str = "") -> Doc
             "finalizers": old.get("spec", {}).get("finalizers", []),
         }
     if kind is SERVICE:
-        made["spec"] = carry_allocations(made["spec"], old["spec"])
+        made = without_balancer({**made, "spec": carry_allocations(made["spec"], old["spec"])})
     if generation_changed(kind, made, old):
         metadata["generation"] = old["metadata"].get("generation", 0) + 1
     return made

@@ -10,6 +10,7 @@ from longshore.core.objects.kinds import Doc
 
 WITH_ADDRESS = ("ClusterIP", "NodePort", "LoadBalancer")
 WITH_NODE_PORTS = ("NodePort", "LoadBalancer")
+_BALANCED = "LoadBalancer"
 _ADDRESS_FIELDS = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
 
 
@@ -26,7 +27,42 @@ def carry_allocations(new: Doc, old: Doc) -> Doc:
         spec["ports"] = _carry_node_ports(new.get("ports", []), old.get("ports", []))
     elif old.get("type") in WITH_NODE_PORTS:
         spec["ports"] = _drop_same_node_ports(new.get("ports", []), old.get("ports", []))
+    for field in _not_of_this_type(new, old):
+        if new.get(field) == old.get(field):
+            spec.pop(field, None)
     return spec
+
+
+def _not_of_this_type(new: Doc, old: Doc) -> list[str]:
+    """The fields that the old type has and the new one has not. Whoever changes one of them in
+    the same breath is told by the rules (pkg/registry/core/service dropTypeDependentFields)."""
+    fields = []
+    if _is_external(old) and not _is_external(new):
+        fields.append("externalTrafficPolicy")
+    if _is_checked(old) and not _is_checked(new):
+        fields.append("healthCheckNodePort")
+    if old.get("type") == _BALANCED != new.get("type"):
+        fields += ["allocateLoadBalancerNodePorts", "loadBalancerClass"]
+    return fields
+
+
+def _is_external(spec: Doc) -> bool:
+    """Whether it can be reached from outside."""
+    if spec.get("type") in WITH_NODE_PORTS:
+        return True
+    return spec.get("type") == "ClusterIP" and bool(spec.get("externalIPs"))
+
+
+def _is_checked(spec: Doc) -> bool:
+    """Whether balancers outside ask a port for its health."""
+    return spec.get("type") == _BALANCED and spec.get("externalTrafficPolicy") == "Local"
+
+
+def without_balancer(doc: Doc) -> Doc:
+    """The Service with no balancer in its status, if its type has none."""
+    if doc["spec"].get("type") == _BALANCED or not (doc.get("status") or {}).get("loadBalancer"):
+        return doc
+    return {**doc, "status": {**doc["status"], "loadBalancer": {}}}
 
 
 def _carry_node_ports(new: list[Doc], old: list[Doc]) -> list[Doc]:
