@@ -22,6 +22,16 @@ def attributes(verb: str, resource: str, **more: str) -> Doc:
     return {"resourceAttributes": {"verb": verb, "resource": resource, **more}}
 
 
+def selecting(**selector: Any) -> Doc:
+    asked = attributes("list", "pods")
+    asked["resourceAttributes"]["fieldSelector"] = selector
+    return asked
+
+
+def requirement(operator: str, *values: str) -> Doc:
+    return {"key": "spec.nodeName", "operator": operator, "values": list(values)}
+
+
 async def verdict(ask: Kube, resource: str, spec: Doc) -> Doc:
     answer = await ask("POST", f"{AUTHZ}/{resource}", {"spec": spec})
     assert answer.status == 201, answer.doc
@@ -37,6 +47,13 @@ async def verdict(ask: Kube, resource: str, spec: Doc) -> Doc:
         (ADMIN, attributes("fly", "dragons", group="example.com"), True),
         (NODE, attributes("list", "pods"), False),
         (NODE, attributes("list", "services"), True),
+        (NODE, selecting(rawSelector="spec.nodeName=n1"), True),
+        (NODE, selecting(rawSelector="metadata.name!=a,spec.nodeName==n1"), True),
+        (NODE, selecting(rawSelector="spec.nodeName!=n1"), False),
+        (NODE, selecting(rawSelector="spec.nodeName=n2"), False),
+        (NODE, selecting(requirements=[requirement("In", "n1")]), True),
+        (NODE, selecting(requirements=[requirement("NotIn", "n1")]), False),
+        (NODE, selecting(requirements=[requirement("In", "n1", "n2")]), False),
         (NODE, attributes("update", "nodes", name="n1", subresource="status"), True),
         (NODE, attributes("get", "nodes", name="n1"), True),
         (NODE, attributes("get", "nodes", name="n2"), False),
@@ -93,6 +110,21 @@ async def test_others_may_not_ask_about_others() -> None:
             "cannot be specified in combination",
         ),
         (attributes("get", "pods"), "spec.user", "at least one of user or group"),
+        (
+            {"user": "j", **selecting()},
+            "spec.resourceAttributes.fieldSelector.requirements",
+            "requirements or rawSelector is required",
+        ),
+        (
+            {"user": "j", **selecting(rawSelector="a=b", requirements=[requirement("In", "x")])},
+            "spec.resourceAttributes.fieldSelector.rawSelector",
+            "may not specified at the same time as requirements",
+        ),
+        (
+            {"user": "j", **selecting(requirements=[requirement("In")])},
+            "spec.resourceAttributes.fieldSelector.requirements[0].values",
+            "must be specified when `operator` is 'In' or 'NotIn'",
+        ),
     ],
 )
 async def test_a_question_must_make_sense(spec: Doc, field: str, why: str) -> None:

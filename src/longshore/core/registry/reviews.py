@@ -18,6 +18,7 @@ from longshore.core.objects.errors import BadRequest, Cause, Invalid, Unauthoriz
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.authorize import Wish
 from longshore.core.registry.permission.authorizer import Authorizer
+from longshore.core.registry.review_selectors import fields_of, selector_causes
 from longshore.core.registry.sent import WriteOptions, checked
 
 
@@ -128,13 +129,7 @@ def _verdict(permission: Authorizer, user: User, spec: Doc) -> Doc:
 
 def _wish(asked: Doc) -> Wish:
     parts = ("verb", "group", "resource", "namespace", "name", "subresource")
-    requirements = (asked.get("fieldSelector") or {}).get("requirements") or ()
-    fields = {
-        one["key"]: one["values"][0]
-        for one in requirements
-        if one.get("operator") == "In" and len(one.get("values") or ()) == 1
-    }
-    return Wish(*(asked.get(part, "") for part in parts))._replace(fields=fields)
+    return Wish(*(asked.get(part, "") for part in parts))._replace(fields=fields_of(asked))
 
 
 def _subject(spec: Doc) -> User:
@@ -154,7 +149,7 @@ def _attribute_causes(spec: Doc) -> list[Cause]:
     if resource is None and path is None:
         why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
         return [_invalid("spec.resourceAttributes", None, why)]
-    return []
+    return list(selector_causes(resource or {}))
 
 
 def _subject_causes(spec: Doc) -> list[Cause]:
