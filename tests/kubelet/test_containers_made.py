@@ -151,7 +151,7 @@ def test_cgroup_numbers() -> None:
     assert [cpu_shares(m) for m in (0, 1, 500, 1000, 10**9)] == [2, 2, 512, 1024, 262144]
     limited = cgroup_resources(container(resources={"limits": {"cpu": "1500m", "memory": "1Gi"}}))
     assert (limited.cpu_shares, limited.cpu_limit_millis) == (1536, 1500)
-    assert limited.memory_limit_bytes == 2**30
+    assert (limited.memory_limit_bytes, limited.pids_limit) == (2**30, 4096)
 
 
 def security(own: Doc | None = None, image: Image = PLAIN, **shared: Any) -> Any:

@@ -5,18 +5,28 @@ from __future__ import annotations
 from longshore.base.users import User
 from longshore.cluster.audit_config.evidence import Evidence
 from longshore.cluster.audit_config.files import no_more_than
-from longshore.cluster.audit_config.verdicts import Control, Verdict, decided, failed, unless
+from longshore.cluster.audit_config.verdicts import (
+    PASS,
+    Control,
+    Verdict,
+    decided,
+    failed,
+    passed,
+    unless,
+)
 from longshore.doors.kubernetes.audit.policy import LEVELS, METADATA, NONE, Deed
 
 
 def is_written(evidence: Evidence) -> Verdict:
     if not evidence.audit_log_grew:
         return failed("secrets were listed, and log/audit.log does not tell of it")
-    return no_more_than(0o600, "log/audit.log")(evidence)
+    verdict = no_more_than(0o600, "log/audit.log")(evidence)
+    good = "log/audit.log tells of what was asked just now, and nobody else may read it"
+    return passed(good) if verdict.verdict == PASS else verdict
 
 
 def _has_rules(evidence: Evidence) -> Verdict:
-    count = len(evidence.audit_policy.rules)
+    count = len(evidence.settings.audit_policy.rules)
     return decided(count > 0, f"a policy of {count} rules is in force", "the policy has no rules")
 
 
@@ -39,7 +49,7 @@ _OF_NOTE = (
 
 
 def _covers(evidence: Evidence) -> Verdict:
-    judge = evidence.audit_policy.judge
+    judge = evidence.settings.audit_policy.judge
     told = {deed: judge(deed).level for deed in (*_PRIVATE, *_OF_NOTE)}
     silent = [_named(deed) for deed, level in told.items() if level == NONE]
     too_much = LEVELS[LEVELS.index(METADATA) + 1 :]

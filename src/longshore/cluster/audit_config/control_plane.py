@@ -92,7 +92,7 @@ def _not_everybody(evidence: Evidence) -> Verdict:
 def _has(plugin: str) -> Check:
     def check(evidence: Evidence) -> Verdict:
         off = f"{plugin} is off: leave it out of --disable-admission-plugins"
-        return decided(plugin in evidence.plugins, f"{plugin} is on", off)
+        return decided(plugin in evidence.settings.plugins, f"{plugin} is on", off)
 
     return check
 
@@ -101,7 +101,7 @@ def _may_have(plugin: str, what_for: str) -> Check:
     """Off as upstream's default is: whether to have it is the operator's choice."""
 
     def check(evidence: Evidence) -> Verdict:
-        if plugin in evidence.plugins:
+        if plugin in evidence.settings.plugins:
             return passed(f"{plugin} is on")
         return manual(f"{plugin} is off: `up --enable-admission-plugins {plugin}` {what_for}")
 
@@ -109,7 +109,7 @@ def _may_have(plugin: str, what_for: str) -> Check:
 
 
 def _admits_not_all(evidence: Evidence) -> Verdict:
-    on = "AlwaysAdmit" in evidence.plugins
+    on = "AlwaysAdmit" in evidence.settings.plugins
     return decided(not on, "AlwaysAdmit is not there and cannot be switched on", "it is on")
 
 
@@ -169,7 +169,7 @@ API_SERVER = (
     Control("1.2.6", "not everything is allowed", _not_everybody),
     Control("1.2.7", "nodes are judged as nodes", _node_authorizer),
     Control("1.2.8", "roles decide", _rbac),
-    Control("1.2.9", "EventRateLimit", _may_have("EventRateLimit", "bounds Events by namespace or user")),
+    Control("1.2.9", "EventRateLimit", _may_have("EventRateLimit", "with limits in --admission-control-config-file bounds Events",)),
     Control("1.2.10", "not AlwaysAdmit", _admits_not_all),
     Control("1.2.11", "AlwaysPullImages", _may_have(
         "AlwaysPullImages", "keeps tenants from images that others have pulled",

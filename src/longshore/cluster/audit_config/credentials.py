@@ -17,13 +17,13 @@ def _certificates(evidence: Evidence) -> Verdict:
     issued = [_name(one) for one in evidence.all(kinds.CSR) if _is_for_user(one)]
     if issued:
         return manual(f"certificates were issued for clients: {some(issued)}; are these people?")
-    if not evidence.issuers:
+    if not evidence.settings.issuers:
         return manual(
             "people have nothing but the administrator's certificate: "
             "`up --authentication-config` lets them in by tokens of your issuer"
         )
     return passed(
-        f"people come in by tokens of {some(evidence.issuers)}; no certificate was issued"
+        f"people come in by tokens of {some(evidence.settings.issuers)}; no certificate was issued"
     )
 
 

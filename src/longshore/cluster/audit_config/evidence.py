@@ -65,23 +65,31 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Settings:
+    """What the cluster was told. plugins are the admission plug-ins that are on; usual is the Pod
+    Security policy of a namespace without labels; issuers are URLs of outside ones."""
+
+    plugins: frozenset[str]
+    usual: Policy
+    exempt_namespaces: frozenset[str]
+    audit_policy: AuditPolicy
+    issuers: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """hollow: the nodes run nothing. owner is the user id that the cluster's files should have.
-    issuers are URLs of outside ones. nodes is None when they cannot be reached from here.
-    listeners are the addresses on which the server listens in the host's network, None where that
-    cannot be seen. usual is the Pod Security policy of a namespace without labels."""
+    nodes is None when they cannot be reached from here. listeners are the addresses on which the
+    server listens in the host's network, None where that cannot be seen. authority is its
+    certificate (PEM)."""
 
     hollow: bool
     files: Sequence[File]
     owner: int
     api: Door
     nodes: Sequence[Node] | None
-    plugins: frozenset[str]
-    usual: Policy
-    exempt_namespaces: frozenset[str]
-    audit_policy: AuditPolicy
+    settings: Settings
     audit_log_grew: bool
-    issuers: Sequence[str]
     listeners: Sequence[str] | None
     reviews: Mapping[str, Review]
     authority: str

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from longshore.base.clock import Clock
 from longshore.cluster import admission, audit, issuers
@@ -17,10 +18,12 @@ from longshore.cluster.audit_config.evidence import (
     NODE_FOREIGN_SECRET,
     NODE_ITSELF,
     SELF_REVIEW,
+    Door,
     Evidence,
     File,
     Node,
     Review,
+    Settings,
 )
 from longshore.cluster.audit_config.handshakes import Place
 from longshore.cluster.audit_config.listeners import listeners
@@ -49,53 +52,44 @@ _LISTED: tuple[tuple[Kind, str], ...] = (
     (kinds.SECRET, "type=kubernetes.io/service-account-token"),
     (kinds.SECRET, f"type={BOOTSTRAP_TOKEN}"),
 )  # fmt: skip
-_RESOURCES: dict[str, tuple[str, list[str], Doc]] = {
-    NOBODY_MAY: ("nobody", [], {"verb": "list", "resource": "secrets"}),
-    SELF_REVIEW: (
-        "nobody",
-        ["system:authenticated"],
-        {
-            "verb": "create",
-            "group": "authorization.k8s.io",
-            "resource": "selfsubjectaccessreviews",
-        },
-    ),
-}
 Say = Callable[[str], None]
 
 
 def gather(config: ClusterConfig, paths: ClusterPaths, clock: Clock, say: Say) -> Evidence:
     """Everything that a control asks about. say hears what is being done. Raises ClusterError if
     the server does not answer or the configuration cannot be read."""
-    say("what the server has")
+    settings = _settings(config, paths)
     before = _size(paths.audit_log)
+    say("what there is")
     objects = with_admin(config, paths, _objects)
     reviews = with_admin(config, paths, partial(_reviews, config.node_names[0]))
-    say("what the server refuses")
-    with tries.Foreigner(clock) as foreign:
-        place = Place("127.0.0.1", config.port, paths.pki / "ca.crt")
-        admin = Pair.named(paths.pki, "admin")
-        api = asyncio.run(tries.tried(place, tries.at_api(admin, foreign)))
-        say("what the nodes refuse")
-        nodes = _nodes(config, paths, foreign)
-    settings = admission.of_cluster(config, paths)
-    security = settings.pod_security
+    api, nodes = _doors(config, paths, clock, say)
     return Evidence(
         hollow=config.hollow,
         files=list(_files(paths)),
         owner=paths.home.stat().st_uid,
         api=api,
         nodes=nodes,
-        plugins=frozenset(plugin.name for plugin in enabled(settings)),
-        usual=Policy(enforce=Standard(security.levels.get("enforce", LEVELS[0]))),
-        exempt_namespaces=security.exempt_namespaces,
-        audit_policy=audit.policy_of(paths),
+        settings=settings,
         audit_log_grew=asyncio.run(_differs(paths.audit_log, before, clock)),
-        issuers=_issuers(paths),
         listeners=_listeners(paths),
         reviews=reviews,
         authority=(paths.pki / "ca.crt").read_text(),
         objects=objects,
+    )
+
+
+def _settings(config: ClusterConfig, paths: ClusterPaths) -> Settings:
+    """As the server reads them when it starts."""
+    chosen = admission.of_cluster(config, paths)
+    security = chosen.pod_security
+    sources = issuers.read(paths.authentication) if paths.authentication.exists() else []
+    return Settings(
+        plugins=frozenset(plugin.name for plugin in enabled(chosen)),
+        usual=Policy(enforce=Standard(security.levels.get("enforce", LEVELS[0]))),
+        exempt_namespaces=security.exempt_namespaces,
+        audit_policy=audit.policy_of(paths),
+        issuers=[source.issuer.url for source in sources],
     )
 
 
@@ -115,12 +109,6 @@ def _files(paths: ClusterPaths) -> Iterator[File]:
 def _listeners(paths: ClusterPaths) -> list[str] | None:
     found = [one for one in recorded(paths.processes) if one.role == "server" and one.alive]
     return listeners(found[0].pid) if found else None
-
-
-def _issuers(paths: ClusterPaths) -> list[str]:
-    if not paths.authentication.exists():
-        return []
-    return [source.issuer.url for source in issuers.read(paths.authentication)]
 
 
 def _size(file: Path) -> int:
@@ -146,26 +134,50 @@ async def _objects(client: Client) -> dict[Kind, list[Doc]]:
     return found
 
 
+class _As(NamedTuple):
+    """Of whom is asked what he may."""
+
+    user: str
+    groups: list[str]
+
+
 async def _reviews(node: str, client: Client) -> dict[str, Review]:
-    who, groups = f"system:node:{node}", ["system:nodes", "system:authenticated"]
-    own = {"verb": "get", "resource": "nodes", "name": node}
-    foreign = {"verb": "get", "resource": "secrets", "name": "foreign", "namespace": "kube-system"}
-    asked = _RESOURCES | {
-        NODE_ITSELF: (who, groups, own),
-        NODE_FOREIGN_SECRET: (who, groups, foreign),
-    }
-    return {what: await _review(client, *spec) for what, spec in asked.items()}
+    nobody, somebody = _As("nobody", []), _As("nobody", ["system:authenticated"])
+    agent = _As(f"system:node:{node}", ["system:nodes", "system:authenticated"])
+    group, reviews = "authorization.k8s.io", "selfsubjectaccessreviews"
+    asked: dict[str, tuple[_As, Doc]] = {
+        NOBODY_MAY: (nobody, {"verb": "list", "resource": "secrets"}),
+        SELF_REVIEW: (somebody, {"verb": "create", "group": group, "resource": reviews}),
+        NODE_ITSELF: (agent, {"verb": "get", "resource": "nodes", "name": node}),
+        NODE_FOREIGN_SECRET: (
+            agent, {"verb": "get", "resource": "secrets", "namespace": "a", "name": "foreign"},
+        ),
+    }  # fmt: skip
+    return {what: await _review(client, who, wish) for what, (who, wish) in asked.items()}
 
 
-async def _review(client: Client, user: str, groups: list[str], wish: Doc) -> Review:
+async def _review(client: Client, who: _As, wish: Doc) -> Review:
     kind = kinds.SUBJECT_ACCESS_REVIEW
-    spec = {"user": user, "groups": groups, "resourceAttributes": wish}
+    spec = {"user": who.user, "groups": who.groups, "resourceAttributes": wish}
     doc = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": {}, "spec": spec}
     status = (await client.write(Create(kind, doc)))["status"]
     return Review(status["allowed"], status.get("reason", ""))
 
 
-# --- nodes ---
+# --- doors ---
+
+
+def _doors(
+    config: ClusterConfig, paths: ClusterPaths, clock: Clock, say: Say
+) -> tuple[Door, list[Node] | None]:
+    """The API server's and the nodes', with what they did when they should have refused."""
+    with tries.foreigner(clock) as foreign:
+        say("what the server refuses")
+        place = Place("127.0.0.1", config.port, paths.pki / "ca.crt")
+        admin = Pair.named(paths.pki, "admin")
+        api = asyncio.run(tries.tried(place, tries.at_api(admin, foreign)))
+        say("what the nodes refuse")
+        return api, _nodes(config, paths, foreign)
 
 
 def _nodes(config: ClusterConfig, paths: ClusterPaths, foreign: Pair) -> list[Node] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -13,7 +15,7 @@ def listeners(pid: int) -> list[str] | None:
     digits. None where it cannot be seen."""
     process = Path(f"/proc/{pid}")
     try:
-        own = {link.readlink().name for link in (process / "fd").iterdir()}
+        own = set(_open_files(process / "fd"))
         lines = [
             line.split()
             for table in ("tcp", "tcp6")
@@ -26,6 +28,13 @@ def listeners(pid: int) -> list[str] | None:
         for fields in lines
         if fields[3] == _LISTENING and f"socket:[{fields[9]}]" in own
     ]
+
+
+def _open_files(folder: Path) -> Iterator[str]:
+    for link in folder.iterdir():
+        # A connection may end while one looks.
+        with contextlib.suppress(FileNotFoundError):
+            yield link.readlink().name
 
 
 def _address(text: str) -> str:

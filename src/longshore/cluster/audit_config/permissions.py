@@ -22,6 +22,7 @@ from longshore.cluster.audit_config.verdicts import (
     some,
     unless,
 )
+from longshore.cluster.audit_config.workloads import of_users
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 
@@ -107,7 +108,7 @@ def _tokens(evidence: Evidence) -> Verdict:
 
 def _with_token(evidence: Evidence) -> Iterator[tuple[Doc, str]]:
     """Pods into which a token is mounted, and the name of their account."""
-    for pod in evidence.all(kinds.POD):
+    for pod in of_users(evidence):
         for volume in pod["spec"].get("volumes") or ():
             sources = (volume.get("projected") or {}).get("sources") or ()
             if any("serviceAccountToken" in source for source in sources):

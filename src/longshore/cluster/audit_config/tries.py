@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -60,19 +61,11 @@ def at_node(own: Pair, foreign: Pair) -> list[Try]:
     ]
 
 
-class Foreigner:
-    """The certificate of a master of another cluster, kept for a `with` block."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._directory = TemporaryDirectory(prefix="longshore-foreign-")
-
-    def __enter__(self) -> Pair:
-        authority = Authority(Path(self._directory.__enter__()), self._clock)
-        return authority.client("admin", "longshore:admin", [_MASTERS])
-
-    def __exit__(self, *_: object) -> None:
-        self._directory.cleanup()
+@contextmanager
+def foreigner(clock: Clock) -> Iterator[Pair]:
+    """The certificate of another cluster's master."""
+    with TemporaryDirectory(prefix="longshore-foreign-") as directory:
+        yield Authority(Path(directory), clock).client("admin", "longshore:admin", [_MASTERS])
 
 
 async def tried(place: Place, tries: Sequence[Try]) -> Door:

@@ -11,7 +11,6 @@ from longshore.cluster.audit_config.verdicts import (
     Verdict,
     always,
     decided,
-    failed,
     manual,
     not_applicable,
     passed,
@@ -19,10 +18,11 @@ from longshore.cluster.audit_config.verdicts import (
 )
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
-from longshore.core.objects.podsecurity.policy import LEVELS, policy_of
+from longshore.core.objects.podsecurity.policy import LEVELS, PREFIX, policy_of
 from longshore.core.objects.podsecurity.walks import containers, context
 
 BASELINE, RESTRICTED = LEVELS[1:]
+_LABEL = f"{PREFIX}enforce"
 _SYSTEM = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 
 
@@ -53,7 +53,7 @@ def named(doc: Doc) -> str:
 
 
 def _in_force(evidence: Evidence) -> Verdict:
-    on = "PodSecurity" in evidence.plugins
+    on = "PodSecurity" in evidence.settings.plugins
     return decided(on, "Pod Security admission is on", "Pod Security admission is off")
 
 
@@ -64,7 +64,7 @@ def refused_by(level: str) -> Check:
         namespaces = {pod["metadata"]["namespace"] for pod in of_users(evidence)}
         open_ones = [name for name in namespaces if not _enforces(evidence, name, level)]
         good = f"every namespace with pods enforces {level}" if namespaces else _NOTHING_RUNS
-        bad = f"label it pod-security.kubernetes.io/enforce={level}: namespace {{}}"
+        bad = f"pods run, and nothing enforces {level}: label namespace {{}} ({_LABEL}={level})"
         return unless(open_ones, good, bad)
 
     return check
@@ -74,10 +74,13 @@ _NOTHING_RUNS = "no namespace with pods of users is open to it"
 
 
 def _enforces(evidence: Evidence, namespace: str, level: str) -> bool:
-    if "PodSecurity" not in evidence.plugins or namespace in evidence.exempt_namespaces:
+    if (
+        "PodSecurity" not in evidence.settings.plugins
+        or namespace in evidence.settings.exempt_namespaces
+    ):
         return False
     labels = _labels(evidence).get(namespace, {})
-    enforced = policy_of(labels, evidence.usual)[0].enforce.level
+    enforced = policy_of(labels, evidence.settings.usual)[0].enforce.level
     return LEVELS.index(enforced) >= LEVELS.index(level)
 
 
@@ -115,6 +118,14 @@ def _takes_secrets_as_variables(spec: Doc) -> bool:
         "secretRef" in source
         for container in containers(spec)
         for source in container.get("envFrom") or ()
+    )
+
+
+def _origins(evidence: Evidence) -> Verdict:
+    return decided(
+        "ImagePolicyWebhook" in evidence.settings.plugins,
+        "ImagePolicyWebhook is on",
+        "nothing checks an image's origin: ImagePolicyWebhook cannot be switched on yet",
     )
 
 
@@ -184,9 +195,7 @@ GENERAL = (
     Control("5.4.2", "secrets outside of the cluster", always(
         manual("the cluster keeps its Secrets itself: consider a vault outside for what is worth it"),
     )),
-    Control("5.5.1", "images are judged by where they come from", always(
-        failed("nothing checks an image's origin: ImagePolicyWebhook cannot be switched on yet"),
-    )),
+    Control("5.5.1", "images are judged by where they come from", _origins),
     Control("5.6.1", "namespaces keep teams apart", _boundaries),
     Control("5.6.2", "seccomp in pods", pods_which(
         _is_unconfined,

@@ -10,6 +10,9 @@ from longshore.machinery.runtime.protocol import Resources
 CPU_SHARES_MIN = 2
 CPU_SHARES_MAX = 262_144
 SHARES_PER_CPU = 1024
+PIDS_MAX = 4096
+"""Processes and threads that one container may have: a fork bomb is its own trouble. (The kubelet's
+podPidsLimit bounds a pod; it has no limit unless it is given one.)"""
 
 
 def qos_class(spec: Doc) -> str:
@@ -45,6 +48,7 @@ def cgroup_resources(container: Doc) -> Resources:
         cpu_shares=cpu_shares(cpu_request),
         cpu_limit_millis=cpu_limit,
         memory_limit_bytes=quantities.whole(limits.get("memory", 0)),
+        pids_limit=PIDS_MAX,
     )
 
 
