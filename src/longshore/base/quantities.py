@@ -14,6 +14,9 @@ _SCALE: dict[str, Fraction] = {
     "Ki": Fraction(2**10), "Mi": Fraction(2**20), "Gi": Fraction(2**30),
     "Ti": Fraction(2**40), "Pi": Fraction(2**50), "Ei": Fraction(2**60),
 }  # fmt: skip
+# What is written as more than that is not calculated with exactly: it would take hours.
+_LARGEST, _EXPONENT_MAX = Fraction(10**64), 5000
+_SMALLEST = Fraction(1, 10**9)
 
 
 @lru_cache(maxsize=4096)
@@ -26,11 +29,23 @@ def parse(text: str | int | float) -> Fraction:
             "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
         )
     number, suffix = Fraction(match[1]), match[2] or ""
-    if not suffix:
-        return number
+    return _bounded(number * _scale(suffix) if suffix else number)
+
+
+def _scale(suffix: str) -> Fraction:
     if suffix in _SCALE:
-        return number * _SCALE[suffix]
-    return number * Fraction(10) ** int(suffix[1:])
+        return _SCALE[suffix]
+    # A number in Python has fewer digits than that, so what is beyond is too large or too small.
+    exponent = max(-_EXPONENT_MAX, min(int(suffix[1:]), _EXPONENT_MAX))
+    return Fraction(10) ** exponent
+
+
+def _bounded(value: Fraction) -> Fraction:
+    """Who wants something gets at least a billionth, as upstream has it
+    (apimachinery/pkg/api/resource/quantity.go, ParseQuantity)."""
+    if value and abs(value) < _SMALLEST:
+        return _SMALLEST if value > 0 else -_SMALLEST
+    return max(-_LARGEST, min(value, _LARGEST))
 
 
 def millis(text: str | int | float) -> int:

@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+# A list of every minute, hour, day, month and weekday is half as long. Upstream has no bound.
+_LENGTH_MAX = 1024
 # Lowest and highest number of a field, and words for them.
 _FIELDS: tuple[tuple[int, int, dict[str, int]], ...] = (
     (0, 59, {}),
@@ -56,6 +58,8 @@ def parse_schedule(text: str) -> Schedule:
     """Raises BadSchedule."""
     if not text:
         raise BadSchedule("empty spec string")
+    if len(text) > _LENGTH_MAX:
+        raise BadSchedule(f"must be no more than {_LENGTH_MAX} bytes")
     if text.startswith("@every "):
         return Schedule(every_s=_duration(text.removeprefix("@every ")))
     if text.startswith("@") and text not in _WORDS:

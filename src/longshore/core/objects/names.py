@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from functools import lru_cache
+
+from longshore.base.remembering import remembered
 
 LABEL_MAX, SUBDOMAIN_MAX, PORT_NAME_MAX = 63, 253, 15
 
@@ -67,7 +68,7 @@ def _pattern(sentence: str, pattern: str, *examples: str) -> str:
     return f"{sentence} (e.g. {shown}, regex used for validation is '{pattern}')"
 
 
-@lru_cache(maxsize=_CACHED)
+@remembered(_CACHED)
 def label_problems(text: str) -> tuple[str, ...]:
     """A DNS-1123 label: names of containers, volumes, namespaces."""
     found = [too_long(LABEL_MAX)] if len(text) > LABEL_MAX else []
@@ -76,7 +77,7 @@ def label_problems(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=_CACHED)
+@remembered(_CACHED)
 def label_1035_problems(text: str) -> tuple[str, ...]:
     """A DNS-1035 label: names of Services."""
     found = [too_long(LABEL_MAX)] if len(text) > LABEL_MAX else []
@@ -110,7 +111,7 @@ def wildcard_problems(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=_CACHED)
+@remembered(_CACHED)
 def qualified_name_problems(text: str) -> tuple[str, ...]:
     """A label or annotation key, a finalizer: [PREFIX/]NAME."""
     prefix, slash, name = text.rpartition("/")
@@ -136,7 +137,7 @@ def qualified_name_problems(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=_CACHED)
+@remembered(_CACHED)
 def label_value_problems(text: str) -> tuple[str, ...]:
     found = [too_long(LABEL_MAX)] if len(text) > LABEL_MAX else []
     if not _IS_VALUE(text):
@@ -144,7 +145,7 @@ def label_value_problems(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=_CACHED)
+@remembered(_CACHED)
 def port_name_problems(text: str) -> tuple[str, ...]:
     """An IANA service name: names of container ports."""
     found = []
@@ -161,7 +162,7 @@ def port_name_problems(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=_CACHED)
+@remembered(_CACHED)
 def config_key_problems(text: str) -> tuple[str, ...]:
     """A key of a ConfigMap or Secret: it becomes a file name."""
     found = [too_long(SUBDOMAIN_MAX)] if len(text) > SUBDOMAIN_MAX else []
@@ -178,7 +179,7 @@ def config_key_problems(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=_CACHED)
+@remembered(_CACHED)
 def env_name_problems(text: str) -> tuple[str, ...]:
     """The relaxed rule (on by default since 1.34): printable ASCII, no '='."""
     if not text or not all(" " <= c <= "~" and c != "=" for c in text):
@@ -186,7 +187,7 @@ def env_name_problems(text: str) -> tuple[str, ...]:
     return ()
 
 
-@lru_cache(maxsize=_CACHED)
+@remembered(_CACHED)
 def address_problems(text: str) -> tuple[str, ...]:
     """An IP address of either family."""
     try:

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from longshore.base.remembering import LONGEST, remembered
 from longshore.core.objects import names
 from longshore.core.objects.errors import BadRequest
 from longshore.core.objects.kinds import Doc, Kind
 
 _TOKEN = re.compile(r"\s*(==|!=|=|!|,|\(|\)|>|<|[^\s=!,()<>]+)")
 _DOC_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
-_CACHED = 4096
+_CACHED = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Selector:
 EVERYTHING = Selector(())
 
 
-@lru_cache(maxsize=_CACHED)
+@remembered(_CACHED)
 def parse_labels(text: str) -> Selector:
     """A selector as a query string has it. Raises BadRequest."""
     tokens = _tokens(text)
@@ -267,10 +268,18 @@ class FieldSelector:
         return ",".join(map(str, self.terms))
 
 
-@lru_cache(maxsize=_CACHED)
 def parse_fields(kind: Kind, text: str) -> FieldSelector:
     """A field selector as a query string has it. Raises BadRequest, also for fields that the kind
     does not list."""
+    return _known_fields(kind, text) if len(text) <= LONGEST else _parsed_fields(kind, text)
+
+
+@lru_cache(maxsize=_CACHED)
+def _known_fields(kind: Kind, text: str) -> FieldSelector:
+    return _parsed_fields(kind, text)
+
+
+def _parsed_fields(kind: Kind, text: str) -> FieldSelector:
     terms = [_field_term(kind, part) for part in _split_unescaped(text) if part]
     return FieldSelector(kind, terms)
 

@@ -9,12 +9,12 @@ import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from http import HTTPMethod
 from urllib.parse import parse_qs, unquote
 
 import httptools
 
+from longshore.base.remembering import remembered
 from longshore.base.users import User
 from longshore.doors.kit.http import Request
 
@@ -113,6 +113,9 @@ class RequestReader:
         self._header_count += 1
         if self._head_size > self._head_max or self._header_count > _HEADERS_MAX:
             raise Refused(431, f"the request's head is larger than {self._head_max} bytes")
+        if not self._in_head:
+            # A trailer: whoever is before us has seen to the head alone (RFC 9110, 6.5.1).
+            return
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         if key in self._headers:
             first = self._headers[key]
@@ -122,6 +125,8 @@ class RequestReader:
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        if "transfer-encoding" in self._headers:
+            self._check_coding(self._headers["transfer-encoding"])
         declared = self._headers.get("content-length", "")
         if declared.isdigit() and int(declared) > self._body_max:
             raise self._too_large()
@@ -130,6 +135,13 @@ class RequestReader:
             if self._headers["expect"].lower() != "100-continue":
                 raise Refused(417, "of what may be expected, only 100-continue is known")
             self.wants_continue = True
+
+    def _check_coding(self, coding: str) -> None:
+        """Where two programs may differ about where a body ends, none is read (RFC 9112, 6.1)."""
+        if coding.lower() != "chunked":
+            raise Refused(501, "of transfer encodings, only chunked is known")
+        if self._parser.get_http_version() == "1.0":
+            raise Refused(400, "malformed request: HTTP/1.0 knows no Transfer-Encoding")
 
     def on_body(self, body: bytes) -> None:
         self._body_size += len(body)
@@ -194,7 +206,7 @@ def split_url(url: bytes) -> tuple[str, str, Mapping[str, list[str]]]:
 _NO_QUERY: Mapping[str, list[str]] = {}
 
 
-@lru_cache(maxsize=2048)
+@remembered(2048)
 def _query(text: str) -> Mapping[str, list[str]]:
     try:
         return parse_qs(text, keep_blank_values=True, max_num_fields=256)

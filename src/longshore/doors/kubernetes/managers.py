@@ -6,8 +6,7 @@ apiserver/pkg/endpoints/handlers/create.go (managerOrUserAgent).
 
 from __future__ import annotations
 
-from functools import lru_cache
-
+from longshore.base.remembering import remembered
 from longshore.core.objects.errors import Cause
 from longshore.doors.kit.http import Request
 
@@ -15,7 +14,7 @@ APPLY_PATCH = "application/apply-patch+yaml"
 _LENGTH_MAX = 128
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def of_agent(user_agent: str) -> str:
     """The default: what stands before the first slash of the User-Agent."""
     product = user_agent.partition("/")[0]

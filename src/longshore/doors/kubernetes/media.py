@@ -6,8 +6,8 @@ Kubernetes ranks media types with parameters: application/json;as=Table;v=v1;g=m
 from __future__ import annotations
 
 from enum import Enum
-from functools import lru_cache
 
+from longshore.base.remembering import remembered
 from longshore.core.objects.errors import NotAcceptable
 
 JSON = "application/json"
@@ -22,7 +22,7 @@ class As(Enum):
     METADATA = "PartialObjectMetadata"
 
 
-@lru_cache(maxsize=512)
+@remembered(512)
 def negotiate(accept: str) -> tuple[str, As]:
     """The media type and the form of the best offer that can be met. Raises NotAcceptable.
 

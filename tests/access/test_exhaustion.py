@@ -1,0 +1,148 @@
+"""What would use a server up: small requests that cost hours, and many that each leave something
+behind. Each is answered at once, and the memory stays as it was."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from longshore.base import quantities
+from longshore.core.objects.kinds import Doc
+from longshore.doors.kit.reader import RequestReader
+from tests.doors.rig import Kube, config_map, kube, pod
+
+MAPS, PODS = "/api/v1/namespaces/default/configmaps", "/api/v1/namespaces/default/pods"
+LARGEST = 10**64
+MEGABYTE = 1_000_000
+
+
+def resident_bytes() -> int:
+    gc.collect()
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * 4096
+
+
+async def grown_by(times: int, ask: Callable[[int], Awaitable[None]]) -> int:
+    """Bytes that the process is larger afterwards, apart from what the first few need."""
+    for number in range(3):
+        await ask(number)
+    before = resident_bytes()
+    for number in range(3, times):
+        await ask(number)
+    return resident_bytes() - before
+
+
+# --- amounts ---
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("1e999999999", LARGEST), ("-1e999999999", -LARGEST), ("9" * 4000 + "Ei", LARGEST),
+        ("1E99999999999999999999", LARGEST), ("0e999999999", 0), ("1000E", 10**21),
+    ],
+)  # fmt: skip
+def test_no_amount_takes_long_or_is_larger_than_the_largest(written: str, meant: int) -> None:
+    assert quantities.parse(written) == meant
+    assert len(quantities.text(quantities.parse(written))) < 80
+
+
+@pytest.mark.parametrize("written", ["1e-999999999", "0.0000000001", "0." + "0" * 4000 + "1"])
+def test_who_wants_something_wants_a_billionth(written: str) -> None:
+    assert quantities.parse(written) * 10**9 == 1
+    assert quantities.text(quantities.parse(written)) == "1n"
+
+
+@pytest.mark.parametrize(
+    "amount", ["1e999999999", "1e-999999999", "1" + "0" * 4200, "1e" + "9" * 5000]
+)
+async def test_amounts_in_objects(amount: str) -> None:
+    async with kube() as ask:
+        hard = {"spec": {"hard": {"requests.cpu": amount}}, "metadata": {"name": "q"}}
+        quota = await ask("POST", "/api/v1/namespaces/default/resourcequotas", hard)
+        doc = pod("p")
+        doc["spec"]["containers"][0]["resources"] = {"requests": {"cpu": amount}}
+        answer = await ask("POST", PODS, doc)
+        assert (quota.status, answer.status) in ((201, 201), (400, 400)), answer.doc
+
+
+# --- what is looked at once is not kept ---
+
+
+async def _refused_labels(ask: Kube, number: int) -> None:
+    doc = config_map("c")
+    doc["metadata"]["labels"] = {"a": f"{number}" + "x" * MEGABYTE}
+    assert (await ask("POST", MAPS, doc)).status == 422
+
+
+async def _refused_keys(ask: Kube, number: int) -> None:
+    doc = config_map("c", **{f"{number}" + "x" * MEGABYTE: "v"})
+    assert (await ask("POST", MAPS, doc)).status == 422
+
+
+async def _refused_schedules(ask: Kube, number: int) -> None:
+    template: Doc = {"spec": {"template": {"spec": pod("p")["spec"] | {"restartPolicy": "Never"}}}}
+    spec = {"schedule": f"{number}" + ",1" * (MEGABYTE // 2) + " * * * *", "jobTemplate": template}
+    path = "/apis/batch/v1/namespaces/default/cronjobs?dryRun=All"
+    answer = await ask("POST", path, {"metadata": {"name": "c"}, "spec": spec})
+    assert answer.status == 422 and "must be no more than 1024 bytes" in answer.doc["message"]
+
+
+async def _long_selectors(ask: Kube, number: int) -> None:
+    selector = ",".join(f"a{number}x{one}" for one in range(6000))
+    for query in (f"labelSelector={selector}", f"fieldSelector=metadata.name={selector[:60_000]}"):
+        await ask("GET", f"{MAPS}?{query}")
+
+
+async def _long_headers(ask: Kube, number: int) -> None:
+    long = f"{number}" + "x" * 60_000
+    for name in ("accept", "user_agent", "content_type", "audit_id", "authorization"):
+        await ask("POST", MAPS, {}, **{name: long})
+
+
+async def _long_paths(ask: Kube, number: int) -> None:
+    for path in (f"{MAPS}/{number}", f"/apis/{number}", f"/{number}", f"{PODS}/p/{number}"):
+        await ask("GET", path + "x" * 60_000)
+
+
+ATTEMPTS = (
+    _refused_labels, _refused_keys, _refused_schedules, _long_selectors, _long_headers, _long_paths,
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attempt", ATTEMPTS, ids=lambda one: str(one.__name__).strip("_"))
+async def test_nothing_is_left_behind(attempt: Callable[[Kube, int], Awaitable[None]]) -> None:
+    """Kept, each of these would be more than the bound."""
+    async with kube() as ask:
+        assert await grown_by(40, lambda number: attempt(ask, number)) < 20 * MEGABYTE
+
+
+async def test_nothing_is_left_behind_of_queries() -> None:
+    """They are read before anybody knows who asks."""
+
+    async def read(number: int) -> None:
+        reader = RequestReader(64 * 1024, MEGABYTE)
+        reader.feed(b"GET /a?x%d=%b HTTP/1.1\r\n\r\n" % (number, b"y" * 60_000))
+        assert reader.next().request.path == "/a"
+
+    assert await grown_by(500, read) < 20 * MEGABYTE
+
+
+def strangers() -> Iterator[str]:
+    yield from (f"{number}.{'x' * 8000}.y" for number in range(2000))
+
+
+async def test_nothing_is_left_behind_of_tokens() -> None:
+    async with kube() as ask:
+        tokens = strangers()
+
+        async def knock(_: int) -> None:
+            ask.user = None
+            answer = await ask("GET", MAPS, None, authorization=f"Bearer {next(tokens)}")
+            assert answer.status == 401
+
+        assert await grown_by(1000, knock) < 5 * MEGABYTE
