@@ -22,18 +22,24 @@ PATIENCE_S = 60.0
 
 def longshore(*words: str, code: int = 0, env: dict[str, str] | None = None) -> str:
     """Run the command; its standard output. Fails the test if it ends with another code."""
-    program = Path(sys.executable).with_name("longshore")
-    done = subprocess.run(
-        [str(program), *words],
+    done = longshore_run(*words, env=env)
+    assert done.returncode == code, (
+        f"longshore {words}: {done.returncode}\n{done.stdout}{done.stderr}"
+    )
+    return done.stdout if code == 0 else done.stderr
+
+
+def longshore_run(
+    *words: str, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command, however it ends."""
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("longshore")), *words],
         capture_output=True,
         text=True,
         env={**os.environ, **(env or {})},
         timeout=120,
     )
-    assert done.returncode == code, (
-        f"longshore {words}: {done.returncode}\n{done.stdout}{done.stderr}"
-    )
-    return done.stdout if code == 0 else done.stderr
 
 
 def kubectl_program() -> str:
