@@ -20,7 +20,7 @@ from longshore.doors.kubernetes.audit.policy import LEVELS, METADATA, NONE, Deed
 def is_written(evidence: Evidence) -> Verdict:
     if not evidence.audit_log_grew:
         return failed("secrets were listed, and log/audit.log does not tell of it")
-    verdict = no_more_than(0o600, "log/audit.log")(evidence)
+    verdict = no_more_than(0o600, "log/audit*.log")(evidence)
     good = "log/audit.log tells of what was asked just now, and nobody else may read it"
     return passed(good) if verdict.verdict == PASS else verdict
 

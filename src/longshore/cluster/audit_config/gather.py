@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -101,9 +102,11 @@ def _files(paths: ClusterPaths) -> Iterator[File]:
     own = [paths.home, paths.pki, paths.logs, paths.store.parent]
     inside = [file for folder in own for file in sorted(folder.iterdir())]
     for path in dict.fromkeys((*own, *inside)):
-        status = path.lstat()
-        name = str(path.relative_to(paths.home)).removeprefix(".")
-        yield File(name, status.st_mode & 0o7777, status.st_uid)
+        # A file that is written anew is a temporary one first.
+        with contextlib.suppress(FileNotFoundError):
+            status = path.lstat()
+            name = "/".join(path.relative_to(paths.home).parts)
+            yield File(name, status.st_mode & 0o7777, status.st_uid)
 
 
 def _listeners(paths: ClusterPaths) -> list[str] | None:
