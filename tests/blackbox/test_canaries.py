@@ -6,9 +6,11 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import os
 import secrets
 import ssl
 import stat
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -116,10 +118,12 @@ def given_access(cluster: Cluster) -> Iterator[Api]:
     )  # fmt: skip
     canaries = Canaries()
     token = canaries.keep("account token", cluster.kubectl("create", "token", "bird").strip())
-    yield Api(cluster, canaries, token)
-    cluster.kubectl("delete", "pod", "fine", "lacking", "--now", "--ignore-not-found")
-    cluster.kubectl("delete", "secret", "nest", "frozen", "--ignore-not-found")
-    cluster.kubectl("delete", "clusterrolebinding/bird", "serviceaccount/bird")
+    try:
+        yield Api(cluster, canaries, token)
+    finally:
+        cluster.kubectl("delete", "pod", "fine", "lacking", "--now", "--ignore-not-found")
+        cluster.kubectl("delete", "secret", "nest", "frozen", "--ignore-not-found")
+        cluster.kubectl("delete", "clusterrolebinding/bird", "serviceaccount/bird")
 
 
 def test_nothing_secret_is_told(api: Api) -> None:
@@ -131,6 +135,17 @@ def test_nothing_secret_is_told(api: Api) -> None:
     run_pods(api.cluster, "nowhere/image")
     found = [*searched(api), *loose_files(api.cluster)]
     assert not found, "\n".join(found)
+
+
+@pytest.mark.root
+def test_nodes_tell_nothing_secret(cluster: Cluster) -> None:
+    with given_access(cluster) as api:
+        plant_keys(api)
+        handle_secrets(api)
+        run_pods(cluster, "busybox:1.36", command=["/bin/sh", "-c", "exec sleep 7777"])
+        talk_to_pods(api)
+        found = list(searched(api))
+        assert not found, "\n".join(found)
 
 
 # --- what is done ---
@@ -266,6 +281,17 @@ def run_pods(cluster: Cluster, image: str, **more: Any) -> None:
     cluster.kubectl("wait", "--for=condition=Ready", "pod/fine", "--timeout=60s")
 
 
+def talk_to_pods(api: Api) -> None:
+    """Processes of the pod's own are given its Secret, and may tell it to those who ask them."""
+    told, plain = api.cluster.kubectl, api.canaries.planted["stringData"]
+    assert told("exec", "fine", "--", "sh", "-c", "echo $PASSWORD").strip() == plain
+    assert told("exec", "fine", "--", "cat", "/files/plain") == plain
+    token = api.canaries.keep("pod token", told("exec", "fine", "--", "cat", "/tokens/token"))
+    assert token.count(".") == 2
+    told("exec", "fine", "--", "sh", "-c", "no-such-program $PASSWORD", code=127)
+    told("logs", "fine")
+
+
 # --- where it is looked for ---
 
 
@@ -279,10 +305,31 @@ def searched(api: Api) -> Iterator[str]:
     for where, said in (*canaries.told.items(), *answers(api.cluster)):
         yield from canaries.seen_in(where, said.encode())
     for path in files(home(api.cluster)):
-        yield from canaries.seen_in(str(path), path.read_bytes())
-    for path in Path("/proc").glob("[0-9]*/*"):
-        if path.name in ("cmdline", "environ"):
-            yield from canaries.seen_in(str(path), read(path))
+        seen = canaries.seen_in(str(path), read(path))
+        if seen and not is_of_pod(path):
+            yield from seen
+    for process in Path("/proc").glob("[0-9]*"):
+        for path in (process / "cmdline", process / "environ"):
+            seen = canaries.seen_in(str(path), read(path))
+            if seen and not is_inside(process):
+                yield from seen
+
+
+def is_of_pod(path: Path) -> bool:
+    """A volume of a pod, or the description of its container: in memory, and for nobody else."""
+    described = path.name == "config.json" and path.parts[-3] == "containers"
+    if not described and "volumes" not in path.parts:
+        return False
+    told = subprocess.run(["stat", "-f", "-c", "%T", path], capture_output=True, text=True)
+    return told.stdout.strip() == "tmpfs"
+
+
+def is_inside(process: Path) -> bool:
+    """In a namespace of processes that is not this one's: a container's own."""
+    try:
+        return os.readlink(process / "ns" / "pid") != os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return True
 
 
 def answers(cluster: Cluster) -> Iterator[tuple[str, str]]:
@@ -296,10 +343,17 @@ def answers(cluster: Cluster) -> Iterator[tuple[str, str]]:
 
 def files(folder: Path) -> Iterator[Path]:
     """All but the store, and the keys of the cluster and its administrator."""
-    for path in folder.rglob("*"):
-        inside = path.relative_to(folder).parts
-        if path.is_file() and not path.is_symlink() and inside[0] not in BELONGS:
+    for path in below(folder):
+        if path.relative_to(folder).parts[0] not in BELONGS:
             yield path
+
+
+def below(folder: Path) -> Iterator[Path]:
+    """Every regular file; folders may go meanwhile."""
+    for where, _, names in os.walk(folder):
+        for path in (Path(where, name) for name in names):
+            if path.is_file() and not path.is_symlink():
+                yield path
 
 
 def loose_files(cluster: Cluster) -> Iterator[str]:
@@ -307,14 +361,14 @@ def loose_files(cluster: Cluster) -> Iterator[str]:
     folder = home(cluster)
     if stat.S_IMODE(folder.stat().st_mode) != 0o700:
         yield f"{folder} is not 0700"
-    for path in folder.rglob("*"):
-        mode = path.lstat().st_mode
-        if stat.S_ISREG(mode) and mode & 0o077:
+    for path in below(folder):
+        mode = path.stat().st_mode
+        if mode & 0o077:
             yield f"{path} has mode {stat.S_IMODE(mode):o}"
 
 
 def read(path: Path) -> bytes:
-    """What /proc says of a process, if it is still there."""
+    """What is in a file, if it is still there and can be read at all."""
     try:
         return path.read_bytes()
     except OSError:

@@ -58,7 +58,7 @@ class Office:
         return [Loop(one, cache, self.clock, Chance.seeded(2)) for one in made]
 
     @staticmethod
-    def permits(who: User, wish: Wish) -> bool:
+    async def permits(who: User, wish: Wish) -> bool:
         assert (wish.verb, wish.group, wish.resource) == (
             "create", "certificates.k8s.io", "certificatesigningrequests",
         )  # fmt: skip

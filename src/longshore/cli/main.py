@@ -59,6 +59,10 @@ def main() -> None:
     help="Outside issuers of tokens (AuthenticationConfiguration of apiserver.config.k8s.io/v1).",
 )  # fmt: skip
 @click.option(
+    "--authorization-config", type=click.Path(path_type=Path, dir_okay=False),
+    help="Who is asked for permission (AuthorizationConfiguration of apiserver.config.k8s.io/v1).",
+)  # fmt: skip
+@click.option(
     "--audit-policy", type=click.Path(path_type=Path, dir_okay=False),
     help="What the audit log tells (audit.k8s.io/v1 Policy). [default: changes, and looks at secrets]",
 )  # fmt: skip

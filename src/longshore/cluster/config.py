@@ -78,6 +78,7 @@ class ClusterPaths:
         self.processes = self.home / "processes"
         self.uplink = self.home / "uplink.pid"
         self.authentication = self.home / "authentication.yaml"
+        self.authorization = self.home / "authorization.yaml"
         self.admission = self.home / "admission.yaml"
         self.audit_policy = self.home / "audit-policy.yaml"
         self.audit_log = self.logs / "audit.log"

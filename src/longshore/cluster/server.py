@@ -17,8 +17,8 @@ import uvloop
 from longshore.base.addresses import API_PORT, LAN_GATEWAY
 from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
-from longshore.base.users import loop_user
-from longshore.cluster import admission, audit, issuers, kubeconfig
+from longshore.base.users import User, loop_user
+from longshore.cluster import admission, audit, authorizers, issuers, kubeconfig
 from longshore.cluster.bootstrap import bootstrap
 from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.default_roles import ensure_roles
@@ -34,10 +34,12 @@ from longshore.core.pki.authority import Authority
 from longshore.core.pki.pairs import Pair
 from longshore.core.pki.tls import client_context, server_context
 from longshore.core.pki.token_keys import TokenKeys
+from longshore.core.registry.authorize import Wish
 from longshore.core.registry.bearers import Bearers
 from longshore.core.registry.bootstrap_tokens import BootstrapTokens
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.jws import Keyring
+from longshore.core.registry.permission.outside import decided
 from longshore.core.registry.registry import Registry, RegistryConfig
 from longshore.core.registry.tokens import Tokens
 from longshore.core.store.sqlite import SqliteStore
@@ -118,8 +120,12 @@ async def until_signalled(work: Coroutine[None, None, None]) -> None:
 async def _run(
     config: ClusterConfig, paths: ClusterPaths, listeners: Sequence[socket.socket], tell: int
 ) -> None:
-    settings = RegistryConfig(admission=admission.of_cluster(config, paths))
-    registry = Registry(SqliteStore(paths.store), SystemClock(), Chance(), settings)
+    clock = SystemClock()
+    settings = RegistryConfig(
+        admission=admission.of_cluster(config, paths),
+        authorizers=authorizers.of_cluster(paths, clock),
+    )
+    registry = Registry(SqliteStore(paths.store), clock, Chance(), settings)
     await registry.open()
     gc.freeze()  # what was read stays: no collection has to look through it again
     cluster = _Cluster(config, paths, registry)
@@ -227,7 +233,7 @@ class _Cluster:
         crew.create_task(journal.run(), name="events")
         config = ControllerConfig(
             authority=self._authority,
-            permits=self._registry.permission.allowed,
+            permits=self._permits,
             nodes=NodeRules(grace_s=self._config.node_grace_s),
         )
         controllers = run_controllers(
@@ -249,6 +255,9 @@ class _Cluster:
             if self._config.uplink == "user":
                 uplink = Uplink(lan_namespace(self._paths), self._paths.uplink, clock)
                 crew.create_task(uplink.run(), name="uplink")
+
+    async def _permits(self, who: User, wish: Wish) -> bool:
+        return await decided(partial(self._registry.permission.allowed, who, wish))
 
     async def _until_ready(self) -> None:
         """Return once all nodes of the cluster are Ready."""

@@ -20,7 +20,7 @@ from typing import Any
 from longshore.base.addresses import API_PORT, API_SERVICE_ADDRESS, LAN_GATEWAY
 from longshore.base.clock import SystemClock
 from longshore.base.files import write_private
-from longshore.cluster import admission, audit, doctor, issuers, kubeconfig
+from longshore.cluster import admission, audit, authorizers, doctor, issuers, kubeconfig
 from longshore.cluster.config import (
     NODES_MAX,
     ClusterConfig,
@@ -58,6 +58,7 @@ class UpRequest:
     node_grace_s: float = 40.0
     audit_policy: Path | None = None
     authentication_config: Path | None = None
+    authorization_config: Path | None = None
     enable_admission: tuple[str, ...] = ()
     disable_admission: tuple[str, ...] = ()
     admission_config: Path | None = None
@@ -92,6 +93,8 @@ def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
         audit.check(request.audit_policy)
     if request.authentication_config is not None:
         issuers.read(request.authentication_config)
+    if request.authorization_config is not None:
+        authorizers.read(request.authorization_config)
     admission.read(request.enable_admission, request.disable_admission, request.admission_config)
     if paths.config.exists():
         raise ClusterError(
@@ -113,6 +116,7 @@ def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
     for file, kept in (
         (request.audit_policy, paths.audit_policy),
         (request.authentication_config, paths.authentication),
+        (request.authorization_config, paths.authorization),
         (request.admission_config, paths.admission),
     ):
         if file is not None:

@@ -29,6 +29,16 @@ class Wish(NamedTuple):
     fields: Mapping[str, str] = NO_FIELDS
 
 
+class Verdict(NamedTuple):
+    """Neither allowed nor denied: no opinion. reason says by which binding, or why not, as far as
+    somebody says so; error what went wrong with judging."""
+
+    allowed: bool
+    reason: str = ""
+    denied: bool = False
+    error: str = ""
+
+
 def forbidden(who: User, wish: Wish, why: str = "", kind: Kind | None = None) -> Forbidden:
     """In upstream's words (apiserver/pkg/endpoints/handlers/responsewriters/errors.go)."""
     qualified = f"{wish.resource}.{wish.group}" if wish.group else wish.resource
@@ -43,6 +53,7 @@ def forbidden(who: User, wish: Wish, why: str = "", kind: Kind | None = None) ->
     )
 
 
-def forbidden_path(who: User, verb: str, path: str) -> Forbidden:
+def forbidden_path(who: User, verb: str, path: str, why: str = "") -> Forbidden:
     """For a path that is no resource's."""
-    return Forbidden(f'forbidden: User "{who.name}" cannot {verb} path "{path}"')
+    said = f'forbidden: User "{who.name}" cannot {verb} path "{path}"'
+    return Forbidden(f"{said}: {why}" if why else said)

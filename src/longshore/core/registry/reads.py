@@ -105,9 +105,9 @@ class Filter:
 class Reader:
     """The reading half of the registry."""
 
-    def __init__(self, cache: Cache) -> None:
+    def __init__(self, cache: Cache, permission: Authorizer | None = None) -> None:
         self.cache = cache
-        self.permission = Authorizer(cache)
+        self.permission = permission or Authorizer(cache)
 
     def get(self, who: User, ref: Ref) -> Stored:
         """The newest state. Raises NotFound or Forbidden."""

@@ -36,6 +36,7 @@ from longshore.core.registry.client import (
 from longshore.core.registry.commits import CommitQueue, Pending
 from longshore.core.registry.configuration import configuration
 from longshore.core.registry.patching import apply_patch, invalid_patch, judged, read_patch
+from longshore.core.registry.permission.union import Stage, UnionAuthorizer
 from longshore.core.registry.planning import Intent, Plan
 from longshore.core.registry.quotas import QuotaBooks
 from longshore.core.registry.reads import Filter, ListOptions, Reader
@@ -61,6 +62,8 @@ _WARNING = WriteOptions(field_validation="Warn")
 class RegistryConfig:
     ranges: ServiceRanges = field(default_factory=ServiceRanges)
     admission: AdmissionConfig = field(default_factory=AdmissionConfig)
+    # Who is asked for permission, in that order, where it is not the server alone.
+    authorizers: Sequence[Stage] = ()
 
 
 class Registry(Reader):
@@ -79,7 +82,8 @@ class Registry(Reader):
         kinds_served: Kinds = KINDS,
     ) -> None:
         config = config or RegistryConfig()
-        super().__init__(Cache(kinds_served))
+        cache, order = Cache(kinds_served), config.authorizers
+        super().__init__(cache, UnionAuthorizer(cache, order) if order else None)
         self.clock = clock
         self._chance = chance
         self._store = store

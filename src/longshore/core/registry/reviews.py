@@ -124,7 +124,10 @@ def _verdict(permission: Authorizer, user: User, spec: Doc) -> Doc:
     else:
         verdict = permission.judge(user, _wish(spec["resourceAttributes"]))
     said: Doc = {"allowed": verdict.allowed}
-    return said | {"reason": verdict.reason} if verdict.reason else said
+    more = {
+        "denied": verdict.denied, "reason": verdict.reason, "evaluationError": verdict.error,
+    }  # fmt: skip
+    return said | {key: value for key, value in more.items() if value}
 
 
 def _wish(asked: Doc) -> Wish:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from functools import cached_property
+from functools import cached_property, partial
 
 import orjson
 
@@ -27,6 +27,7 @@ from longshore.core.objects.errors import (
     Unauthorized,
 )
 from longshore.core.objects.kinds import KINDS, MEASURED, Doc, Kinds
+from longshore.core.registry.permission.outside import Undecided, decided, settled
 from longshore.core.registry.registry import Registry
 from longshore.core.registry.tokens import AnyTokens, NoTokens
 from longshore.core.streams.protocols import Streams
@@ -173,6 +174,8 @@ class KubernetesDoor:
             return acting(asker, request, self._permission)
         try:
             who = acting(asker, request, self._permission)
+        except Undecided:
+            raise
         except ApiError:
             course.entry = self._auditor.begin(
                 request, asker, asker, course.target, course.audit_id
@@ -215,7 +218,10 @@ class KubernetesDoor:
         target = translate.parse_target(self._kinds, path) if first in ("api", "apis") else None
         course.target = target
         asker = authenticated(request, self._tokens)
-        who = self._acting(asker, request, course)
+        try:
+            who = self._acting(asker, request, course)
+        except Undecided:
+            who = await decided(partial(self._acting, asker, request, course))
         lane = self._fairness.lane(who, request, target)
         course.headers = lane.headers
         seats = self._fairness.enter(lane, request, target)
@@ -223,7 +229,11 @@ class KubernetesDoor:
             seats = await self._fairness.wait(lane, request, target)
         reply: AnyReply | None = None
         try:
-            reply = await self._let_in(request, first, target, who)
+            try:
+                reply = await self._let_in(request, first, target, who)
+            except Undecided as question:
+                again = partial(self._let_in, request, first, target, who)
+                reply = await settled(question, again)
             return reply
         finally:
             if seats:

@@ -8,8 +8,10 @@ from typing import Any
 
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
+from longshore.base.users import User
 from longshore.core.objects.kinds import KINDS
 from longshore.core.pki.authority import Authority
+from longshore.core.registry.authorize import Wish
 from longshore.core.registry.client import Client
 from longshore.core.watch.cache import Cache
 from longshore.machinery.controllers.addresses.run import ServiceAddresses
@@ -32,6 +34,10 @@ from longshore.machinery.loop.loop import Loop, Reconciler
 from longshore.machinery.loop.recorder import Journal, Recorder
 
 
+async def _nobody(_who: User, _wish: Wish) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class ControllerConfig:
     """authority: the cluster's own, which signs requests and whose certificate every namespace has
@@ -40,7 +46,7 @@ class ControllerConfig:
     be gone before its pods are."""
 
     authority: Authority | None = None
-    permits: Permits = lambda who, wish: False
+    permits: Permits = _nobody
     nodes: NodeRules = field(default_factory=NodeRules)
     finished_pods_max: int = 12_500
     node_gone_s: float = 40.0

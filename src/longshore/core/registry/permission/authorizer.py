@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from longshore.base.users import User
 from longshore.core.objects.kinds import NAMESPACE, Doc, Kind
-from longshore.core.registry.authorize import NO_FIELDS, Wish, forbidden, forbidden_path
+from longshore.core.registry.authorize import (
+    NO_FIELDS,
+    Verdict,
+    Wish,
+    forbidden,
+    forbidden_path,
+)
 from longshore.core.registry.permission.bindings import BINDINGS, ROLES, Bindings
 from longshore.core.registry.permission.nodes import NodeAuthorizer, node_of
 from longshore.core.registry.permission.reasons import reason_of
@@ -21,13 +26,6 @@ _USERS_MAX, _ANSWERS_MAX, _ACTION_MAX = 4096, 65_536, 256
 _KINDS = frozenset({*ROLES, *BINDINGS})
 _EVERYTHING: Doc = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
 _EVERY_PATH: Doc = {"verbs": ["*"], "nonResourceURLs": ["*"]}
-
-
-class Verdict(NamedTuple):
-    """reason says by which binding, or why not, as far as somebody says so."""
-
-    allowed: bool
-    reason: str = ""
 
 
 class Authorizer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from longshore.base.clock import Clock
 from longshore.base.users import User
@@ -19,7 +19,7 @@ from longshore.core.watch.frames import Frame
 from longshore.machinery.controllers.certificates import plan
 from longshore.machinery.loop.answers import DONE, Answer, WakeAfter
 
-Permits = Callable[[User, Wish], bool]
+Permits = Callable[[User, Wish], Awaitable[bool]]
 """Whether somebody may do something."""
 
 
@@ -63,7 +63,7 @@ class CertificateRequests:
         if plan.has(doc, "Approved"):
             await self._client.write(Update(kinds.CSR, self._signed(doc, asked), "status"))
             return
-        approval = self._approval(doc, asked)
+        approval = await self._approval(doc, asked)
         if approval is not None:
             told = plan.with_condition(doc, "Approved", "AutoApproved", approval.message)
             await self._client.write(Update(kinds.CSR, told, "approval"))
@@ -76,16 +76,18 @@ class CertificateRequests:
         issued = {**(doc.get("status") or {}), "certificate": base64.b64encode(pem).decode()}
         return {**doc, "status": issued}
 
-    def _approval(self, doc: Doc, asked: Asked) -> plan.Approval | None:
+    async def _approval(self, doc: Doc, asked: Asked) -> plan.Approval | None:
         who = _asker(doc)
-        ways = plan.approvals(doc, asked, self._addresses(who))
-        return next((way for way in ways if self._allows(way, who)), None)
+        for way in plan.approvals(doc, asked, self._addresses(who)):
+            if await self._allows(way, who):
+                return way
+        return None
 
-    def _allows(self, way: plan.Approval, who: User) -> bool:
+    async def _allows(self, way: plan.Approval, who: User) -> bool:
         if not way.permission:
             return True
         wish = Wish("create", kinds.CSR.group, kinds.CSR.plural, subresource=way.permission)
-        return self._permits(who, wish)
+        return await self._permits(who, wish)
 
     def _addresses(self, who: User) -> list[str]:
         """What a node says of where it is, its name included."""
