@@ -155,3 +155,10 @@ async def whole(ask: Kube, method: str, target: str, body: Any = None, **headers
 
 def is_clean(said: bytes) -> bool:
     return CANARY.encode() not in said and BLUE.encode() not in said
+
+
+def anonymised(said: bytes) -> bytes:
+    """Without the names of objects and namespaces that were asked for."""
+    for name in (CANARY, "absent-77", BLUE, "nowhere"):
+        said = said.replace(name.encode(), b"NAME")
+    return said

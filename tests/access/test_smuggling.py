@@ -91,7 +91,7 @@ async def test_what_is_ambiguous_is_refused(server: Heard, attack: str) -> None:
     assert server.requests == []
 
 
-@pytest.mark.parametrize("coding", [b"gzip, chunked", b"xchunked", b"identity", b""])
+@pytest.mark.parametrize("coding", [b"gzip, chunked", b"xchunked", b"identity"])
 async def test_other_codings_are_not_known(server: Heard, coding: bytes) -> None:
     sent = POST + b"Transfer-Encoding: %b\r\n\r\n0\r\n\r\n" % coding + EVIL
     assert await server.says(sent) == 501

@@ -38,6 +38,7 @@ _CERTIFICATE: Path = (STATUS, "certificate")
 _BUNDLE_MAX_BYTES = 1024 * 1024
 _OMITTED = "<value omitted>"
 _BLOCK = re.compile(rb"-----BEGIN ([^-\n]+)-----\r?\n(.*?)-----END \1-----", re.DOTALL)
+_BEGIN = b"-----BEGIN"
 _UID_MAX = 128
 _POD_LIFE_MIN_S, _POD_LIFE_MAX_S, _OWN_LIFE_MAX_S = 3600, 91 * 86_400, 86_400
 
@@ -265,17 +266,36 @@ def _decoded(text: str) -> bytes:
 
 
 def _request_problem(encoded: str) -> str:
-    from cryptography import x509
-
-    block = _BLOCK.search(_decoded(encoded))
-    if block is None or block[1] != b"CERTIFICATE REQUEST":
-        return "PEM block type must be CERTIFICATE REQUEST"
     try:
-        request = x509.load_der_x509_csr(base64.b64decode(block[2]))
-        good = request.is_signature_valid
+        _subject_of(encoded)
     except ValueError as error:
-        return f"malformed certificate request: {error}"
-    return "" if good else "the signature of the certificate request is not valid"
+        return str(error)
+    return ""
+
+
+def _subject_of(encoded: str) -> Any:
+    """The name in a request that is good. Raises ValueError.
+
+    What is judged must be what is signed, and what those are shown who approve it: of two blocks,
+    one program reads this and another that.
+    """
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+    text = _decoded(encoded)
+    block = _BLOCK.search(text)
+    if block is None or block[1] != b"CERTIFICATE REQUEST":
+        raise ValueError("PEM block type must be CERTIFICATE REQUEST")
+    if text.count(_BEGIN) > 1:
+        raise ValueError("must be one PEM block alone")
+    try:
+        request = x509.load_pem_x509_csr(text)
+        good, subject = request.is_signature_valid, request.subject
+    except (ValueError, InvalidSignature, UnsupportedAlgorithm) as error:
+        raise ValueError(f"malformed certificate request: {error}") from None
+    if not good:
+        raise ValueError("the signature of the certificate request is not valid")
+    return subject
 
 
 def signing_organizations(encoded: str) -> list[str]:
@@ -291,13 +311,8 @@ def signing_name(encoded: str) -> str:
 
 
 def _in_subject(encoded: str, attribute: str) -> list[str]:
-    from cryptography import x509
-
-    block = _BLOCK.search(_decoded(encoded))
-    if block is None:
-        return []
     try:
-        subject = x509.load_der_x509_csr(base64.b64decode(block[2])).subject
+        subject = _subject_of(encoded)
     except ValueError:
         return []
     return [str(one.value) for one in subject if one.rfc4514_attribute_name == attribute]
