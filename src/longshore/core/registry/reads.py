@@ -123,6 +123,17 @@ class Reader:
         self.permission.authorize_many(who, "list", kind, namespace, chosen.fields.exact)
         return self._page(chosen, options)
 
+    def check_get(self, who: User, ref: Ref) -> None:
+        """Return if the caller may get that; raise Forbidden if not."""
+        self._authorize(who, "get", ref)
+
+    def check_many(
+        self, who: User, verb: str, kind: Kind, namespace: str, options: ListOptions
+    ) -> None:
+        """Return if the caller may list or watch that; raise Forbidden if not."""
+        fields = parse_fields(kind, options.fields).exact
+        self.permission.authorize_many(who, verb, kind, namespace, fields)
+
     def _page(self, chosen: Filter, options: ListOptions) -> Page:
         kind = chosen.kind
         at, after = self._position(options)
@@ -206,15 +217,19 @@ class Reader:
         return revision
 
 
-async def reached(cache: Cache, clock: Clock, text: str) -> None:
+async def reached(cache: Cache, clock: Clock, text: str, check: Callable[[], None]) -> None:
     """Wait a moment until the cache has come to a revision that a client knows of.
 
-    text is a resourceVersion; none and "0" are always reached. Raises BadRequest if it is no
-    number, Timeout if it is still in the future after 3 s, as upstream's watch cache does.
+    text is a resourceVersion; none and "0" are always reached. check raises Forbidden for who may
+    not read: nobody else shall wait here, or learn how far the cache is. Raises BadRequest if text
+    is no number, Timeout if it is still in the future after 3 s, as upstream's watch cache does.
     """
     if text in ("", "0"):
         return
     revision = revision_of(text)
+    if revision <= cache.revision:
+        return
+    check()
     until = clock.monotonic() + REACH_S
     while revision > cache.revision:
         if clock.monotonic() >= until:

@@ -97,7 +97,8 @@ class ServiceAddresses:
         if not inside:
             why = f"the provided IP ({wanted}) is not in the valid range: {self._ranges.addresses}"
         elif self._addresses.get(wanted, _owner(service)) != _owner(service):
-            why = f"provided IP is already allocated (to {self._addresses[wanted]})"
+            # Not to whom: that may be somebody else's secret.
+            why = "provided IP is already allocated"
         else:
             return
         raise _invalid(service, "spec.clusterIPs", f'["{wanted}"]', why)

@@ -44,7 +44,7 @@ class Listing:
             return await self._watch(request, target, who, options)
         check_list(request)
         view = view_of(request, self._clock)
-        await reached(self._registry.cache, self._clock, options.revision)
+        await self._reached("list", target, who, options)
         try:
             page = self._registry.list(who, target.kind, target.namespace, options)
         except Expired as error:
@@ -60,7 +60,7 @@ class Listing:
         check_watch(request)
         accepted = handshake(request.headers) if is_websocket(request.headers) else None
         cache = self._registry.cache
-        await reached(cache, self._clock, options.revision)
+        await self._reached("watch", target, who, options)
         begins_empty = "sendInitialEvents" in request.query
         initial = flag(request.query, "sendInitialEvents")
         if begins_empty and not initial and options.revision in ("", "0"):
@@ -74,6 +74,12 @@ class Listing:
         if accepted is not None:
             return watch_takeover(accepted, watch)
         return StreamReply(watch, content_type=view.media)
+
+    async def _reached(self, verb: str, target: Target, who: User, options: ListOptions) -> None:
+        def check() -> None:
+            self._registry.check_many(who, verb, target.kind, target.namespace, options)
+
+        await reached(self._registry.cache, self._clock, options.revision, check)
 
     def _seconds(self, request: Request) -> float:
         timeout = number(request.query, "timeoutSeconds")

@@ -7,6 +7,7 @@ rendering.py.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeAlias
 
 from longshore.base.chance import Chance
@@ -102,7 +103,8 @@ class Api:
 
     async def get(self, request: Request, target: Target, who: User) -> AnyReply:
         view = self._view(request)
-        await reached(self.registry.cache, self._clock, request.param("resourceVersion"))
+        check = partial(self.registry.check_get, who, target.ref)
+        await reached(self.registry.cache, self._clock, request.param("resourceVersion"), check)
         return self._shown(view, self.registry.get(who, target.ref), target)
 
     async def list(self, request: Request, target: Target, who: User) -> AnyReply:

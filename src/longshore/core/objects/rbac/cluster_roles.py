@@ -267,6 +267,8 @@ ROLES: Table = {
             "/openid/v1/jwks/",
         ),
     ),
+    # Not upstream's own, but of metrics-server, whose place the server takes.
+    "system:aggregated-metrics-reader": ((READ, "metrics.k8s.io", "nodes pods"),),
     "system:volume-scheduler": (
         (READ_UPDATE, "core", "persistentvolumes"),
         (READ, "storage.k8s.io", "storageclasses"),
@@ -290,7 +292,7 @@ GATHERED = {
 LABELLED = {
     f"system:aggregate-to-{role}": f"rbac.authorization.k8s.io/aggregate-to-{role}"
     for role in GATHERED
-}
+} | {"system:aggregated-metrics-reader": "rbac.authorization.k8s.io/aggregate-to-view"}
 """Labels, besides those of all default roles, of roles that are gathered."""
 
 BINDINGS = {

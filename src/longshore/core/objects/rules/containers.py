@@ -112,8 +112,8 @@ def _env_source(one: Doc, path: Path, problems: Problems) -> None:
     for name in ("configMapKeyRef", "secretKeyRef"):
         if name in source:
             at = (path, name)
-            if not source[name].get("name"):
-                problems.required((at, "name"))
+            said = source[name].get("name", "")
+            problems.all_invalid((at, "name"), said, names.subdomain_problems(said))
             if not source[name].get("key"):
                 problems.required((at, "key"))
             else:
@@ -138,8 +138,11 @@ def _env_from(sources: list[Doc], path: Path, problems: Problems) -> None:
         elif len(given) > 1:
             problems.invalid(at, "", "may not have more than one field specified at a time")
         for name in given:
-            if not one[name].get("name"):
-                problems.required(((at, name), "name"))
+            said, where = one[name].get("name", ""), ((at, name), "name")
+            if not said:
+                problems.required(where)
+            else:
+                problems.all_invalid(where, said, names.subdomain_problems(said))
 
 
 def _mounts(mounts: list[Doc], path: Path, volumes: Collection[str], problems: Problems) -> None:

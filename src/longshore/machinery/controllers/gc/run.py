@@ -62,7 +62,7 @@ class GarbageCollector:
     async def reconcile(self, key: Node) -> Answer:
         doc = self._cache.get(key.kind, key.namespace, key.name)
         if doc is None or doc["metadata"]["uid"] != key.uid:
-            await self._submit(self._work_on(self._dependents(key.uid)))
+            await self._submit(self._work_on(self._dependents(key.namespace, key.uid)))
             return DONE
         if owners.is_deleting(doc) and planning.has_finalizer(doc, ORPHAN):
             await self._orphan(key, doc)
@@ -75,17 +75,20 @@ class GarbageCollector:
     async def _orphan(self, key: Node, doc: Doc) -> None:
         """Dependents forget their owner, then it may go."""
         letting_go: list[Operation] = [
-            owners.without_owner(kind, one, [key.uid]) for kind, one in self._dependents(key.uid)
+            owners.without_owner(kind, one, [key.uid])
+            for kind, one in self._dependents(key.namespace, key.uid)
         ]
         await self._submit(letting_go)
         await self._submit([owners.without_finalizer(key.kind, doc, ORPHAN)])
 
     async def _foreground(self, key: Node, doc: Doc) -> None:
         """Dependents go first; those that block hold their owner until they are gone."""
-        dependents = self._dependents(key.uid)
+        dependents = self._dependents(key.namespace, key.uid)
         await self._submit(self._work_on([(key.kind, doc), *dependents]))
         still = self._cache.get(key.kind, key.namespace, key.name)
-        held = any(planning.blocks(one, key.uid) for _, one in self._dependents(key.uid))
+        held = any(
+            planning.blocks(one, key.uid) for _, one in self._dependents(key.namespace, key.uid)
+        )
         if still is not None and planning.is_waiting(still) and not held:
             await self._submit([owners.without_finalizer(key.kind, still, FOREGROUND)])
 
@@ -98,7 +101,7 @@ class GarbageCollector:
         fate = planning.fate(
             doc,
             lambda ref: self._judge(metadata.get("namespace", ""), ref),
-            lambda: (one for _, one in self._dependents(uid)),
+            lambda: (one for _, one in self._dependents(metadata.get("namespace", ""), uid)),
         )
         if fate.drop:
             yield owners.without_owner(kind, doc, fate.drop)
@@ -110,8 +113,15 @@ class GarbageCollector:
             options = DeleteOptions(propagation=fate.delete, uid=uid)
             yield Delete(kind, metadata.get("namespace", ""), metadata["name"], options)
 
-    def _dependents(self, uid: str) -> list[tuple[Kind, Doc]]:
-        return [(k, doc) for k in self._kinds for doc in self._cache.indexed(k, "owner", uid)]
+    def _dependents(self, namespace: str, uid: str) -> list[tuple[Kind, Doc]]:
+        """Objects of an owner that is in that namespace ("": in none). From another namespace nobody
+        depends on it, whatever he says: nobody is to hold what is not his."""
+        found = ((k, doc) for k in self._kinds for doc in self._cache.indexed(k, "owner", uid))
+        return [
+            (kind, doc)
+            for kind, doc in found
+            if not namespace or doc["metadata"].get("namespace") == namespace
+        ]
 
     def _owner(self, namespace: str, ref: Doc) -> tuple[Kind, Doc] | None:
         """The owner that a reference means; None if there is no such object any more."""
