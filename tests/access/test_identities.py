@@ -259,7 +259,7 @@ async def test_who_asks_is_not_for_the_asker_to_say() -> None:
             "uid": "1",
             "extra": {"a": ["b"]},
         }
-        spec = (await asked_for(ask, GOOD, **lies)).doc["spec"]
+        spec = (await asked_for(ask, GOOD, CLIENT, **lies)).doc["spec"]
         assert (spec["username"], spec["groups"]) == (JANE.name, list(JANE.groups))
         assert "uid" not in spec and "extra" not in spec
 

@@ -108,8 +108,12 @@ def _text(octets: bytes) -> str:
 
 
 def _octets(text: str) -> bytes:
-    """Raises ValueError for what is not base64url without padding."""
+    """Raises ValueError for what is not base64url as RFC 7515 writes it: one text alone means the
+    same octets."""
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        octets = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except binascii.Error as error:
         raise ValueError(str(error)) from error
+    if _text(octets) != text:
+        raise ValueError("not base64url without padding")
+    return octets
