@@ -26,6 +26,12 @@ FLAG = "--authorization-config"
 API_VERSIONS = ("apiserver.config.k8s.io/v1", "apiserver.config.k8s.io/v1beta1")
 _WEBHOOK = "Webhook"
 _TYPES = (NODE, RBAC, _WEBHOOK)
+_AUTHORIZER = frozenset({"type", "name", "webhook"})
+_SETTINGS = frozenset({
+    "timeout", "authorizedTTL", "unauthorizedTTL", "cacheAuthorizedRequests",
+    "cacheUnauthorizedRequests", "subjectAccessReviewVersion", "failurePolicy", "connectionInfo",
+    "matchConditionSubjectAccessReviewVersion", "matchConditions",
+})  # fmt: skip
 _TIMEOUT_MAX_S = 30.0
 _UNIT_S = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _SPAN = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)")
@@ -102,6 +108,7 @@ def _authorizer(one: Any, where: str) -> Judge | str:
         raise ValueError(
             f'{where}.type: Unsupported value: "{given}": supported values: {supported}'
         )
+    _check_known(one, _AUTHORIZER, where)
     name, webhook = one.get("name"), one.get("webhook")
     if not isinstance(name, str) or not name:
         raise ValueError(f"{where}.name: Required value")
@@ -134,7 +141,15 @@ def _webhook(name: str, given: Any, where: str) -> Judge:
     return Judge(terms, place, timeout_s)
 
 
+def _check_known(given: Doc, known: frozenset[str], where: str) -> None:
+    """A word that is misspelt must not be an answer that is not waited for."""
+    for key in given:
+        if key not in known:
+            raise ValueError(f"{where}.{key}: unknown field")
+
+
 def _check_served(given: Doc, where: str) -> None:
+    _check_known(given, _SETTINGS, where)
     if given.get("matchConditions"):
         raise ValueError(f"{where}.matchConditions: CEL is not served yet, leave it out")
     _one_of(given, "subjectAccessReviewVersion", ("v1",), where)

@@ -130,18 +130,23 @@ def _read(file: Path) -> Doc:
 
 def _chosen(config: Doc) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Cluster and user of the current context; of the only ones if there is no context."""
-    context = _named(config, "contexts", config.get("current-context")).get("context") or {}
-    cluster = _named(config, "clusters", context.get("cluster")).get("cluster")
-    if not isinstance(cluster, dict):
+    context = _named(config, "context", config.get("current-context"))
+    cluster = _named(config, "cluster", context.get("cluster"))
+    if not cluster:
         raise ValueError("it has no current cluster")
-    return cluster, _named(config, "users", context.get("user")).get("user") or {}
+    return cluster, _named(config, "user", context.get("user"))
 
 
-def _named(config: Doc, part: str, name: Any) -> Mapping[str, Any]:
-    entries = [entry for entry in config.get(part) or () if isinstance(entry, dict)]
-    if not name and len(entries) == 1:
-        return entries[0]
-    return next((entry for entry in entries if name and entry.get("name") == name), {})
+def _named(config: Doc, kind: str, name: Any) -> Mapping[str, Any]:
+    """What the entry of that name is; the only entry if there is no name."""
+    listed = config.get(f"{kind}s")
+    entries = (
+        [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    )
+    if name or len(entries) > 1:
+        entries = [entry for entry in entries if name and entry.get("name") == name]
+    inside = entries[0].get(kind) if entries else None
+    return inside if isinstance(inside, dict) else {}
 
 
 def _only(known: frozenset[str], given: Mapping[str, Any], where: str) -> None:
