@@ -16,6 +16,11 @@ SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _SECRET_ALPHABET = string.ascii_lowercase + string.digits
 
 
+def fresh_bytes(count: int) -> bytes:
+    """Bytes that nobody can foresee and that never come again, not even from a seed: keys, nonces."""
+    return os.urandom(count)
+
+
 class Chance:
     """A source of randomness: the machine's own, or replayable from a seed."""
 

@@ -63,6 +63,11 @@ def main() -> None:
     help="Who is asked for permission (AuthorizationConfiguration of apiserver.config.k8s.io/v1).",
 )  # fmt: skip
 @click.option(
+    "--encryption-config", type=click.Path(path_type=Path, dir_okay=False),
+    help="What is encrypted at rest, and with which keys (EncryptionConfiguration of "
+    "apiserver.config.k8s.io/v1). [default: Secrets, with a key of the cluster's own]",
+)  # fmt: skip
+@click.option(
     "--audit-policy", type=click.Path(path_type=Path, dir_okay=False),
     help="What the audit log tells (audit.k8s.io/v1 Policy). [default: changes, and looks at secrets]",
 )  # fmt: skip

@@ -81,6 +81,7 @@ class ClusterPaths:
         self.authorization = self.home / "authorization.yaml"
         self.admission = self.home / "admission.yaml"
         self.audit_policy = self.home / "audit-policy.yaml"
+        self.encryption = self.home / "encryption.yaml"
         self.audit_log = self.logs / "audit.log"
 
     def node(self, name: str) -> Path:

@@ -18,7 +18,7 @@ from longshore.base.addresses import API_PORT, LAN_GATEWAY
 from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 from longshore.base.users import User, loop_user
-from longshore.cluster import admission, audit, authorizers, issuers, kubeconfig
+from longshore.cluster import admission, audit, authorizers, encryption, issuers, kubeconfig
 from longshore.cluster.bootstrap import bootstrap
 from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.default_roles import ensure_roles
@@ -42,6 +42,7 @@ from longshore.core.registry.jws import Keyring
 from longshore.core.registry.permission.outside import decided
 from longshore.core.registry.registry import Registry, RegistryConfig
 from longshore.core.registry.tokens import Tokens
+from longshore.core.store.sealed import SealedStore
 from longshore.core.store.sqlite import SqliteStore
 from longshore.core.streams.protocols import Streams
 from longshore.doors.kit.server import Server
@@ -121,14 +122,16 @@ async def _run(
     config: ClusterConfig, paths: ClusterPaths, listeners: Sequence[socket.socket], tell: int
 ) -> None:
     clock = SystemClock()
+    store = SealedStore(SqliteStore(paths.store), encryption.of_cluster(paths))
     settings = RegistryConfig(
         admission=admission.of_cluster(config, paths),
         authorizers=authorizers.of_cluster(paths, clock),
+        outdated=store.outdated,
     )
-    registry = Registry(SqliteStore(paths.store), clock, Chance(), settings)
+    registry = Registry(store, clock, Chance(), settings)
     await registry.open()
     gc.freeze()  # what was read stays: no collection has to look through it again
-    cluster = _Cluster(config, paths, registry)
+    cluster = _Cluster(config, paths, registry, store)
     await until_signalled(cluster.run(listeners, partial(_tell, tell)))
     await registry.close()
 
@@ -142,10 +145,13 @@ def _tell(descriptor: int, word: str) -> None:
 class _Cluster:
     """Everything that a server runs, put together."""
 
-    def __init__(self, config: ClusterConfig, paths: ClusterPaths, registry: Registry) -> None:
+    def __init__(
+        self, config: ClusterConfig, paths: ClusterPaths, registry: Registry, store: SealedStore
+    ) -> None:
         self._config = config
         self._paths = paths
         self._registry = registry
+        self._store = store
         self._clock = SystemClock()
         self._chance = Chance()
         self._authority = Authority(paths.pki, self._clock)
@@ -202,6 +208,8 @@ class _Cluster:
         crew.create_task(door.run(), name="watch times")
         crew.create_task(self._renewals.run(), name="certificates")
         crew.create_task(self._audit_log.run(), name="audit log")
+        follow = encryption.follow(self._paths.encryption, self._store, self._clock)
+        crew.create_task(follow, name="encryption keys")
         for issuer in self._issuers:
             crew.create_task(issuer.run(), name="keys of an issuer")
 

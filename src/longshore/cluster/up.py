@@ -20,7 +20,7 @@ from typing import Any
 from longshore.base.addresses import API_PORT, API_SERVICE_ADDRESS, LAN_GATEWAY
 from longshore.base.clock import SystemClock
 from longshore.base.files import write_private
-from longshore.cluster import admission, audit, authorizers, doctor, issuers, kubeconfig
+from longshore.cluster import admission, audit, authorizers, doctor, encryption, issuers, kubeconfig
 from longshore.cluster.config import (
     NODES_MAX,
     ClusterConfig,
@@ -62,6 +62,7 @@ class UpRequest:
     enable_admission: tuple[str, ...] = ()
     disable_admission: tuple[str, ...] = ()
     admission_config: Path | None = None
+    encryption_config: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,8 @@ def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
         issuers.read(request.authentication_config)
     if request.authorization_config is not None:
         authorizers.read(request.authorization_config)
+    if request.encryption_config is not None:
+        encryption.read(request.encryption_config)
     admission.read(request.enable_admission, request.disable_admission, request.admission_config)
     if paths.config.exists():
         raise ClusterError(
@@ -118,6 +121,7 @@ def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
         (request.authentication_config, paths.authentication),
         (request.authorization_config, paths.authorization),
         (request.admission_config, paths.admission),
+        (request.encryption_config, paths.encryption),
     ):
         if file is not None:
             write_private(kept, file.read_bytes())

@@ -90,6 +90,8 @@ class Planner:
         self._admission = admission
         self._quotas = quotas if admission.has("ResourceQuota") else None
         self._labels_pods = admission.has(topology.NAME)
+        # Whether what the store has under a key is to be written anew, though it stays the same.
+        self.outdated: Callable[[str], bool] = lambda key: False
 
     # --- new objects ---
 
@@ -207,7 +209,8 @@ class Planner:
             new = with_distinct_owners(new, [] if warnings is None else warnings)
             start = ownership.started(ref, new["metadata"].get("managedFields"), old)
             new = self._prepared(ref, new, old, options, warnings)
-            if new == old and start is ownership.stored_entries(old):
+            same = new == old and start is ownership.stored_entries(old)
+            if same and not self.outdated(there.key):
                 return there
             by = self._writer(ref.kind, ref.subresource, options)
             entries = ownership.updated(kind, new, old, start, by)
@@ -260,7 +263,8 @@ class Planner:
     ) -> Intent | Stored:
         """The outcome of a changed document, unless nothing but times of entries changed."""
         old = there.doc
-        if new == old and same_but_time(entries, ownership.stored_entries(old)):
+        same = new == old and same_but_time(entries, ownership.stored_entries(old))
+        if same and not self.outdated(there.key):
             return there
         ownership.set_entries(new, entries)
         if _is_now_finished(kind, new, old):

@@ -64,6 +64,8 @@ class RegistryConfig:
     admission: AdmissionConfig = field(default_factory=AdmissionConfig)
     # Who is asked for permission, in that order, where it is not the server alone.
     authorizers: Sequence[Stage] = ()
+    # Which keys are written anew even if nothing of their objects changed.
+    outdated: Callable[[str], bool] | None = None
 
 
 class Registry(Reader):
@@ -100,6 +102,8 @@ class Registry(Reader):
         self._planner = planning.Planner(
             self.cache, clock, chance, self._services, self._admission, self._quotas
         )
+        if config.outdated is not None:
+            self._planner.outdated = config.outdated
 
     async def open(self) -> None:
         """Read the store into the cache."""
