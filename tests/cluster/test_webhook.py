@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -48,12 +48,13 @@ class Judge:
         self.reply = Reply(200, review(allowed=True))
         self.heard: list[Request] = []
         self.hangs = False
+        self.answer: Callable[[Request], Reply] = lambda _: self.reply
 
     async def handle(self, request: Request) -> Reply:
         self.heard.append(request)
         if self.hangs:
             await asyncio.Event().wait()
-        return self.reply
+        return self.answer(request)
 
     @property
     def cluster(self) -> dict[str, Any]:
