@@ -15,7 +15,7 @@ _SIGNER_VERB = "request-serviceaccounts-podcertificate-signer"
 
 def judge(around: Surroundings, request: Attributes, node: str) -> str | None:
     """What speaks against a node's PodCertificateRequest."""
-    spec = request.doc["spec"]
+    spec = request.doc.get("spec") or {}
     of = f"{request.namespace}/{spec.get('podName', '')}"
     if spec.get("nodeName") != node:
         named = spec.get("nodeName", "")
@@ -30,7 +30,7 @@ def judge(around: Surroundings, request: Attributes, node: str) -> str | None:
 
 
 def _of_another(request: Attributes, node: str, pod: Doc, of: str) -> str | None:
-    spec = request.doc["spec"]
+    spec = request.doc.get("spec") or {}
     if pod["spec"].get("nodeName") != node:
         return f'pod "{of}" is not running on node "{node}" named in the PodCertificateRequest'
     if MIRROR in (pod["metadata"].get("annotations") or {}):
@@ -46,7 +46,7 @@ def _of_another(request: Attributes, node: str, pod: Doc, of: str) -> str | None
 
 def _stale(request: Attributes, node: str, pod: Doc, of: str) -> str | None:
     """Whether a uid is not that of the present node, pod or account."""
-    spec, cache = request.doc["spec"], request.cache
+    spec, cache = request.doc.get("spec") or {}, request.cache
     account = spec.get("serviceAccountName", "")
     for field, what, there in (
         ("nodeUID", "node", cache.get(kinds.NODE, "", node)),
@@ -67,7 +67,7 @@ def _stale(request: Attributes, node: str, pod: Doc, of: str) -> str | None:
 
 
 def _of_signer(around: Surroundings, request: Attributes, pod: Doc, of: str) -> str | None:
-    spec = request.doc["spec"]
+    spec = request.doc.get("spec") or {}
     signer = spec.get("signerName", "")
     for volume in pod["spec"].get("volumes") or ():
         for source in (volume.get("projected") or {}).get("sources") or ():

@@ -197,7 +197,7 @@ def _slice(request: Attributes, node: str) -> str | None:
 
 
 def _signing_request(request: Attributes, node: str) -> str | None:
-    spec = request.doc["spec"]
+    spec = request.doc.get("spec") or {}
     if spec.get("signerName") not in _KUBELET_SIGNERS:
         return None
     if signing_name(spec.get("request", "")) == f"system:node:{node}":
