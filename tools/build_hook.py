@@ -1,4 +1,5 @@
-"""Hatch's build hook: the packaged schemas are made when a wheel or an editable install is built."""
+"""Hatch's build hook: the packaged schemas and the stubs for etcd are made when a wheel or an
+editable install is built."""
 
 from __future__ import annotations
 
@@ -10,12 +11,14 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class DefinitionsHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Runs tools/build_definitions.py before files are gathered."""
+    """Runs tools/build_definitions.py and build_stubs.py before files are gathered."""
 
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         sys.path.insert(0, str(Path(self.root) / "tools"))
-        from build_definitions import build
+        import build_definitions
+        import build_stubs
 
-        build()
+        build_definitions.build()
+        build_stubs.build()

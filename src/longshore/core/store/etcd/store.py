@@ -1,0 +1,222 @@
+"""EtcdStore: a batch of writes is as few transactions of etcd as it takes, and none is made twice.
+
+A transaction whose answer is lost may have been made or not, or be made yet. So every one carries
+a link: it holds only while the writer's mark, a key of its own, is at the revision where this
+writer saw it last, and it moves the mark. What became of a lost one is settled by a transaction
+that does nothing but move the mark from the same revision: one of the two holds, never both.
+The mark fences as well: who opens the store under the same writer's name moves it, and whoever
+had it before writes no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from longshore.base.clock import Clock
+from longshore.core.store.etcd import rpc_pb2 as rpc
+from longshore.core.store.etcd.changes import Changes, follow
+from longshore.core.store.etcd.members import COMPACT, RANGE, TXN, Members, Unanswered
+from longshore.core.store.etcd.transactions import (
+    DEFAULT_OPS,
+    Layout,
+    add_writes,
+    chunks,
+    found,
+    guarded,
+    last_of,
+    ours,
+    reading,
+    theirs,
+    unpacked,
+)
+from longshore.core.store.protocol import StoreBusy, StoreDamaged, StoreError, Take, Write
+
+log = logging.getLogger("longshore.store")
+
+FORMAT = b"1"
+# Objects in one page of what is read at start.
+PAGE = 1000
+# History is kept for so long at least, as kube-apiserver's --etcd-compaction-interval has it.
+COMPACTION_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """Where in etcd the store is, and as whom it is written to: servers that write at the same
+    time need names of their own. ops is etcd's --max-txn-ops."""
+
+    prefix: str = "/longshore"
+    writer: str = "server"
+    ops: int = DEFAULT_OPS
+
+
+class EtcdStore:
+    """One cluster's state under a prefix of an etcd cluster.
+
+    A commit waits for as long as it takes to know what became of its writes: an election, or until
+    enough members are back. It raises StoreBusy once another process writes under its name.
+    """
+
+    def __init__(self, members: Members, clock: Clock, naming: Naming | None = None) -> None:
+        self._members, self._clock = members, clock
+        naming = naming or Naming()
+        self._ops = naming.ops
+        self._layout = Layout(naming.prefix)
+        self._writer = naming.writer
+        self._mark = self._layout.mark(naming.writer)
+        self._session = 0  # etcd's revision at which this process took the mark: no other has it
+        self._link = 0  # ... and the one where the mark is now
+        self._said = 0
+        self._compact_at = clock.monotonic() + COMPACTION_S
+        self._compact_to = 0
+
+    async def open(self, take: Take) -> int:
+        """See Store.open; the answer stands for all writes up to etcd's revision at this moment."""
+        await self._check_format()
+        request = rpc.TxnRequest()
+        request.success.add().request_put.MergeFrom(rpc.PutRequest(key=self._mark, value=b"open"))
+        answer = await self._members.ask(TXN, request)
+        self._session = self._link = self._compact_to = answer.header.revision
+        await self._read(take, self._session)
+        return last_of(self._session)
+
+    async def commit(self, writes: Sequence[Write]) -> list[int]:
+        """See Store.commit. More writes than etcd takes at once are several transactions: should
+        one be refused after others were made, what is left gets 0, to be planned and refused
+        again by itself."""
+        revisions = [0] * len(writes)
+        for chunk in chunks(writes, self._ops):
+            try:
+                done = await self._made([writes[number] for number in chunk])
+            except StoreError:
+                if not any(revisions):
+                    raise
+                break
+            for number, revision in zip(chunk, done, strict=True):
+                revisions[number] = revision
+        await self._compact()
+        return revisions
+
+    async def close(self) -> None:
+        await self._members.close()
+
+    def changes(self, since: int) -> AsyncIterator[Changes]:
+        """All changes after a revision, whoever made them, without a gap and none twice, until
+        cancelled. Raises Compacted where history does not reach back so far."""
+        return follow(self._members, self._layout, since)
+
+    async def newest(self) -> int:
+        """The newest revision there is, confirmed by a majority of the members."""
+        answer = await self._members.ask(RANGE, rpc.RangeRequest(key=self._mark, keys_only=True))
+        return last_of(answer.header.revision)
+
+    async def _check_format(self) -> None:
+        request = guarded(self._layout.format, 0, FORMAT)
+        answer = await self._members.ask(TXN, request)
+        if answer.succeeded:
+            return
+        there = answer.responses[0].response_range.kvs[0].value
+        if there != FORMAT:
+            raise StoreDamaged(
+                f"what is in etcd under {self._layout.prefix} has format {there.decode()!r}, this "
+                f"Longshore reads {FORMAT.decode()}: use the version that wrote it"
+            )
+
+    async def _read(self, take: Take, revision: int) -> None:
+        """Hand over all objects as of a revision; the next page comes while one is taken in."""
+        start, end = self._layout.span
+        skip = len(self._layout.objects)
+        asked = rpc.RangeRequest(key=start, range_end=end, limit=PAGE, revision=revision)
+        page = await self._members.ask(RANGE, asked)
+        async with asyncio.TaskGroup() as group:
+            while page.kvs:
+                asked.key = page.kvs[-1].key + b"\0"
+                ahead = group.create_task(self._members.ask(RANGE, asked)) if page.more else None
+                for pair in page.kvs:
+                    take(pair.key[skip:].decode(), *unpacked(pair))
+                page = await ahead if ahead else rpc.RangeResponse()
+
+    async def _made(self, writes: Sequence[Write]) -> list[int]:
+        """One transaction of what can be written: each write's revision, 0 for what cannot."""
+        places = list(range(len(writes)))
+        while places:
+            revision = await self._tried([writes[place] for place in places])
+            if revision:
+                break
+            places = await self._standing(writes, places)
+        done = [0] * len(writes)
+        for number, place in enumerate(places):
+            done[place] = ours(revision, number)
+        return done
+
+    async def _tried(self, writes: Sequence[Write]) -> int:
+        """etcd's revision of the transaction, or 0 if something was not as expected."""
+        while True:
+            self._said += 1
+            said = b"%d %d" % (self._session, self._said)
+            request = guarded(self._mark, self._link, said)
+            add_writes(request, self._layout.objects, writes)
+            try:
+                answer = await self._members.once(TXN, request)
+            except Unanswered:
+                if revision := await self._settled(said):
+                    return revision
+                continue
+            if answer.succeeded:
+                self._link = answer.header.revision
+                return self._link
+            return 0
+
+    async def _standing(self, writes: Sequence[Write], places: list[int]) -> list[int]:
+        """Those of the places whose write finds what it expects. Raises StoreBusy."""
+        keys = [self._layout.objects + writes[place].key.encode() for place in places]
+        answer = await self._members.ask(TXN, reading([self._mark, *keys]))
+        mark, *at = found(answer)
+        if mark != self._link:
+            raise self._fenced()
+        return [
+            place
+            for place, revision in zip(places, at, strict=True)
+            if theirs(writes[place].expect) == revision
+        ]
+
+    async def _settled(self, said: bytes) -> int:
+        """What became of a transaction without an answer: etcd's revision if it was made, or 0, and
+        then it never will be. Asks until it knows. Raises StoreBusy."""
+        withdrawn = said + b" withdrawn"
+        request = guarded(self._mark, self._link, withdrawn)
+        while True:
+            await self._members.pause()
+            try:
+                answer = await self._members.once(TXN, request)
+                break
+            except Unanswered:
+                continue
+        if answer.succeeded:
+            self._link = answer.header.revision
+            return 0
+        pairs = answer.responses[0].response_range.kvs
+        if not pairs or pairs[0].value not in (said, withdrawn):
+            raise self._fenced()
+        self._link = pairs[0].mod_revision
+        return self._link if pairs[0].value == said else 0
+
+    def _fenced(self) -> StoreBusy:
+        return StoreBusy(
+            f"another process writes to etcd under {self._layout.prefix} as {self._writer!r}: "
+            "this one writes no more"
+        )
+
+    async def _compact(self) -> None:
+        """Every five minutes, forget what was replaced more than five minutes ago."""
+        if self._clock.monotonic() < self._compact_at:
+            return
+        self._compact_at = self._clock.monotonic() + COMPACTION_S
+        revision, self._compact_to = self._compact_to, self._link
+        try:
+            await self._members.once(COMPACT, rpc.CompactionRequest(revision=revision))
+        except (StoreError, Unanswered) as error:
+            log.info("etcd's history was not compacted up to %d: %s", revision, error)
