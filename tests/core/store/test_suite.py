@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from longshore.core.store.memory import MemoryStore
-from longshore.core.store.protocol import Store, StoreBusy, StoreDamaged, Write
+from longshore.core.store.protocol import Store, Write
 from longshore.core.store.sqlite import SWEEP_BATCH, SqliteStore
 
 Contents = list[tuple[str, bytes, int]]
@@ -110,32 +110,3 @@ async def test_what_was_deleted_stays_so_while_sweeps_are_under_way(box: Reopena
         store = await box.again()
         contents, _ = await opened(store)
         assert [key for key, _, _ in contents] == [f"/new/{n}" for n in range(number + 1)]
-
-
-async def test_a_second_process_cannot_open_it(tmp_path: Path) -> None:
-    first, second = SqliteStore(tmp_path / "s.db"), SqliteStore(tmp_path / "s.db")
-    await opened(first)
-    await first.commit([Write("/a", b"1", 0)])
-    with pytest.raises(StoreBusy, match="open in another process"):
-        await opened(second)
-    await first.close()
-    await second.close()
-
-
-async def test_a_file_that_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "s.db"
-    path.write_bytes(b"not a database, but somebody's letter" * 100)
-    before = path.read_bytes()
-    store = SqliteStore(path)
-    with pytest.raises(StoreDamaged, match="restore it from a backup"):
-        await opened(store)
-    assert path.read_bytes() == before
-    await store.close()
-
-
-async def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path / "state" / "s.db")
-    await opened(store)
-    assert (tmp_path / "state" / "s.db").stat().st_mode & 0o077 == 0
-    assert (tmp_path / "state").stat().st_mode & 0o077 == 0
-    await store.close()

@@ -5,8 +5,8 @@
     ├── Unauthorized 401        ├── AlreadyExists 409       ├── TooManyRequests 429
     ├── Forbidden 403           ├── Expired 410             ├── InternalError 500
     ├── NotFound 404            ├── TooLarge 413            ├── Unavailable 503
-    ├── MethodNotAllowed 405    └── UnsupportedMediaType 415 └── Timeout 504
-    └── NotAcceptable 406
+    ├── MethodNotAllowed 405    └── UnsupportedMediaType 415 ├── Timeout 504
+    └── NotAcceptable 406       └── InsufficientStorage 507
 
 Each class carries the code and reason of metav1.Status (apimachinery/pkg/api/errors). A door
 translates them once, at its edge, into its guest API's own error form.
@@ -158,3 +158,10 @@ class Unavailable(ApiError):
 
 class Timeout(ApiError):
     code, reason = 504, "Timeout"
+
+
+class InsufficientStorage(ApiError):
+    """No room is left for what would be written (RFC 4918, 11.5). apimachinery has no reason for
+    507; clients go by the code where they do not know a reason, and kubectl shows it."""
+
+    code, reason = 507, "InsufficientStorage"

@@ -10,9 +10,15 @@ from collections.abc import Callable
 
 from longshore.base.clock import Clock
 from longshore.base.limits import COMMIT_QUEUE_MAX
-from longshore.core.objects.errors import InternalError, TooManyRequests
+from longshore.core.objects.errors import (
+    ApiError,
+    InsufficientStorage,
+    InternalError,
+    TooManyRequests,
+    Unavailable,
+)
 from longshore.core.objects.kinds import Doc, Kind, Ref
-from longshore.core.store.protocol import Store, StoreError, Write
+from longshore.core.store.protocol import Store, StoreError, StoreFull, StoreStopped, Write
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.core.watch.stored import Stored, encode
@@ -41,10 +47,10 @@ class Pending:
         self.error: StoreError | None = None
 
     async def wait(self) -> Stored | None:
-        """What was stored; None if the plan is stale. Raises InternalError if the store failed."""
+        """What was stored; None if the plan is stale. Raises ApiError if the store failed."""
         await asyncio.shield(self.done)
         if self.error is not None:
-            raise InternalError(f"the store failed, nothing was written: {self.error}")
+            raise _refusal(self.error)
         return self.stored
 
     async def settled(self) -> None:
@@ -139,3 +145,15 @@ class CommitQueue:
         self.cache.apply(frame)
         if self.on_applied is not None:
             self.on_applied(frame)
+
+
+def _refusal(error: StoreError) -> ApiError:
+    """What a writer is told whose batch failed as a whole."""
+    if isinstance(error, StoreFull):
+        return InsufficientStorage("the store has no room left, nothing was written")
+    if isinstance(error, StoreStopped):
+        return Unavailable(
+            "the store takes no writes since its disk failed, and it is unknown whether this one "
+            "was kept: the server's log says more"
+        )
+    return InternalError(f"the store failed, nothing was written: {error}")

@@ -1,4 +1,32 @@
-"""What a store promises: keys to bytes, in one order, and nothing acknowledged is ever lost."""
+"""What a store promises: keys to bytes, in one order, and nothing acknowledged is ever lost.
+
+The contract. tests/core/store/test_suite.py holds every store to it, where the store itself keeps it.
+
+- One revision for the whole store. It grows with every write, deletes too, is never handed out
+  twice, and goes on where it was when the store is opened again.
+- Compare and set over many keys. A batch is a sequence of writes, each with the revision its key
+  must be at. A write that finds another revision is left out, and no other write with it.
+- Durable means synchronised. commit returns when what it answers for survives a power cut. The
+  embedded store writes a batch in one transaction: after a crash all of it is there or nothing. A
+  store that has to cut a batch up (etcd bounds a transaction) writes its parts in order.
+- What is refused is left alone. A store that is damaged, foreign or of a newer version is refused
+  when it is opened, with what to do about it; nothing is mended, cut off or made anew in silence.
+- A full disk is no end. A commit without room raises StoreFull and has written nothing; the next
+  is tried afresh. A medium that fails to write or to synchronise is one: nobody knows what of the
+  last batch it holds, so no write is taken until the store is opened again (StoreStopped).
+
+Who keeps the rest of what etcd's clients know of it:
+
+- Reads of a range at a revision, the window of history and its compaction, and watches from a
+  revision with no gap and no double, are the watch cache's (core/watch): it hears of each write
+  after it is durable, in order, and holds every key. A store is read once, when it is opened, and
+  may forget a value as soon as a newer one is durable.
+- A store with several writers must tell each of the others' writes, in the order of revisions,
+  each once, beginning after the revision its open returned. The embedded store has one writer, sees
+  to that by a lock, and needs no such feed.
+- Leases with a time to live: the embedded store has none, for with one server nobody can outlive
+  it. Objects that end by themselves (Events, Lease objects) are their controllers' matter.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +36,16 @@ from typing import Protocol, TypeAlias
 
 
 class StoreError(Exception):
-    """The store failed as a whole; nothing of the batch was written.
+    """The store failed as a whole; but for StoreStopped, nothing of the batch was written.
 
     StoreError
     ├── StoreBusy     another process has the store open
-    ├── StoreDamaged  what is on disk cannot be read
-    └── StoreFull     no room left, or the medium refused the write
+    ├── StoreDamaged  what is on disk cannot be trusted: a backup has to be restored
+    ├── StoreForeign  what is there is no store of ours
+    ├── StoreNewer    a newer version of Longshore wrote it
+    ├── StoreDenied   this process may not read or write it
+    ├── StoreFull     no room left; a later write may find some
+    └── StoreStopped  the medium failed: no write is taken until the store is opened again
     """
 
 
@@ -23,7 +55,19 @@ class StoreBusy(StoreError): ...
 class StoreDamaged(StoreError): ...
 
 
+class StoreForeign(StoreError): ...
+
+
+class StoreNewer(StoreError): ...
+
+
+class StoreDenied(StoreError): ...
+
+
 class StoreFull(StoreError): ...
+
+
+class StoreStopped(StoreError): ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +91,8 @@ class Store(Protocol):
         """Take hold of the store and hand over all that is in it, one key after another in no
         order, so that it is never in memory twice; the newest revision (of deletes too).
 
-        take may be called in another thread, before this returns. Raises StoreBusy or StoreDamaged.
+        take may be called in another thread, before this returns. Raises StoreError: then what
+        take was given counts for nothing.
         """
 
     async def commit(self, writes: Sequence[Write]) -> list[int]:
@@ -55,7 +100,7 @@ class Store(Protocol):
 
         The answer has, in order, each write's revision, or 0 where its expectation did not hold
         (that write alone is left out). A key may stand in a batch once. Revisions only grow.
-        Raises StoreError: then nothing was written.
+        Raises StoreError: then nothing was written, or (StoreStopped) nobody can tell.
         """
 
     async def close(self) -> None: ...
