@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .driver import Cluster
+from .driver import Cluster, longshore_run
 
 pytestmark = pytest.mark.slow
 
@@ -79,7 +79,7 @@ class Api:
 
     def ask(
         self, method: str, path: str, body: Any = None, media: str = "application/json",
-        token: str | None = None,
+        token: str | None = None, **headers: str,
     ) -> tuple[int, str]:  # fmt: skip
         host, _, port = self.cluster.server.removeprefix("https://").partition(":")
         config = yaml.safe_load(Path(self.cluster.kubeconfig).read_text())
@@ -88,8 +88,8 @@ class Api:
         line = http.client.HTTPSConnection(host, int(port), context=context, timeout=30)
         data = body if isinstance(body, bytes) else json.dumps(body).encode() if body else None
         bearer = self.token if token is None else token
-        headers = {"authorization": f"Bearer {bearer}", "content-type": media}
-        line.request(method, path, data, headers)
+        credentials = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        line.request(method, path, data, {**credentials, "Content-Type": media, **headers})
         answer = line.getresponse()
         said = answer.read().decode()
         line.close()
@@ -123,16 +123,20 @@ def given_access(cluster: Cluster) -> Iterator[Api]:
     finally:
         cluster.kubectl("delete", "pod", "fine", "lacking", "--now", "--ignore-not-found")
         cluster.kubectl("delete", "secret", "nest", "frozen", "--ignore-not-found")
+        tokens = "type=bootstrap.kubernetes.io/token"
+        cluster.kubectl("delete", "secret", "-n", "kube-system", "--field-selector", tokens)
         cluster.kubectl("delete", "clusterrolebinding/bird", "serviceaccount/bird")
 
 
-def test_nothing_secret_is_told(api: Api) -> None:
+def test_nothing_secret_is_told(api: Api, tmp_path: Path) -> None:
     plant_keys(api)
     handle_secrets(api)
     break_secrets(api)
     break_patches(api)
     break_tokens(api)
+    use_commands(api, tmp_path / "join.yaml")
     run_pods(api.cluster, "nowhere/image")
+    assert b"secrets/frozen" in read(home(api.cluster) / "log" / "audit.log")
     found = [*searched(api), *loose_files(api.cluster)]
     assert not found, "\n".join(found)
 
@@ -233,6 +237,7 @@ def break_tokens(api: Api) -> None:
         path = "/apis/authentication.k8s.io/v1/tokenreviews"
         answer = json.loads(api.ask("POST", path, review)[1])
         api.canaries.told[f"review of {bearer[:6]}"] = json.dumps(answer["status"])
+        api.refused("GET", "/api/v1/pods?watch=1", token="", **browser(bearer))
     kept = secrets.token_hex(8)
     api.canaries.keep("kept bootstrap token", kept)
     token = {"token-id": "abcdef", "token-secret": kept, "usage-bootstrap-authentication": "true"}
@@ -242,6 +247,32 @@ def break_tokens(api: Api) -> None:
     api.refused("GET", "/api/v1/secrets", token=f"abcdef.{kept[:-1]}x")
     wrong = {"spec": {"expirationSeconds": 1, "audiences": [""]}}
     api.refused("POST", "/api/v1/namespaces/default/serviceaccounts/bird/token", wrong)
+
+
+def browser(token: str) -> dict[str, str]:
+    """How a browser shows a token: it cannot but name it as a protocol that it would speak."""
+    shown = base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
+    return {
+        "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": encoded("sixteen letters."),
+        "Sec-WebSocket-Protocol": f"base64url.bearer.authorization.k8s.io.{shown}, v4.channel",
+    }  # fmt: skip
+
+
+def use_commands(api: Api, file: Path) -> None:
+    """What longshore says of a cluster to whoever stands by; a token goes to a file of its own."""
+    cluster, told = api.cluster, api.canaries.told
+    told["token create"] = cluster.longshore("token create", "--file", str(file))
+    made = yaml.safe_load(file.read_text())["users"][0]["user"]["token"]
+    api.canaries.keep("join token", made.partition(".")[2])
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    for verb in ("token list", "certs"):
+        told[verb] = cluster.longshore(verb)
+    judged = longshore_run("audit-config", "--name", cluster.name, "--root", str(cluster.root))
+    assert "cannot" not in judged.stderr, judged
+    told["audit-config"] = judged.stdout + judged.stderr
+    told["up again"] = cluster.longshore("up", "--hollow", "--no-merge", code=2)
+    api.refused("GET", "/api/v1/secrets", token=made)
 
 
 def pod(name: str, **spec: Any) -> dict[str, Any]:
