@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import orjson
+
 from longshore.core.objects.kinds import Doc
 
 _WARNING = (
@@ -18,14 +20,12 @@ def with_distinct_owners(doc: Doc, warnings: list[str]) -> Doc:
     owners = metadata.get("ownerReferences")
     if not owners or len(owners) == 1:
         return doc
-    kept: list[Doc] = []
+    kept: dict[bytes, Doc] = {}
     doubled: list[str] = []
     for owner in owners:
-        if owner in kept:
+        if kept.setdefault(orjson.dumps(owner, option=orjson.OPT_SORT_KEYS), owner) is not owner:
             doubled.append(owner.get("uid", ""))
-        else:
-            kept.append(owner)
     if not doubled:
         return doc
     warnings.append(_WARNING + ", ".join(doubled))
-    return {**doc, "metadata": {**metadata, "ownerReferences": kept}}
+    return {**doc, "metadata": {**metadata, "ownerReferences": [*kept.values()]}}

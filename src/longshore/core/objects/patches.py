@@ -10,6 +10,7 @@ from typing import Any
 import jsonpatch
 import orjson
 
+from longshore.base.limits import REQUEST_BODY_MAX_BYTES
 from longshore.core.objects.errors import BadRequest, Invalid, TooLarge
 from longshore.core.objects.kinds import Doc, Kind
 
@@ -47,7 +48,10 @@ def json_patch(kind: Kind, doc: Doc, operations: Any) -> Any:
         raise BadRequest(f"error decoding patch: {error}") from error
     try:
         # The library applies in place: a re-decode is the cheapest private copy.
-        return patch.apply(orjson.loads(orjson.dumps(doc)), in_place=True)
+        own = orjson.loads(orjson.dumps(doc))
+        if any(one["op"] == "copy" for one in operations):
+            return _with_copies(own, operations)
+        return patch.apply(own, in_place=True)
     except jsonpatch.InvalidJsonPatch as error:
         raise BadRequest(f"error decoding patch: {error}") from error
     except _LIBRARY_ERRORS as error:
@@ -57,6 +61,25 @@ def json_patch(kind: Kind, doc: Doc, operations: Any) -> Any:
             kind=kind,
             name=name,
         ) from error
+
+
+def _with_copies(doc: Any, operations: Any) -> Any:
+    """Step by step, so that what is copied is known before it is: each copy may double the document."""
+    copied_bytes = 0
+    for one in operations:
+        if one["op"] == "copy" and isinstance(one.get("from"), str):
+            copied_bytes += len(orjson.dumps(jsonpatch.JsonPointer(one["from"]).resolve(doc)))
+            if copied_bytes > REQUEST_BODY_MAX_BYTES:
+                raise jsonpatch.JsonPatchConflict(_too_many_copies(copied_bytes))
+        doc = jsonpatch.JsonPatch([one]).apply(doc, in_place=True)
+    return doc
+
+
+def _too_many_copies(size: int) -> str:
+    return (
+        f"Unable to complete the copy, the accumulated size increase of copy is {size}, exceeding "
+        f"the limit {REQUEST_BODY_MAX_BYTES}"
+    )
 
 
 def _said(error: Exception) -> str:
