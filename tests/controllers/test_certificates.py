@@ -190,6 +190,16 @@ async def test_what_a_person_approves_is_signed_for_as_long_as_asked(tmp_path: P
         assert lifetime_of(certificate).ends - desk.clock.now() == 3600
 
 
+async def test_a_certificate_for_a_purpose_alone_can_be_used(tmp_path: Path) -> None:
+    """The usages of the page on signing requests: an empty KeyUsage would make OpenSSL refuse it."""
+    async with office(tmp_path) as desk:
+        await desk.ask(JANE, CLIENT, Wanted("jane"), ("client auth",))
+        certificate = issued(await desk.decide("Approved"))
+        assert certificate is not None
+        named = [one.oid._name for one in certificate.extensions]
+        assert named == ["basicConstraints", "extendedKeyUsage"]
+
+
 async def test_what_is_approved_and_wrong_is_told_so(tmp_path: Path) -> None:
     async with office(tmp_path) as desk:
         await desk.ask(JANE, NODE_CLIENT, Wanted("jane"), TO_SERVERS)

@@ -172,8 +172,10 @@ def _said(
     purposes = [_PURPOSES[usage] for usage in wanted if usage in _PURPOSES]
     said: list[x509.Extension[x509.ExtensionType]] = [
         _extension(x509.BasicConstraints(ca=False, path_length=None), critical=True),
-        _extension(_bits(wanted), critical=True),
     ]
+    if any(usage in _BITS for usage in wanted):
+        # One without a bit is none (RFC 5280, 4.2.1.3): OpenSSL and so clients refuse it.
+        said.append(_extension(_bits(wanted), critical=True))
     if purposes:
         said.append(_extension(x509.ExtendedKeyUsage(purposes), critical=False))
     if list(names):
