@@ -52,7 +52,7 @@ def tenant_create(
     tenant_name: str, template: Path | None, file: Path | None, as_json: bool, **options: Any
 ) -> None:
     """Make the tenant NAME."""
-    from longshore.cluster.tenants.manage import create, planned
+    from longshore.cluster.tenants.manage import create, notes, planned
     from longshore.cluster.tenants.template import Request
 
     wanted = {word: options[word] for word in ("admins", "cpu", "memory", "pods", "level")}
@@ -60,8 +60,9 @@ def tenant_create(
     if file is not None or options["dry_run"]:
         _print_plan(docs, file, as_json)
         return
-    applied = create(options["name"], options["root"], docs, update=options["update"])
-    _print_created(tenant_name, applied, as_json)
+    cluster = options["name"], options["root"]
+    applied = create(*cluster, docs, update=options["update"])
+    _print_created(tenant_name, applied, notes(*cluster), as_json)
 
 
 @tenant.command("list")
@@ -94,9 +95,9 @@ def tenant_show(tenant_name: str, name: str, root: Path | None, as_json: bool) -
     """What bounds the tenant NAME, and who may use it."""
     from longshore.cluster.tenants.manage import notes, shown
 
-    found = shown(name, root, tenant_name)
+    found = shown(name, root, tenant_name) | {"notes": notes(name, root)}
     if as_json:
-        _print_json(found | {"notes": notes()})
+        _print_json(found)
         return
     click.echo(f"{found['name']}: {found['state']}, pod security {found['podSecurity'] or 'unset'}")
     for what, amount in found["quota"].items():
@@ -105,7 +106,7 @@ def tenant_show(tenant_name: str, name: str, root: Path | None, as_json: bool) -
     click.echo(f"  network policies {', '.join(found['networkPolicies']) or 'none'}")
     for one in found["access"]:
         click.echo(f"  {one['role']:<16} {', '.join(one['subjects'])}")
-    _say_notes()
+    _print_notes(found["notes"])
 
 
 @tenant.command("delete")
@@ -150,21 +151,17 @@ def _write(file: Path, text: str) -> None:
         raise ClusterError(f"--file: {file}: {error.strerror}") from None
 
 
-def _print_created(tenant_name: str, applied: list[str], as_json: bool) -> None:
-    from longshore.cluster.tenants.manage import notes
-
+def _print_created(tenant_name: str, applied: list[str], notes: list[str], as_json: bool) -> None:
     if as_json:
-        _print_json({"tenant": tenant_name, "applied": applied, "notes": notes()})
+        _print_json({"tenant": tenant_name, "applied": applied, "notes": notes})
         return
     for title in applied:
         click.echo(f"{title} applied")
-    _say_notes()
+    _print_notes(notes)
 
 
-def _say_notes() -> None:
-    from longshore.cluster.tenants.manage import notes
-
-    for sentence in notes():
+def _print_notes(notes: list[str]) -> None:
+    for sentence in notes:
         click.echo(f"note: {sentence}", err=True)
 
 

@@ -17,19 +17,29 @@ from longshore.core.registry.client import Delete, DeleteOptions
 from longshore.doors.kubernetes.client import HttpClient
 
 _MANAGER = "longshore-tenant"
+# CVE-2020-8554: off by default, as upstream's.
+_NO_EXTERNAL_ADDRESSES = "DenyServiceExternalIPs"
 _TEMPLATE = Path(__file__).with_name("template.yaml")
 _SHOWN = (kinds.RESOURCE_QUOTA, kinds.LIMIT_RANGE, kinds.NETWORK_POLICY, kinds.ROLE_BINDING)
 _COUNTED = ("pods", "requests.cpu", "requests.memory")
 
 
-def notes() -> list[str]:
-    """What a tenant does not hold yet, in sentences for whoever makes one."""
-    if not kinds.NETWORK_POLICY.dormant:
-        return []
-    return [
-        "the network does not enforce NetworkPolicies yet: they are kept, and until it does, pods of "
-        "different tenants can reach one another"
-    ]
+def notes(name: str, root: Path | None) -> list[str]:
+    """What a tenant of that cluster is not held back from, in sentences for whoever makes one. Raises
+    ClusterError."""
+    config, _ = _cluster(name, root)
+    found = []
+    if kinds.NETWORK_POLICY.dormant:
+        found.append(
+            "the network does not enforce NetworkPolicies yet: they are kept, and until it does, pods "
+            "of different tenants can reach one another"
+        )
+    if _NO_EXTERNAL_ADDRESSES not in config.enable_admission:
+        found.append(
+            "a Service may draw traffic for any address to itself by spec.externalIPs; longshore up "
+            f"--enable-admission-plugins {_NO_EXTERNAL_ADDRESSES} refuses that"
+        )
+    return found
 
 
 def planned(request: Request, template: Path | None) -> list[Doc]:
