@@ -25,6 +25,7 @@ from .driver import Cluster, longshore_run
 pytestmark = pytest.mark.slow
 
 BELONGS = ("state", "pki", "kubeconfig")
+PODS = ("fine", "lacking", "loud", "lost")
 SECRETS = "/api/v1/namespaces/default/secrets"
 PATCHES = {
     "merge": "application/merge-patch+json",
@@ -121,7 +122,7 @@ def given_access(cluster: Cluster) -> Iterator[Api]:
     try:
         yield Api(cluster, canaries, token)
     finally:
-        cluster.kubectl("delete", "pod", "fine", "lacking", "--now", "--ignore-not-found")
+        cluster.kubectl("delete", "pod", *PODS, "--now", "--ignore-not-found")
         cluster.kubectl("delete", "secret", "nest", "frozen", "--ignore-not-found")
         tokens = "type=bootstrap.kubernetes.io/token"
         cluster.kubectl("delete", "secret", "-n", "kube-system", "--field-selector", tokens)
@@ -313,7 +314,17 @@ def run_pods(cluster: Cluster, image: str, **more: Any) -> None:
 
 
 def talk_to_pods(api: Api) -> None:
-    """Processes of the pod's own are given its Secret, and may tell it to those who ask them."""
+    """Processes of the pod's own are given its Secret, and may tell it to those who ask them. What
+    they are called may be secret as well, and where their files are."""
+    loud = with_secret("loud", "busybox:1.36", command=["/$(PASSWORD)"])
+    lost = with_secret("lost", "busybox:1.36")
+    lost["spec"]["containers"][0]["volumeMounts"][0]["subPathExpr"] = "plain/$(PASSWORD)"
+    loud["spec"]["restartPolicy"] = "Never"
+    for doc, why in ((loud, "terminated.reason}=StartError"),
+                     (lost, "waiting.reason}=CreateContainerConfigError")):  # fmt: skip
+        api.cluster.apply(doc)
+        until = f"--for=jsonpath={{.status.containerStatuses[0].state.{why}"
+        api.cluster.kubectl("wait", f"pod/{doc['metadata']['name']}", until, "--timeout=60s")
     told, plain = api.cluster.kubectl, api.canaries.planted["stringData"]
     assert told("exec", "fine", "--", "sh", "-c", "echo $PASSWORD").strip() == plain
     assert told("exec", "fine", "--", "cat", "/files/plain") == plain

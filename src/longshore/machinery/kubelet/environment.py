@@ -15,6 +15,8 @@ from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.credentials import TokenKey
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts, field_value, resource_value
 
+_SECRET_MIN_BYTES = 6
+_REDACTED = "<secret contents redacted>"
 _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 
 
@@ -83,6 +85,17 @@ def _key_of(what: str, ref: Doc, facts: Facts, known: Mapping[str, Doc]) -> str 
         raise ConfigMissing(f"couldn't find key {ref['key']} in {_TITLES[what]} "
                             f"{namespace}/{ref.get('name', '')}")  # fmt: skip
     return None if value is None else value.decode(errors="replace")
+
+
+def without_secrets(text: str, sources: Sources) -> str:
+    """A text for others to read, such as an event's. Commands and paths may be made of secrets, and
+    those who may read events need not be those who may read Secrets. Values of a few letters are
+    left: any word could be one."""
+    values = [value for doc in sources.secrets.values() for value in contents(doc).values()]
+    for value in sorted(values, key=len, reverse=True):
+        if len(value) >= _SECRET_MIN_BYTES:
+            text = text.replace(value.decode(errors="replace"), _REDACTED)
+    return text
 
 
 _TITLES = {"configmap": "ConfigMap", "secret": "Secret"}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.config import RETRY_S
-from longshore.machinery.kubelet.environment import container_env
+from longshore.machinery.kubelet.environment import Sources, container_env, without_secrets
 from longshore.machinery.kubelet.facts import ConfigMissing
 from longshore.machinery.kubelet.model import START_ERROR_EXIT_CODE, Trouble
 from longshore.machinery.kubelet.place import PodPlace
@@ -72,6 +72,14 @@ class Starter:
 
     async def _start_from(self, container: Doc, image: Image, attempt: int) -> Container:
         sources = await self._tools.fetcher.environment(self._record.pod)
+        try:
+            return await self._start_with(sources, container, image, attempt)
+        except (StartFailed, VolumeFailure) as error:
+            raise type(error)(without_secrets(str(error), sources)) from error
+
+    async def _start_with(
+        self, sources: Sources, container: Doc, image: Image, attempt: int
+    ) -> Container:
         facts, name = self._record.facts(self._tools.allocatable()), container["name"]
         env = container_env(container, facts, sources)
         mounts = self._place.mounts(container, attempt, env)
