@@ -22,6 +22,7 @@ from longshore.core.objects.rbac.defaults import default_objects
 from longshore.core.registry.client import Create
 from longshore.core.registry.registry import Registry, RegistryConfig
 from longshore.core.store.memory import MemoryStore
+from longshore.core.store.protocol import Store
 from longshore.doors.kit.http import (
     AnyReply,
     Handler,
@@ -215,11 +216,12 @@ async def kube(
     *,
     roles: bool = False,
     registry_config: RegistryConfig | None = None,
+    store: Store | None = None,
 ) -> AsyncIterator[Kube]:
     """A door with an open registry that has the namespace default, and on demand the default roles
     of the whole cluster: without them, only masters and nodes may do anything."""
     clock, chance = VirtualClock(), Chance.seeded("doors")
-    registry = Registry(MemoryStore(), clock, chance, registry_config)
+    registry = Registry(store or MemoryStore(), clock, chance, registry_config)
     await registry.open()
     door = KubernetesDoor(registry, clock, chance, config)
     async with asyncio.TaskGroup() as crew:
