@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import grpc.aio
@@ -48,9 +47,9 @@ async def follow(members: Members, layout: Layout, since: int) -> AsyncIterator[
 
 async def _stream(members: Members, layout: Layout, since: int) -> AsyncIterator[Changes]:
     """One member's stream, until it breaks: then this raises Unanswered."""
-    asked = _one_request(layout, since)
-    call = members.watch(asked)
+    call = members.watch()
     try:
+        await call.write(_request(layout, since))
         async for response in call:
             _check(response, since)
             made = [one for one in _changes(response, layout) if one.revision > since]
@@ -61,18 +60,15 @@ async def _stream(members: Members, layout: Layout, since: int) -> AsyncIterator
         raise members.failed(error) from error
     finally:
         call.cancel()
-        await asked.aclose()
     raise Unanswered("etcd ended a watch")
 
 
-async def _one_request(layout: Layout, since: int) -> AsyncGenerator[rpc.WatchRequest, None]:
-    """The only thing that is said on a stream of changes; kept open, since its end is the stream's."""
+def _request(layout: Layout, since: int) -> rpc.WatchRequest:
     start, end = layout.span
     create = rpc.WatchCreateRequest(
         key=start, range_end=end, start_revision=max(theirs(since), 1), progress_notify=True
     )
-    yield rpc.WatchRequest(create_request=create)
-    await asyncio.get_running_loop().create_future()
+    return rpc.WatchRequest(create_request=create)
 
 
 def _check(response: rpc.WatchResponse, since: int) -> None:

@@ -9,7 +9,7 @@ nothing may ask it again (`ask`); who changes something has to find out first (`
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 
 from longshore.base.clock import Clock
 from longshore.core.store.etcd import rpc_pb2 as rpc
-from longshore.core.store.protocol import StoreDamaged, StoreError, StoreFull
+from longshore.core.store.protocol import StoreDamaged, StoreDenied, StoreError, StoreFull
 
 Asked = TypeVar("Asked", bound=Message)
 Answered = TypeVar("Answered", bound=Message)
@@ -165,14 +165,15 @@ class Members:
         if within == 0 and rounds:
             await self._clock.sleep(min(_PAUSE_MIN_S * 2 ** min(rounds, 10), _PAUSE_MAX_S))
 
-    def watch(self, requests: AsyncIterator[Message]) -> Watching:
-        """A stream of changes from one member. What it raises goes through failed()."""
+    def watch(self) -> Watching:
+        """A stream of changes from one member; it lasts until it is cancelled. What it raises goes
+        through failed()."""
         call = self._channel(self._endpoints[self._at]).stream_stream(
             _WATCH,
             request_serializer=rpc.WatchRequest.SerializeToString,
             response_deserializer=rpc.WatchResponse.FromString,
         )
-        return call(requests, metadata=_WITH_LEADER)
+        return call(metadata=_WITH_LEADER)
 
     def failed(
         self, error: grpc.aio.AioRpcError, endpoint: str | None = None
@@ -206,4 +207,6 @@ def _refused(error: grpc.aio.AioRpcError) -> StoreError:
         )
     if error.code() is grpc.StatusCode.DATA_LOSS:
         return StoreDamaged(f"etcd: {said}")
+    if error.code() in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED):
+        return StoreDenied(f"etcd: {said}")
     return StoreError(f"etcd refused: {said}")

@@ -24,15 +24,15 @@ from longshore.core.store.etcd.transactions import (
     Layout,
     add_writes,
     chunks,
+    expected,
     found,
     guarded,
     last_of,
     ours,
     reading,
-    theirs,
     unpacked,
 )
-from longshore.core.store.protocol import StoreBusy, StoreDamaged, StoreError, Take, Write
+from longshore.core.store.protocol import StoreBusy, StoreError, StoreNewer, Take, Write
 
 log = logging.getLogger("longshore.store")
 
@@ -120,7 +120,7 @@ class EtcdStore:
             return
         there = answer.responses[0].response_range.kvs[0].value
         if there != FORMAT:
-            raise StoreDamaged(
+            raise StoreNewer(
                 f"what is in etcd under {self._layout.prefix} has format {there.decode()!r}, this "
                 f"Longshore reads {FORMAT.decode()}: use the version that wrote it"
             )
@@ -180,7 +180,7 @@ class EtcdStore:
         return [
             place
             for place, revision in zip(places, at, strict=True)
-            if theirs(writes[place].expect) == revision
+            if expected(writes[place]) == revision
         ]
 
     async def _settled(self, said: bytes) -> int:

@@ -60,8 +60,17 @@ def last_of(revision: int) -> int:
 
 
 def theirs(revision: int) -> int:
-    """etcd's revision of one of ours; 0 stays 0."""
+    """etcd's revision of one of ours."""
     return revision >> PLACE_BITS
+
+
+def expected(write: Write) -> int:
+    """etcd's revision that a write expects its key to be at. What is older than etcd itself (of
+    another store, perhaps) becomes 1, at which etcd is empty and no key can be.
+
+    The place goes uncompared: expect has to be 0 or a revision that this very key has had.
+    """
+    return (theirs(write.expect) or 1) if write.expect else 0
 
 
 def unpacked(pair: rpc.KeyValue) -> tuple[bytes, int]:
@@ -100,7 +109,7 @@ def add_writes(request: rpc.TxnRequest, objects: bytes, writes: Sequence[Write])
     """Add writes to a transaction, and what each expects to what the transaction expects."""
     for place, write in enumerate(writes):
         key = objects + write.key.encode()
-        _expect(request, key, theirs(write.expect))
+        _expect(request, key, expected(write))
         operation = request.success.add()
         if write.value is None:
             operation.request_delete_range.key = key
