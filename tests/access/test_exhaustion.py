@@ -4,6 +4,7 @@ behind. Each is answered at once, and the memory stays as it was."""
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pytest
 
 from longshore.base import quantities
 from longshore.core.objects.kinds import Doc
+from longshore.core.objects.selectors import parse_labels
 from longshore.doors.kit.reader import RequestReader
-from tests.doors.rig import Kube, config_map, kube, pod
+from tests.doors.rig import Kube, config_map, deployment, kube, pod
 
 MAPS, PODS = "/api/v1/namespaces/default/configmaps", "/api/v1/namespaces/default/pods"
 LARGEST = 10**64
@@ -146,3 +148,97 @@ async def test_nothing_is_left_behind_of_tokens() -> None:
             assert answer.status == 401
 
         assert await grown_by(1000, knock) < 5 * MEGABYTE
+
+
+# --- what is long costs as much as it is long ---
+
+JSON_PATCH = {"content_type": "application/json-patch+json"}
+LONG = 1500
+
+
+class Tick:
+    """Counts the turns of the interpreter, which load on the machine does not change."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, frame: object, event: str, argument: object) -> None:
+        self.calls += 1
+
+    def __enter__(self) -> Tick:
+        sys.setprofile(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+
+
+def long_labels(count: int) -> Doc:
+    doc = deployment("d")
+    doc["spec"]["selector"]["matchLabels"] = {f"k{number}": "v" for number in range(count)}
+    doc["spec"]["template"]["metadata"]["labels"] = doc["spec"]["selector"]["matchLabels"]
+    return doc
+
+
+def long_environment(count: int) -> Doc:
+    doc = pod("p")
+    doc["spec"]["containers"][0]["env"] = [{"name": f"E{n}", "value": "v"} for n in range(count)]
+    return doc
+
+
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+LONG_DOCS: dict[str, tuple[str, Callable[[int], Doc]]] = {
+    "labels": (DEPLOYMENTS, long_labels),
+    "environment": (PODS, long_environment),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", LONG_DOCS)
+async def test_twice_as_long_costs_twice_as_much(what: str) -> None:
+    path, made = LONG_DOCS[what]
+    async with kube() as ask:
+        calls = []
+        for count in (10, LONG, 2 * LONG):
+            with Tick() as tick:
+                answer = await ask("POST", f"{path}?dryRun=All", made(count))
+            assert answer.status == 201, answer.doc
+            calls.append(tick.calls)
+        assert calls[2] < 2.5 * calls[1]
+
+
+@pytest.mark.parametrize("term", ["k{}=v", "k{}", "k{}!=v", "k{} in (a,b)", "!k{}"])
+def test_a_selector_twice_as_long_costs_twice_as_much(term: str) -> None:
+    calls = []
+    for count in (10, LONG, 2 * LONG):
+        with Tick() as tick:
+            parse_labels(",".join(term.format(number) for number in range(count)))
+        calls.append(tick.calls)
+    assert calls[2] < 2.5 * calls[1]
+
+
+@pytest.mark.timeout(15)
+async def test_many_owners_are_told_apart_at_once() -> None:
+    """Each compared with each other, these would take minutes."""
+    owner = {"apiVersion": "v1", "kind": "X", "name": "o"}
+    owners = [{**owner, "uid": f"{number}"} for number in range(20_000)]
+    async with kube() as ask:
+        answer = await ask(
+            "POST", f"{PODS}?dryRun=All", pod("p", ownerReferences=[*owners, owners[0]])
+        )
+        assert len(answer.doc["metadata"]["ownerReferences"]) == 20_000
+
+
+async def test_a_patch_that_doubles_what_is_there_again_and_again() -> None:
+    async with kube() as ask:
+        await ask("POST", MAPS, config_map("a", k="v" * 1000))
+        doubling: list[Doc] = [{"op": "copy", "from": "/data", "path": "/metadata/x"}]
+        doubling += [
+            {"op": "copy", "from": "/metadata", "path": f"/metadata/x{number}"}
+            for number in range(64)
+        ]
+        answer = await ask("PATCH", f"{MAPS}/a", doubling, **JSON_PATCH)
+        assert answer.status == 422
+        assert "the accumulated size increase of copy is" in answer.doc["message"]
+        copies = [{"op": "copy", "from": "/data/k", "path": f"/data/k{n}"} for n in range(100)]
+        answer = await ask("PATCH", f"{MAPS}/a", copies, **JSON_PATCH)
+        assert answer.status == 200 and len(answer.doc["data"]) == 101

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
+import orjson
 import pytest
 
 from longshore.core.objects import kinds
@@ -162,7 +165,6 @@ SUBRESOURCES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "POST"])
 @pytest.mark.parametrize("kind", [kinds.POD, kinds.SECRET, kinds.SERVICE, kinds.DEPLOYMENT, kinds.NAMESPACE],
                          ids=lambda kind: kind.plural)  # fmt: skip
 async def test_a_refusal_does_not_say_whether_it_is_there(
@@ -220,6 +222,31 @@ async def test_continue_tokens_of_others_open_nothing(ask: Kube) -> None:
         refused(await ask("GET", f"/api/v1/pods?limit=1&continue={token}"))
         refused(await ask("GET", f"{CORE}/{BLUE}/pods?limit=1&continue={token}"))
     assert names <= {"mine", "other"}
+
+
+PLACES = [
+    "", "/", "/core/pods/", f"/core/pods/{BLUE}/", f"/core/pods/{RED}", f"/core/secrets/{BLUE}/",
+    f"/core/pods/{RED}/../{BLUE}/", f"/core/pods/zoo/{CANARY}", "\U0010ffff", "\0",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("selector", ["", "&labelSelector=app", "&fieldSelector=spec.nodeName=n1"])
+async def test_forged_continue_tokens_open_nothing(ask: Kube, selector: str) -> None:
+    """Also such as lead into the past, where other things were."""
+    for rv, start in itertools.product((-1, 0, 1, 2, 5, 50), PLACES):
+        token = base64.urlsafe_b64encode(orjson.dumps({"rv": rv, "start": start})).decode()
+        answer = await ask("GET", f"{CORE}/{RED}/pods?limit=100&continue={token}{selector}")
+        assert answer.status in (200, 400, 410) and is_clean(answer.body), (rv, start, answer.body)
+
+
+async def test_other_methods_tell_no_more(ask: Kube) -> None:
+    for method in ("HEAD", "OPTIONS", "TRACE", "CONNECT", "get", "LIST"):
+        for below in ("", "/log", "/proxy/"):
+            said = [
+                anonymised(await whole(ask, method, f"{CORE}/{BLUE}/pods/{name}{below}"))
+                for name in (CANARY, "absent-77")
+            ]
+            assert said[0] == said[1] and said[0].startswith((b"403", b"405")), said
 
 
 # --- figures, events, talk ---

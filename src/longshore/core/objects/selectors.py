@@ -8,6 +8,7 @@ their kind lists.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,6 +31,11 @@ class Requirement:
     key: str
     operator: str
     values: tuple[str, ...] = ()
+
+    @property
+    def names_one(self) -> bool:
+        """Whether the label must have one value."""
+        return self.operator == "in" and len(self.values) == 1
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         found = labels.get(self.key)
@@ -69,11 +75,10 @@ class Selector:
 
     def __init__(self, requirements: Iterable[Requirement]) -> None:
         self.requirements = tuple(sorted(set(requirements), key=lambda r: (r.key, str(r))))
-        single = [r for r in self.requirements if r.operator == "in" and len(r.values) == 1]
-        self.exact: dict[str, str] = {r.key: r.values[0] for r in single}
+        self.exact = {r.key: r.values[0] for r in self.requirements if r.names_one}
         # The last of several for one key is in exact; the others, being contradictory, are asked.
         self._others = tuple(
-            r for r in self.requirements if r not in single or self.exact[r.key] != r.values[0]
+            r for r in self.requirements if not r.names_one or self.exact[r.key] != r.values[0]
         )
         self._exact_items = tuple(self.exact.items())
 
@@ -108,7 +113,7 @@ def parse_labels(text: str) -> Selector:
     requirements: list[Requirement] = []
     while tokens:
         requirements.append(_requirement(tokens, text))
-        if tokens and (tokens.pop(0) != "," or not tokens):
+        if tokens and (tokens.popleft() != "," or not tokens):
             raise _unparsable(text, "found trailing text, expected: ',' or end")
     return Selector(requirements)
 
@@ -135,8 +140,8 @@ def from_map(labels: Mapping[str, str] | None) -> Selector | None:
     return Selector(Requirement(k, "in", (v,)) for k, v in labels.items()) if labels else None
 
 
-def _tokens(text: str) -> list[str]:
-    tokens, at = [], 0
+def _tokens(text: str) -> deque[str]:
+    tokens, at = deque[str](), 0
     text = text.strip()
     while at < len(text):
         match = _TOKEN.match(text, at)
@@ -146,15 +151,15 @@ def _tokens(text: str) -> list[str]:
     return tokens
 
 
-def _requirement(tokens: list[str], text: str) -> Requirement:
-    token = tokens.pop(0)
+def _requirement(tokens: deque[str], text: str) -> Requirement:
+    token = tokens.popleft()
     if token == "!":
         return _checked(_word(tokens, text), "!", ())
     if _TOKEN.fullmatch(token) is None or not _is_word(token):
         raise _unparsable(text, f"found '{token}', expected: !, identifier, or 'end of string'")
     if not tokens or tokens[0] == ",":
         return _checked(token, "exists", ())
-    operator = tokens.pop(0)
+    operator = tokens.popleft()
     match operator:
         case "=" | "==":
             return _checked(token, "in", (_value(tokens, text),))
@@ -192,24 +197,24 @@ def _is_word(token: str) -> bool:
     return token not in ("==", "!=", "=", "!", ",", "(", ")", ">", "<")
 
 
-def _word(tokens: list[str], text: str) -> str:
+def _word(tokens: deque[str], text: str) -> str:
     if not tokens or not _is_word(tokens[0]):
         raise _unparsable(text, f"found '{tokens[0] if tokens else ''}', expected: identifier")
-    return tokens.pop(0)
+    return tokens.popleft()
 
 
-def _value(tokens: list[str], text: str) -> str:
+def _value(tokens: deque[str], text: str) -> str:
     """One value; an absent one is the empty string (a= asks for the empty label)."""
     return _word(tokens, text) if tokens and tokens[0] != "," else ""
 
 
-def _values(tokens: list[str], text: str) -> list[str]:
-    if not tokens or tokens.pop(0) != "(":
+def _values(tokens: deque[str], text: str) -> list[str]:
+    if not tokens or tokens.popleft() != "(":
         raise _unparsable(text, "found '', expected: '('")
     values: list[str] = []
     expected_value = True
     while tokens:
-        token = tokens.pop(0)
+        token = tokens.popleft()
         if token == ")":
             return [*values, ""] if expected_value and values else values or [""]
         if token == ",":
