@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from longshore import __version__
+from longshore.cli.backups import backup, restore
 from longshore.cli.options import json_option, name_option, root_option
 from longshore.cli.tenants import tenant
 
@@ -305,6 +306,8 @@ def token_delete(token_id: str, name: str, root: Path | None) -> None:
 
 
 main.add_command(tenant)
+main.add_command(backup)
+main.add_command(restore)
 
 
 @main.command()

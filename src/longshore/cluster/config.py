@@ -77,6 +77,7 @@ class ClusterPaths:
         self.logs = self.home / "log"
         self.processes = self.home / "processes"
         self.uplink = self.home / "uplink.pid"
+        self.restoring = self.home / "restoring"
         self.authentication = self.home / "authentication.yaml"
         self.authorization = self.home / "authorization.yaml"
         self.admission = self.home / "admission.yaml"

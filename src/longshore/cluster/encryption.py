@@ -45,9 +45,18 @@ _REFUSED = {
 def read(file: Path) -> Sealing:
     """Raises ClusterError, saying what in the file is wrong or not served."""
     try:
-        return Sealing(_rules(yaml.safe_load(file.read_text())))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
+        content = file.read_bytes()
+    except OSError as error:
         raise ClusterError(f"--encryption-config {file}: {error}") from None
+    return parse(content, f"--encryption-config {file}")
+
+
+def parse(content: bytes, what: str) -> Sealing:
+    """A configuration in YAML. Raises ClusterError, which begins with what it is."""
+    try:
+        return Sealing(_rules(yaml.safe_load(content)))
+    except (UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
+        raise ClusterError(f"{what}: {error}") from None
 
 
 def of_cluster(paths: ClusterPaths) -> Sealing:

@@ -19,6 +19,7 @@ from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 from longshore.base.users import User, loop_user
 from longshore.cluster import admission, audit, authorizers, encryption, issuers, kubeconfig
+from longshore.cluster.backup.take import snapshot
 from longshore.cluster.bootstrap import bootstrap
 from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.default_roles import ensure_roles
@@ -222,6 +223,7 @@ class _Cluster:
             address=f"127.0.0.1:{self._config.port}",
             tokens=self._tokens(),
             auditor=self._auditor,
+            snapshot=lambda: snapshot(cache, self._store),
         )
 
     def _tokens(self) -> Bearers:

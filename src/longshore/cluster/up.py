@@ -145,6 +145,11 @@ def start(name: str, root: Path | None, wait_s: float, phase: Phase) -> UpResult
     """Start a stopped cluster, or the processes that one lacks. Raises ClusterError."""
     paths = ClusterPaths((root or default_root()).absolute(), check_name(name))
     config = paths.load()
+    if paths.restoring.exists():
+        raise ClusterError(
+            f"{name!r} is half restored, from {paths.restoring.read_text()}: "
+            "longshore restore that file again"
+        )
     doctor.require(config.runtime)
     alive = {process.role for process in recorded(paths.processes) if process.alive}
     listener = None if "server" in alive else _listen(config.port)

@@ -47,6 +47,10 @@ class SealedStore:
         self._headers[key] = header
         return value
 
+    def seal(self, key: str, value: bytes) -> bytes:
+        """The value as the store below would have it."""
+        return self._sealing.ciphers(key)[0].seal(key, value)
+
     def outdated(self, key: str) -> bool:
         """Whether a write would leave the key's value in another form than it has in the store,
         though the value be the same (upstream's "stale", etcd3/store.go)."""
@@ -70,5 +74,4 @@ class SealedStore:
     def _sealed(self, write: Write) -> Write:
         if write.value is None or not write.key.startswith(self._sealing.prefixes):
             return write
-        cipher = self._sealing.ciphers(write.key)[0]
-        return replace(write, value=cipher.seal(write.key, write.value))
+        return replace(write, value=self.seal(write.key, write.value))

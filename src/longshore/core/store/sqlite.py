@@ -70,6 +70,11 @@ class SqliteStore:
     async def commit(self, writes: Sequence[Write]) -> list[int]:
         return await self._in_thread(lambda: self._commit(writes))
 
+    def begin_above(self, revision: int) -> None:
+        """Number what is written from now on above a revision: in a store that is restored, no
+        revision that a client may have seen comes again with other contents."""
+        self._revision = max(self._revision, revision)
+
     async def close(self) -> None:
         await self._in_thread(self._close)
         self._thread.shutdown()

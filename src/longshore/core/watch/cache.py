@@ -131,6 +131,10 @@ class Cache:
         "node", for Events "about" (a uid)."""
         return [stored.doc for stored in self.shelf(kind).found((index, value))]
 
+    def everything(self) -> list[Stored]:
+        """All objects of all kinds as they are at this revision; they never change."""
+        return [s for shelf in self._shelves.values() for s in shelf.range(shelf.kind.prefix)]
+
     def subscribe(self, *kinds: Kind) -> CacheFeed:
         """What is there, as ADDED, and then every change of these kinds: no gap, no double."""
         initial = [

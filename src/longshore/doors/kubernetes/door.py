@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import cached_property, partial
@@ -32,7 +32,15 @@ from longshore.core.registry.registry import Registry
 from longshore.core.registry.tokens import AnyTokens, NoTokens
 from longshore.core.streams.protocols import Streams
 from longshore.core.streams.statistics import Statistics
-from longshore.doors.kit.http import AnyReply, Reply, Request, SlicedReply, StreamReply, Takeover
+from longshore.doors.kit.http import (
+    AnyReply,
+    Reply,
+    Request,
+    SlicedReply,
+    StreamReply,
+    Takeover,
+    sliced,
+)
 from longshore.doors.kubernetes import discovery, gnostic, translate
 from longshore.doors.kubernetes.audit.auditor import Auditor, Entry
 from longshore.doors.kubernetes.callers import acting, authenticated
@@ -49,6 +57,9 @@ from longshore.doors.kubernetes.watchpaths import modern
 
 log = logging.getLogger(__name__)
 
+SNAPSHOT_PATH = "/longshore/snapshot"
+"""Where a backup is read: the administrator's, since no role but cluster-admin grants it."""
+_JSON_LINES = "application/x-ndjson"
 _YEAR_S = 365 * 86_400
 _HEALTH = ("healthz", "livez", "readyz")
 _REFUSALS = {400: "BadRequest", 405: "MethodNotAllowed", 413: "RequestEntityTooLarge"}
@@ -81,7 +92,8 @@ class DoorConfig:
     """What a door has besides a registry. checks are what readyz looks at, by name; address is
     what /api tells clients; without streams, logs are refused; without statistics there is no group
     metrics.k8s.io; tokens says whose bearer tokens are; seats is how much may be at work at the
-    same time, divided by priority and fairness (0: no limit); auditor hears of every request."""
+    same time, divided by priority and fairness (0: no limit); auditor hears of every request;
+    snapshot gives all that a backup needs of the store, in slices of JSON lines."""
 
     streams: Streams | None = None
     statistics: Statistics | None = None
@@ -92,6 +104,7 @@ class DoorConfig:
     address: str = ""
     seats: int = SEATS_TOTAL
     auditor: Auditor | None = None
+    snapshot: Callable[[], Iterator[bytes]] | None = None
 
 
 @dataclass(slots=True)
@@ -122,6 +135,7 @@ class KubernetesDoor:
         self._tokens = config.tokens
         self._permission = registry.permission
         self._auditor = config.auditor
+        self._snapshot = config.snapshot
         self._fairness = Fairness(registry, clock, config.seats)
         self._measured = Measured(registry, config.kinds, clock, self._api.watches)
         self._checks: dict[str, Callable[[], bool]] = {"ping": lambda: True, **config.checks}
@@ -258,6 +272,9 @@ class KubernetesDoor:
         if path == "/metrics":
             _only_get(request)
             return Reply(200, self._measured.text(self._fairness.lines()), METRICS_MEDIA)
+        if path == SNAPSHOT_PATH and self._snapshot is not None:
+            _only_get(request)
+            return sliced(self._snapshot(), 200, _JSON_LINES)
         if path in ("/version", "/version/"):
             _only_get(request)
             return Reply(200, encode(self._version, JSON, pretty=True))
