@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -17,6 +18,9 @@ from longshore.machinery.kubelet.facts import ConfigMissing, Facts, field_value,
 
 _SECRET_MIN_BYTES = 6
 _REDACTED = "<secret contents redacted>"
+# What Linux takes at most: one word, and all together (MAX_ARG_STRLEN of linux/binfmts.h, and
+# three quarters of the usual stack in fs/exec.c).
+WORD_MAX, ALL_MAX = 128 * 1024, 6 * 1024 * 1024
 _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 
 
@@ -33,14 +37,37 @@ class Sources:
 
 
 def expand(text: str, known: Mapping[str, str]) -> str:
-    """Replace $(NAME) where NAME is known; $$ stands for one $."""
+    """Replace $(NAME) where NAME is known; $$ stands for one $. Raises ConfigMissing for what would be
+    longer than a program can be given: variables that name others twice grow without end."""
+    size = len(text)
 
     def one(match: re.Match[str]) -> str:
+        nonlocal size
         if match[0] == "$$":
             return "$"
-        return known.get(match[1], match[0])
+        found = known.get(match[1], match[0])
+        size += len(found) - len(match[0])
+        if size > WORD_MAX:
+            raise ConfigMissing(f"a variable or argument is longer than {WORD_MAX} characters")
+        return found
 
     return _REFERENCE.sub(one, text)
+
+
+def expand_all(words: Iterable[str], known: Mapping[str, str]) -> list[str]:
+    """Arguments, expanded. Raises ConfigMissing for more than a program can be given."""
+    expanded: list[str] = []
+    size = 0
+    for word in words:
+        expanded.append(expand(word, known))
+        size = _bounded(size + len(expanded[-1]))
+    return expanded
+
+
+def _bounded(size: int) -> int:
+    if size > ALL_MAX:
+        raise ConfigMissing(f"variables or arguments are longer than {ALL_MAX} characters together")
+    return size
 
 
 def container_env(container: Doc, facts: Facts, sources: Sources) -> dict[str, str]:
@@ -49,10 +76,12 @@ def container_env(container: Doc, facts: Facts, sources: Sources) -> dict[str, s
     env: dict[str, str] = {}
     for source in container.get("envFrom") or []:
         env |= _all_of(source, sources)
+    known, size = ChainMap(env, links), 0
     for entry in container.get("env") or []:
-        value = _value(entry, container["name"], facts, sources, {**links, **env})
+        value = _value(entry, container["name"], facts, sources, known)
         if value is not None:
             env[entry["name"]] = value
+            size = _bounded(size + len(value))
     return {**links, **env}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.environment import Sources, container_env, expand
+from longshore.machinery.kubelet.environment import Sources, container_env, expand_all
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts
 from longshore.machinery.kubelet.qos import cgroup_resources
 from longshore.machinery.runtime.protocol import ContainerSpec, Image, Mount, Security
@@ -61,8 +61,8 @@ def container_spec(
         image=container["image"],
         log_path=place.log_path,
         attempt=place.attempt,
-        command=[expand(word, env) for word in container.get("command") or []],
-        args=[expand(word, env) for word in container.get("args") or []],
+        command=expand_all(container.get("command") or [], env),
+        args=expand_all(container.get("args") or [], env),
         env=list(env.items()),
         working_dir=container.get("workingDir") or "",
         mounts=place.mounts,
