@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import orjson
 import pytest
+import yaml
+from click.testing import CliRunner
 
+from longshore.cli.main import main
 from longshore.cluster.config import ClusterError
 from longshore.cluster.tenants.manage import planned
 from longshore.cluster.tenants.template import LABEL, Request, rendered
@@ -128,3 +132,31 @@ def test_a_template_without_a_namespace_or_with_odd_labels() -> None:
 def test_a_template_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="No such file"):
         planned(Request("blue"), tmp_path / "none.yaml")
+
+
+def test_the_command_prints_or_writes_what_it_would_apply(tmp_path: Path) -> None:
+    """Without a cluster, and so that it reads back as what is planned."""
+    wanted = planned(Request("blue", ("ann",), pods=3), None)
+    words = ["tenant", "create", "blue", "--admin", "ann", "--pods", "3"]
+    printed = CliRunner().invoke(main, [*words, "--dry-run"])
+    assert printed.exit_code == 0 and list(yaml.safe_load_all(printed.output)) == wanted
+    as_json = CliRunner().invoke(main, [*words, "--dry-run", "--json"])
+    assert orjson.loads(as_json.output) == {"objects": wanted}
+    file = tmp_path / "blue.yaml"
+    written = CliRunner().invoke(main, [*words, "--file", str(file)])
+    assert f"{file} has 9 objects" in written.output
+    assert list(yaml.safe_load_all(file.read_text())) == wanted
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["create", "Blue", "--dry-run"], 'NAME: Invalid value: "Blue"'),
+        (["create", "blue", "--file", "/none/such.yaml"], "--file: /none/such.yaml: No such file"),
+        (["create", "blue", "--template", "/none", "--dry-run"], "--template: /none: No such file"),
+        (["list", "--root", "/none"], "no cluster"),
+    ],
+)
+def test_the_command_refuses_in_one_sentence(words: list[str], why: str) -> None:
+    done = CliRunner().invoke(main, ["tenant", *words])
+    assert done.exit_code == 2 and why in done.stderr and done.stderr.count("\n") == 1
