@@ -40,11 +40,25 @@ def ready(cluster: Cluster, node: str) -> bool:
     return cluster.kubectl_run("get", "node", node, "-o", path).stdout == "True"
 
 
+def tokens(cluster: Cluster) -> dict[str, str]:
+    """What they are for, by their ids."""
+    found = json.loads(cluster.longshore("token list", "--json"))["tokens"]
+    return {one["id"]: one["description"] for one in found}
+
+
 @pytest.fixture
-def invitation(hollow: Cluster, tmp_path: Path) -> Path:
+def invitation(hollow: Cluster, tmp_path: Path) -> Iterator[Path]:
     file = tmp_path / "join.yaml"
-    hollow.longshore("token create", "--file", str(file), "--description", "a test")
-    return file
+    hollow.longshore("token create", "--file", str(file), "--description", tmp_path.name)
+    yield file
+    for token in tokens(hollow):
+        hollow.longshore("token delete", token)
+    hollow.kubectl("delete", "node", "edge", "--ignore-not-found")
+
+
+def token_of(cluster: Cluster, invitation: Path) -> str:
+    found = tokens(cluster).items()
+    return next(one for one, purpose in found if purpose == invitation.parent.name)
 
 
 async def test_a_machine_becomes_a_node_and_stays_it(
@@ -58,19 +72,15 @@ async def test_a_machine_becomes_a_node_and_stays_it(
         await eventually(
             lambda: hollow.get("pod", "there")["status"].get("phase") == "Running", "its pod runs"
         )
-    (token,) = json.loads(hollow.longshore("token list", "--json"))["tokens"]
-    assert token["description"] == "a test"
-    hollow.longshore("token delete", token["id"])
+    hollow.longshore("token delete", token_of(hollow, invitation))
     with agent(invitation, "edge", home):
         hollow.kubectl("delete", "pod", "there", "--timeout=30s")
-    hollow.kubectl("delete", "node", "edge")
 
 
 async def test_a_token_that_was_withdrawn_lets_nobody_in(
     hollow: Cluster, invitation: Path, tmp_path: Path
 ) -> None:
-    for token in json.loads(hollow.longshore("token list", "--json"))["tokens"]:
-        hollow.longshore("token delete", token["id"])
+    hollow.longshore("token delete", token_of(hollow, invitation))
     words = ["--node", "late", "--dir", str(tmp_path / "late")]
     said = longshore("agent", "--join", str(invitation), *words, code=2)
     assert "does not take this node: Unauthorized" in said
