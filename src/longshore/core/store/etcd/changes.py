@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import grpc.aio
 
 from longshore.core.store.etcd import rpc_pb2 as rpc
-from longshore.core.store.etcd.members import Members, Unanswered
+from longshore.core.store.etcd.members import ANSWER_S, Members, Unanswered, Watching
 from longshore.core.store.etcd.transactions import Layout, last_of, ours, theirs, unpacked
 from longshore.core.store.protocol import StoreError
+
+# After how long without a word a member is asked whether it is there: with ANSWER_S, how late
+# changes may be heard of when a member stops without closing its connections.
+QUIET_S = 2.0
+_SPEAK = rpc.WatchRequest(progress_request=rpc.WatchProgressRequest())
+_ASKED_FOR = -1  # the watch_id of its answer
 
 
 class Compacted(StoreError):
@@ -50,17 +57,45 @@ async def _stream(members: Members, layout: Layout, since: int) -> AsyncIterator
     call = members.watch()
     try:
         await call.write(_request(layout, since))
-        async for response in call:
+        while True:
+            response = await _next(call)
             _check(response, since)
             made = [one for one in _changes(response, layout) if one.revision > since]
-            revision = last_of(response.header.revision)
-            if (made or not response.events) and not response.created and revision > since:
-                yield Changes(made, made[-1].revision if made else revision)
+            if made:
+                yield Changes(made, made[-1].revision)
+            elif _is_progress(response) and last_of(response.header.revision) > since:
+                yield Changes([], last_of(response.header.revision))
     except grpc.aio.AioRpcError as error:
         raise members.failed(error) from error
+    except TimeoutError as error:
+        raise members.silent() from error
     finally:
         call.cancel()
-    raise Unanswered("etcd ended a watch")
+
+
+async def _next(call: Watching) -> rpc.WatchResponse:
+    """The next response. A member that is silent for long is asked to say something, since one that
+    is stopped, or cut off, keeps its connections: it raises TimeoutError then."""
+    reading = asyncio.ensure_future(call.read())  # ends with the call, which its owner cancels
+    if not await _within(reading, QUIET_S):
+        await asyncio.wait_for(call.write(_SPEAK), ANSWER_S)
+        if not await _within(reading, ANSWER_S):
+            raise TimeoutError
+    response = reading.result()
+    if not isinstance(response, rpc.WatchResponse):
+        raise Unanswered("etcd ended a watch")
+    return response
+
+
+async def _within(reading: asyncio.Future[object], seconds: float) -> bool:
+    done, _ = await asyncio.wait({reading}, timeout=seconds)
+    return bool(done)
+
+
+def _is_progress(response: rpc.WatchResponse) -> bool:
+    """Whether a response without events tells how far the stream is. An answer to _SPEAK does not:
+    before 3.4.25 and 3.5.8, etcd may be ahead in it of events that are still to come."""
+    return not (response.events or response.created or response.watch_id == _ASKED_FOR)
 
 
 def _request(layout: Layout, since: int) -> rpc.WatchRequest:

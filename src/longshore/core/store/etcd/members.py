@@ -40,9 +40,6 @@ _OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
-    # A member that went away without a word; etcd counts pings more frequent than 5 s as abuse.
-    ("grpc.keepalive_time_ms", 6000),
-    ("grpc.keepalive_timeout_ms", 2000),
     ("grpc.use_local_subchannel_pool", 1),
 )
 # Ends a stream whose member has lost the others (etcd's rpctypes.MetadataRequireLeaderKey).
@@ -182,11 +179,18 @@ class Members:
         endpoint = endpoint or self._endpoints[self._at]
         if error.code() not in _NO_ANSWER:
             return _refused(error)
+        return self._left(endpoint, error.details() or error.code().name)
+
+    def silent(self) -> Unanswered:
+        """The member that is asked at the moment has fallen silent: on to the next."""
+        return self._left(self._endpoints[self._at], "it is silent")
+
+    def _left(self, endpoint: str, why: str) -> Unanswered:
         if endpoint == self._endpoints[self._at]:
             self._at = (self._at + 1) % len(self._endpoints)
         self._failures += 1
-        log.warning("etcd at %s does not answer: %s", endpoint, error.details())
-        return Unanswered(f"{endpoint}: {error.details()}")
+        log.warning("etcd at %s does not answer: %s", endpoint, why)
+        return Unanswered(f"{endpoint}: {why}")
 
     def _channel(self, endpoint: str) -> grpc.aio.Channel:
         if endpoint not in self._channels:
