@@ -363,12 +363,19 @@ def _progress(what: str) -> None:
 
 @main.command()
 @click.option("--install", is_flag=True, help="Install what is missing (with apt, as root).")
+@click.option("--store", is_flag=True, help="Check all of a stopped cluster's store instead.")
+@name_option
+@root_option
 @json_option
-def doctor(install: bool, as_json: bool) -> None:
+def doctor(install: bool, store: bool, name: str, root: Path | None, as_json: bool) -> None:
     """What this machine lacks for real containers, and how to mend it."""
-    from longshore.cluster.doctor import examine, install_missing
+    from longshore.cluster.config import ClusterPaths, default_root
+    from longshore.cluster.doctor import examine, examine_store, install_missing
 
-    findings = install_missing(click.echo) if install else examine()
+    if store:
+        findings = examine_store(ClusterPaths(root or default_root(), name))
+    else:
+        findings = install_missing(click.echo) if install else examine()
     if as_json:
         import orjson
 

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from longshore.cluster.config import ClusterError
+from longshore.cluster.config import ClusterError, ClusterPaths
+from longshore.core.store.sqlite_check import faults as store_faults
 
 # Command, Debian package, what it is for.
 COMMANDS = (
@@ -48,6 +49,15 @@ class Finding:
 
 def found(command: str) -> bool:
     return shutil.which(command, path=os.environ.get("PATH", "") + _SBIN) is not None
+
+
+def examine_store(paths: ClusterPaths) -> list[Finding]:
+    """All of a stopped cluster's store, read and checked; one that runs has it locked. A start reads
+    it too, but for its free pages. Raises ClusterError if there is no such cluster."""
+    paths.load()
+    what = f"the store {paths.store}"
+    found = [Finding(what, ok=False, mend=fault) for fault in store_faults(paths.store)]
+    return found or [Finding(what, ok=True)]
 
 
 def examine() -> list[Finding]:

@@ -43,6 +43,7 @@ from longshore.core.registry.jws import Keyring
 from longshore.core.registry.permission.outside import decided
 from longshore.core.registry.registry import Registry, RegistryConfig
 from longshore.core.registry.tokens import Tokens
+from longshore.core.store.protocol import StoreError
 from longshore.core.store.sealed import SealedStore
 from longshore.core.store.sqlite import SqliteStore
 from longshore.core.streams.protocols import Streams
@@ -97,6 +98,9 @@ def run_to_the_end(work: Coroutine[None, None, None]) -> None:
         log.exception("stopped by a fault")
         log.error("stopped by %s", "; ".join(_causes(group)))
         raise SystemExit(1) from group
+    except StoreError as error:  # as it was opened: a sentence for a person, not a fault of ours
+        log.error("%s", error)
+        raise SystemExit(1) from error
 
 
 def _causes(group: BaseExceptionGroup[BaseException]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from longshore.core.store import sqlite_check
 from longshore.core.store.protocol import (
     StoreBusy,
     StoreDamaged,
@@ -184,3 +185,39 @@ async def test_a_store_of_version_1_is_opened_and_brought_up_to_date(path: Path)
         sums = now.execute("SELECT revision, sum IS NULL FROM log ORDER BY revision").fetchall()
     now.close()
     assert sums == [(1, 1), (2, 1), (3, 1), (4, 0)]
+
+
+async def test_a_whole_check_names_every_row_that_changed(path: Path) -> None:
+    assert sqlite_check.faults(path) == [f"there is no store at {path}"]
+    await filled(path)
+    assert sqlite_check.faults(path) == []
+    with sqlite3.connect(path) as changing:
+        changing.execute("UPDATE log SET value = 'text' WHERE revision = 7")
+        changing.execute("UPDATE log SET key = '/k/x' WHERE revision = 9")
+        changing.execute("UPDATE log SET value = NULL WHERE revision = 11")
+    changing.close()
+    told = [f"the row of revision {at} changed since it was written" for at in (7, 9, 11)]
+    assert sqlite_check.faults(path) == told
+
+
+async def test_a_whole_check_finds_what_a_start_does_not_look_at(path: Path) -> None:
+    await filled(path)
+    with sqlite3.connect(path) as emptied:
+        emptied.execute("DELETE FROM log WHERE revision < 150")
+    emptied.close()
+    whole = path.read_bytes()
+    free = int.from_bytes(whole[32:36], "big")  # the first page of the list of free ones
+    path.write_bytes(whole[: (free - 1) * 4096] + b"\xa5" * 4096 + whole[free * 4096 :])
+    assert len(await contents(path)) == ROWS - 149
+    assert sqlite_check.faults(path)
+
+
+async def test_a_whole_check_of_what_is_open_or_cut_short_is_one_sentence(path: Path) -> None:
+    store = SqliteStore(path)
+    await opened(store)
+    (told,) = sqlite_check.faults(path)
+    assert "open in another process" in told
+    await store.close()
+    os.truncate(path, 4096)
+    (told,) = sqlite_check.faults(path)
+    assert "is damaged" in told

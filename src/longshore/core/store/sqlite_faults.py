@@ -46,7 +46,7 @@ def of_writing(error: sqlite3.DatabaseError, path: Path) -> StoreError:
 
 
 def damaged(path: Path, why: str) -> StoreDamaged:
-    return StoreDamaged(f"{path} is damaged ({why}) and was not touched: {WAY_BACK}")
+    return StoreDamaged(f"{path} is damaged ({why}): {WAY_BACK}")
 
 
 def _primary(error: sqlite3.DatabaseError) -> int:

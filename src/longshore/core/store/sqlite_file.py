@@ -40,6 +40,14 @@ def sum_of(revision: int, key: str, value: bytes | None) -> int:
     return start ^ _ALL_BITS if value is None else zlib.crc32(value, start)
 
 
+def is_sound(revision: int, key: str, value: bytes | None, kept: int | None) -> bool:
+    """Whether a row is as it was written. A damaged page may give it other types."""
+    try:
+        return kept is None or kept == sum_of(revision, key, value)
+    except (AttributeError, TypeError):
+        return False
+
+
 def opened(path: Path) -> sqlite3.Connection:
     """The store's file, made if it is not there, of this schema version and locked.
 
