@@ -58,7 +58,14 @@ REFUSING = {
 API = Door(True, REFUSING, agreed="TLSv1.3 X")
 NODE = Node("node-1", Door(True, {ANONYMOUS: 403, ORDINARY: 403, FOREIGN: 0}))
 PLUGINS = frozenset({"ServiceAccount", "NamespaceLifecycle", "NodeRestriction", "PodSecurity"})
-SETTINGS = Settings(PLUGINS, Policy(), frozenset(), audit_policy.parse(audit_policy.DEFAULT), ())
+SETTINGS = Settings(
+    PLUGINS,
+    Policy(),
+    frozenset(),
+    audit_policy.parse(audit_policy.DEFAULT),
+    (),
+    "k8s:enc:aesgcm:v1:k:",
+)
 FILES = [
     File("state", 0o700, 0),
     File("kubeconfig", 0o600, 0),
@@ -123,7 +130,7 @@ def _doc(name: str, namespace: str, **content: Any) -> Doc:
 # --- a cluster as it should be ---
 
 # What no default mends yet, and what a person has to look at.
-FAILS = {"1.2.27", "1.2.28", "5.3.1", "5.5.1"}
+FAILS = {"5.3.1", "5.5.1"}
 LOOKS = {"1.2.3", "1.2.9", "1.2.11", "3.1.1", "5.1.7", "5.4.2"}
 
 
@@ -134,6 +141,11 @@ def verdicts(of: Evidence, verdict: str) -> set[str]:
 def test_a_cluster_as_it_should_be() -> None:
     assert verdicts(evidence(), "fail") == FAILS
     assert verdicts(evidence(), "manual") == LOOKS
+
+
+def test_plain_secrets_fail() -> None:
+    plain = replace(SETTINGS, sealed_by="")
+    assert verdicts(evidence(settings=plain), "fail") == FAILS | {"1.2.27", "1.2.28"}
 
 
 def test_a_hollow_cluster_has_no_agents_to_judge() -> None:
@@ -499,7 +511,7 @@ def test_a_table_for_people() -> None:
     text = report.as_text("c", found, "fail")
     lines = text.splitlines()
     assert lines[0].split() == ["CONTROL", "VERDICT", "TITLE", "WHY"]
-    assert lines[1].startswith("1.2.27   fail     Secrets are encrypted at rest")
+    assert lines[1].startswith("5.3.1    fail ")
     assert len(lines) == 1 + len(FAILS) + 2
     assert lines[-1].startswith("c: ")
     assert f"{len(FAILS)} fail, {len(LOOKS)} manual" in lines[-1]

@@ -145,6 +145,15 @@ def _root_authority(evidence: Evidence) -> Verdict:
     return unless(wrong, "every namespace has the authority's certificate", "not in namespace {}")
 
 
+def _sealed(evidence: Evidence) -> Verdict:
+    by = evidence.settings.sealed_by
+    return (
+        passed(f"Secrets are written with AES-GCM and the key {by.split(':')[-2]!r}")
+        if by
+        else failed("the first provider of secrets in encryption.yaml says identity")
+    )
+
+
 _LIMITS = ServerLimits()
 _FINISHED_MAX = ControllerConfig().finished_pods_max
 _SAME_PROCESS = always(
@@ -153,7 +162,6 @@ _SAME_PROCESS = always(
 _NO_ETCD = always(
     not_applicable("the store is a file that the server alone opens; there is no etcd")
 )
-_PLAIN = always(failed("Secrets are kept in the store as they are: encryption is not built yet"))
 _KEYS = no_more_than(0o600, "pki/service-accounts*.key")
 
 API_SERVER = (
@@ -201,8 +209,8 @@ API_SERVER = (
     Control("1.2.24", "the server shows a certificate", lambda evidence: doors.is_known(evidence.api)),
     Control("1.2.25", "clients' certificates are checked", lambda evidence: doors.refuses_foreign(evidence.api)),
     Control("1.2.26", "the server checks etcd's certificate", _NO_ETCD),
-    Control("1.2.27", "Secrets are encrypted at rest", _PLAIN),
-    Control("1.2.28", "with a strong cipher", _PLAIN),
+    Control("1.2.27", "Secrets are encrypted at rest", _sealed),
+    Control("1.2.28", "with a strong cipher", _sealed),
     Control("1.2.29", "strong ciphers towards clients", lambda evidence: doors.strong_ciphers(evidence.api)),
     Control("1.2.30", "tokens are not prolonged", always(
         passed("a token ends when it says; nothing is added to what was asked for"),

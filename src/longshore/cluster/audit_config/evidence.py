@@ -67,13 +67,15 @@ class Node:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the cluster was told. plugins are the admission plug-ins that are on; usual is the Pod
-    Security policy of a namespace without labels; issuers are URLs of outside ones."""
+    Security policy of a namespace without labels; issuers are URLs of outside ones; sealed_by is
+    what Secrets in the store begin with, which names provider and key ("" if they are plain)."""
 
     plugins: frozenset[str]
     usual: Policy
     exempt_namespaces: frozenset[str]
     audit_policy: AuditPolicy
     issuers: Sequence[str]
+    sealed_by: str
 
 
 @dataclass(frozen=True, slots=True)

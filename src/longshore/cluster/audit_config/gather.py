@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from longshore.base.clock import Clock
-from longshore.cluster import admission, audit, issuers
+from longshore.cluster import admission, audit, encryption, issuers
 from longshore.cluster.administrator import with_admin
 from longshore.cluster.audit_config import handshakes, tries
 from longshore.cluster.audit_config.evidence import (
@@ -91,6 +91,7 @@ def _settings(config: ClusterConfig, paths: ClusterPaths) -> Settings:
         exempt_namespaces=security.exempt_namespaces,
         audit_policy=audit.policy_of(paths),
         issuers=[source.issuer.url for source in sources],
+        sealed_by=encryption.of_cluster(paths).ciphers(kinds.SECRET.prefix)[0].header.decode(),
     )
 
 
