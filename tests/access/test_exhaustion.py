@@ -228,6 +228,49 @@ async def test_many_owners_are_told_apart_at_once() -> None:
         assert len(answer.doc["metadata"]["ownerReferences"]) == 20_000
 
 
+def many_exit_codes() -> tuple[str, Doc]:
+    codes = {"operator": "In", "values": [1] * 200_000}
+    spec: Doc = {
+        "template": {"spec": {**pod("p")["spec"], "restartPolicy": "Never"}},
+        "podFailurePolicy": {"rules": [{"action": "Ignore", "onExitCodes": codes}]},
+    }
+    return "/apis/batch/v1/namespaces/default/jobs", {"metadata": {"name": "j"}, "spec": spec}
+
+
+def many_usages() -> tuple[str, Doc]:
+    usages = ["client auth", "signing"] * 50_000
+    spec = {"request": "eA==", "signerName": "example.com/x", "usages": usages}
+    path = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+    return path, {"metadata": {"name": "c"}, "spec": spec}
+
+
+def many_topologies() -> tuple[str, Doc]:
+    terms = [{"matchLabelExpressions": [{"key": "a", "values": [f"{n}"]}]} for n in range(20_000)]
+    doc = {"provisioner": "example.com/x", "allowedTopologies": terms, "metadata": {"name": "s"}}
+    return "/apis/storage.k8s.io/v1/storageclasses", doc
+
+
+@pytest.mark.timeout(15)
+@pytest.mark.parametrize("many", [many_exit_codes, many_usages, many_topologies])
+async def test_what_may_not_be_said_twice_is_found_at_once(
+    many: Callable[[], tuple[str, Doc]],
+) -> None:
+    path, doc = many()
+    async with kube() as ask:
+        assert (await ask("POST", f"{path}?dryRun=All", doc)).status in (201, 422)
+
+
+@pytest.mark.timeout(15)
+async def test_many_tolerations_are_compared_at_once() -> None:
+    async with kube() as ask:
+        await ask("POST", PODS, pod("p"))
+        merge = {"content_type": "application/merge-patch+json"}
+        for count in (20_000, 20_001):
+            given = [{"key": f"k{number}", "operator": "Exists"} for number in range(count)]
+            patch = {"spec": {"tolerations": given}}
+            assert (await ask("PATCH", f"{PODS}/p", patch, **merge)).status == 200
+
+
 async def test_a_patch_that_doubles_what_is_there_again_and_again() -> None:
     async with kube() as ask:
         await ask("POST", MAPS, config_map("a", k="v" * 1000))

@@ -19,6 +19,7 @@ from longshore.core.objects.rules.problems import (
     Rule,
     StatusRule,
     UpdateRule,
+    repeats,
 )
 from longshore.core.objects.signing import DECISIONS
 
@@ -86,10 +87,11 @@ def _of(kind: str, status: Doc) -> list[Doc]:
 def _usages(given: list[str], path: Path, problems: Problems) -> None:
     if not given:
         problems.required(path)
+    again = repeats(given)
     for index, usage in enumerate(given):
         if usage not in _USAGES:
             problems.unsupported((path, index), usage, _USAGES)
-        if usage in given[:index]:
+        if index in again:
             problems.duplicate((path, index), usage)
 
 

@@ -17,6 +17,7 @@ from longshore.core.objects.rules.problems import (
     Problems,
     Rule,
     UpdateRule,
+    repeats,
 )
 from longshore.core.objects.rules.templates import (
     TEMPLATE,
@@ -219,8 +220,9 @@ def _exit_codes(codes: Doc, containers: set[Any], path: Path, problems: Problems
         problems.invalid(at, values, "at least one value is required")
     elif len(values) > _CODES_MAX:
         problems.too_many(at, len(values), _CODES_MAX)
+    again = repeats(values)
     for index, value in enumerate(values):
-        if value in values[:index]:
+        if index in again:
             problems.duplicate((at, index), value)
         if operator == "In" and value == 0:
             problems.invalid((at, index), value, "must not be 0 for the In operator")

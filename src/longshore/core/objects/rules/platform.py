@@ -20,6 +20,7 @@ from longshore.core.objects.rules.problems import (
     Problems,
     Rule,
     UpdateRule,
+    repeats,
 )
 
 _PREEMPTION = ("Never", "PreemptLowerPriority")
@@ -70,12 +71,9 @@ def runtime_class(doc: Doc, problems: Problems) -> None:
 
 def _tolerations(given: list[Doc], path: Path, problems: Problems) -> None:
     placement.tolerations(given, path, problems)
-    seen: list[list[str]] = []
-    for index, one in enumerate(given):
-        key = [one.get(field, "") for field in ("key", "operator", "value", "effect")]
-        if key in seen:
-            problems.duplicate((path, index), one)
-        seen.append(key)
+    fields = ("key", "operator", "value", "effect")
+    for index in sorted(repeats(tuple(one.get(field, "") for field in fields) for one in given)):
+        problems.duplicate((path, index), given[index])
 
 
 def runtime_class_update(new: Doc, old: Doc, problems: Problems) -> None:

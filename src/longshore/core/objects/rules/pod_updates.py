@@ -52,7 +52,7 @@ def _deadline(after: Doc, before: Doc, problems: Problems) -> None:
 
 
 def _tolerations(after: list[Doc], before: list[Doc], problems: Problems) -> None:
-    kept = [_without_seconds(one) for one in after]
+    kept = {_without_seconds(one) for one in after}
     if any(_without_seconds(one) not in kept for one in before):
         problems.forbidden(
             (SPEC, "tolerations"),
@@ -60,13 +60,14 @@ def _tolerations(after: list[Doc], before: list[Doc], problems: Problems) -> Non
         )
 
 
-def _without_seconds(toleration: Doc) -> Doc:
-    return {key: value for key, value in toleration.items() if key != "tolerationSeconds"}
+def _without_seconds(toleration: Doc) -> frozenset[tuple[str, str]]:
+    return frozenset(one for one in toleration.items() if one[0] != "tolerationSeconds")
 
 
 def _gates(after: list[Doc], before: list[Doc], problems: Problems) -> None:
-    if any(gate not in before for gate in after):
-        added = [gate.get("name") for gate in after if gate not in before]
+    known = {gate.get("name") for gate in before}
+    added = [gate.get("name") for gate in after if gate.get("name") not in known]
+    if added:
         problems.forbidden(
             (SPEC, "schedulingGates"),
             f"only deletion is allowed, but found new scheduling gate {shown(added)}",

@@ -10,7 +10,7 @@ and becomes text only when there is something to say:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeAlias
 
 import orjson
@@ -40,6 +40,17 @@ def render(path: Path) -> str:
     if isinstance(last, int):
         return f"{before}[{last}]"
     return f"{before}.{last}" if before and not last.startswith("[") else f"{before}{last}"
+
+
+def repeats(values: Iterable[Hashable]) -> set[int]:
+    """The places of what came before already."""
+    seen: set[Hashable] = set()
+    found: set[int] = set()
+    for index, one in enumerate(values):
+        if one in seen:
+            found.add(index)
+        seen.add(one)
+    return found
 
 
 def shown(value: Any) -> str:

@@ -16,6 +16,7 @@ from longshore.core.objects.rules.problems import (
     Problems,
     Rule,
     UpdateRule,
+    repeats,
 )
 
 _PARAMETERS_MAX, _PARAMETERS_MAX_BYTES = 512, 256 * 1024
@@ -85,28 +86,27 @@ def _parameters(given: dict[str, str], problems: Problems) -> None:
 
 
 def _topologies(terms: list[Doc], path: Path, problems: Problems) -> None:
-    seen: list[dict[str, set[str]]] = []
+    seen: set[frozenset[tuple[str, frozenset[str]]]] = set()
     for index, term in enumerate(terms):
         at = ((path, index), "matchLabelExpressions")
-        wanted: dict[str, set[str]] = {}
+        wanted: dict[str, frozenset[str]] = {}
         for position, one in enumerate(term.get("matchLabelExpressions", ())):
             _topology(one, wanted, (at, position), problems)
-        if wanted in seen:
+        if frozenset(wanted.items()) in seen:
             problems.duplicate(at, "")
-        seen.append(wanted)
+        seen.add(frozenset(wanted.items()))
 
 
-def _topology(one: Doc, wanted: dict[str, set[str]], path: Path, problems: Problems) -> None:
+def _topology(one: Doc, wanted: dict[str, frozenset[str]], path: Path, problems: Problems) -> None:
     key, values = one.get("key", ""), one.get("values", [])
     if not values:
         problems.required((path, "values"))
-    for index, value in enumerate(values):
-        if value in values[:index]:
-            problems.duplicate(((path, "values"), index), value)
+    for index in sorted(repeats(values)):
+        problems.duplicate(((path, "values"), index), values[index])
     problems.all_invalid((path, "key"), key, names.qualified_name_problems(key))
     if key in wanted:
         problems.duplicate((path, "key"), key)
-    wanted[key] = set(values)
+    wanted[key] = frozenset(values)
 
 
 # ---- drivers
@@ -178,8 +178,9 @@ def _node_driver(driver: Doc, path: Path, problems: Problems) -> None:
     count = driver.get("allocatable", {}).get("count")
     problems.not_negative(((path, "allocatable"), "count"), count)
     keys = driver.get("topologyKeys", [])
+    again = repeats(keys)
     for index, key in enumerate(keys):
-        if key in keys[:index]:
+        if index in again:
             problems.duplicate(path, key)
         problems.all_invalid(path, key, names.qualified_name_problems(key))
 
