@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import uvloop
 
-from bench import fleet, opening, permission, pods, reads, startup, watches, writes
+from bench import fleet, opening, permission, pods, reads, startup, stores, watches, writes
 from bench.table import Figure, render
 from longshore import __version__
 from longshore.base.clock import SystemClock, rfc3339
@@ -18,6 +18,7 @@ CASES = {
     "startup": startup,
     "opening": opening,
     "writes": writes,
+    "stores": stores,
     "reads": reads,
     "watches": watches,
     "pods": pods,

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -32,7 +34,7 @@ async def figures() -> list[Figure]:
     cost: dict[str, list[float]] = defaultdict(list)
     etcd: list[float] = []
     with TemporaryDirectory(prefix="lb-") as work:
-        caller = _etcd_caller(Path(work))
+        caller = etcd_caller(Path(work))
         for _ in range(ROUNDS):
             for kind, rates in ours.items():
                 with bed("--hollow") as cluster:
@@ -120,7 +122,7 @@ def _told_by_load(pki: Path, port: int, pid: int, verb: str, kind: str) -> dict[
     return told
 
 
-def _etcd_caller(work: Path) -> Path | None:
+def etcd_caller(work: Path) -> Path | None:
     """The Go client of bench/etcd, built; None where etcd or Go is missing."""
     if shutil.which("etcd") is None or shutil.which("go") is None:
         return None
@@ -138,6 +140,18 @@ def _etcd_caller(work: Path) -> Path | None:
 
 async def _etcd_creates(caller: Path, data: Path) -> float:
     """One run against a fresh etcd, each pinned to its core."""
+    async with etcd_running(data):
+        done = subprocess.run(
+            ["taskset", "-c", str(CLIENT_CORE), str(caller), "-endpoint", f"127.0.0.1:{ETCD_PORT}",
+             "-clients", str(CONNECTIONS), "-seconds", str(SECONDS)],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+    return float(json.loads(done.stdout)["creates_per_second"])
+
+
+@asynccontextmanager
+async def etcd_running(data: Path) -> AsyncIterator[None]:
+    """A fresh etcd with a core of its own, and nothing left of it."""
     here, peer = f"http://127.0.0.1:{ETCD_PORT}", f"http://127.0.0.1:{ETCD_PEER_PORT}"
     etcd = subprocess.Popen(
         ["taskset", "-c", str(SERVER_CORE), "etcd", "--data-dir", str(data),
@@ -148,12 +162,7 @@ async def _etcd_creates(caller: Path, data: Path) -> float:
     )  # fmt: skip
     try:
         await SystemClock().sleep(2)
-        done = subprocess.run(
-            ["taskset", "-c", str(CLIENT_CORE), str(caller), "-endpoint", f"127.0.0.1:{ETCD_PORT}",
-             "-clients", str(CONNECTIONS), "-seconds", str(SECONDS)],
-            check=True, capture_output=True, text=True,
-        )  # fmt: skip
-        return float(json.loads(done.stdout)["creates_per_second"])
+        yield
     finally:
         etcd.terminate()
         etcd.wait()
