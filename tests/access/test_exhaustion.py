@@ -15,6 +15,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.objects.selectors import parse_labels
 from longshore.doors.kit.reader import RequestReader
 from tests.doors.rig import Kube, config_map, deployment, kube, pod
+from tests.permission.rig import JANE
 
 MAPS, PODS = "/api/v1/namespaces/default/configmaps", "/api/v1/namespaces/default/pods"
 LARGEST = 10**64
@@ -148,6 +149,27 @@ async def test_nothing_is_left_behind_of_tokens() -> None:
             assert answer.status == 401
 
         assert await grown_by(1000, knock) < 5 * MEGABYTE
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "verb"),
+    [
+        ("POST", MAPS, "create"), ("PUT", f"{MAPS}/a", "update"), ("PATCH", f"{MAPS}/a", "patch"),
+        ("POST", f"{PODS}/p/eviction", "create"), ("PUT", f"{PODS}/p/status", "update"),
+        ("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", "create"),
+    ],
+)  # fmt: skip
+async def test_nothing_large_is_read_for_who_may_not_send_it(
+    method: str, path: str, verb: str
+) -> None:
+    """This would take its reader a second, and be refused for what it is."""
+    body = b"a: [" + b"a," * 90_000 + b"a]"
+    async with kube(roles=True) as ask:
+        yaml = {"content_type": "application/yaml"}
+        ask.user = JANE
+        answer = await ask(method, path, body, **yaml)
+        assert answer.status == 403
+        assert f'User "jane" cannot {verb} resource' in answer.doc["message"]
 
 
 # --- what is long costs as much as it is long ---

@@ -46,6 +46,9 @@ REFUSED = {
 
 
 _PASSED_ON = frozenset(("attach", "exec", "log", "proxy"))
+# A body of that size is read in less than it takes to answer.
+_CHEAP_BYTES = 16 * 1024
+_WRITES = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 
 
 class Api:
@@ -80,12 +83,22 @@ class Api:
                 f"the server does not allow {request.method} on {_called(target)}",
                 kind=target.kind, name=target.name,
             )  # fmt: skip
-        # What is passed on to a container or a backend has a query of its own.
+        # What is passed on to a container or a backend has a query and a body of its own.
         own = target.subresource not in _PASSED_ON
+        if own and len(request.body) > _CHEAP_BYTES:
+            self._check_first(request, target, who)
         seconds = timeout_of(request) if own and "timeout" in request.query else None
         if seconds is None or (not target.name and flag(request.query, "watch")):
             return await action(self, request, target, who)
         return await within(self._clock, seconds, action(self, request, target, who))
+
+    def _check_first(self, request: Request, target: Target, who: User) -> None:
+        """Nobody has a large body read who may not send it. Raises Forbidden, as the registry does."""
+        verb = _WRITES.get(request.method)
+        if verb is not None:
+            kind, namespace = target.kind, target.namespace
+            permission, below = self.registry.permission, target.subresource
+            permission.authorize(who, verb, kind, namespace, target.name, below)
 
     def _view(self, request: Request) -> View:
         return view_of(request, self._clock)
