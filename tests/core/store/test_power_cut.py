@@ -19,7 +19,7 @@ import pytest
 
 from longshore.base.chance import Chance
 from longshore.core.store import sqlite
-from longshore.core.store.protocol import Write
+from longshore.core.store.protocol import StoreDamaged, Write
 from longshore.core.store.sqlite import SqliteStore
 from longshore.core.store.sqlite_file import log_of
 
@@ -159,6 +159,34 @@ async def test_rubbish_behind_what_was_synchronised_is_not_read(
             log = moment.log[: ends[-1]] + rubbish
             state = await found(tmp_path / "s.db", moment.database, log)
             assert state == written.states[moment.batch]
+
+
+async def test_a_log_damaged_in_front_of_acknowledged_batches_is_refused_and_kept(
+    tmp_path: Path, written: Load
+) -> None:
+    chance, path = Chance.seeded("rot"), tmp_path / "s.db"
+    refused = 0
+    for moment in written.moments:
+        ends = [*commits(moment.log)]
+        for _ in range(6):
+            log = bytearray(moment.log)
+            at = chance.below(ends[-1])
+            log[at] ^= 1 << chance.below(8)
+            behind = sum(1 for end in ends if end > at)
+            if behind > 1:
+                for _ in range(2):
+                    with pytest.raises(StoreDamaged, match="its log is broken in front of"):
+                        await found(path, moment.database, bytes(log))
+                    assert path.read_bytes() == moment.database
+                    assert log_of(path).read_bytes() == log
+                refused += 1
+            elif at >= LOG_HEADER:  # a last batch that was not synchronised looks like that
+                state = await found(path, moment.database, bytes(log))
+                assert state in (written.states[moment.batch - 1], written.states[moment.batch])
+    assert refused > 20
+    path.unlink()
+    with pytest.raises(StoreDamaged, match="it is gone, but its log is there"):
+        await opened(SqliteStore(path))
 
 
 async def test_a_checkpoint_cut_short_is_done_again(tmp_path: Path, written: Load) -> None:

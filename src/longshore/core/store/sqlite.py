@@ -84,10 +84,15 @@ class SqliteStore:
 
     def _open(self, take: Take) -> int:
         try:
-            self._connection = sqlite_file.opened(self._path)
-            self._read(self._connection, take)
+            connection = sqlite_file.opened(self._path)
+            try:
+                self._read(connection, take)
+            except BaseException:
+                sqlite_file.leave(connection, self._path)
+                raise
         except sqlite3.DatabaseError as error:
             raise sqlite_faults.of_opening(error, self._path) from error
+        self._connection = connection
         return self._revision
 
     def _read(self, connection: sqlite3.Connection, take: Take) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from longshore.core.store.protocol import StoreDenied, StoreForeign, StoreNewer
 from longshore.core.store.sqlite_faults import WAY_BACK, damaged
+from longshore.core.store.sqlite_log import is_broken
 
 APPLICATION_ID = int.from_bytes(b"LngS", "big")
 SCHEMA_VERSION = 2
@@ -60,12 +61,31 @@ def opened(path: Path) -> sqlite3.Connection:
         raise StoreDenied(f"{path} cannot be opened: {error.strerror}") from error
     connection = _connect(path)
     try:
-        _bring_up_to_date(connection, path)
+        version, mark = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("user_version", "application_id")
+        )  # the first of them takes the lock
+        _check_log(path)
+        _bring_up_to_date(connection, path, version, mark)
         _configure(connection)
     except BaseException:
-        connection.close()
+        leave(connection, path)
         raise
     return connection
+
+
+def leave(connection: sqlite3.Connection, path: Path) -> None:
+    """Close a store that is refused, and leave its files as they are.
+
+    Closing would copy the log into the database and delete it. It does neither where the database
+    is not at its path any more (pager.c, databaseIsUnmoved), so it is away for that moment.
+    """
+    away = path.with_name(f"{path.name}.refused")
+    path.rename(away)
+    try:
+        connection.close()
+    finally:
+        away.rename(path)
 
 
 def _ensure(path: Path) -> None:
@@ -139,9 +159,14 @@ def _configure(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA wal_autocheckpoint = 0")
 
 
-def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (mark,) = connection.execute("PRAGMA application_id").fetchone()
+def _check_log(path: Path) -> None:
+    """Under the lock, for a log that is being written to looks like anything."""
+    log = log_of(path)
+    if log.exists() and is_broken(log.read_bytes()):
+        raise damaged(path, "its log is broken in front of transactions that were complete")
+
+
+def _bring_up_to_date(connection: sqlite3.Connection, path: Path, version: int, mark: int) -> None:
     tables = connection.execute("SELECT sql FROM sqlite_master").fetchall()
     if mark != APPLICATION_ID and (version, tables) != (1, [(_CREATE_1,)]):
         raise _foreign(path)
