@@ -155,7 +155,9 @@ async def test_rubbish_behind_what_was_synchronised_is_not_read(
         ends = [*commits(moment.log)]
         torn = bytearray(moment.log[ends[-1] - FRAME : ends[-1]])
         torn[FRAME_HEADER + chance.below(PAGE)] ^= 0x10  # a last frame of which a sector is missing
-        for rubbish in (bytes(5000), b"\xff" * 5000, bytes(torn), moment.log[LOG_HEADER:][:9000]):
+        stale = bytearray(moment.log[LOG_HEADER : LOG_HEADER + FRAME])
+        stale[8] ^= 1  # a frame of before the last checkpoint has other salts
+        for rubbish in (bytes(5000), b"\xff" * 5000, bytes(torn), bytes(stale) * 3):
             log = moment.log[: ends[-1]] + rubbish
             state = await found(tmp_path / "s.db", moment.database, log)
             assert state == written.states[moment.batch]
