@@ -20,8 +20,8 @@ from longshore.core.store.etcd.members import (
     Unanswered,
     parse_address,
 )
-from longshore.core.store.etcd.store import COMPACTION_S, EtcdStore, Naming
-from longshore.core.store.protocol import StoreBusy, StoreError, Write
+from longshore.core.store.etcd.store import COMPACTION_S, PAGE, EtcdStore, Naming
+from longshore.core.store.protocol import StoreBusy, StoreError, StoreFull, Write
 from longshore.testing.clock import VirtualClock
 from tests.core.store.etcds import Cluster, free_ports
 
@@ -43,6 +43,8 @@ class Lossy(Members):
 
     lose_answers = 0
     lose_questions = 0
+    full = 0
+    full_after = 0
     lost: rpc.TxnRequest | None = None
 
     async def once(self, method: Method[Asked, Answered], request: Asked) -> Answered:
@@ -51,6 +53,12 @@ class Lossy(Members):
             if self.lost is None and isinstance(request, rpc.TxnRequest):
                 self.lost = request
             raise Unanswered("lost on the way there")
+        self.full_after -= 1
+        if self.full_after == 0:
+            raise StoreFull("etcd has no room")
+        if self.full and not self.lose_answers:
+            self.full -= 1
+            raise StoreFull("etcd has no room")
         answer = await super().once(method, request)
         if self.lose_answers:
             self.lose_answers -= 1
@@ -100,6 +108,30 @@ async def test_a_transaction_that_never_arrived_is_made_in_the_end(
     lossy.lose_questions = losses
     (revision,) = await store.commit([Write("/a", b"1", 0)])
     assert await contents(store) == ({"/a": (b"1", revision)}, await store.newest())
+
+
+async def test_a_transaction_is_settled_even_if_there_is_no_room_for_a_while(
+    store: EtcdStore, lossy: Lossy
+) -> None:
+    lossy.lose_answers = lossy.full = 1
+    (revision,) = await store.commit([Write("/a", b"1", 0)])
+    assert lossy.full == 0
+    assert await contents(store) == ({"/a": (b"1", revision)}, await store.newest())
+
+
+async def test_a_read_that_fails_in_the_middle_is_a_store_error(
+    store: EtcdStore, lossy: Lossy
+) -> None:
+    await store.commit([Write(f"/p/{n}", b"v", 0) for n in range(PAGE + 1)])
+    read, lossy.full_after = 0, 4
+
+    def take(*_: object) -> None:
+        nonlocal read
+        read += 1
+
+    with pytest.raises(StoreFull):
+        await store.open(take)
+    assert read == PAGE
 
 
 async def test_a_transaction_that_was_given_up_is_void_when_it_arrives_late(

@@ -32,15 +32,26 @@ from longshore.core.store.etcd.transactions import (
     reading,
     unpacked,
 )
-from longshore.core.store.protocol import StoreBusy, StoreError, StoreNewer, Take, Write
+from longshore.core.store.protocol import (
+    StoreBusy,
+    StoreError,
+    StoreFull,
+    StoreNewer,
+    Take,
+    Write,
+)
 
 log = logging.getLogger("longshore.store")
 
 FORMAT = b"1"
-# Objects in one page of what is read at start.
-PAGE = 1000
+# Objects in the first page of what is read at start, and what the others come to: for each page etcd
+# 3.4 looks at the keys of all that are left, so they should be few. SLICE are taken in at a time.
+PAGE, PAGE_BYTES, PAGE_MAX = 500, 8 << 20, 10_000
+SLICE = 100
 # History is kept for so long at least, as kube-apiserver's --etcd-compaction-interval has it.
 COMPACTION_S = 300.0
+# ... and how often an etcd without room is asked what became of a write.
+FULL_PAUSE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +139,28 @@ class EtcdStore:
     async def _read(self, take: Take, revision: int) -> None:
         """Hand over all objects as of a revision; the next page comes while one is taken in."""
         start, end = self._layout.span
-        skip = len(self._layout.objects)
         asked = rpc.RangeRequest(key=start, range_end=end, limit=PAGE, revision=revision)
-        page = await self._members.ask(RANGE, asked)
-        async with asyncio.TaskGroup() as group:
-            while page.kvs:
-                asked.key = page.kvs[-1].key + b"\0"
-                ahead = group.create_task(self._members.ask(RANGE, asked)) if page.more else None
-                for pair in page.kvs:
-                    take(pair.key[skip:].decode(), *unpacked(pair))
-                page = await ahead if ahead else rpc.RangeResponse()
+        ahead = asyncio.ensure_future(self._members.ask(RANGE, asked))
+        try:
+            while True:
+                page = await ahead
+                if page.more:
+                    asked.key = page.kvs[-1].key + b"\0"
+                    asked.limit = min(PAGE_BYTES * len(page.kvs) // page.ByteSize() + 1, PAGE_MAX)
+                    ahead = asyncio.ensure_future(self._members.ask(RANGE, asked))
+                await self._hand_over(page, take)
+                if not page.more:
+                    return
+        finally:
+            ahead.cancel()
+
+    async def _hand_over(self, page: rpc.RangeResponse, take: Take) -> None:
+        """In slices, so that the question for the next page gets out meanwhile."""
+        skip = len(self._layout.objects)
+        for at in range(0, len(page.kvs), SLICE):
+            await self._clock.sleep(0)
+            for pair in page.kvs[at : at + SLICE]:
+                take(pair.key[skip:].decode(), *unpacked(pair))
 
     async def _made(self, writes: Sequence[Write]) -> list[int]:
         """One transaction of what can be written: each write's revision, 0 for what cannot."""
@@ -195,6 +218,8 @@ class EtcdStore:
                 break
             except Unanswered:
                 continue
+            except StoreFull:  # to withdraw something takes room too
+                await self._clock.sleep(FULL_PAUSE_S)
         if answer.succeeded:
             self._link = answer.header.revision
             return 0
