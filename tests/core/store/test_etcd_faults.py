@@ -16,7 +16,7 @@ from longshore.core.pki.authority import Authority
 from longshore.core.store.etcd.changes import Change
 from longshore.core.store.etcd.members import Members, Tls
 from longshore.core.store.etcd.store import EtcdStore
-from longshore.core.store.protocol import StoreError, Write
+from longshore.core.store.protocol import StoreError, StoreFull, Write
 from tests.core.store.etcds import Cluster, Member, needs_etcd, running
 
 pytestmark = [pytest.mark.slow, needs_etcd]
@@ -155,6 +155,34 @@ async def whole_again(member: Member) -> None:
     alone = Members([member.endpoint], SystemClock(), patience_s=30)
     await EtcdStore(alone, SystemClock()).newest()
     await alone.close()
+
+
+async def test_an_etcd_without_room_refuses_batches_whole_and_tells_what_is_there(
+    tmp_path: Path,
+) -> None:
+    quota = ["--quota-backend-bytes", str(4 << 20)]
+    with running(tmp_path, 1, quota) as cluster:
+        members = Members(cluster.endpoints, SystemClock())
+        store = EtcdStore(members, SystemClock())
+        since = await store.open(lambda *_: None)
+        told: list[Change] = []
+        with pytest.raises(StoreFull, match=r"etcd has no room: .*space exceeded"):
+            await fill(store, told)
+        heard: list[Change] = []
+        async for changes in store.changes(since):
+            heard += changes.made
+            if len(heard) >= len(told):
+                break
+        assert heard == told
+        assert await store.newest() >= told[-1].revision
+        await members.close()
+
+
+async def fill(store: EtcdStore, told: list[Change]) -> None:
+    for number in range(100):
+        value = b"%d" % number * 50_000
+        (revision,) = await store.commit([Write(f"/k/{number}", value, 0)])
+        told.append(Change(f"/k/{number}", value, revision))
 
 
 async def test_tls_with_certificates_of_both_sides(tmp_path: Path) -> None:
