@@ -126,11 +126,17 @@ async def _load(registry: Registry, config_maps: int) -> None:
         assert "data" in doc, doc
 
 
+class _Turns(VirtualClock):
+    """Any pause is one turn of the loop."""
+
+    async def sleep(self, seconds: float) -> None:
+        await settle(1)
+
+
 async def _taken(registry: Registry, store: SealedStore, slices: list[bytes]) -> None:
     """A backup as a server sends it: a slice, then others' turn."""
-    for piece in snapshot(registry.cache, store):
+    async for piece in snapshot(registry.cache, store, _Turns()):
         slices.append(piece)
-        await settle(1)
 
 
 def _check(slices: list[bytes]) -> int:

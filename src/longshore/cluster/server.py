@@ -227,7 +227,7 @@ class _Cluster:
             address=f"127.0.0.1:{self._config.port}",
             tokens=self._tokens(),
             auditor=self._auditor,
-            snapshot=lambda: snapshot(cache, self._store),
+            snapshot=lambda: snapshot(cache, self._store, self._clock),
         )
 
     def _tokens(self) -> Bearers:

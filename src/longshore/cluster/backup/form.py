@@ -30,6 +30,8 @@ from longshore.cluster.config import ClusterError
 
 FORMAT = 1
 _SLICE_BYTES = 64 * 1024
+# All of a large file at once would hold up the disk for the store of the cluster.
+_SYNCHRONISE_BYTES = 4 * 1024 * 1024
 
 
 class Record(NamedTuple):
@@ -74,8 +76,15 @@ def line(**fields: Any) -> bytes:
 
 
 def record_line(record: Record) -> bytes:
-    value = base64.b64encode(record.value).decode()
-    return line(key=record.key, revision=record.revision, value=value)
+    """Put together by hand: a server makes one for every object, between the requests of others."""
+    return b'{"key":%b,"revision":%d,"value":"%b"}\n' % (
+        orjson.dumps(record.key), record.revision, base64.b64encode(record.value),
+    )  # fmt: skip
+
+
+def is_record(text: bytes) -> bool:
+    """Whether a line is a record, and whole."""
+    return text.startswith(b'{"key":') and text.endswith(b'"}\n')
 
 
 def record_of(text: bytes) -> Record:
@@ -121,10 +130,15 @@ class _Writer:
     def __init__(self, out: BinaryIO) -> None:
         self._out = out
         self._sum = hashlib.sha256()
+        self._unsynchronised = 0
 
     def add(self, text: bytes) -> None:
         self._sum.update(text)
         self._out.write(text)
+        self._unsynchronised += len(text)
+        if self._unsynchronised > _SYNCHRONISE_BYTES:
+            os.fdatasync(self._out.fileno())
+            self._unsynchronised = 0
 
     def finish(self) -> None:
         self._out.write(line(sha256=self._sum.hexdigest()))
@@ -151,7 +165,7 @@ def verified(file: Path) -> Contents:
             first = _header_line(file, text)
         elif last.startswith(b'{"file":'):
             files.update([_file(last)])
-        elif last.startswith(b'{"key":'):
+        elif is_record(last):
             objects += 1
         total.update(last)
         last = text
@@ -165,7 +179,7 @@ def verified(file: Path) -> Contents:
 
 def records(file: Path) -> Iterator[Record]:
     """The objects of a file that was verified."""
-    return (record_of(text) for text in _lines(file) if text.startswith(b'{"key":'))
+    return (record_of(text) for text in _lines(file) if is_record(text))
 
 
 def _lines(file: Path) -> Iterator[bytes]:

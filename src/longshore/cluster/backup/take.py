@@ -11,15 +11,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import http.client
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from longshore import __version__
-from longshore.base.clock import SystemClock, rfc3339
+from longshore.base.clock import Clock, SystemClock, rfc3339
 from longshore.cluster.backup import form
 from longshore.cluster.backup.form import Beginning, Record
 from longshore.cluster.config import ClusterConfig, ClusterError, ClusterPaths, default_root
@@ -34,24 +35,24 @@ from longshore.doors.kubernetes.door import SNAPSHOT_PATH
 
 # A server answers at once; between two slices it may be busy.
 _SILENCE_S = 60.0
+# Between two slices the server rests: the store's thread, which writers wait for, has to win the
+# interpreter from a busy loop, and that takes it up to 5 ms (sys.getswitchinterval).
+_PAUSE_S = 0.002
 Told = Callable[[int, int], object]
 """Hears how many of how many objects are written."""
 
 
-def snapshot(cache: Cache, store: SealedStore) -> Iterator[bytes]:
-    """What a server sends: a Beginning, and the records of this very moment."""
+async def snapshot(cache: Cache, store: SealedStore, clock: Clock) -> AsyncGenerator[bytes, None]:
+    """What a server sends: a Beginning, and the records of the moment in which it is begun."""
     objects = cache.everything()
     first = form.line(revision=cache.revision, objects=len(objects))
     lines = (
         form.record_line(Record(one.key, one.revision, store.seal(one.key, one.at(0).raw)))
         for one in objects
     )
-    return form.slices(_chained(first, lines))
-
-
-def _chained(first: bytes, lines: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from lines
+    for piece in form.slices(chain((first,), lines)):
+        yield piece
+        await clock.sleep(_PAUSE_S)
 
 
 def backup(
@@ -80,7 +81,8 @@ def backup(
 def _copy(writer: Any, lines: Iterator[bytes], objects: int, told: Told) -> None:
     copied = 0
     for text in lines:
-        form.record_of(text)
+        if not form.is_record(text):
+            break
         writer.add(text)
         copied += 1
         told(copied, objects)

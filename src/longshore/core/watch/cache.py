@@ -39,6 +39,10 @@ class Shelf:
     def get(self, key: str) -> Stored | None:
         return self._by_key.get(key)
 
+    def held(self) -> Iterable[Stored]:
+        """All objects, in no order."""
+        return self._by_key.values()
+
     def range(self, prefix: str, after: str = "") -> Iterator[Stored]:
         """Objects whose keys begin with prefix and come behind after, in order."""
         start, end = self._bounds(prefix, after)
@@ -132,8 +136,11 @@ class Cache:
         return [stored.doc for stored in self.shelf(kind).found((index, value))]
 
     def everything(self) -> list[Stored]:
-        """All objects of all kinds as they are at this revision; they never change."""
-        return [s for shelf in self._shelves.values() for s in shelf.range(shelf.kind.prefix)]
+        """All objects of all kinds as they are at this revision, in no order; they never change."""
+        found: list[Stored] = []
+        for shelf in self._shelves.values():
+            found.extend(shelf.held())
+        return found
 
     def subscribe(self, *kinds: Kind) -> CacheFeed:
         """What is there, as ADDED, and then every change of these kinds: no gap, no double."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import cached_property, partial
@@ -34,12 +34,12 @@ from longshore.core.streams.protocols import Streams
 from longshore.core.streams.statistics import Statistics
 from longshore.doors.kit.http import (
     AnyReply,
+    Pieces,
     Reply,
     Request,
     SlicedReply,
     StreamReply,
     Takeover,
-    sliced,
 )
 from longshore.doors.kubernetes import discovery, gnostic, translate
 from longshore.doors.kubernetes.audit.auditor import Auditor, Entry
@@ -93,7 +93,7 @@ class DoorConfig:
     what /api tells clients; without streams, logs are refused; without statistics there is no group
     metrics.k8s.io; tokens says whose bearer tokens are; seats is how much may be at work at the
     same time, divided by priority and fairness (0: no limit); auditor hears of every request;
-    snapshot gives all that a backup needs of the store, in slices of JSON lines."""
+    snapshot gives all that a backup needs of the store, in pieces of JSON lines."""
 
     streams: Streams | None = None
     statistics: Statistics | None = None
@@ -104,7 +104,7 @@ class DoorConfig:
     address: str = ""
     seats: int = SEATS_TOTAL
     auditor: Auditor | None = None
-    snapshot: Callable[[], Iterator[bytes]] | None = None
+    snapshot: Callable[[], Pieces] | None = None
 
 
 @dataclass(slots=True)
@@ -274,7 +274,7 @@ class KubernetesDoor:
             return Reply(200, self._measured.text(self._fairness.lines()), METRICS_MEDIA)
         if path == SNAPSHOT_PATH and self._snapshot is not None:
             _only_get(request)
-            return sliced(self._snapshot(), 200, _JSON_LINES)
+            return StreamReply(self._snapshot(), content_type=_JSON_LINES)
         if path in ("/version", "/version/"):
             _only_get(request)
             return Reply(200, encode(self._version, JSON, pretty=True))
