@@ -3,7 +3,9 @@
 A log ends, for SQLite, at the first frame whose sum is wrong. After a power cut that is as it
 should be: what was not synchronised may be there in part. But a log is synchronised after every
 transaction, so at most one can be in that state. Two or more behind the first wrong frame were
-acknowledged, and the log was damaged later: the store is refused, and nothing of it lost.
+acknowledged, and the log was damaged later: the store is refused, and nothing of it lost. What
+cannot be told from a power cut is damage to the last transaction alone, or to the header of the
+very frame that ends the one before.
 
 Format: sqlite.org/fileformat2.html, part 4. Costs 50 us a frame, after a crash alone; a store that
 was closed has no log.
