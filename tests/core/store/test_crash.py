@@ -9,30 +9,39 @@ from pathlib import Path
 import pytest
 
 from longshore.base.chance import Chance
-from longshore.core.store.sqlite import SqliteStore
+from tests.core.store.etcds import Cluster
+from tests.core.store.writer import store_at
 
 KILLS = 20
 
 
 @pytest.mark.slow
 async def test_no_acknowledged_write_is_lost_when_the_writer_is_killed(tmp_path: Path) -> None:
-    path = tmp_path / "store.db"
+    await kill_again_and_again(str(tmp_path / "store.db"), KILLS)
+
+
+@pytest.mark.slow
+async def test_nor_when_the_store_is_in_etcd(etcd: Cluster) -> None:
+    await kill_again_and_again(etcd.endpoints[0], KILLS // 2)
+
+
+async def kill_again_and_again(where: str, kills: int) -> None:
     chance = Chance.seeded(20)
     acknowledged: dict[str, tuple[int, str]] = {}
     newest = 0
-    for _ in range(KILLS):
-        newest = await run_and_kill(path, chance.below(400) + 5, acknowledged, newest)
-        await check(path, acknowledged, newest)
-    assert newest > KILLS * 5
+    for _ in range(kills):
+        newest = await run_and_kill(where, chance.below(400) + 5, acknowledged, newest)
+        await check(where, acknowledged, newest)
+    assert newest > kills * 5
 
 
 async def run_and_kill(
-    path: Path, lines: int, acknowledged: dict[str, tuple[int, str]], newest: int
+    where: str, lines: int, acknowledged: dict[str, tuple[int, str]], newest: int
 ) -> int:
     """Read that many acknowledgements, kill, then take in what was already in the pipe."""
     writer = Path(__file__).with_name("writer.py")
     process = subprocess.Popen(
-        [sys.executable, str(writer), str(path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(writer), where], stdout=subprocess.PIPE, text=True
     )
     with process:
         assert process.stdout is not None
@@ -53,8 +62,8 @@ async def run_and_kill(
     return newest
 
 
-async def check(path: Path, acknowledged: dict[str, tuple[int, str]], newest: int) -> None:
-    store = SqliteStore(path)
+async def check(where: str, acknowledged: dict[str, tuple[int, str]], newest: int) -> None:
+    store = store_at(where)
     there: dict[str, tuple[int, str]] = {}
 
     def take(key: str, value: bytes, revision: int) -> None:

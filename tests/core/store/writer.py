@@ -9,15 +9,25 @@ import asyncio
 import sys
 from pathlib import Path
 
-from longshore.core.store.protocol import Write
+from longshore.base.clock import SystemClock
+from longshore.core.store.etcd.members import Members
+from longshore.core.store.etcd.store import EtcdStore, Naming
+from longshore.core.store.protocol import Store, Write
 from longshore.core.store.sqlite import SqliteStore
 
 KEYS = 40
 BATCH = 8
 
 
-async def main(path: Path) -> None:
-    store = SqliteStore(path)
+def store_at(where: str) -> Store:
+    """The store in a file, or in the etcd at HOST:PORT."""
+    if "/" in where:
+        return SqliteStore(Path(where))
+    return EtcdStore(Members([where], SystemClock()), SystemClock(), Naming("/crash"))
+
+
+async def main(where: str) -> None:
+    store = store_at(where)
     at: dict[str, int] = {}
 
     def take(key: str, _: bytes, revision: int) -> None:
@@ -44,4 +54,4 @@ async def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(sys.argv[1]))
