@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import http.client
+import ssl
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -130,7 +131,7 @@ def _served(config: ClusterConfig, paths: ClusterPaths) -> Iterator[http.client.
             said = answer.read(300).decode(errors="replace")
             raise ClusterError(f"the server of {config.name!r} said {answer.status}: {said}")
         yield answer
-    except (ConnectionError, TimeoutError, http.client.HTTPException) as error:
+    except (ConnectionError, TimeoutError, ssl.SSLError, http.client.HTTPException) as error:
         raise ClusterError(f"the server of {config.name!r} broke off: {error!r}") from None
     finally:
         server.close()

@@ -45,6 +45,7 @@ class StoreError(Exception):
     ├── StoreNewer    a newer version of Longshore wrote it
     ├── StoreDenied   this process may not read or write it
     ├── StoreFull     no room left; a later write may find some
+    ├── Unreadable    a value is sealed, and not by a key at hand (sealing.py)
     └── StoreStopped  the medium failed: no write is taken until the store is opened again
     """
 
