@@ -1,7 +1,7 @@
 """Make core/store/etcd/rpc_pb2.py and .pyi, the messages of rpc.proto beside them.
 
-Generated rather than written: protobuf's own codec reads a page of a thousand objects in about a
-millisecond, and a codec in Python would take twenty. The stubs of the services are not generated:
+Generated rather than written: protobuf's own codec, in C, reads a page of a thousand objects of
+1.5 KB in 0.14 ms; in Python that would be a loop over their fields. The stubs of the services are not generated:
 a method is its path and two message types, a line each in members.py.
 
 Run `python tools/build_stubs.py` in a checkout; the build hook calls the same function.

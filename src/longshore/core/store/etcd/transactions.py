@@ -4,8 +4,8 @@ All writes of one transaction of etcd share its revision. Ours come one to a wri
 here is etcd's times 1024 plus the write's place in its transaction. The place is kept in front of
 the value, two bytes, so that whoever reads the key knows it; a deletion's place is told by the
 events around it (changes.py). Revisions therefore grow in one order for all servers, and leave
-etcd's own recognisable, which compaction and watches need. Three quarters of a microsecond a
-write buy a transaction, and with it an fsync and a round of Raft, for a hundred writes.
+etcd's own recognisable, which compaction and watches need. What that buys is one call, one round of Raft
+and one fsync for a hundred writes.
 """
 
 from __future__ import annotations
