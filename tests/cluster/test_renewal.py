@@ -20,6 +20,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.pki import tls
 from longshore.core.pki.authority import Authority
 from longshore.core.pki.token_keys import TokenKeys
+from longshore.core.registry.authorize import Wish
 from longshore.core.registry.client import Create, Update
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry
@@ -35,6 +36,10 @@ from .test_certificates import Line
 
 DAY_S = 86_400.0
 NODE = User("system:node:n1", ("system:nodes", "system:masters", "system:authenticated"))
+
+
+async def may_renew(who: User, wish: Wish) -> bool:
+    return who.name == "system:node:n1" and wish.subresource == "selfnodeclient"
 
 
 class Cluster:
@@ -61,9 +66,8 @@ class Cluster:
 
     def approver(self) -> CertificateRequests:
         return CertificateRequests(
-            self.registry.cache, self.loops, self.clock, self.authority,
-            lambda who, wish: who.name == "system:node:n1" and wish.subresource == "selfnodeclient",
-        )  # fmt: skip
+            self.registry.cache, self.loops, self.clock, self.authority, may_renew
+        )
 
     def renewals(self) -> list[Renewal]:
         client = InProcess(self.registry, NODE)

@@ -10,8 +10,8 @@ from longshore.base.chance import Chance
 from longshore.base.users import loop_user
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.client import Bind, Create, Delete, DeleteOptions, Update
 from longshore.core.registry.admission.surroundings import AdmissionConfig
+from longshore.core.registry.client import Bind, Create, Delete, DeleteOptions, Update
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry, RegistryConfig
 from longshore.core.store.memory import MemoryStore
