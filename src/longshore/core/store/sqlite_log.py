@@ -7,8 +7,8 @@ acknowledged, and the log was damaged later: the store is refused, and nothing o
 cannot be told from a power cut is damage to the last transaction alone, or to the header of the
 very frame that ends the one before.
 
-Format: sqlite.org/fileformat2.html, part 4. Costs 50 us a frame, after a crash alone; a store that
-was closed has no log.
+Format: sqlite.org/fileformat2.html, part 4. Costs 0.2 ms a frame, 0.2 s for a log that is as long as
+it gets between two checkpoints; and only after a crash, since a store that was closed has no log.
 """
 
 from __future__ import annotations
