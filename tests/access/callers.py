@@ -13,7 +13,7 @@ from longshore.core.objects.rbac import controllers
 from longshore.core.objects.rbac.form import rule as rule_of
 from longshore.core.pki.token_keys import TokenKeys
 from longshore.core.registry.client import Bind
-from longshore.core.registry.tokens import Tokens, groups_of
+from longshore.core.registry.identity.tokens import Tokens, groups_of
 from longshore.doors.kubernetes.door import DoorConfig, KubernetesDoor
 from tests.access.rules import (
     ELSEWHERE,

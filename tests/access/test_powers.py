@@ -7,7 +7,7 @@ from pathlib import Path
 
 from longshore.base.users import User, account_user
 from longshore.core.objects.kinds import KINDS
-from longshore.core.registry.tokens import groups_of
+from longshore.core.registry.identity.tokens import groups_of
 from tests.access import callers
 from tests.access.asking import is_let_in
 from tests.access.callers import CONTROLLERS

@@ -16,8 +16,8 @@ import pytest
 from longshore.base.chance import Chance
 from longshore.core.objects.kinds import Doc
 from longshore.core.pki.token_keys import TokenKeys
-from longshore.core.registry.jws import Signer
-from longshore.core.registry.tokens import Tokens
+from longshore.core.registry.identity.jws import Signer
+from longshore.core.registry.identity.tokens import Tokens
 from longshore.doors.kubernetes.door import DoorConfig, KubernetesDoor
 from tests.doors.rig import ADMIN, Kube, kube, pod
 

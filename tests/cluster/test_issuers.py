@@ -25,7 +25,7 @@ from longshore.cluster.issuers import Keys, Source, read
 from longshore.core.objects.errors import Unauthorized
 from longshore.core.pki.authority import Authority
 from longshore.core.pki.tls import server_context
-from longshore.core.registry.outside_tokens import Claim, Issuer
+from longshore.core.registry.identity.outside_tokens import Claim, Issuer
 from longshore.doors.kit.http import Reply, Request
 from longshore.testing.clock import VirtualClock
 

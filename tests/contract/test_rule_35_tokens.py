@@ -17,8 +17,8 @@ from longshore.core.objects import kinds
 from longshore.core.objects.errors import Unauthorized
 from longshore.core.objects.kinds import Doc
 from longshore.core.pki.token_keys import TokenKeys
-from longshore.core.registry.jws import Keyring
-from longshore.core.registry.tokens import ISSUER, Tokens
+from longshore.core.registry.identity.jws import Keyring
+from longshore.core.registry.identity.tokens import ISSUER, Tokens
 from longshore.doors.kit.http import Reply, Takeover
 from longshore.doors.kubernetes.door import DoorConfig, KubernetesDoor
 from longshore.testing.clock import VirtualClock

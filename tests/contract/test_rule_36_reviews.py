@@ -8,7 +8,7 @@ import pytest
 
 from longshore.base.users import User, account_user
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.tokens import groups_of
+from longshore.core.registry.identity.tokens import groups_of
 from tests.doors.rig import ADMIN, Kube, kube
 
 AUTHZ = "/apis/authorization.k8s.io/v1"

@@ -6,7 +6,7 @@ from typing import Any
 
 from longshore.base.users import User, account_user
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.tokens import groups_of
+from longshore.core.registry.identity.tokens import groups_of
 from tests.doors.rig import ADMIN, Answer, Kube
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"

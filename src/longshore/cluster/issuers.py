@@ -21,7 +21,7 @@ import yaml
 from longshore.base.clock import Clock
 from longshore.cluster.config import ClusterError, ClusterPaths
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.outside_tokens import Claim, Issuer, OutsideTokens
+from longshore.core.registry.identity.outside_tokens import Claim, Issuer, OutsideTokens
 from longshore.doors.kit.fetch import FetchError, Pool
 
 log = logging.getLogger("longshore.issuers")

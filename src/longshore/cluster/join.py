@@ -17,8 +17,8 @@ from longshore.cluster.config import ClusterConfig, ClusterError, ClusterPaths, 
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import NotFound
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry import bootstrap_tokens as tokens
 from longshore.core.registry.client import Create, Delete
+from longshore.core.registry.identity import bootstrap_tokens as tokens
 
 _USER = "tls-bootstrap-token-user"
 

@@ -9,9 +9,9 @@ import pytest
 from longshore.base.users import User
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import Unauthorized
-from longshore.core.registry import bootstrap_tokens as tokens
-from longshore.core.registry.bootstrap_tokens import BootstrapTokens
-from longshore.core.registry.tokens import ISSUER
+from longshore.core.registry.identity import bootstrap_tokens as tokens
+from longshore.core.registry.identity.bootstrap_tokens import BootstrapTokens
+from longshore.core.registry.identity.tokens import ISSUER
 
 from .conftest import Desk
 

@@ -7,7 +7,7 @@ from longshore.cluster.audit_config.rights import grants_beyond_defaults
 from longshore.cluster.audit_config.verdicts import Control, Verdict, manual, passed, some, unless
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry import bootstrap_tokens
+from longshore.core.registry.identity import bootstrap_tokens
 
 _OF_USERS = "kubernetes.io/kube-apiserver-client"
 LASTING = "kubernetes.io/service-account-token"

@@ -37,8 +37,8 @@ from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.podsecurity.policy import LEVELS, Policy, Standard
 from longshore.core.pki.pairs import Pair
 from longshore.core.registry.admission.chain import enabled
-from longshore.core.registry.bootstrap_tokens import TYPE as BOOTSTRAP_TOKEN
 from longshore.core.registry.client import Client, Create
+from longshore.core.registry.identity.bootstrap_tokens import TYPE as BOOTSTRAP_TOKEN
 from longshore.machinery.network.namespaces import socket_in
 
 _READ_ONLY_PORT = 10255

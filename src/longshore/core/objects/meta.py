@@ -259,13 +259,18 @@ def _is_some(amount: str) -> bool:
     return quantities.parse(amount) > 0
 
 
+@lru_cache(maxsize=4096)
+def _is_same(one: str, other: str) -> bool:
+    return one == other or quantities.parse(one) == quantities.parse(other)
+
+
 def _is_guaranteed(share: Doc) -> bool:
     limits = share.get("limits") or {}
     requests = share.get("requests") or limits
     return all(
         name in limits
         and _is_some(limits[name])
-        and quantities.parse(requests.get(name, limits[name])) == quantities.parse(limits[name])
+        and _is_same(requests.get(name, limits[name]), limits[name])
         for name in ("cpu", "memory")
     )
 

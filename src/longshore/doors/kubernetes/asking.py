@@ -13,10 +13,10 @@ from longshore.core.objects.errors import BadRequest, Cause, Invalid, MethodNotA
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Bind, DeleteOptions
 from longshore.core.registry.eviction import Evictions
+from longshore.core.registry.identity.tokens import AnyTokens
 from longshore.core.registry.registry import Registry
 from longshore.core.registry.reviews import Reviews
 from longshore.core.registry.sent import checked
-from longshore.core.registry.tokens import AnyTokens
 from longshore.doors.kit.http import Reply, Request
 from longshore.doors.kubernetes import translate
 from longshore.doors.kubernetes.deleting import deletion

@@ -19,9 +19,9 @@ from longshore.core.registry.authorize import (
     Wish,
     forbidden,
 )
+from longshore.core.registry.identity.tokens import groups_of
 from longshore.core.registry.permission.authorizer import Authorizer
 from longshore.core.registry.reviews import TokenReader
-from longshore.core.registry.tokens import groups_of
 from longshore.doors.kit.http import Request
 from longshore.doors.kit.websocket import is_websocket
 

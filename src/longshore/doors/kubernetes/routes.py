@@ -20,10 +20,10 @@ from longshore.core.objects.errors import (
     NotFound,
     Unavailable,
 )
+from longshore.core.registry.identity.tokens import AnyTokens
 from longshore.core.registry.reads import reached
 from longshore.core.registry.registry import Registry
 from longshore.core.registry.reviews import REVIEWS
-from longshore.core.registry.tokens import AnyTokens
 from longshore.core.streams.protocols import Streams
 from longshore.core.watch.stored import Stored
 from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply, continued

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from longshore.base.clock import Clock
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Kind
-from longshore.core.registry import bootstrap_tokens as tokens
 from longshore.core.registry.client import Client, Delete, DeleteOptions
+from longshore.core.registry.identity import bootstrap_tokens as tokens
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.machinery.loop.answers import DONE, Answer, WakeAfter

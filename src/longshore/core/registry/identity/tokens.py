@@ -29,7 +29,7 @@ from longshore.core.objects.errors import (
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.admission.node_tokens import check_token_request
 from longshore.core.registry.authorize import AUTHENTICATED, SERVICE_ACCOUNTS
-from longshore.core.registry.jws import Keyring
+from longshore.core.registry.identity.jws import Keyring
 from longshore.core.registry.reads import Reader
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"

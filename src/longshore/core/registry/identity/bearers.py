@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from longshore.base.users import User
 from longshore.core.objects.errors import Unauthorized
 from longshore.core.objects.kinds import Doc
+from longshore.core.registry.identity.tokens import Tokens
 from longshore.core.registry.reviews import TokenReader
-from longshore.core.registry.tokens import Tokens
 
 
 class Bearers:
