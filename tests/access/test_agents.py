@@ -6,7 +6,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import pytest
 
 from longshore.cluster.nodeapi import NodeApi
 from longshore.core.objects.errors import NotFound
-from longshore.core.streams.protocols import LogOptions
+from longshore.core.streams.protocols import ExecOptions, LogOptions, Session
 from longshore.doors.kit.http import Reply, Request
 from longshore.machinery.kubelet.environment import ALL_MAX, Sources, container_env, expand_all
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts
@@ -140,11 +140,22 @@ class Containers:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, str]] = []
 
-    async def logs(self, namespace: str, pod: str, container: str, options: LogOptions) -> Any:
+    async def logs(
+        self, namespace: str, pod: str, container: str, options: LogOptions
+    ) -> AsyncGenerator[bytes, None]:
         self.asked.append((namespace, pod, container))
         if (namespace, pod, container) != ("n", "p", "c"):
             raise NotFound(f"container {container} of pod {pod} is not here")
         yield b"fine"
+
+    async def exec(self, namespace: str, pod: str, container: str, options: ExecOptions) -> Session:
+        self.asked.append((namespace, pod, container))
+        raise NotFound(f"container {container} of pod {pod} runs nothing")
+
+    attach = exec
+
+    async def stats(self) -> dict[str, Any]:
+        return {}
 
 
 def request_of(path: str, user: Any = ADMIN) -> Request:
@@ -160,7 +171,7 @@ def request_of(path: str, user: Any = ADMIN) -> Request:
     ],
 )  # fmt: skip
 async def test_a_log_is_a_containers_and_no_path(path: str) -> None:
-    api = NodeApi(Containers())  # type: ignore[arg-type]
+    api = NodeApi(Containers())
     reply = await api.handle(request_of(path))
     assert isinstance(reply, Reply) and reply.status == 404, path
 
@@ -169,7 +180,7 @@ async def test_a_log_is_a_containers_and_no_path(path: str) -> None:
 @pytest.mark.parametrize("path", ["/logs/n/p/c", "/exec/n/p/c", "/attach/n/p/c", "/stats/summary"])
 async def test_a_node_answers_the_server_alone(path: str, who: Any) -> None:
     containers = Containers()
-    reply = await NodeApi(containers).handle(request_of(path, who))  # type: ignore[arg-type]
+    reply = await NodeApi(containers).handle(request_of(path, who))
     assert isinstance(reply, Reply) and reply.status == 403
     assert orjson.loads(reply.body)["message"] == "only the cluster's server may ask a node"
     assert containers.asked == []

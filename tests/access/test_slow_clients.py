@@ -107,7 +107,8 @@ async def test_who_never_reads_holds_no_more_than_its_own_answer() -> None:
     async with serving(large, clock=clock) as (server, port):
         clients = [await Raw.to(port) for _ in range(10)]
         for client in clients:
-            client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+            assert isinstance(client.writer.transport, asyncio.Transport)
+            client.writer.transport.pause_reading()
             client.send(GET * 16)
         await until(lambda: made[0] >= 10)
         await SystemClock().sleep(0.1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from longshore.core.objects import kinds
@@ -71,14 +73,14 @@ async def test_there_is_one_default_priority_also_after_changes() -> None:
 
 async def test_a_runtime_class_says_where_its_pods_run() -> None:
     async with admitting() as api:
-        scheduling = {
+        scheduling: dict[str, Any] = {
             "nodeSelector": {"a": "b"},
             "tolerations": [{"key": "t", "operator": "Exists"}],
         }
         await make(api, kinds.RUNTIME_CLASS, "kata", handler="kata", scheduling=scheduling)
         spec = await made(api, of_spec("a", runtimeClassName="kata"))
         assert spec["nodeSelector"] == {"a": "b"}
-        assert scheduling["tolerations"][0] in spec["tolerations"]  # type: ignore[index]
+        assert scheduling["tolerations"][0] in spec["tolerations"]
         assert await refused(
             api, of_spec("b", runtimeClassName="kata", nodeSelector={"a": "c"})
         ) == ("conflict: runtimeClass.scheduling.nodeSelector[a] = b; pod.spec.nodeSelector[a] = c")

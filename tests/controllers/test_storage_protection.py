@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 
@@ -10,7 +12,7 @@ from .world import World, running
 CLAIM: Doc = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 
 
-def pod_with(claim: str, **spec: Doc) -> Doc:
+def pod_with(claim: str, **spec: Any) -> Doc:
     volume = {"name": "v", "persistentVolumeClaim": {"claimName": claim}}
     body = {"containers": [{"name": "c", "image": "i"}], "volumes": [volume], **spec}
     return {"metadata": {"name": "user"}, "spec": body}
@@ -39,7 +41,7 @@ async def test_an_unused_claim_goes_at_once() -> None:
 async def test_a_claim_stays_while_a_pod_that_runs_somewhere_uses_it() -> None:
     async with running() as world:
         await claim(world)
-        await world.create(kinds.POD, pod_with("data", nodeName="n0"))  # type: ignore[arg-type]
+        await world.create(kinds.POD, pod_with("data", nodeName="n0"))
         await world.delete(kinds.PVC, "data")
         await world.play()
         assert not world.missing(kinds.PVC, "data")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -12,11 +12,11 @@ from longshore.doors.kubernetes.door import SNAPSHOT_PATH, DoorConfig
 from .rig import kube
 
 
-async def _pieces() -> AsyncIterator[bytes]:
+async def _pieces() -> AsyncGenerator[bytes, None]:
     yield b'{"revision":1}\n'
 
 
-CONFIG = DoorConfig(snapshot=_pieces)  # type: ignore[arg-type]
+CONFIG = DoorConfig(snapshot=_pieces)
 
 
 async def test_the_administrator_reads_it() -> None:
@@ -45,4 +45,4 @@ async def test_nobody_else_does(user: User) -> None:
 
 async def test_without_a_store_there_is_none() -> None:
     async with kube() as ask:
-        assert (await ask.raw("GET", SNAPSHOT_PATH)).status == 404  # type: ignore[union-attr]
+        assert (await ask("GET", SNAPSHOT_PATH)).status == 404

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from longshore.cli.options import json_option, name_option, root_option
+from longshore.cli.options import echo_json, json_option, name_option, root_option
 
 _FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 _TELL_AFTER_S = 1.0
@@ -29,7 +29,7 @@ def backup(file: Path, name: str, with_keys: bool, root: Path | None, as_json: b
 
     done = backup(file, name, root, with_keys=with_keys, told=_progress())
     if as_json:
-        _print_json(done)
+        echo_json(done)
         return
     click.echo(f"{file}: {done['objects']} objects as of revision {done['revision']}")
     if not with_keys:
@@ -63,7 +63,7 @@ def restore(
 
     done = restore(RestoreRequest(file, name, root, keys, dry_run), _progress())
     if as_json:
-        _print_json(done)
+        echo_json(done)
         return
     click.echo(_as_text(done))
     if not dry_run:
@@ -101,9 +101,3 @@ def _progress() -> Any:
             click.echo(f"  … {done} of {objects} objects", err=True)
 
     return told
-
-
-def _print_json(done: dict[str, Any]) -> None:
-    import orjson
-
-    click.echo(orjson.dumps(done).decode())

@@ -11,7 +11,7 @@ import click
 
 from longshore import __version__
 from longshore.cli.backups import backup, restore
-from longshore.cli.options import json_option, name_option, root_option
+from longshore.cli.options import echo_json, json_option, name_option, root_option
 from longshore.cli.tenants import tenant
 
 # What a person can mend ends with this code and one sentence.
@@ -166,9 +166,7 @@ def list_clusters(root: Path | None, as_json: bool) -> None:
 
     found = overview(root)
     if as_json:
-        import orjson
-
-        click.echo(orjson.dumps({"clusters": found}).decode())
+        echo_json({"clusters": found})
     else:
         click.echo(clusters_as_text(found))
 
@@ -212,9 +210,7 @@ def image_list(name: str, root: Path | None, as_json: bool) -> None:
 
     found = listed(name, root)
     if as_json:
-        import orjson
-
-        click.echo(orjson.dumps({"images": found}).decode())
+        echo_json({"images": found})
         return
     for one in found:
         click.echo(f"{one['name']:<50} {one['id'][:19]:<20} {one['size'] / 1e6:8.1f} MB")
@@ -283,9 +279,7 @@ def token_list(name: str, root: Path | None, as_json: bool) -> None:
 
     found = listed(name, root)
     if as_json:
-        import orjson
-
-        click.echo(orjson.dumps({"tokens": found}).decode())
+        echo_json({"tokens": found})
         return
     for one in found:
         click.echo(
@@ -321,9 +315,7 @@ def certs(name: str, root: Path | None, as_json: bool) -> None:
 
     found = certificates(name, root, SystemClock())
     if as_json:
-        import orjson
-
-        click.echo(orjson.dumps({"certificates": found}).decode())
+        echo_json({"certificates": found})
         return
     for one in found:
         click.echo(
@@ -347,9 +339,7 @@ def audit_config(name: str, only: str | None, root: Path | None, as_json: bool) 
 
     findings = audited(name, root, _progress)
     if as_json:
-        import orjson
-
-        click.echo(orjson.dumps(report.as_dict(name, findings, only)).decode())
+        echo_json(report.as_dict(name, findings, only))
     else:
         click.echo(report.as_text(name, findings, only))
     sys.exit(1 if report.fails(findings) else 0)
@@ -377,9 +367,7 @@ def doctor(install: bool, store: bool, name: str, root: Path | None, as_json: bo
     else:
         findings = install_missing(click.echo) if install else examine()
     if as_json:
-        import orjson
-
-        click.echo(orjson.dumps({"findings": [f.as_dict() for f in findings]}).decode())
+        echo_json({"findings": [f.as_dict() for f in findings]})
     else:
         for finding in findings:
             click.echo(finding.line())

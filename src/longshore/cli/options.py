@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,3 +14,10 @@ root_option = click.option(
     help="Where clusters live. [default: /var/lib/longshore; without root ~/.local/share/longshore]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+
+
+def echo_json(content: Any) -> None:
+    """Print one JSON document on a line, for machines."""
+    import orjson
+
+    click.echo(orjson.dumps(content).decode())

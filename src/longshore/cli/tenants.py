@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from longshore.cli.options import json_option, name_option, root_option
+from longshore.cli.options import echo_json, json_option, name_option, root_option
 
 tenant_argument = click.argument("tenant_name", metavar="NAME")
 
@@ -76,7 +76,7 @@ def tenant_list(name: str, root: Path | None, as_json: bool) -> None:
 
     found = listed(name, root)
     if as_json:
-        _print_json({"tenants": found})
+        echo_json({"tenants": found})
         return
     rows = [("NAME", "STATE", "POD SECURITY", "PODS", "CPU", "MEMORY")]
     rows += [
@@ -97,7 +97,7 @@ def tenant_show(tenant_name: str, name: str, root: Path | None, as_json: bool) -
 
     found = shown(name, root, tenant_name) | {"notes": notes(name, root)}
     if as_json:
-        _print_json(found)
+        echo_json(found)
         return
     click.echo(f"{found['name']}: {found['state']}, pod security {found['podSecurity'] or 'unset'}")
     for what, amount in found["quota"].items():
@@ -120,7 +120,7 @@ def tenant_delete(tenant_name: str, name: str, root: Path | None, as_json: bool)
 
     delete(name, root, tenant_name)
     if as_json:
-        _print_json({"deleted": tenant_name})
+        echo_json({"deleted": tenant_name})
     else:
         click.echo(f"{tenant_name} and everything in it is being deleted")
 
@@ -129,7 +129,7 @@ def _print_plan(docs: list[dict[str, Any]], file: Path | None, as_json: bool) ->
     import yaml
 
     if as_json and file is None:
-        _print_json({"objects": docs})
+        echo_json({"objects": docs})
         return
     text = yaml.safe_dump_all(docs, sort_keys=False)
     if file is None:
@@ -137,7 +137,7 @@ def _print_plan(docs: list[dict[str, Any]], file: Path | None, as_json: bool) ->
         return
     _write(file, text)
     if as_json:
-        _print_json({"file": str(file), "objects": docs})
+        echo_json({"file": str(file), "objects": docs})
     else:
         click.echo(f"{file} has {len(docs)} objects: kubectl apply --server-side -f {file}")
 
@@ -153,7 +153,7 @@ def _write(file: Path, text: str) -> None:
 
 def _print_created(tenant_name: str, applied: list[str], notes: list[str], as_json: bool) -> None:
     if as_json:
-        _print_json({"tenant": tenant_name, "applied": applied, "notes": notes})
+        echo_json({"tenant": tenant_name, "applied": applied, "notes": notes})
         return
     for title in applied:
         click.echo(f"{title} applied")
@@ -163,12 +163,6 @@ def _print_created(tenant_name: str, applied: list[str], notes: list[str], as_js
 def _print_notes(notes: list[str]) -> None:
     for sentence in notes:
         click.echo(f"note: {sentence}", err=True)
-
-
-def _print_json(found: Any) -> None:
-    import orjson
-
-    click.echo(orjson.dumps(found).decode())
 
 
 def _share(amount: dict[str, str]) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import orjson
 
+from longshore.base.files import write_private
+
 NAME_FORM = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 NODES_MAX = 200
 
@@ -134,17 +136,6 @@ def check_name(name: str) -> str:
             "beginning and ending with a letter or digit"
         )
     return name
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, readable by its owner only."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
 
 
 def _fnv1a(data: bytes) -> int:

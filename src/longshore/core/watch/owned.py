@@ -94,7 +94,8 @@ def _cut(text: bytes) -> tuple[tuple[bytes, ...], bytes]:
     for marker in _MARKERS:
         text = text.replace(marker, marker + _PLACE)
     first, *parts = text.split(_PLACE)
-    ends = [_VALUE.match(part).end() for part in parts]  # type: ignore[union-attr]
+    # It matches every text, if need be nothing of it: there is an end for each part.
+    ends = [found.end() for part in parts if (found := _VALUE.match(part))]
     values = [part[:end] for part, end in zip(parts, ends, strict=True)]
     pieces = [part[end:] for part, end in zip(parts, ends, strict=True)]
     return (first, *pieces), _PLACE.join(values)
