@@ -41,7 +41,7 @@ requirements: .venv/ready ## pin anew, without the address of any index
 .venv/ready: requirements/dev.txt pyproject.toml tools/build_hook.py tools/build_definitions.py tools/build_stubs.py src/longshore/core/store/etcd/rpc.proto
 	@tools/bootstrap python
 	@echo "longshore: making the virtual environment .venv"
-	@test -x $(BIN)/python || python3 -m venv .venv
+	@test -x $(BIN)/python || "$$(tools/bootstrap interpreter)" -m venv .venv
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m compileall -q src .venv/lib >/dev/null 2>&1 || true
