@@ -26,8 +26,8 @@ def test_those_that_are_on_by_default_are_upstreams() -> None:
         (AdmissionConfig(disable=("X",)), 'disable-admission-plugins plugin "X" is unknown'),
         (AdmissionConfig(enable=("Priority",), disable=("Priority",)),
          "Priority in enable-admission-plugins and disable-admission-plugins overlapped"),
-        (AdmissionConfig(enable=("ImagePolicyWebhook",)),
-         "admission plugin ImagePolicyWebhook cannot be switched on: "
+        (AdmissionConfig(enable=("NamespaceAutoProvision",)),
+         "admission plugin NamespaceAutoProvision cannot be switched on: "
          "this server does not have it yet"),
     ],
 )  # fmt: skip

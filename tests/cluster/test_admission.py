@@ -29,6 +29,9 @@ EVERYTHING = (
 )
 
 
+IMAGES = HEAD + "- {{name: ImagePolicyWebhook, configuration: {{imagePolicy: {}}}}}"
+
+
 def written(tmp_path: Path, text: str) -> Path:
     file = tmp_path / "admission.yaml"
     file.write_text(text)
@@ -64,11 +67,30 @@ def test_every_plug_in_that_takes_a_configuration(tmp_path: Path) -> None:
         (HEAD + "- {name: EventRateLimit, configuration: {limits: [{type: X}]}}",
          "limits.type: must be one of Server, Namespace, User, SourceAndObject"),
         (HEAD + "- {name: EventRateLimit, configuration: {limits: 7}}", "not iterable"),
+        (IMAGES.format("{kubeConfigFile: here}"), 'kubeConfigFile: Invalid value: "here": must be an'),
+        (IMAGES.format("{kubeConfigFile: /nowhere}"), "error loading file: No such file"),
+        (IMAGES.format("{defaultAlow: true}"), "imagePolicy.defaultAlow: unknown field"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, text: str, why: str) -> None:
     with pytest.raises(ClusterError, match=why):
         admission.read((), (), written(tmp_path, text))
+
+
+@pytest.mark.parametrize(("value", "kept_s"), [(0, 300.0), (-1, 0.0), (1800, 1800.0)])
+def test_times_of_an_image_policy(value: int, kept_s: float) -> None:
+    assert admission._seconds({"allowTTL": value}, "allowTTL") == kept_s
+
+
+@pytest.mark.parametrize("value", [1801, -2, "5m", 1.5, None])
+def test_times_that_an_image_policy_cannot_have(value: object) -> None:
+    with pytest.raises(ValueError, match="valid value is between 1 and 1800"):
+        admission._seconds({"allowTTL": value}, "allowTTL")
+
+
+def test_who_judges_images_has_to_be_said() -> None:
+    with pytest.raises(ClusterError, match="ImagePolicyWebhook: no config specified"):
+        admission.read(("ImagePolicyWebhook",), (), None)
 
 
 def test_what_is_wrong_with_a_name_is_said() -> None:

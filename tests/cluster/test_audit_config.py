@@ -130,8 +130,8 @@ def _doc(name: str, namespace: str, **content: Any) -> Doc:
 # --- a cluster as it should be ---
 
 # What no default mends yet, and what a person has to look at.
-FAILS = {"5.3.1", "5.5.1"}
-LOOKS = {"1.2.3", "1.2.9", "1.2.11", "3.1.1", "5.1.7", "5.4.2"}
+FAILS = {"5.3.1"}
+LOOKS = {"1.2.3", "1.2.9", "1.2.11", "3.1.1", "5.1.7", "5.4.2", "5.5.1"}
 
 
 def verdicts(of: Evidence, verdict: str) -> set[str]:

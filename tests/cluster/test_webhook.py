@@ -19,8 +19,9 @@ from longshore.base.clock import SystemClock
 from longshore.cluster.webhook import Webhook, place_of
 from longshore.core.pki.authority import Authority
 from longshore.core.pki.tls import server_context
-from longshore.core.registry.permission.outside import AskError, Outside, Terms
+from longshore.core.registry.permission.outside import Outside, Terms
 from longshore.core.registry.permission.union import NODE, RBAC
+from longshore.core.registry.questions import AskError
 from longshore.core.registry.registry import RegistryConfig
 from longshore.doors.kit.http import Reply, Request
 from longshore.testing.clock import VirtualClock

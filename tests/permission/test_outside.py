@@ -14,14 +14,12 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.registry.authorize import Wish
 from longshore.core.registry.permission.outside import (
     _ANSWERS_MAX,
-    AskError,
     Outside,
     Terms,
-    Undecided,
-    decided,
     spec_of_wish,
 )
 from longshore.core.registry.permission.union import NODE, RBAC, Stage
+from longshore.core.registry.questions import AskError, Undecided, decided
 from longshore.core.registry.registry import RegistryConfig
 from longshore.testing.clock import VirtualClock
 

@@ -14,17 +14,29 @@ from typing import Any
 import yaml
 
 from longshore.cluster.config import ClusterConfig, ClusterError, ClusterPaths
+from longshore.cluster.webhook import IMAGE_REVIEW, Place, Webhook, place_of
 from longshore.core.objects.podsecurity.policy import MODES, PREFIX, Policy, policy_of
+from longshore.core.registry.admission import images
 from longshore.core.registry.admission.chain import UnknownPlugin, enabled
 from longshore.core.registry.admission.events import LIMIT_TYPES
 from longshore.core.registry.admission.surroundings import (
     AdmissionConfig,
     EventLimit,
+    ImagePolicy,
     PodSecurityConfig,
 )
 
 FLAG = "--admission-control-config-file"
 API_VERSIONS = ("apiserver.config.k8s.io/v1", "apiserver.k8s.io/v1alpha1")
+# What of imagePolicy is a number: its unit in seconds, the most of it, and what it is if it is 0.
+_TIMES = {
+    "allowTTL": (1.0, 1800, 300.0),
+    "denyTTL": (1.0, 1800, 30.0),
+    "retryBackoff": (1e-3, 300_000, 0.5),
+}
+_IMAGE_POLICY = frozenset({"kubeConfigFile", "defaultAllow", *_TIMES})
+# Of one question to whoever judges images (apiserver/pkg/util/webhook).
+_IMAGE_TIMEOUT_S = 30.0
 
 
 def names(given: Iterable[str]) -> tuple[str, ...]:
@@ -46,7 +58,13 @@ def read(enable: Iterable[str], disable: Iterable[str], file: Path | None) -> Ad
         enabled(config)
     except UnknownPlugin as error:
         raise ClusterError(f"--{error}") from None
-    return config if file is None else _configured(config, file)
+    config = config if file is None else _configured(config, file)
+    if images.NAME in config.enable and config.image_policy is None:
+        raise ClusterError(
+            f"--enable-admission-plugins {images.NAME}: no config specified: "
+            f"say in {FLAG} who judges images"
+        )
+    return config
 
 
 def _configured(config: AdmissionConfig, file: Path) -> AdmissionConfig:
@@ -121,9 +139,48 @@ def _event_limit(one: dict[str, Any]) -> EventLimit:
     return EventLimit(one["type"], qps, burst, one.get("cacheSize") or 4096)
 
 
+def _image_policy(config: AdmissionConfig, given: dict[str, Any]) -> AdmissionConfig:
+    said = given.get("imagePolicy") or {}
+    if unknown := sorted(said.keys() - _IMAGE_POLICY):
+        raise ValueError(f"{images.NAME}: imagePolicy.{unknown[0]}: unknown field")
+    policy = ImagePolicy(
+        Webhook(_judge(said.get("kubeConfigFile")), _IMAGE_TIMEOUT_S, IMAGE_REVIEW),
+        allow_ttl_s=_seconds(said, "allowTTL"),
+        deny_ttl_s=_seconds(said, "denyTTL"),
+        backoff_s=_seconds(said, "retryBackoff"),
+        default_allow=said.get("defaultAllow", False) is True,
+    )
+    return replace(config, image_policy=policy)
+
+
+def _judge(file: Any) -> Place:
+    where = f"{images.NAME}: imagePolicy.kubeConfigFile"
+    if not isinstance(file, str) or not Path(file).is_absolute():
+        raise ValueError(f'{where}: Invalid value: "{file or ""}": must be an absolute path')
+    try:
+        return place_of(Path(file))
+    except ValueError as error:
+        raise ValueError(f'{where}: Invalid value: "{file}": {error}') from None
+
+
+def _seconds(said: dict[str, Any], key: str) -> float:
+    """0 means the default, and -1 that nothing is kept or waited for (imagepolicy/config.go)."""
+    unit_s, most, default_s = _TIMES[key]
+    value = said.get(key, 0)
+    if value == 0:
+        return default_s
+    if value == -1:
+        return 0.0
+    if not isinstance(value, int) or not 1 <= value <= most:
+        why = f"valid value is between 1 and {most}"
+        raise ValueError(f'{images.NAME}: imagePolicy.{key}: Invalid value: "{value}": {why}')
+    return value * unit_s
+
+
 _READERS: dict[str, Callable[[AdmissionConfig, dict[str, Any]], AdmissionConfig]] = {
     "PodSecurity": _pod_security,
     "PodNodeSelector": _node_selectors,
     "PodTolerationRestriction": _tolerations,
     "EventRateLimit": _event_limits,
+    images.NAME: _image_policy,
 }

@@ -41,7 +41,7 @@ from longshore.core.registry.identity.bootstrap_tokens import BootstrapTokens
 from longshore.core.registry.identity.jws import Keyring
 from longshore.core.registry.identity.tokens import Tokens
 from longshore.core.registry.inprocess import InProcess
-from longshore.core.registry.permission.outside import decided
+from longshore.core.registry.questions import decided
 from longshore.core.registry.registry import Registry, RegistryConfig
 from longshore.core.store.protocol import StoreError
 from longshore.core.store.sealed import SealedStore

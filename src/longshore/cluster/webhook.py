@@ -1,6 +1,7 @@
 """A webhook that judges: where it is, as a kubeconfig file says, and a question to it over HTTPS.
 
-Source: kubernetes.io/docs/reference/access-authn-authz/webhook. A webhook is never followed to where
+Sources: kubernetes.io/docs/reference/access-authn-authz/webhook and .../admission-controllers
+(#imagepolicywebhook). A webhook is never followed to where
 it redirects, and never believed without a certificate that is good for its name.
 """
 
@@ -15,23 +16,35 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import orjson
 import yaml
 
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.permission.outside import AskError
+from longshore.core.registry.questions import AskError
 from longshore.doors.kit.fetch import Answer, FetchError, Pool
 
 _ANSWER_MAX_BYTES = 1024 * 1024
-_API_VERSION, _KIND = "authorization.k8s.io/v1", "SubjectAccessReview"
+# Answers after which another try is worth it (apiserver/pkg/util/webhook DefaultShouldRetry).
+_PASSING = frozenset((429, 500, 504))
 _CLUSTER = frozenset({"server", "certificate-authority", "certificate-authority-data"})
 _USER = frozenset({
     "client-certificate", "client-certificate-data", "client-key", "client-key-data",
     "token", "tokenFile",
 })  # fmt: skip
+
+
+class Review(NamedTuple):
+    """What a webhook is sent, and answers with."""
+
+    api_version: str
+    kind: str
+
+
+ACCESS_REVIEW = Review("authorization.k8s.io/v1", "SubjectAccessReview")
+IMAGE_REVIEW = Review("imagepolicy.k8s.io/v1alpha1", "ImageReview")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +59,28 @@ class Place:
 class Webhook:
     """Asks one webhook; call it in the loop in which it was made, and close() it there."""
 
-    def __init__(self, place: Place, timeout_s: float) -> None:
+    def __init__(self, place: Place, timeout_s: float, review: Review = ACCESS_REVIEW) -> None:
         parts = urlsplit(place.url)
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._pool = Pool([f"{parts.scheme}://{parts.netloc}"], place.tls)
         self._timeout_s = timeout_s
+        self._review = review
         self._headers = {"accept": "application/json", "content-type": "application/json"}
         if place.token:
             self._headers["authorization"] = f"Bearer {place.token}"
 
     async def __call__(self, spec: Doc) -> Doc:
-        """The status of a SubjectAccessReview. Raises AskError."""
-        review = {"kind": _KIND, "apiVersion": _API_VERSION, "metadata": {}, "spec": spec}
+        """The status of a review of that spec. Raises AskError."""
+        version, kind = self._review
+        review = {"kind": kind, "apiVersion": version, "metadata": {}, "spec": spec}
         try:
             async with asyncio.timeout(self._timeout_s):
                 answer = await self._posted(orjson.dumps(review))
         except TimeoutError:
             raise AskError(f"no answer within {self._timeout_s:g} s") from None
         except FetchError as error:
-            raise AskError(str(error)) from None
-        return _status(answer)
+            raise AskError(str(error), passing=error.sent) from None
+        return _status(answer, self._review)
 
     def close(self) -> None:
         self._pool.close()
@@ -78,26 +93,26 @@ class Webhook:
             return await self._pool.fetch("POST", self._target, self._headers, body)
 
 
-def _status(answer: Answer) -> Doc:
+def _status(answer: Answer, review: Review) -> Doc:
     if not 200 <= answer.status < 300:
-        raise AskError(f"it answered {answer.status}")
+        raise AskError(f"it answered {answer.status}", passing=answer.status in _PASSING)
     if len(answer.body) > _ANSWER_MAX_BYTES:
         raise AskError(f"it answered more than {_ANSWER_MAX_BYTES} bytes")
     try:
         doc = orjson.loads(answer.body)
     except orjson.JSONDecodeError:
         raise AskError("it did not answer in JSON") from None
-    if not _is_review(doc):
-        raise AskError(f"it did not answer with a {_KIND} of {_API_VERSION}")
+    if not _is(review, doc):
+        raise AskError(f"it did not answer with a {review.kind} of {review.api_version}")
     status = doc.get("status")
     if not isinstance(status, dict):
         raise AskError("its answer has no status")
     return status
 
 
-def _is_review(doc: Any) -> bool:
-    known = isinstance(doc, dict) and doc.get("apiVersion") == _API_VERSION
-    return known and doc.get("kind") == _KIND
+def _is(review: Review, doc: Any) -> bool:
+    known = isinstance(doc, dict) and doc.get("apiVersion") == review.api_version
+    return known and doc.get("kind") == review.kind
 
 
 # --- kubeconfig files ---

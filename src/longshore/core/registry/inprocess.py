@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import overload
 
 import orjson
 
 from longshore.base.users import User
+from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc, Kind, Ref
 from longshore.core.registry.client import Answers, Change, Create, Feed, Listing, Operation, Update
+from longshore.core.registry.questions import Undecided, settled
 from longshore.core.registry.reads import ListOptions
 from longshore.core.registry.registry import Registry
 from longshore.core.watch.feeds import CacheFeed
@@ -44,10 +47,27 @@ class InProcess:
         return listing, InProcessFeed(feed)
 
     async def submit(self, operations: Sequence[Operation]) -> Answers:
-        return await self._registry.submit(self._user, [_owned(op) for op in operations])
+        answers = await self._registry.submit(self._user, [_owned(op) for op in operations])
+        for index, answer in enumerate(answers):
+            if isinstance(answer, Undecided):
+                answers[index] = await self._settled(operations[index])
+        return answers
 
     async def write(self, operation: Operation) -> Doc:
+        try:
+            return await self._perform(operation)
+        except Undecided as question:
+            return await settled(question, partial(self._perform, operation))
+
+    async def _perform(self, operation: Operation) -> Doc:
         return await self._registry.perform(self._user, _owned(operation))
+
+    async def _settled(self, operation: Operation) -> Doc | ApiError:
+        """What was open may be known by now: of many operations the first one asks for all."""
+        try:
+            return await self.write(operation)
+        except ApiError as error:
+            return error
 
 
 class _Documents(Sequence[Doc]):

@@ -28,7 +28,7 @@ from longshore.core.objects.errors import (
 )
 from longshore.core.objects.kinds import KINDS, MEASURED, Doc, Kinds
 from longshore.core.registry.identity.tokens import AnyTokens, NoTokens
-from longshore.core.registry.permission.outside import Undecided, decided, settled
+from longshore.core.registry.questions import Undecided, decided, settled
 from longshore.core.registry.registry import Registry
 from longshore.core.streams.protocols import Streams
 from longshore.core.streams.statistics import Statistics

@@ -10,6 +10,7 @@ from longshore.base.clock import Clock
 from longshore.base.users import User
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.authorize import Wish
+from longshore.core.registry.questions import Ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,23 @@ class PodSecurityConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ImagePolicy:
+    """Who judges images; how long an answer counts and how long is waited before a second try, in
+    seconds; and whether pods are let in that nobody could judge."""
+
+    ask: Ask
+    allow_ttl_s: float = 300.0
+    deny_ttl_s: float = 30.0
+    backoff_s: float = 0.5
+    default_allow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class AdmissionConfig:
     """enable and disable are names of plug-ins, over what is on by default. node_selectors are
     PodNodeSelector's, by namespace, as "key=value,...", and clusterDefaultNodeSelector for all;
-    default_tolerations and tolerations_allowed are PodTolerationRestriction's of the cluster."""
+    default_tolerations and tolerations_allowed are PodTolerationRestriction's of the cluster;
+    image_policy is there if ImagePolicyWebhook is on."""
 
     enable: tuple[str, ...] = ()
     disable: tuple[str, ...] = ()
@@ -48,6 +62,7 @@ class AdmissionConfig:
     default_tolerations: tuple[Doc, ...] = ()
     tolerations_allowed: tuple[Doc, ...] = ()
     event_limits: tuple[EventLimit, ...] = ()
+    image_policy: ImagePolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
