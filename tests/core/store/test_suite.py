@@ -13,7 +13,7 @@ from longshore.base.clock import SystemClock
 from longshore.core.store.etcd.members import Members
 from longshore.core.store.etcd.store import EtcdStore, Naming
 from longshore.core.store.memory import MemoryStore
-from longshore.core.store.protocol import Store, Write
+from longshore.core.store.protocol import Guard, Store, Write
 from longshore.core.store.sqlite import SWEEP_BATCH, SqliteStore
 from tests.core.store.etcds import Cluster
 
@@ -88,6 +88,37 @@ async def test_a_write_whose_expectation_fails_is_left_out_alone(box: Reopenable
     assert (stale, b > a, absent, other) == (0, True, 0, 0)
     contents, _ = await opened(await box.again())
     assert contents == [("/a", b"1", a), ("/b", b"2", b)]
+
+
+async def test_a_guarded_write_counts_while_the_other_key_is_where_it_should_be(
+    box: Reopenable,
+) -> None:
+    await opened(box.store)
+    lease, a = await box.store.commit([Write("/lease", b"me", 0), Write("/a", b"1", 0)])
+    held, absent = Guard("/lease", lease), Guard("/lease", 0)
+    batch = [
+        Write("/a", b"2", a, held), Write("/b", b"2", 0, absent), Write("/c", b"2", 0),
+        Write("/d", b"2", 0, Guard("/lease", -1)),
+    ]  # fmt: skip
+    a, b, c, d = await box.store.commit(batch)
+    assert (a > lease, b, c > lease, d) == (True, 0, True, 0)
+    (taken,) = await box.store.commit([Write("/lease", b"you", lease)])
+    late = [Write("/a", None, a, held), Write("/b", b"3", 0), Write("/c", None, 0, held)]
+    a_again, b, c_again = await box.store.commit(late)
+    assert (a_again, b > taken, c_again) == (0, True, 0)
+    contents, _ = await opened(await box.again())
+    assert [(key, value) for key, value, _ in contents] == [
+        ("/a", b"2"), ("/b", b"3"), ("/c", b"2"), ("/lease", b"you"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [126, 127, 128, 300])
+async def test_guards_have_room_in_large_batches(box: Reopenable, count: int) -> None:
+    await opened(box.store)
+    lease, other = await box.store.commit([Write("/lease", b"", 0), Write("/other", b"", 0)])
+    guards = [Guard("/lease", lease), Guard("/other", other), None]
+    batch = [Write(f"/k/{n}", b"1", 0, guards[n % 3]) for n in range(count)]
+    assert all(await box.store.commit(batch))
 
 
 async def test_a_batch_of_which_nothing_holds_changes_nothing(box: Reopenable) -> None:

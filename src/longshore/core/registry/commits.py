@@ -18,6 +18,7 @@ from longshore.core.objects.errors import (
     Unavailable,
 )
 from longshore.core.objects.kinds import Doc, Kind, Ref
+from longshore.core.registry.fencing import Fence
 from longshore.core.store.protocol import Store, StoreError, StoreFull, StoreStopped, Write
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
@@ -28,7 +29,7 @@ class Pending:
     """One write on its way. After its batch is through, stored is what is now there, or error says
     why not; neither means that another server was faster: plan again."""
 
-    __slots__ = ("before", "doc", "done", "error", "key", "kind", "stored")
+    __slots__ = ("before", "doc", "done", "error", "fence", "key", "kind", "stored")
 
     def __init__(
         self,
@@ -37,12 +38,14 @@ class Pending:
         doc: Doc | None,
         before: Stored | None,
         done: asyncio.Future[None],
+        fence: Fence | None,
     ) -> None:
         self.kind = kind
         self.key = key
         self.doc = doc
         self.before = before
         self.done = done
+        self.fence = fence
         self.stored: Stored | None = None
         self.error: StoreError | None = None
 
@@ -81,14 +84,16 @@ class CommitQueue:
         if len(self._gathering) >= COMMIT_QUEUE_MAX:
             raise TooManyRequests("too many writes are waiting for the store", retry_after_s=1)
 
-    def put(self, ref: Ref, doc: Doc | None, before: Stored | None) -> Pending:
+    def put(
+        self, ref: Ref, doc: Doc | None, before: Stored | None, fence: Fence | None = None
+    ) -> Pending:
         """Queue a write: doc None deletes. before is the state the plan was made on."""
         key = ref.key if before is None else before.key  # one string for all who keep it
         assert key not in self._in_flight, key
         if self._batch_done is None:
             self._batch_done = asyncio.get_running_loop().create_future()
             self._wake.set()
-        pending = Pending(ref.kind.kept_as, key, doc, before, self._batch_done)
+        pending = Pending(ref.kind.kept_as, key, doc, before, self._batch_done, fence)
         self._in_flight[key] = pending
         self._gathering.append(pending)
         return pending
@@ -115,6 +120,7 @@ class CommitQueue:
                 p.key,
                 None if p.doc is None else encode(p.doc),
                 p.before.revision if p.before else 0,
+                None if p.fence is None else p.fence.guard(self.cache),
             )
             for p in batch
         ]

@@ -12,6 +12,7 @@ from longshore.base.users import User
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc, Kind, Ref
 from longshore.core.registry.client import Answers, Change, Create, Feed, Listing, Operation, Update
+from longshore.core.registry.fencing import Fence
 from longshore.core.registry.questions import Undecided, settled
 from longshore.core.registry.reads import ListOptions
 from longshore.core.registry.registry import Registry
@@ -20,11 +21,13 @@ from longshore.core.watch.stored import Stored
 
 
 class InProcess:
-    """Client, without a wire between. Documents that it returns are the cache's own: read-only."""
+    """Client, without a wire between. Documents that it returns are the cache's own: read-only.
+    What it writes behind a fence comes to nothing once the fence's term is over."""
 
-    def __init__(self, registry: Registry, user: User) -> None:
+    def __init__(self, registry: Registry, user: User, fence: Fence | None = None) -> None:
         self._registry = registry
         self._user = user
+        self._fence = fence
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Doc:
         return self._registry.get(self._user, Ref(kind, namespace, name)).doc
@@ -47,7 +50,8 @@ class InProcess:
         return listing, InProcessFeed(feed)
 
     async def submit(self, operations: Sequence[Operation]) -> Answers:
-        answers = await self._registry.submit(self._user, [_owned(op) for op in operations])
+        owned = [_owned(operation) for operation in operations]
+        answers = await self._registry.submit(self._user, owned, self._fence)
         for index, answer in enumerate(answers):
             if isinstance(answer, Undecided):
                 answers[index] = await self._settled(operations[index])
@@ -60,7 +64,7 @@ class InProcess:
             return await settled(question, partial(self._perform, operation))
 
     async def _perform(self, operation: Operation) -> Doc:
-        return await self._registry.perform(self._user, _owned(operation))
+        return await self._registry.perform(self._user, _owned(operation), self._fence)
 
     async def _settled(self, operation: Operation) -> Doc | ApiError:
         """What was open may be known by now: of many operations the first one asks for all."""

@@ -35,6 +35,7 @@ from longshore.core.registry.client import (
 )
 from longshore.core.registry.commits import CommitQueue, Pending
 from longshore.core.registry.configuration import configuration
+from longshore.core.registry.fencing import Fence
 from longshore.core.registry.patching import apply_patch, invalid_patch, judged, read_patch
 from longshore.core.registry.permission.union import Stage, UnionAuthorizer
 from longshore.core.registry.planning import Intent, Plan
@@ -139,6 +140,7 @@ class Registry(Reader):
         *,
         namespace: str = "",
         options: WriteOptions = PLAIN,
+        fence: Fence | None = None,
     ) -> tuple[Stored, list[str]]:
         """Store a new object; also its warnings. Raises AlreadyExists, Invalid, ..."""
         self.permission.authorize(who, "create", kind, namespace, "")
@@ -151,7 +153,7 @@ class Registry(Reader):
             try:
                 ref = Ref(kind, namespace, doc["metadata"]["name"])
                 plan = self._planner.creation(asked, doc, options)
-                return as_version(asked, await self._write(ref, plan)), warnings
+                return as_version(asked, await self._write(ref, plan, fence)), warnings
             except AlreadyExists:
                 if name or attempt == GENERATE_NAME_TRIES - 1:
                     raise
@@ -288,29 +290,32 @@ class Registry(Reader):
 
     # --- many at once ---
 
-    async def submit(self, who: User, operations: Sequence[Operation]) -> Answers:
+    async def submit(
+        self, who: User, operations: Sequence[Operation], fence: Fence | None = None
+    ) -> Answers:
         """Plan all of them in one go, so that they share a transaction; answers in order."""
-        begun = [self._begin(who, operation) for operation in operations]
+        begun = [self._begin(who, operation, fence) for operation in operations]
         answers: Answers = []
         for operation, answer in zip(operations, begun, strict=True):
             if isinstance(answer, Pending):
-                answers.append(await self._finish(who, operation, answer))
+                answers.append(await self._finish(who, operation, answer, fence))
             elif answer is None:
-                answers.append(await self._alone(who, operation))
+                answers.append(await self._alone(who, operation, fence))
             else:
                 answers.append(answer)
         return answers
 
-    async def perform(self, who: User, operation: Operation) -> Doc:
+    async def perform(self, who: User, operation: Operation, fence: Fence | None = None) -> Doc:
         """One operation; raises its ApiError."""
         if isinstance(operation, Create):
-            namespace = operation.doc["metadata"].get("namespace", "")
+            kind, doc, options = operation.kind, operation.doc, of_loop(who)
+            namespace = doc["metadata"].get("namespace", "")
             stored, _ = await self.create(
-                who, operation.kind, operation.doc, namespace=namespace, options=of_loop(who)
+                who, kind, doc, namespace=namespace, options=options, fence=fence
             )
             return stored.doc
         ref, plan = self._planned(who, operation)
-        return (await self._write(ref, plan)).doc
+        return (await self._write(ref, plan, fence)).doc
 
     def _planned(self, who: User, operation: Operation) -> tuple[Ref, Plan]:
         """Authorise an operation and plan it, all but running the plan."""
@@ -342,33 +347,39 @@ class Registry(Reader):
                 self._authorize(who, "create", ref)
                 return ref, self._planner.binding(operation)
 
-    def _begin(self, who: User, operation: Operation) -> Doc | ApiError | Pending | None:
+    def _begin(
+        self, who: User, operation: Operation, fence: Fence | None
+    ) -> Doc | ApiError | Pending | None:
         """Queue an operation at once. None if it has to wait for another write of its object."""
         try:
-            return self._queued(*self._planned(who, operation))
+            return self._queued(*self._planned(who, operation), fence)
         except ApiError as error:
             return error
 
-    def _queued(self, ref: Ref, plan: Plan) -> Doc | Pending | None:
+    def _queued(self, ref: Ref, plan: Plan, fence: Fence | None = None) -> Doc | Pending | None:
         """Run a plan and queue its outcome at once; None as of _begin()."""
         if self._queue.in_flight(ref.key) is not None:
             return None
+        if fence is not None:
+            fence.check(self.cache)
         self._queue.check_room()
         intent = plan(self.cache.shelf(ref.kind).get(ref.key))
         if isinstance(intent, Stored):
             return intent.doc
-        return self._queue.put(ref, intent.doc, intent.before)
+        return self._queue.put(ref, intent.doc, intent.before, fence)
 
-    async def _finish(self, who: User, operation: Operation, pending: Pending) -> Doc | ApiError:
+    async def _finish(
+        self, who: User, operation: Operation, pending: Pending, fence: Fence | None
+    ) -> Doc | ApiError:
         try:
             stored = await pending.wait()
         except ApiError as error:
             return error
-        return await self._alone(who, operation) if stored is None else stored.doc
+        return await self._alone(who, operation, fence) if stored is None else stored.doc
 
-    async def _alone(self, who: User, operation: Operation) -> Doc | ApiError:
+    async def _alone(self, who: User, operation: Operation, fence: Fence | None) -> Doc | ApiError:
         try:
-            return await self.perform(who, operation)
+            return await self.perform(who, operation, fence)
         except ApiError as error:
             return error
 
@@ -391,17 +402,19 @@ class Registry(Reader):
 
     # --- the core of it ---
 
-    async def _write(self, ref: Ref, plan: Plan) -> Stored:
+    async def _write(self, ref: Ref, plan: Plan, fence: Fence | None = None) -> Stored:
         while True:
             busy = self._queue.in_flight(ref.key)
             if busy is not None:
                 await busy.settled()
                 continue
+            if fence is not None:
+                fence.check(self.cache)
             self._queue.check_room()
             intent = plan(self.cache.shelf(ref.kind).get(ref.key))
             if isinstance(intent, Stored):
                 return intent
-            stored = await self._queue.put(ref, intent.doc, intent.before).wait()
+            stored = await self._queue.put(ref, intent.doc, intent.before, fence).wait()
             if stored is not None:
                 return stored
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from longshore.core.store.protocol import Take, Write
+from longshore.core.store.protocol import Guard, Take, Write
 
 
 class MemoryStore:
@@ -20,14 +20,21 @@ class MemoryStore:
         return self._revision
 
     async def commit(self, writes: Sequence[Write]) -> list[int]:
-        return [self._apply(write) for write in writes]
+        barred = {write.key for write in writes if write.guard and not self._holds(write.guard)}
+        return [0 if write.key in barred else self._apply(write) for write in writes]
 
     async def close(self) -> None:
         return None
 
+    def _at(self, key: str) -> int:
+        there = self._records.get(key)
+        return there[1] if there else 0
+
+    def _holds(self, guard: Guard) -> bool:
+        return self._at(guard.key) == guard.revision
+
     def _apply(self, write: Write) -> int:
-        at = self._records.get(write.key)
-        if (at[1] if at else 0) != write.expect:
+        if self._at(write.key) != write.expect:
             return 0
         self._revision += 1
         if write.value is None:

@@ -6,6 +6,8 @@ The contract. tests/core/store/test_suite.py holds every store to it, where the 
   twice, and goes on where it was when the store is opened again.
 - Compare and set over many keys. A batch is a sequence of writes, each with the revision its key
   must be at. A write that finds another revision is left out, and no other write with it.
+- A write may have a guard: another key, and the revision at which the batch must find it; where it
+  does not, the write is left out. So who has lost a Lease writes nothing more in its name.
 - Durable means synchronised. commit returns when what it answers for survives a power cut. The
   embedded store writes a batch in one transaction: after a crash all of it is there or nothing. A
   store that has to cut a batch up (etcd bounds a transaction) writes its parts in order.
@@ -72,13 +74,22 @@ class StoreStopped(StoreError): ...
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """Provided that a key, another one than is written, is at a revision as the batch begins."""
+
+    key: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
 class Write:
     """Put value at key, or delete the key if value is None, provided that the key is at revision
-    expect (0: that it is absent)."""
+    expect (0: that it is absent) and the guard, if there is one, holds."""
 
     key: str
     value: bytes | None
     expect: int
+    guard: Guard | None = None
 
 
 Take: TypeAlias = Callable[[str, bytes, int], object]

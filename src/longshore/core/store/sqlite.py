@@ -165,7 +165,10 @@ class SqliteStore:
         rows: list[Row] = []
         index, revision = self._index, self._revision
         for write in writes:
-            if index.get(write.key, 0) != write.expect:
+            guard = write.guard
+            if index.get(write.key, 0) != write.expect or (
+                guard is not None and index.get(guard.key, 0) != guard.revision
+            ):
                 revisions.append(0)
                 continue
             revision += 1

@@ -24,12 +24,12 @@ from longshore.core.store.etcd.transactions import (
     Layout,
     add_writes,
     chunks,
-    expected,
     found,
     guarded,
     last_of,
     ours,
     reading,
+    stands,
     unpacked,
 )
 from longshore.core.store.protocol import (
@@ -195,16 +195,15 @@ class EtcdStore:
 
     async def _standing(self, writes: Sequence[Write], places: list[int]) -> list[int]:
         """Those of the places whose write finds what it expects. Raises StoreBusy."""
-        keys = [self._layout.objects + writes[place].key.encode() for place in places]
-        answer = await self._members.ask(TXN, reading([self._mark, *keys]))
-        mark, *at = found(answer)
+        wanted = {writes[place].key: writes[place].expect for place in places}
+        guards = {guard.key for place in places if (guard := writes[place].guard) is not None}
+        keys = [*wanted, *(guards - wanted.keys())]
+        asked = reading([self._mark, *(self._layout.objects + key.encode() for key in keys)])
+        mark, *revisions = found(await self._members.ask(TXN, asked))
         if mark != self._link:
             raise self._fenced()
-        return [
-            place
-            for place, revision in zip(places, at, strict=True)
-            if expected(writes[place]) == revision
-        ]
+        at = dict(zip(keys, revisions, strict=True))
+        return [place for place in places if stands(writes[place], at)]
 
     async def _settled(self, said: bytes) -> int:
         """What became of a transaction without an answer: etcd's revision if it was made, or 0, and

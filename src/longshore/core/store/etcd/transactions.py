@@ -10,7 +10,7 @@ and one fsync for a hundred writes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from longshore.core.store.etcd import rpc_pb2 as rpc
@@ -64,13 +64,13 @@ def theirs(revision: int) -> int:
     return revision >> PLACE_BITS
 
 
-def expected(write: Write) -> int:
-    """etcd's revision that a write expects its key to be at. What is older than etcd itself (of
-    another store, perhaps) becomes 1, at which etcd is empty and no key can be.
+def expected(revision: int) -> int:
+    """etcd's revision that a key is expected to be at. What is older than etcd itself (of another
+    store, perhaps) becomes 1, at which etcd is empty and no key can be.
 
-    The place goes uncompared: expect has to be 0 or a revision that this very key has had.
+    The place goes uncompared: it has to be 0 or a revision that this very key has had.
     """
-    return (theirs(write.expect) or 1) if write.expect else 0
+    return (theirs(revision) or 1) if revision else 0
 
 
 def unpacked(pair: rpc.KeyValue) -> tuple[bytes, int]:
@@ -81,9 +81,10 @@ def unpacked(pair: rpc.KeyValue) -> tuple[bytes, int]:
 
 def chunks(writes: Sequence[Write], ops: int) -> Iterator[list[int]]:
     """The numbers of the writes, in order, as transactions that etcd takes: no more operations
-    than ops, the writer's mark included, and no more bytes than a request may have (a write that
-    alone has more is left for etcd to refuse)."""
-    most, chunk, size = min(ops - 1, PLACES), list[int](), 0
+    than ops, the writer's mark and all guards included, and no more bytes than a request may have
+    (a write that alone has more is left for etcd to refuse)."""
+    guards = len({write.guard for write in writes if write.guard is not None})
+    most, chunk, size = min(ops - 1 - guards, PLACES), list[int](), 0
     for number, write in enumerate(writes):
         cost = len(write.value or b"") + 2 * len(write.key) + _KEY_COST
         if chunk and (len(chunk) == most or size + cost > REQUEST_BYTES):
@@ -107,9 +108,11 @@ def guarded(mark: bytes, link: int, said: bytes) -> rpc.TxnRequest:
 
 def add_writes(request: rpc.TxnRequest, objects: bytes, writes: Sequence[Write]) -> None:
     """Add writes to a transaction, and what each expects to what the transaction expects."""
+    for guard in {write.guard for write in writes if write.guard is not None}:
+        _expect(request, objects + guard.key.encode(), expected(guard.revision))
     for place, write in enumerate(writes):
         key = objects + write.key.encode()
-        _expect(request, key, expected(write))
+        _expect(request, key, expected(write.expect))
         operation = request.success.add()
         if write.value is None:
             operation.request_delete_range.key = key
@@ -140,3 +143,11 @@ def found(response: rpc.TxnResponse) -> list[int]:
     """What reading() has found: etcd's revision of each key, 0 where there is none."""
     ranges = [answer.response_range.kvs for answer in response.responses]
     return [kvs[0].mod_revision if kvs else 0 for kvs in ranges]
+
+
+def stands(write: Write, at: Mapping[str, int]) -> bool:
+    """Whether a write finds what it expects, given etcd's revision of its key and its guard's."""
+    guard = write.guard
+    if guard is not None and at[guard.key] != expected(guard.revision):
+        return False
+    return at[write.key] == expected(write.expect)
