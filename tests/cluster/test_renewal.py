@@ -20,10 +20,10 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.pki import tls
 from longshore.core.pki.authority import Authority
 from longshore.core.pki.token_keys import TokenKeys
-from longshore.core.registry.authorize import Wish
 from longshore.core.registry.client import Create, Update
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry
+from longshore.core.registry.wishes import Wish
 from longshore.core.store.memory import MemoryStore
 from longshore.machinery.controllers.certificates.run import CertificateRequests
 from longshore.machinery.controllers.namespace.defaults import NamespaceDefaults

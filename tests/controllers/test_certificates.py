@@ -21,11 +21,11 @@ from longshore.core.pki import requests
 from longshore.core.pki.authority import Authority
 from longshore.core.pki.pairs import lifetime_of
 from longshore.core.pki.requests import Wanted
-from longshore.core.registry.authorize import Wish
 from longshore.core.registry.client import Create, Update
 from longshore.core.registry.identity import bootstrap_tokens as tokens
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry
+from longshore.core.registry.wishes import Wish
 from longshore.core.store.memory import MemoryStore
 from longshore.machinery.controllers.certificates.plan import CLIENT, NODE_CLIENT, NODE_SERVING
 from longshore.machinery.controllers.certificates.run import CertificateRequests

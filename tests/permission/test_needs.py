@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.authorize import Wish
 from longshore.core.registry.client import Bind, Create, Delete, DeleteOptions
+from longshore.core.registry.wishes import Wish
 from tests.doors.rig import ADMIN, Kube, kube, pod
 from tests.permission.rig import node
 

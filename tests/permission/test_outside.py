@@ -11,7 +11,6 @@ import pytest
 
 from longshore.base.users import User
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.authorize import Wish
 from longshore.core.registry.permission.outside import (
     _ANSWERS_MAX,
     Outside,
@@ -21,6 +20,7 @@ from longshore.core.registry.permission.outside import (
 from longshore.core.registry.permission.union import NODE, RBAC, Stage
 from longshore.core.registry.questions import AskError, Undecided, decided
 from longshore.core.registry.registry import RegistryConfig
+from longshore.core.registry.wishes import Wish
 from longshore.testing.clock import VirtualClock
 
 from ..doors.rig import ADMIN, Kube, config_map, kube

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from longshore.base.users import User
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.authorize import Wish
 from longshore.core.registry.client import Create, Delete, Update
+from longshore.core.registry.wishes import Wish
 from tests.doors.rig import ADMIN, Kube, kube, pod
 from tests.permission.rig import JANE, RBAC, ROBOT, binding, grant, made, refused, role, rule
 

@@ -35,7 +35,6 @@ from longshore.core.pki.authority import Authority
 from longshore.core.pki.pairs import Pair
 from longshore.core.pki.tls import client_context, server_context
 from longshore.core.pki.token_keys import TokenKeys
-from longshore.core.registry.authorize import Wish
 from longshore.core.registry.identity.bearers import Bearers
 from longshore.core.registry.identity.bootstrap_tokens import BootstrapTokens
 from longshore.core.registry.identity.jws import Keyring
@@ -43,6 +42,7 @@ from longshore.core.registry.identity.tokens import Tokens
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.questions import decided
 from longshore.core.registry.registry import Registry, RegistryConfig
+from longshore.core.registry.wishes import Wish
 from longshore.core.store.protocol import StoreError
 from longshore.core.store.sealed import SealedStore
 from longshore.core.store.sqlite import SqliteStore

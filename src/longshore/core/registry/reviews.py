@@ -16,10 +16,10 @@ from longshore.base.users import User
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import BadRequest, Cause, Invalid, Unauthorized
 from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.registry.authorize import Wish
 from longshore.core.registry.permission.authorizer import Authorizer
 from longshore.core.registry.review_selectors import fields_of, selector_causes
 from longshore.core.registry.sent import WriteOptions, checked
+from longshore.core.registry.wishes import Wish
 
 
 class TokenReader(Protocol):

@@ -12,16 +12,16 @@ from urllib.parse import unquote
 
 from longshore.base.users import User, split_user
 from longshore.core.objects.errors import BadRequest, Unauthorized
-from longshore.core.registry.authorize import (
+from longshore.core.registry.identity.tokens import groups_of
+from longshore.core.registry.permission.authorizer import Authorizer
+from longshore.core.registry.reviews import TokenReader
+from longshore.core.registry.wishes import (
     ANONYMOUS,
     AUTHENTICATED,
     UNAUTHENTICATED,
     Wish,
     forbidden,
 )
-from longshore.core.registry.identity.tokens import groups_of
-from longshore.core.registry.permission.authorizer import Authorizer
-from longshore.core.registry.reviews import TokenReader
 from longshore.doors.kit.http import Request
 from longshore.doors.kit.websocket import is_websocket
 

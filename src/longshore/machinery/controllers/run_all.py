@@ -11,8 +11,8 @@ from longshore.base.clock import Clock
 from longshore.base.users import User
 from longshore.core.objects.kinds import KINDS
 from longshore.core.pki.authority import Authority
-from longshore.core.registry.authorize import Wish
 from longshore.core.registry.client import Client
+from longshore.core.registry.wishes import Wish
 from longshore.core.watch.cache import Cache
 from longshore.machinery.controllers.addresses.run import ServiceAddresses
 from longshore.machinery.controllers.aggregation.run import RoleAggregation

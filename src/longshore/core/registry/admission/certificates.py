@@ -9,7 +9,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.rules.certificates import signing_organizations
 from longshore.core.registry.admission.attributes import Attributes, Hook, Hooks
 from longshore.core.registry.admission.surroundings import Surroundings
-from longshore.core.registry.authorize import Wish
+from longshore.core.registry.wishes import Wish
 
 _CLIENT_SIGNER, _MASTERS = "kubernetes.io/kube-apiserver-client", "system:masters"
 _DECIDED = ("certificate", "conditions")

@@ -21,8 +21,8 @@ from longshore.core.objects.kinds import (
 )
 from longshore.core.objects.rbac.covering import described, quoted, uncovered
 from longshore.core.registry.admission.attributes import Attributes, Hook, Hooks
-from longshore.core.registry.authorize import Wish
 from longshore.core.registry.permission.authorizer import Authorizer
+from longshore.core.registry.wishes import Wish
 
 _VERBS = ("create", "update")
 _FULL = (

@@ -7,8 +7,8 @@ from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.admission.attributes import Attributes
 from longshore.core.registry.admission.surroundings import Surroundings
-from longshore.core.registry.authorize import Wish
 from longshore.core.registry.permission.references import MIRROR
+from longshore.core.registry.wishes import Wish
 
 _SIGNER_VERB = "request-serviceaccounts-podcertificate-signer"
 

@@ -9,9 +9,9 @@ from longshore.base.users import User
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import Forbidden, NotFound
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.authorize import Wish
 from longshore.core.registry.permission.authorizer import Authorizer
 from longshore.core.registry.permission.nodes import node_of
+from longshore.core.registry.wishes import Wish
 
 _AUDIENCE_VERB = "request-serviceaccounts-token-audience"
 

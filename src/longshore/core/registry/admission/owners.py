@@ -8,7 +8,7 @@ from functools import partial
 from longshore.core.objects.kinds import KINDS, Doc
 from longshore.core.registry.admission.attributes import Attributes, Hook, Hooks
 from longshore.core.registry.admission.surroundings import Surroundings
-from longshore.core.registry.authorize import Wish
+from longshore.core.registry.wishes import Wish
 
 _ANYTHING = Wish("update", "*", "*", "", "*", "finalizers")
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from longshore.base.clock import Clock
 from longshore.base.users import User
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.authorize import Wish
 from longshore.core.registry.questions import Ask
+from longshore.core.registry.wishes import Wish
 
 
 @dataclass(frozen=True, slots=True)

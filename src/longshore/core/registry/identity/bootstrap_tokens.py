@@ -17,8 +17,8 @@ from longshore.base.users import User
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import Unauthorized
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.authorize import AUTHENTICATED
 from longshore.core.registry.identity.tokens import ISSUER
+from longshore.core.registry.wishes import AUTHENTICATED
 from longshore.core.watch.cache import Cache
 
 NAMESPACE, PREFIX, TYPE = "kube-system", "bootstrap-token-", "bootstrap.kubernetes.io/token"

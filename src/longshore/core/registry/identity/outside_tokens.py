@@ -15,8 +15,8 @@ from longshore.base.clock import Clock
 from longshore.base.users import User
 from longshore.core.objects.errors import Unauthorized
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.authorize import AUTHENTICATED
 from longshore.core.registry.identity.tokens import ISSUER
+from longshore.core.registry.wishes import AUTHENTICATED
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512")
 # Seconds by which clocks may differ where a token is not valid yet.

@@ -28,9 +28,9 @@ from longshore.core.objects.errors import (
 )
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.admission.node_tokens import check_token_request
-from longshore.core.registry.authorize import AUTHENTICATED, SERVICE_ACCOUNTS
 from longshore.core.registry.identity.jws import Keyring
 from longshore.core.registry.reads import Reader
+from longshore.core.registry.wishes import AUTHENTICATED, SERVICE_ACCOUNTS
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 # Seconds that a token may live (pkg/apis/authentication/validation), and lives if nobody says.

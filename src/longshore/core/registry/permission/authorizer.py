@@ -6,17 +6,17 @@ from collections.abc import Mapping
 
 from longshore.base.users import User
 from longshore.core.objects.kinds import NAMESPACE, Doc, Kind
-from longshore.core.registry.authorize import (
+from longshore.core.registry.permission.bindings import BINDINGS, ROLES, Bindings
+from longshore.core.registry.permission.nodes import NodeAuthorizer, node_of
+from longshore.core.registry.permission.reasons import reason_of
+from longshore.core.registry.permission.roles import Action, Holdings, Reach, Role
+from longshore.core.registry.wishes import (
     NO_FIELDS,
     Verdict,
     Wish,
     forbidden,
     forbidden_path,
 )
-from longshore.core.registry.permission.bindings import BINDINGS, ROLES, Bindings
-from longshore.core.registry.permission.nodes import NodeAuthorizer, node_of
-from longshore.core.registry.permission.reasons import reason_of
-from longshore.core.registry.permission.roles import Action, Holdings, Reach, Role
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 

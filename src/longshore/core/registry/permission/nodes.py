@@ -15,9 +15,9 @@ from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.rbac.cluster_roles import ROLES
 from longshore.core.objects.rbac.form import groups
-from longshore.core.registry.authorize import Wish
 from longshore.core.registry.permission.needs import NodeNeeds
 from longshore.core.registry.permission.references import volume_secrets
+from longshore.core.registry.wishes import Wish
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 

@@ -12,8 +12,8 @@ from functools import partial
 from longshore.base.clock import Clock
 from longshore.base.users import User
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.authorize import Verdict, Wish
 from longshore.core.registry.questions import Ask, AskError, Remembered, Undecided, told
+from longshore.core.registry.wishes import Verdict, Wish
 
 log = logging.getLogger(__name__)
 

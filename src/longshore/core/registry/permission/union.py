@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from longshore.base.users import User
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.authorize import Verdict, Wish, forbidden_path
 from longshore.core.registry.permission.authorizer import Authorizer
 from longshore.core.registry.permission.nodes import node_of
 from longshore.core.registry.permission.outside import Outside, spec_of_path, spec_of_wish
+from longshore.core.registry.wishes import Verdict, Wish, forbidden_path
 from longshore.core.watch.cache import Cache
 
 NODE, RBAC = "Node", "RBAC"

@@ -10,7 +10,7 @@ from longshore.base.clock import Clock, rfc3339_micro
 from longshore.base.users import User
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.admission.attributes import NOTES
-from longshore.core.registry.authorize import ANONYMOUS, UNAUTHENTICATED
+from longshore.core.registry.wishes import ANONYMOUS, UNAUTHENTICATED
 from longshore.doors.kit.http import (
     AnyReply,
     Ending,

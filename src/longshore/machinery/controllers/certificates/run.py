@@ -12,8 +12,8 @@ from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.pki import requests
 from longshore.core.pki.authority import Authority
 from longshore.core.pki.requests import Asked
-from longshore.core.registry.authorize import Wish
 from longshore.core.registry.client import Client, Delete, DeleteOptions, Update
+from longshore.core.registry.wishes import Wish
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.machinery.controllers.certificates import plan
