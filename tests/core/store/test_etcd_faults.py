@@ -13,10 +13,9 @@ import pytest
 
 from longshore.base.clock import SystemClock
 from longshore.core.pki.authority import Authority
-from longshore.core.store.etcd.changes import Change
 from longshore.core.store.etcd.members import Members, Tls
 from longshore.core.store.etcd.store import EtcdStore
-from longshore.core.store.protocol import StoreError, StoreFull, Write
+from longshore.core.store.protocol import Change, StoreError, StoreFull, Write
 from tests.core.store.etcds import Cluster, Member, needs_etcd, running
 
 pytestmark = [pytest.mark.slow, needs_etcd]

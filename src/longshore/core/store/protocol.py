@@ -23,18 +23,20 @@ Who keeps the rest of what etcd's clients know of it:
   revision with no gap and no double, are the watch cache's (core/watch): it hears of each write
   after it is durable, in order, and holds every key. A store is read once, when it is opened, and
   may forget a value as soon as a newer one is durable.
-- A store with several writers must tell each of the others' writes, in the order of revisions,
+- A store with several writers (SharedStore) tells each of their writes, in the order of revisions,
   each once, beginning after the revision its open returned. The embedded store has one writer, sees
   to that by a lock, and needs no such feed.
+- What a plan rests on besides its own key is a Claim, which such a store compares in the transaction
+  of the write. Where there is one writer, plans rest on its own newest state, and nothing is compared.
 - Leases with a time to live: the embedded store has none, for with one server nobody can outlive
   it. Objects that end by themselves (Events, Lease objects) are their controllers' matter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 
 class StoreError(Exception):
@@ -47,6 +49,7 @@ class StoreError(Exception):
     ├── StoreNewer    a newer version of Longshore wrote it
     ├── StoreDenied   this process may not read or write it
     ├── StoreFull     no room left; a later write may find some
+    ├── Compacted     history does not reach back to where a feed was to begin
     ├── Unreadable    a value is sealed, and not by a key at hand (sealing.py)
     └── StoreStopped  the medium failed: no write is taken until the store is opened again
     """
@@ -73,6 +76,23 @@ class StoreFull(StoreError): ...
 class StoreStopped(StoreError): ...
 
 
+class Compacted(StoreError):
+    """Read everything anew, and follow from there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A name that several writers share, and the revision up to which this one knows of it.
+
+    A write with it is made only if no other writer has moved the name since; if moves, it moves the
+    name itself, so that others hear of it in the same way. A name that begins with a slash is an
+    object's key: every write of the object moves it, one's own too."""
+
+    name: str
+    since: int
+    moves: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """Provided that a key, another one than is written, is at a revision as the batch begins."""
@@ -84,12 +104,30 @@ class Guard:
 @dataclass(frozen=True, slots=True)
 class Write:
     """Put value at key, or delete the key if value is None, provided that the key is at revision
-    expect (0: that it is absent) and the guard, if there is one, holds."""
+    expect (0: that it is absent), that the guard, if there is one, holds, and the claims too."""
 
     key: str
     value: bytes | None
     expect: int
     guard: Guard | None = None
+    claims: tuple[Claim, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A key got a value, or was deleted if value is None."""
+
+    key: str
+    value: bytes | None
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed, oldest first, and the revision up to which that is all: progress, if empty."""
+
+    made: list[Change]
+    revision: int
 
 
 Take: TypeAlias = Callable[[str, bytes, int], object]
@@ -116,3 +154,22 @@ class Store(Protocol):
         """
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class SharedStore(Store, Protocol):
+    """A store that others write to at the same time."""
+
+    async def read(self, take: Take) -> int:
+        """As open, without taking hold of the store: what is in it now, and as of which revision."""
+
+    def changes(self, since: int) -> AsyncIterator[Changes]:
+        """All changes after a revision, whoever made them, without a gap and none twice, until
+        cancelled. Raises Compacted where history does not reach back so far."""
+
+    async def newest(self) -> int:
+        """A revision, confirmed by a majority, up to which is all that anybody was told is written
+        before this call; changes() will come to it. Raises StoreError if nobody answers."""
+
+    async def run(self) -> None:
+        """See to the store's upkeep, until cancelled."""

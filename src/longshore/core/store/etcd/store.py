@@ -11,28 +11,28 @@ had it before writes no more.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from longshore.base.clock import Clock
 from longshore.core.store.etcd import rpc_pb2 as rpc
-from longshore.core.store.etcd.changes import Changes, follow
-from longshore.core.store.etcd.members import COMPACT, RANGE, TXN, Members, Unanswered
+from longshore.core.store.etcd.changes import follow
+from longshore.core.store.etcd.claims import Moves, added, held
+from longshore.core.store.etcd.compaction import compact
+from longshore.core.store.etcd.members import RANGE, TXN, Members, Unanswered
 from longshore.core.store.etcd.transactions import (
     DEFAULT_OPS,
+    FORMAT,
     Layout,
     add_writes,
     chunks,
     found,
     guarded,
-    last_of,
-    ours,
     reading,
     stands,
-    unpacked,
 )
 from longshore.core.store.protocol import (
+    Changes,
     StoreBusy,
     StoreError,
     StoreFull,
@@ -41,16 +41,11 @@ from longshore.core.store.protocol import (
     Write,
 )
 
-log = logging.getLogger("longshore.store")
-
-FORMAT = b"1"
 # Objects in the first page of what is read at start, and what the others come to: for each page etcd
 # 3.4 looks at the keys of all that are left, so they should be few. SLICE are taken in at a time.
 PAGE, PAGE_BYTES, PAGE_MAX = 500, 8 << 20, 10_000
 SLICE = 100
-# History is kept for so long at least, as kube-apiserver's --etcd-compaction-interval has it.
-COMPACTION_S = 300.0
-# ... and how often an etcd without room is asked what became of a write.
+# How often an etcd without room is asked what became of a write.
 FULL_PAUSE_S = 0.5
 
 
@@ -77,22 +72,31 @@ class EtcdStore:
         self._ops = naming.ops
         self._layout = Layout(naming.prefix)
         self._writer = naming.writer
-        self._mark = self._layout.mark(naming.writer)
+        self._moves = Moves()
         self._session = 0  # etcd's revision at which this process took the mark: no other has it
         self._link = 0  # ... and the one where the mark is now
         self._said = 0
-        self._compact_at = clock.monotonic() + COMPACTION_S
-        self._compact_to = 0
+
+    @property
+    def _mark(self) -> bytes:
+        return self._layout.mark(self._writer)
 
     async def open(self, take: Take) -> int:
         """See Store.open; the answer stands for all writes up to etcd's revision at this moment."""
-        await self._check_format()
+        await self._find_layout()
         request = rpc.TxnRequest()
         request.success.add().request_put.MergeFrom(rpc.PutRequest(key=self._mark, value=b"open"))
         answer = await self._members.ask(TXN, request)
-        self._session = self._link = self._compact_to = answer.header.revision
+        self._session = self._link = answer.header.revision
+        self._moves = Moves()
         await self._read(take, self._session)
-        return last_of(self._session)
+        return self._layout.last_of(self._session)
+
+    async def read(self, take: Take) -> int:
+        """See SharedStore.read."""
+        revision = await self._find_layout()
+        await self._read(take, revision)
+        return self._layout.last_of(revision)
 
     async def commit(self, writes: Sequence[Write]) -> list[int]:
         """See Store.commit. More writes than etcd takes at once are several transactions: should
@@ -108,33 +112,42 @@ class EtcdStore:
                 break
             for number, revision in zip(chunk, done, strict=True):
                 revisions[number] = revision
-        await self._compact()
         return revisions
 
     async def close(self) -> None:
         await self._members.close()
 
+    async def run(self) -> None:
+        """Forget what was replaced long ago, every five minutes, if no other server does."""
+        await compact(self._members, self._layout, self._clock)
+
     def changes(self, since: int) -> AsyncIterator[Changes]:
-        """All changes after a revision, whoever made them, without a gap and none twice, until
-        cancelled. Raises Compacted where history does not reach back so far."""
+        """See SharedStore.changes."""
         return follow(self._members, self._layout, since)
 
     async def newest(self) -> int:
-        """The newest revision there is, confirmed by a majority of the members."""
-        answer = await self._members.ask(RANGE, rpc.RangeRequest(key=self._mark, keys_only=True))
-        return last_of(answer.header.revision)
+        """See SharedStore.newest: every transaction moves a mark, so where the marks are is where the
+        newest one is, whoever made it."""
+        start, end = self._layout.writers
+        asked = rpc.RangeRequest(key=start, range_end=end, keys_only=True)
+        answer = await self._members.ask(RANGE, asked)
+        return self._layout.last_of(max((pair.mod_revision for pair in answer.kvs), default=0))
 
-    async def _check_format(self) -> None:
+    async def _find_layout(self) -> int:
+        """Read where things are, and say so if nobody has; etcd's revision at this moment."""
         request = guarded(self._layout.format, 0, FORMAT)
         answer = await self._members.ask(TXN, request)
-        if answer.succeeded:
-            return
-        there = answer.responses[0].response_range.kvs[0].value
-        if there != FORMAT:
+        there = FORMAT
+        if not answer.succeeded:
+            there = answer.responses[0].response_range.kvs[0].value
+        try:
+            self._layout = Layout.read(self._layout.prefix, there)
+        except ValueError:
             raise StoreNewer(
                 f"what is in etcd under {self._layout.prefix} has format {there.decode()!r}, this "
                 f"Longshore reads {FORMAT.decode()}: use the version that wrote it"
-            )
+            ) from None
+        return answer.header.revision
 
     async def _read(self, take: Take, revision: int) -> None:
         """Hand over all objects as of a revision; the next page comes while one is taken in."""
@@ -160,7 +173,7 @@ class EtcdStore:
         for at in range(0, len(page.kvs), SLICE):
             await self._clock.sleep(0)
             for pair in page.kvs[at : at + SLICE]:
-                take(pair.key[skip:].decode(), *unpacked(pair))
+                take(pair.key[skip:].decode(), *self._layout.unpacked(pair))
 
     async def _made(self, writes: Sequence[Write]) -> list[int]:
         """One transaction of what can be written: each write's revision, 0 for what cannot."""
@@ -172,38 +185,45 @@ class EtcdStore:
             places = await self._standing(writes, places)
         done = [0] * len(writes)
         for number, place in enumerate(places):
-            done[place] = ours(revision, number)
+            done[place] = self._layout.ours(revision, number)
         return done
 
     async def _tried(self, writes: Sequence[Write]) -> int:
         """etcd's revision of the transaction, or 0 if something was not as expected."""
+        claims = held(writes, self._layout, self._moves)
         while True:
             self._said += 1
             said = b"%d %d" % (self._session, self._said)
             request = guarded(self._mark, self._link, said)
-            add_writes(request, self._layout.objects, writes)
+            add_writes(request, self._layout, writes)
+            moved = added(request, claims)
             try:
                 answer = await self._members.once(TXN, request)
+                revision = answer.header.revision if answer.succeeded else 0
             except Unanswered:
-                if revision := await self._settled(said):
-                    return revision
-                continue
-            if answer.succeeded:
-                self._link = answer.header.revision
-                return self._link
-            return 0
+                revision = await self._settled(said)
+                if not revision:
+                    continue
+            if revision:
+                self._link = revision
+                self._moves.made(claims, moved, revision)
+            return revision
 
     async def _standing(self, writes: Sequence[Write], places: list[int]) -> list[int]:
         """Those of the places whose write finds what it expects. Raises StoreBusy."""
-        wanted = {writes[place].key: writes[place].expect for place in places}
-        guards = {guard.key for place in places if (guard := writes[place].guard) is not None}
-        keys = [*wanted, *(guards - wanted.keys())]
-        asked = reading([self._mark, *(self._layout.objects + key.encode() for key in keys)])
-        mark, *revisions = found(await self._members.ask(TXN, asked))
+        layout, those = self._layout, [writes[place] for place in places]
+        claims = held(those, layout, self._moves)
+        guards = (one.guard.key for one in those if one.guard is not None)
+        keys = [*{*claims, *map(layout.claim, (*guards, *(one.key for one in those)))}]
+        mark, *revisions = found(await self._members.ask(TXN, reading([self._mark, *keys])))
         if mark != self._link:
             raise self._fenced()
         at = dict(zip(keys, revisions, strict=True))
-        return [place for place in places if stands(writes[place], at)]
+        return [
+            place
+            for place, write in zip(places, those, strict=True)
+            if stands(write, layout, at) and self._moves.hold(write, layout, at)
+        ]
 
     async def _settled(self, said: bytes) -> int:
         """What became of a transaction without an answer: etcd's revision if it was made, or 0, and
@@ -233,14 +253,3 @@ class EtcdStore:
             f"another process writes to etcd under {self._layout.prefix} as {self._writer!r}: "
             "this one writes no more"
         )
-
-    async def _compact(self) -> None:
-        """Every five minutes, forget what was replaced more than five minutes ago."""
-        if self._clock.monotonic() < self._compact_at:
-            return
-        self._compact_at = self._clock.monotonic() + COMPACTION_S
-        revision, self._compact_to = self._compact_to, self._link
-        try:
-            await self._members.once(COMPACT, rpc.CompactionRequest(revision=revision))
-        except (StoreError, Unanswered) as error:
-            log.info("etcd's history was not compacted up to %d: %s", revision, error)
