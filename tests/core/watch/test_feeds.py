@@ -83,7 +83,7 @@ async def test_only_who_falls_behind_is_dropped() -> None:
 
 
 async def test_some_are_roused_at_a_time_those_first_who_waited_longest() -> None:
-    audience = Audience(None, room=10, pace=lambda waiting: True)
+    audience = Audience(None, room=10, pace=lambda waiting: None)
     heard: list[int] = []
 
     async def listen(number: int) -> None:
@@ -104,6 +104,39 @@ async def test_some_are_roused_at_a_time_those_first_who_waited_longest() -> Non
         audience.rouse()
         await settle(3)
         assert (heard, audience.waiting) == ([0, 1, 2, 3, 4], 0)
+
+
+async def test_who_is_told_need_not_wake_but_for_time_and_for_want_of_room() -> None:
+    audience = Audience(None, room=10, pace=lambda waiting: None)
+    feed, woken = CacheFeed([], audience), list[list[int]]()
+    told, room = list[list[int]](), True
+
+    def tell() -> bool:
+        if room:
+            told.append(revisions(feed.take()))
+        return room
+
+    async def listen() -> None:
+        while True:
+            woken.append(revisions(await feed.next_batch()))
+
+    feed.teller = tell
+    listening = asyncio.ensure_future(listen())
+    await settle(3)
+    for revision in (1, 2):
+        audience.push(frame(revision))
+        audience.rouse()
+        await settle(3)
+    assert (told, woken, audience.waiting) == ([[1], [2]], [], 1)
+    feed.nudge()
+    await settle(3)
+    assert (told, woken) == ([[1], [2]], [[]])
+    room = False
+    audience.push(frame(3))
+    audience.rouse()
+    await settle(3)
+    assert (told, woken) == ([[1], [2]], [[], [3]])
+    listening.cancel()
 
 
 _DONE = st.lists(st.tuples(st.sampled_from(["push", "take", "join", "leave"]), st.integers(0, 4)))

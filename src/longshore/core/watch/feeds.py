@@ -42,8 +42,8 @@ class Batch(list[Frame]):
 class Audience:
     """Listeners who hear the same, and what not all of them have taken yet.
 
-    room is how many frames a listener may fall behind. Whoever waits is roused by a change at once,
-    unless pace says that it will call rouse() itself, soon.
+    room is how many frames a listener may fall behind. Whoever waits is roused by a change at once;
+    or with a pace, which hears that there is news, when that calls rouse().
     """
 
     def __init__(self, select: Select | None, room: int, pace: Pace | None = None) -> None:
@@ -82,8 +82,8 @@ class Audience:
         self._behind = len(self._members)
         if len(self._log) > self._room:
             self._drop_oldest()
-        if self._waiting and (self._pace is None or not self._pace(self)):
-            self.rouse()
+        if self._waiting:
+            (self._pace or Audience.rouse)(self)
 
     @property
     def waiting(self) -> int:
@@ -91,7 +91,7 @@ class Audience:
         return len(self._waiting)
 
     def rouse(self, most: int = sys.maxsize) -> None:
-        """Wake those who have waited longest."""
+        """Tell or wake those who have waited longest. Who is told waits again, behind the others."""
         if len(self._waiting) <= most:
             roused, self._waiting = self._waiting, {}
         else:
@@ -148,7 +148,7 @@ class Audience:
             self._start, self._log, self._shared = self.end, [], None
 
 
-Pace: TypeAlias = Callable[[Audience], bool]
+Pace: TypeAlias = Callable[[Audience], object]
 
 
 class Company(NamedTuple):
@@ -164,9 +164,14 @@ ALONE = Company()
 class CacheFeed:
     """One listener: initial comes first, then what its audience hears from now on. Fallen behind, it
     is dropped, and lists again. The initial frames do not count: what is bounded is how far a
-    listener may fall behind."""
+    listener may fall behind.
+
+    teller, if there is one, is called in place of waking whoever waits in next_batch: it takes what
+    has come and says whether it could, in the same turn of the loop. A task is 5 us, a call 0.3.
+    """
 
     def __init__(self, initial: list[Frame], audience: Audience) -> None:
+        self.teller: Callable[[], bool] | None = None
         self._initial: list[Frame] | None = initial or None
         self._audience = audience
         self._position = audience.join(self)
@@ -211,16 +216,23 @@ class CacheFeed:
     def nudge(self) -> None:
         """Let whoever waits for changes look at the time: next_batch returns, if need be empty."""
         self._nudged = True
-        self.rouse()
+        self._wake_up()
 
     def close(self) -> None:
         if not self._closed:
             self._closed = True
             self._initial = None
             self._audience.leave(self, self._position)
-            self.rouse()
+            self._wake_up()
 
     def rouse(self) -> None:
+        """There is news."""
+        if self.teller is not None and self.teller():
+            self._audience.wait(self)
+        else:
+            self._wake_up()
+
+    def _wake_up(self) -> None:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
 

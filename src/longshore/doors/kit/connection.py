@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 from math import inf
 from typing import cast
 
@@ -343,12 +344,19 @@ class Connection(asyncio.BufferedProtocol):
         try:
             if bodiless:
                 return
+            write = partial(self._push, chunks)
+            if reply.pushed is not None:
+                reply.pushed(write)
             async for piece in pieces:
-                self._write(self._pulse.chunk(piece) if chunks else piece)
-                if self._drained is not None:
+                if not write(piece) and self._drained is not None:
                     await self._drained
         finally:
             await pieces.aclose()
+
+    def _push(self, chunks: bool, piece: bytes) -> bool:
+        """Write a piece of a stream; whether there is room for another."""
+        self._write(self._pulse.chunk(piece) if chunks else piece)
+        return self._drained is None
 
     async def _hand_over(self, takeover: Takeover) -> None:
         self._closing = True

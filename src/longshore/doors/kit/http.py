@@ -94,7 +94,10 @@ class Pieces(Protocol):
 class StreamReply:
     """An answer in pieces (watch, logs, a proxied answer): each piece is flushed as it comes.
     length is the body's where it is known beforehand; repeated are headers that come several
-    times (Set-Cookie)."""
+    times (Set-Cookie).
+
+    pushed, if there is one, is told how to write a piece while the next one is waited for, without
+    waking the connection's task; the answer is whether there is room for another."""
 
     pieces: Pieces
     status: int = 200
@@ -102,6 +105,7 @@ class StreamReply:
     headers: dict[str, str] = field(default_factory=dict)
     length: int | None = None
     repeated: tuple[tuple[str, str], ...] = ()
+    pushed: Callable[[Callable[[bytes], bool]], None] | None = None
 
 
 class Ending:

@@ -73,7 +73,7 @@ class Listing:
         watch.begin(self._seconds(request), bookmarks=bookmarks, initial=initial)
         if accepted is not None:
             return watch_takeover(accepted, watch)
-        return StreamReply(watch, content_type=view.media)
+        return StreamReply(watch, content_type=view.media, pushed=watch.pushed)
 
     async def _reached(self, verb: str, target: Target, who: User, options: ListOptions) -> None:
         def check() -> None:

@@ -30,7 +30,7 @@ class View:
     include says what a Table's rows carry: Metadata, Object or None. now is for ages.
     """
 
-    __slots__ = ("form", "include", "media", "now", "pretty")
+    __slots__ = ("_made", "form", "include", "media", "now", "pretty")
 
     def __init__(
         self,
@@ -46,6 +46,8 @@ class View:
         self.include = include
         self.now = now
         self.pretty = pretty
+        # Views of this name make the same of an event.
+        self._made = f"{form.value}/{include}"
 
     def object(self, stored: Stored) -> bytes:
         if self.form is As.ITSELF and self.media != YAML and not self.pretty:
@@ -58,7 +60,7 @@ class View:
 
     def lines(self, batch: Batch) -> bytes:
         """Events of a watch, encoded and joined once for all who are told the same."""
-        return batch.made(f"{self.form.value}/{self.include}", self._join)
+        return batch.made(self._made, self._join)
 
     def first_lines(self, batch: Batch) -> bytes:
         """The first events of a watch: of Tables, only the first says what the columns are."""
@@ -73,7 +75,7 @@ class View:
         """One event of a watch. Ages in it are of when the first watcher asked."""
         if self.form is As.ITSELF:
             return frame.line()
-        return frame.encoded(f"{self.form.value}/{self.include}", self._encoded_line)
+        return frame.encoded(self._made, self._encoded_line)
 
     def _first_line(self, frame: Frame) -> bytes:
         return frame.encoded(f"columns/{self.include}", self._first_table)

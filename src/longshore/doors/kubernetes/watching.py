@@ -1,7 +1,8 @@
 """Watches on the wire: batches of shared lines, bookmarks, and an end when the time is over.
 
-The cost of a watcher is the system call that writes to it. So what came together leaves together,
-and many watchers are told in rounds (they all still see every change).
+The cost of a watcher is the record of TLS and the system call that write to it. So what came together
+leaves together, many watchers are told in rounds (they all still see every change), and one task tells
+them all: a watcher's own is woken only where time, or a connection without room, is its matter.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from longshore.doors.kubernetes.translate import failure
 
 # Upstream sends bookmarks about once a minute.
 BOOKMARK_EVERY_S = 60.0
-# From how many watches on they are told in rounds. A round gathers for as long as the one before
-# took to be told, so that telling takes half of the time at most; within these bounds, in seconds.
+# From how many watches on a round gathers news for a while: one and a half times as long as telling the
+# round before took, so that telling takes two fifths of the time; within these bounds, in seconds.
 ROUNDS_FROM = 100
+GATHER_PER_TOLD = 1.5
 ROUND_MIN_S, ROUND_MAX_S = 0.01, 0.05
 ROUSED_AT_ONCE = 100
 # How exact bookmarks and timeouts are.
@@ -54,39 +56,36 @@ class Watches:
             for watch in [w for w in self.open if w.due <= now]:
                 watch.feed.nudge()
 
-    def pace(self, audience: Audience) -> bool:
-        """Whether an audience that has news is roused with the next round."""
-        if len(self.open) < ROUNDS_FROM:
-            return False
+    def pace(self, audience: Audience) -> None:
+        """An audience has news: it hears of them with the next round."""
         self._told[audience] = None
         self._news.set()
-        return True
 
     async def _tell_in_rounds(self) -> None:
         while True:
             await self._news.wait()
-            await self.clock.sleep(self._gather_s)
+            if len(self.open) >= ROUNDS_FROM:
+                await self.clock.sleep(self._gather_s)
             self._news.clear()
-            begun = self.clock.monotonic()
-            await self._rouse()
-            took = self.clock.monotonic() - begun
-            self._gather_s = min(max(took, ROUND_MIN_S), ROUND_MAX_S)
+            took = await self._tell()
+            self._gather_s = min(max(took * GATHER_PER_TOLD, ROUND_MIN_S), ROUND_MAX_S)
 
-    async def _rouse(self) -> None:
-        """Some in a turn, so that other requests need not wait for a whole round."""
+    async def _tell(self) -> float:
+        """Some in a turn, so that other requests need not wait for a whole round; how many seconds
+        it took, without what others did between."""
         told, self._told = self._told, {}
-        room = ROUSED_AT_ONCE
+        room, took = ROUSED_AT_ONCE, 0.0
         for audience in told:
             left = audience.waiting
             while left > 0:
+                begun = self.clock.monotonic()
                 audience.rouse(min(left, room))
+                took += self.clock.monotonic() - begun
                 left, room = left - room, max(room - left, 0)
                 if not room:
                     await self.clock.sleep(0)
                     room = ROUSED_AT_ONCE
-        # Two turns: in one they write, in the next the loop has sent it.
-        await self.clock.sleep(0)
-        await self.clock.sleep(0)
+        return took
 
 
 class Watch:
@@ -112,7 +111,8 @@ class Watch:
         self._view = view
         self._revision = revision
         self._ends_at = self._bookmark_at = float("inf")
-        self._over = self._begun = False
+        self._over = self._begun = self._full = False
+        self._write: Callable[[bytes], bool] | None = None
         self._events = watches.events.setdefault(kind, [0])
         watches.open.add(self)
 
@@ -161,6 +161,25 @@ class Watch:
             self._bookmark_at = self._next_mark(now)
         self._over = now >= self._ends_at
         return lines
+
+    def pushed(self, write: Callable[[bytes], bool]) -> None:
+        """From now on, news that come while the next piece is waited for are written at once. write
+        says whether there is room for more: if not, the news after are a piece again."""
+        self._write = write
+        self.feed.teller = self._tell
+
+    def _tell(self) -> bool:
+        assert self._write is not None
+        if self._full:
+            self._full = False
+            return False
+        try:
+            batch = self.feed.take()
+        except Expired:
+            return False  # the feed is closed, and who waits for the next piece hears of it
+        if batch:
+            self._full = not self._write(self._joined(batch))
+        return True
 
     def _lines(self) -> bytes:
         return self._joined(self.feed.take())
