@@ -1,0 +1,1 @@
+"""Which of several servers acts: whoever holds a Lease."""
