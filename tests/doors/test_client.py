@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,7 @@ from longshore.core.pki.tls import client_context, server_context
 from longshore.core.registry.client import Bind, Create, Delete, DeleteOptions, Patch, Update
 from longshore.core.registry.inprocess import InProcess
 from longshore.doors.kit.http import AnyReply, Reply, Request
+from longshore.doors.kit.server import Server
 from longshore.doors.kubernetes.client import HttpClient, Introduction, error_of
 
 from .rig import ADMIN, Kube, config_map, kube, listener, pod, serving
@@ -121,35 +122,79 @@ async def test_a_feed_continues_its_snapshot_without_gap_or_double() -> None:
 
 async def test_feeds_and_writes_go_on_with_another_server() -> None:
     """The first of two servers of one registry ends: the feed resumes at the second."""
-    async with kube() as ask, _two_servers(ask) as (client, end_first):
+    async with kube() as ask, _two_servers(ask) as (client, servers):
         _, feed = await client.list_and_watch(kinds.CONFIG_MAP, "default")
         await client.write(Create(kinds.CONFIG_MAP, placed(config_map("one"))))
         assert [c.doc["metadata"]["name"] for c in await feed.next_batch()] == ["one"]
-        await end_first()
+        await servers[0].end()
         await ask("POST", "/api/v1/namespaces/default/configmaps", config_map("two"))
         assert [c.doc["metadata"]["name"] for c in await feed.next_batch()] == ["two"]
         assert await client.get(kinds.CONFIG_MAP, "default", "two")
         feed.close()
-        client.close()
+
+
+async def test_a_server_that_falls_silent_is_left_with_its_watches() -> None:
+    """It keeps its connections and answers nothing, as one that is stopped: what notices is the
+    next request, and the watch goes on at the other server too."""
+    async with kube() as ask, _two_servers(ask, answer_s=0.2) as (client, servers):
+        _, feed = await client.list_and_watch(kinds.CONFIG_MAP, "default")
+        await client.write(Create(kinds.CONFIG_MAP, placed(config_map("one"))))
+        assert [c.doc["metadata"]["name"] for c in await feed.next_batch()] == ["one"]
+        servers[0].silent = True
+        with pytest.raises(Unavailable, match="no answer"):
+            await client.write(Create(kinds.CONFIG_MAP, placed(config_map("lost"))))
+        await client.write(Create(kinds.CONFIG_MAP, placed(config_map("two"))))
+        assert [c.doc["metadata"]["name"] for c in await feed.next_batch()] == ["two"]
+        feed.close()
+
+
+async def test_a_server_that_cannot_serve_is_not_asked_again() -> None:
+    async with kube() as ask, _two_servers(ask) as (client, servers):
+        await client.list(kinds.CONFIG_MAP, "default")
+        servers[0].unable = True
+        with pytest.raises(Unavailable, match="etcd"):
+            await client.list(kinds.CONFIG_MAP, "default")
+        await client.list(kinds.CONFIG_MAP, "default")
+        assert [server.asked for server in servers] == [2, 1]
+
+
+class Instance:
+    """One of two servers of a registry. silent: it takes requests and does no more."""
+
+    def __init__(self, ask: Kube) -> None:
+        self._ask = ask
+        self.silent = self.unable = False
+        self.asked = 0
+        self.server: Server | None = None
+
+    async def end(self) -> None:
+        assert self.server is not None
+        self.server.stop()
+        while self.server.connections:
+            await SystemClock().sleep(0)
+
+    async def handle(self, request: Request) -> AnyReply:
+        self.asked += 1
+        if self.silent:
+            await asyncio.Event().wait()
+        if self.unable:
+            return Reply(503, b"etcd does not answer")
+        request.user = ADMIN
+        return await self._ask.door.handle(request)
 
 
 @contextlib.asynccontextmanager
 async def _two_servers(
-    ask: Kube,
-) -> AsyncIterator[tuple[HttpClient, Callable[[], Awaitable[None]]]]:
-    async def handle(request: Request) -> AnyReply:
-        request.user = ADMIN
-        return await ask.door.handle(request)
-
-    async with serving(handle) as (first, port_1), serving(handle) as (_, port_2):
+    ask: Kube, answer_s: float = 0.0
+) -> AsyncIterator[tuple[HttpClient, list[Instance]]]:
+    one, two = Instance(ask), Instance(ask)
+    async with serving(one.handle) as (one.server, port_1), serving(two.handle) as (_, port_2):
         urls = [f"http://127.0.0.1:{port}" for port in (port_1, port_2)]
-
-        async def end_first() -> None:
-            first.stop()
-            while first.connections:
-                await SystemClock().sleep(0)
-
-        yield HttpClient(urls, None, SystemClock()), end_first
+        client = HttpClient(urls, None, SystemClock(), answer_s=answer_s)
+        try:
+            yield client, [one, two]
+        finally:
+            client.close()
 
 
 async def test_a_feed_from_too_long_ago_says_so() -> None:

@@ -14,12 +14,16 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import httptools
 
-# A whole answer must be there within this time, a connection made within that.
-ANSWER_S = 30.0
+# A whole answer must be there within this time (a shorter one where another server can be asked, as
+# the kubelet gives the renewal of its Lease), a connection made within that.
+ANSWER_S, ANSWER_OF_SEVERAL_S = 30.0, 10.0
 CONNECT_S = 5.0
+# What a server says that cannot serve at the moment: another one may be able to.
+_UNABLE = (503, 504)
 # A kept connection is not used again after this long: servers drop idle ones at 90 s.
 KEEP_S = 60.0
 # What a stream may hold unread before the connection is told to wait.
@@ -154,7 +158,8 @@ class Stream:
 
 
 class Pool:
-    """Connections to any of several servers; the one that answered last is asked first.
+    """Connections to any of several servers; the one that answered last is asked first. One that
+    gives no answer is left for the next, with all streams that it has.
 
     servers are URLs such as https://127.0.0.1:6443.
     """
@@ -166,13 +171,16 @@ class Pool:
         *,
         socket_factory: SocketFactory | None = None,
         connections_max: int = 16,
+        answer_s: float = 0.0,
     ) -> None:
         assert servers, "a client needs a server"
         self._servers = deque(servers)
+        self._answer_s = answer_s or (ANSWER_S if len(servers) == 1 else ANSWER_OF_SEVERAL_S)
         self._ssl = ssl_context
         self._socket_factory = socket_factory
         self._room = asyncio.Semaphore(connections_max)
         self._idle: list[_Connection] = []
+        self._streams: WeakSet[_Connection] = WeakSet()
         self._closed = False
 
     async def fetch(
@@ -193,6 +201,7 @@ class Pool:
         connection = await self._connect()
         async with self._answering(connection):
             answer = await connection.ask(_request("GET", target, connection, headers, b""))
+        self._streams.add(connection)
         return Stream(answer, connection)
 
     def close(self) -> None:
@@ -211,18 +220,20 @@ class Pool:
                 pieces.append(piece)
         answer.body = b"".join(pieces)
         self._keep(connection)
+        if answer.status in _UNABLE:
+            self._turn_from(connection.server)
         return answer
 
     @contextlib.asynccontextmanager
     async def _answering(self, connection: _Connection) -> AsyncIterator[None]:
         """Bound the wait for an answer. A connection that gave none, or half of one, is closed."""
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(self._answer_s):
                 yield
         except TimeoutError as error:
             connection.abort()
-            self._avoid(connection.server)
-            raise FetchError(f"no answer within {ANSWER_S:.0f} s", sent=True) from error
+            self._leave(connection.server)
+            raise FetchError(f"no answer within {self._answer_s:g} s", sent=True) from error
         except BaseException:
             connection.abort()
             raise
@@ -252,13 +263,24 @@ class Pool:
                     return await self._connect_to(server)
             except (OSError, TimeoutError) as error:
                 reasons.append(f"{server}: {error or 'timed out'}")
-                self._avoid(server)
+                self._leave(server)
         raise FetchError("no server can be reached: " + "; ".join(reasons), sent=False)
 
-    def _avoid(self, server: str) -> None:
+    def _leave(self, server: str) -> None:
+        """A server does not answer: what it streams has ended, though nobody may ever say so."""
+        self._turn_from(server)
+        if len(self._servers) > 1:
+            for connection in [one for one in self._streams if one.server == server]:
+                connection.abort()
+
+    def _turn_from(self, server: str) -> None:
         """Ask the next one first from now on, unless another task has seen to that already."""
         if self._servers[0] == server:
             self._servers.rotate(-1)
+        if len(self._servers) > 1:
+            for connection in [one for one in self._idle if one.server == server]:
+                self._idle.remove(connection)
+                connection.abort()
 
     async def _connect_to(self, server: str) -> _Connection:
         loop = asyncio.get_running_loop()

@@ -71,7 +71,8 @@ class HttpClient:
     """Client (core/registry/client.py) over HTTPS.
 
     The answer to a Delete may be, and to a Bind is, a metav1.Status instead of the object.
-    socket_factory opens sockets in another network namespace.
+    socket_factory opens sockets in another network namespace; answer_s is how long an answer may
+    take (0: as Pool has it).
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class HttpClient:
         clock: Clock,
         *,
         socket_factory: SocketFactory | None = None,
-        connections_max: int = 16,
+        answer_s: float = 0.0,
         said: Introduction | None = None,
     ) -> None:
         self._clock = clock
@@ -89,9 +90,7 @@ class HttpClient:
         self._headers = {"Accept": _JSON, "User-Agent": f"{said.agent}/{GIT_VERSION}"}
         if said.token:
             self._headers["Authorization"] = f"Bearer {said.token}"
-        self._pool = Pool(
-            servers, ssl_context, socket_factory=socket_factory, connections_max=connections_max
-        )
+        self._pool = Pool(servers, ssl_context, socket_factory=socket_factory, answer_s=answer_s)
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Doc:
         return await self._ask(Call("GET", path_of(Ref(kind, namespace, name))), kind)
