@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import NamedTuple
 
 from longshore.base.clock import Clock
 from longshore.base.limits import COMMIT_QUEUE_MAX
@@ -25,40 +26,61 @@ from longshore.core.watch.frames import Frame
 from longshore.core.watch.stored import Stored, encode
 
 
+class Intent(NamedTuple):
+    """Store doc (None: delete) in place of before, the state that it was made of (None: there must
+    be nothing). value is doc as the store has it."""
+
+    doc: Doc | None
+    before: Stored | None
+    value: bytes | None
+
+    @classmethod
+    def of(cls, doc: Doc | None, before: Stored | None) -> Intent:
+        return cls(doc, before, None if doc is None else encode(doc))
+
+
 class Pending:
     """One write on its way. After its batch is through, stored is what is now there, or error says
-    why not; neither means that another server was faster: plan again."""
+    why not; neither means that another server was faster: plan again. done is its writer's alone,
+    batch_done everybody's."""
 
-    __slots__ = ("before", "doc", "done", "error", "fence", "key", "kind", "stored")
+    __slots__ = ("batch_done", "done", "error", "fence", "intent", "key", "kind", "stored")
 
     def __init__(
         self,
         kind: Kind,
         key: str,
-        doc: Doc | None,
-        before: Stored | None,
-        done: asyncio.Future[None],
+        intent: Intent,
+        batch_done: asyncio.Future[None],
         fence: Fence | None,
     ) -> None:
         self.kind = kind
         self.key = key
-        self.doc = doc
-        self.before = before
-        self.done = done
+        self.intent = intent
+        self.done: asyncio.Future[None] = batch_done.get_loop().create_future()
+        self.batch_done = batch_done
         self.fence = fence
         self.stored: Stored | None = None
         self.error: StoreError | None = None
 
     async def wait(self) -> Stored | None:
-        """What was stored; None if the plan is stale. Raises ApiError if the store failed."""
-        await asyncio.shield(self.done)
+        """What was stored; None if the plan is stale. To be called once. Raises ApiError if the
+        store failed."""
+        await self.done
         if self.error is not None:
             raise _refusal(self.error)
         return self.stored
 
     async def settled(self) -> None:
         """Return when the write is through, well or not."""
-        await asyncio.shield(self.done)
+        await asyncio.shield(self.batch_done)
+
+    def to_store(self, cache: Cache) -> Write:
+        """The write as the store takes it, with what it has to find there."""
+        before = self.intent.before
+        revision = 0 if before is None else before.revision
+        guard = None if self.fence is None else self.fence.guard(cache)
+        return Write(self.key, self.intent.value, revision, guard)
 
 
 class CommitQueue:
@@ -84,16 +106,15 @@ class CommitQueue:
         if len(self._gathering) >= COMMIT_QUEUE_MAX:
             raise TooManyRequests("too many writes are waiting for the store", retry_after_s=1)
 
-    def put(
-        self, ref: Ref, doc: Doc | None, before: Stored | None, fence: Fence | None = None
-    ) -> Pending:
-        """Queue a write: doc None deletes. before is the state the plan was made on."""
+    def put(self, ref: Ref, intent: Intent, fence: Fence | None = None) -> Pending:
+        """Queue a write."""
+        before = intent.before
         key = ref.key if before is None else before.key  # one string for all who keep it
         assert key not in self._in_flight, key
         if self._batch_done is None:
             self._batch_done = asyncio.get_running_loop().create_future()
             self._wake.set()
-        pending = Pending(ref.kind.kept_as, key, doc, before, self._batch_done, fence)
+        pending = Pending(ref.kind.kept_as, key, intent, self._batch_done, fence)
         self._in_flight[key] = pending
         self._gathering.append(pending)
         return pending
@@ -111,19 +132,12 @@ class CommitQueue:
             finally:
                 for pending in batch:
                     del self._in_flight[pending.key]
-                if not done.done():
-                    done.set_result(None)
+                    if not pending.done.done():  # its writer may be gone
+                        pending.done.set_result(None)
+                done.set_result(None)
 
     async def _commit(self, batch: list[Pending]) -> None:
-        writes = [
-            Write(
-                p.key,
-                None if p.doc is None else encode(p.doc),
-                p.before.revision if p.before else 0,
-                None if p.fence is None else p.fence.guard(self.cache),
-            )
-            for p in batch
-        ]
+        writes = [pending.to_store(self.cache) for pending in batch]
         try:
             revisions = await self._store.commit(writes)
         except StoreError as error:
@@ -132,20 +146,20 @@ class CommitQueue:
             if self.on_failed is not None:
                 self.on_failed(batch)
             return
-        for pending, write, revision in zip(batch, writes, revisions, strict=True):
+        for pending, revision in zip(batch, revisions, strict=True):
             if revision:
-                self._apply(pending, write, revision)
+                self._apply(pending, revision)
         self.cache.window.pass_time(self._clock.monotonic(), self.cache.revision)
 
-    def _apply(self, pending: Pending, write: Write, revision: int) -> None:
-        before = pending.before
-        if pending.doc is None or write.value is None:
+    def _apply(self, pending: Pending, revision: int) -> None:
+        doc, before, value = pending.intent
+        if doc is None or value is None:
             assert before is not None, pending.key
             frame = Frame("DELETED", before.at(revision), before)
         else:
-            stored = Stored.read(pending.kind, pending.key, write.value, revision)
-            pending.doc["metadata"]["resourceVersion"] = str(revision)
-            stored.keep(pending.doc)
+            stored = Stored.read(pending.kind, pending.key, value, revision)
+            doc["metadata"]["resourceVersion"] = str(revision)
+            stored.keep(doc)
             frame = Frame("ADDED" if before is None else "MODIFIED", stored, before)
         pending.stored = frame.stored
         self.cache.apply(frame)

@@ -6,7 +6,6 @@ A plan runs in the turn of the loop in which its outcome is queued; it never wai
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import orjson
 
@@ -38,6 +37,7 @@ from longshore.core.registry.admission.namespaces import SYSTEM_NAMESPACES
 from longshore.core.registry.admission.unserved import check_served
 from longshore.core.registry.binding import bound, topology_labels
 from longshore.core.registry.client import Bind, DeleteOptions
+from longshore.core.registry.commits import Intent
 from longshore.core.registry.deletion import check_preconditions, is_finished, plan_delete
 from longshore.core.registry.quotas import QuotaBooks
 from longshore.core.registry.sent import (
@@ -53,14 +53,6 @@ from longshore.core.watch.stored import Stored
 
 # Of these, a change can use more of a quota; of all others, only that they are there.
 _RECHARGED = (kinds.POD, kinds.SERVICE, kinds.PVC)
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """Store doc (None: delete) in place of before (None: there must be nothing)."""
-
-    doc: Doc | None
-    before: Stored | None
 
 
 Plan = Callable[[Stored | None], Intent | Stored]
@@ -309,7 +301,7 @@ class Planner:
             node = self.cache.shelf(kinds.NODE).get(kinds.NODE.key("", operation.node))
             labels = topology_labels(node) if self._labels_pods else {}
             pod = bound(there.doc, operation, labels, rfc3339(self._clock.now()))
-            return Intent(pod, there)
+            return Intent.of(pod, there)
 
         return plan
 
@@ -321,17 +313,18 @@ class Planner:
             left = plan_delete(ref.kind, there.fresh(), options, self._clock.now())
             if dry_run or left == there.doc:
                 return there
-            return Intent(left, there)
+            return Intent.of(left, there)
 
         return plan
 
     def _outcome(
         self, kind: Kind, doc: Doc | None, there: Stored | None, options: WriteOptions
     ) -> Intent | Stored:
-        if doc is not None:
-            _check_size(kind, doc)
+        intent = Intent.of(doc, there)
+        if len(intent.value or b"") > OBJECT_MAX_BYTES:
+            raise TooLarge(f"{kind.name} is larger than {OBJECT_MAX_BYTES} bytes", kind=kind)
         if not options.dry_run:
-            return Intent(doc, there)
+            return intent
         if doc is None:
             assert there is not None
             return there
@@ -374,15 +367,3 @@ def _is_now_finished(kind: Kind, new: Doc, old: Doc) -> bool:
 def _refuse(kind: Kind, name: str, causes: list[Cause]) -> None:
     if causes:
         raise Invalid.of(kind, name, causes)
-
-
-def _check_size(kind: Kind, doc: Doc) -> None:
-    # Encoding tells the size exactly, but costs: only documents that could be too large pay.
-    if len(doc) and _maybe_large(doc) and len(orjson.dumps(doc)) > OBJECT_MAX_BYTES:
-        raise TooLarge(f"{kind.name} is larger than {OBJECT_MAX_BYTES} bytes", kind=kind)
-
-
-def _maybe_large(doc: Doc) -> bool:
-    return (
-        "data" in doc or "binaryData" in doc or "annotations" in doc["metadata"] or "subsets" in doc
-    )

@@ -33,12 +33,12 @@ from longshore.core.registry.client import (
     Patch,
     Update,
 )
-from longshore.core.registry.commits import CommitQueue, Pending
+from longshore.core.registry.commits import CommitQueue, Intent, Pending
 from longshore.core.registry.configuration import configuration
 from longshore.core.registry.fencing import Fence
 from longshore.core.registry.patching import apply_patch, invalid_patch, judged, read_patch
 from longshore.core.registry.permission.union import Stage, UnionAuthorizer
-from longshore.core.registry.planning import Intent, Plan
+from longshore.core.registry.planning import Plan
 from longshore.core.registry.quotas import QuotaBooks
 from longshore.core.registry.reads import Filter, ListOptions, Reader
 from longshore.core.registry.sent import PLAIN, WriteOptions, of_loop
@@ -366,7 +366,7 @@ class Registry(Reader):
         intent = plan(self.cache.shelf(ref.kind).get(ref.key))
         if isinstance(intent, Stored):
             return intent.doc
-        return self._queue.put(ref, intent.doc, intent.before, fence)
+        return self._queue.put(ref, intent, fence)
 
     async def _finish(
         self, who: User, operation: Operation, pending: Pending, fence: Fence | None
@@ -414,7 +414,7 @@ class Registry(Reader):
             intent = plan(self.cache.shelf(ref.kind).get(ref.key))
             if isinstance(intent, Stored):
                 return intent
-            stored = await self._queue.put(ref, intent.doc, intent.before, fence).wait()
+            stored = await self._queue.put(ref, intent, fence).wait()
             if stored is not None:
                 return stored
 
