@@ -151,4 +151,5 @@ async def test_the_audit_log_hears_of_violations() -> None:
         assert violation["annotations"][f"{PREFIX}audit-violations"].startswith(
             'would violate PodSecurity "baseline:latest": privileged'
         )
-        assert "annotations" not in other
+        assert other["annotations"][f"{PREFIX}enforce-policy"] == "privileged:latest"
+        assert f"{PREFIX}audit-violations" not in other["annotations"]

@@ -59,6 +59,9 @@ async def test_a_change_is_told_with_its_outcome() -> None:
             "verb": "create", "user": 0, "userAgent": "kubectl/v1.33",
             "objectRef": {"resource": "configmaps", "namespace": "default", "apiVersion": "v1"},
             "responseStatus": {"metadata": {}, "code": 201},
+            "annotations": {
+                "authorization.k8s.io/decision": "allow", "authorization.k8s.io/reason": "",
+            },
             "requestReceivedTimestamp": 0, "stageTimestamp": 0,
         }  # fmt: skip
         assert event["user"] == {"username": "admin", "groups": list(ADMIN.groups)}

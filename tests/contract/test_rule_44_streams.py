@@ -26,6 +26,7 @@ from longshore.core.pki.tls import client_context, server_context
 from longshore.core.streams.protocols import Answering, Ask, ExecOptions, LogOptions, Session
 from longshore.doors.kit.exchange import exchange
 from longshore.doors.kit.websocket import WebSocket
+from longshore.doors.kubernetes.audit.auditor import Auditor
 from longshore.doors.kubernetes.door import DoorConfig
 from tests.doors.rig import ADMIN, Kube, kube, pod, serving
 
@@ -134,7 +135,7 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+async def world(tmp_path: Path, auditor: Auditor | None = None) -> AsyncIterator[World]:
     authority = Authority(tmp_path, SystemClock())
     pair = authority.server("node", ["127.0.0.1"])
     mine = client_context(authority.client("me", "server", ["system:masters"]), tmp_path / "ca.crt")
@@ -142,7 +143,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     tls = server_context(pair, tmp_path / "ca.crt")
     async with serving(NodeApi(node).handle, tls=tls) as (_, node_port):
         streams = Loopback(node_port, mine, node)
-        async with kube(DoorConfig(streams=streams)) as api:
+        async with kube(DoorConfig(streams=streams, auditor=auditor)) as api:
             await _place(api)
 
             async def as_user(request: Any) -> Any:

@@ -30,6 +30,7 @@ from longshore.core.objects.kinds import KINDS, MEASURED, Doc, Kinds
 from longshore.core.registry.identity.tokens import AnyTokens, NoTokens
 from longshore.core.registry.questions import Undecided, decided, settled
 from longshore.core.registry.registry import Registry
+from longshore.core.registry.wishes import Verdict
 from longshore.core.streams.protocols import Streams
 from longshore.core.streams.statistics import Statistics
 from longshore.doors.kit.http import (
@@ -51,6 +52,7 @@ from longshore.doors.kubernetes.media import JSON, YAML, negotiate, ranked
 from longshore.doors.kubernetes.metrics import Metrics
 from longshore.doors.kubernetes.openapi import OpenApi
 from longshore.doors.kubernetes.rendering import encode
+from longshore.doors.kubernetes.requested import wish_of, wish_of_unknown
 from longshore.doors.kubernetes.routes import Api
 from longshore.doors.kubernetes.translate import Target
 from longshore.doors.kubernetes.watchpaths import modern
@@ -227,7 +229,7 @@ class KubernetesDoor:
     async def _answer(self, request: Request, course: _Course) -> AnyReply:
         path = request.path
         first = path.split("/", 2)[1] if path.count("/") else ""
-        if first in _HEALTH:
+        if path[1:] in _HEALTH:
             return self._health(request)
         target = translate.parse_target(self._kinds, path) if first in ("api", "apis") else None
         course.target = target
@@ -244,27 +246,34 @@ class KubernetesDoor:
         reply: AnyReply | None = None
         try:
             try:
-                reply = await self._let_in(request, first, target, who)
+                reply = await self._let_in(request, first, course, who)
             except Undecided as question:
-                again = partial(self._let_in, request, first, target, who)
+                again = partial(self._let_in, request, first, course, who)
                 reply = await settled(question, again)
             return reply
         finally:
             if seats:
                 self._fairness.leave(lane, seats, reply)
 
-    async def _let_in(
-        self, request: Request, first: str, target: Target | None, who: User
-    ) -> AnyReply:
+    async def _let_in(self, request: Request, first: str, course: _Course, who: User) -> AnyReply:
         """first is the first part of the path."""
+        target = course.target
+        if course.entry is not None:
+            course.entry.judged(self._judged(request, target, who))
         if target is not None and self._metrics and target.kind in MEASURED:
             return await self._metrics.answer(request, target, who)
         if target is not None:
             return await self._api.answer(request, target, who)
+        self._check_path(request, who)
+        return self._document(request, first)
+
+    def _document(self, request: Request, first: str) -> Reply | StreamReply:
+        """What is no object."""
         path = request.path
-        self._permission.authorize_path(who, request.method.lower(), path)
         if first in ("api", "apis"):
             return self._discover(request)
+        if first in _HEALTH:
+            return self._health(request)
         if first in (".well-known", "openid"):
             return self._issuer(request)
         if first == "openapi":
@@ -282,6 +291,21 @@ class KubernetesDoor:
             _only_get(request)
             return Reply(200, encode({"paths": self._root_paths}, JSON, pretty=True))
         return _not_found()
+
+    def _judged(self, request: Request, target: Target | None, who: User) -> Verdict:
+        """Whether the request is allowed, and why: for those who are told of it."""
+        wish = wish_of_unknown(request) if target is None else wish_of(request, target)
+        if wish is None:
+            return self._permission.judge_path(who, request.method.lower(), request.path)
+        return self._permission.verdict(who, wish)
+
+    def _check_path(self, request: Request, who: User) -> None:
+        """Raises Forbidden. Who may not have a kind of resources does not hear if it is served."""
+        wish = wish_of_unknown(request)
+        if wish is None:
+            self._permission.authorize_path(who, request.method.lower(), request.path)
+        else:
+            self._permission.check(who, wish)
 
     # --- documents ---
 

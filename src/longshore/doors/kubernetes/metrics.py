@@ -25,6 +25,7 @@ from longshore.doors.kubernetes import translate
 from longshore.doors.kubernetes.listing import view_of
 from longshore.doors.kubernetes.media import As
 from longshore.doors.kubernetes.rendering import META, View, encode, metadata_only, table
+from longshore.doors.kubernetes.requested import wish_of
 from longshore.doors.kubernetes.translate import Target, flag
 
 # An answer is good for this long; a node has this long to give one; so many are asked at once.
@@ -55,6 +56,8 @@ class Metrics:
 
     async def answer(self, request: Request, target: Target, who: User) -> Reply:
         """GET of one, or of all that selectors choose."""
+        wish = wish_of(request, target)
+        self._permission.check(who, wish, target.kind)
         watching = flag(request.query, "watch")
         if watching or request.method not in ("GET", "HEAD"):
             verb = "watch" if watching else request.method
@@ -63,8 +66,6 @@ class Metrics:
             )
         if target.subresource:
             raise NotFound("the server could not find the requested resource")
-        verb = "get" if target.name else "list"
-        self._permission.authorize(who, verb, target.kind, target.namespace, target.name)
         view = view_of(request, self._clock)
         about = list(self._chosen(target, translate.list_options(request)))
         found = list(await self._measured(target.kind, about))

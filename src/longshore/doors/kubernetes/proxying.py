@@ -22,12 +22,6 @@ from longshore.doors.kit.relay import HOP_BY_HOP, switched
 from longshore.doors.kit.websocket import is_upgrade
 from longshore.doors.kubernetes.translate import Target
 
-VERBS = {
-    "GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch",
-    "DELETE": "delete",
-}  # fmt: skip
-"""What a proxied method is called when it is authorised; OPTIONS has no verb, as upstream."""
-
 NODE_API_PORT = "10250"
 _NO_SERVICE = "error trying to reach service: "
 # The client's proof of who it is concerns this server alone; the body is sent anew, whole.

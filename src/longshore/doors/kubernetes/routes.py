@@ -15,6 +15,7 @@ from longshore.base.clock import Clock
 from longshore.base.users import User
 from longshore.core.objects import kinds, meta
 from longshore.core.objects.errors import (
+    ApiError,
     BadRequest,
     MethodNotAllowed,
     NotFound,
@@ -34,6 +35,7 @@ from longshore.doors.kubernetes.deadlines import timeout_of, within
 from longshore.doors.kubernetes.listing import Listing, view_of
 from longshore.doors.kubernetes.managers import APPLY_PATCH
 from longshore.doors.kubernetes.rendering import View
+from longshore.doors.kubernetes.requested import VERBS, verb_of, wish_of
 from longshore.doors.kubernetes.translate import Target, flag
 
 Action: TypeAlias = Callable[["Api", Request, Target, User], Awaitable[AnyReply]]
@@ -46,9 +48,7 @@ REFUSED = {
 
 
 _PASSED_ON = frozenset(("attach", "exec", "log", "proxy"))
-# A body of that size is read in less than it takes to answer.
-_CHEAP_BYTES = 16 * 1024
-_WRITES = {"POST": "create", "PUT": "update", "PATCH": "patch"}
+_WRITES = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 
 
 class Api:
@@ -71,21 +71,14 @@ class Api:
         self._streams = streams
 
     async def answer(self, request: Request, target: Target, who: User) -> AnyReply:
-        method = "GET" if request.method == "HEAD" else request.method
-        action = ROUTES.get((method, target.shape, target.subresource))
-        if target.subresource and (
-            target.subresource in REFUSED or target.subresource not in target.kind.subresources
-        ):
-            raise _not_served(target)
-        verb = _VERBS.get((request.method, target.shape), "get")
-        if action is None or (not target.subresource and verb not in target.kind.verbs):
-            raise MethodNotAllowed(
-                f"the server does not allow {request.method} on {_called(target)}",
-                kind=target.kind, name=target.name,
-            )  # fmt: skip
         # What is passed on to a container or a backend has a query and a body of its own.
         own = target.subresource not in _PASSED_ON
-        if own and len(request.body) > _CHEAP_BYTES:
+        try:
+            action = _action(request, target)
+        except ApiError:
+            self._check_first(request, target, who)
+            raise
+        if own and request.method in _WRITES:
             self._check_first(request, target, who)
         seconds = timeout_of(request) if own and "timeout" in request.query else None
         if seconds is None or (not target.name and flag(request.query, "watch")):
@@ -93,12 +86,14 @@ class Api:
         return await within(self._clock, seconds, action(self, request, target, who))
 
     def _check_first(self, request: Request, target: Target, who: User) -> None:
-        """Nobody has a large body read who may not send it. Raises Forbidden, as the registry does."""
-        verb = _WRITES.get(request.method)
-        if verb is not None:
-            kind, namespace = target.kind, target.namespace
-            permission, below = self.registry.permission, target.subresource
-            permission.authorize(who, verb, kind, namespace, target.name, below)
+        """Nobody has a body read, or hears what is served, who may not ask for it. Raises Forbidden,
+        as the registry does, which asks once more: not all that it is told comes through a door."""
+        kind, name, permission = target.kind, target.name, self.registry.permission
+        if not name and request.method != "POST":
+            permission.check(who, wish_of(request, target), kind)
+            return
+        verb = verb_of(request, target)
+        permission.authorize(who, verb, kind, target.namespace, name, target.subresource)
 
     def _view(self, request: Request) -> View:
         return view_of(request, self._clock)
@@ -152,10 +147,9 @@ class Api:
         return await streaming.connect(self._reachable(), request, target, pod)
 
     async def proxy(self, request: Request, target: Target, who: User) -> AnyReply:
-        verb = proxying.VERBS.get(request.method, "")
-        _, name, _ = proxying.split_name(target)
-        permission = self.registry.permission
-        permission.authorize(who, verb, target.kind, target.namespace, name, "proxy")
+        permission, verb = self.registry.permission, verb_of(request, target)
+        # A role that names a backend names its scheme and port too, as upstream.
+        permission.authorize(who, verb, target.kind, target.namespace, target.name, "proxy")
         place = proxying.place_of(self.registry.cache, self._chance, target)
         return await proxying.proxy(self._reachable(), request, target, place)
 
@@ -256,12 +250,19 @@ ROUTES: dict[tuple[str, str, str], Action] = {
 }
 
 
-# Kinds that are only asked, or only read, have fewer verbs than others.
-_VERBS = {
-    ("GET", "collection"): "list", ("HEAD", "collection"): "list", ("POST", "collection"): "create",
-    ("DELETE", "collection"): "deletecollection", ("PUT", "object"): "update",
-    ("PATCH", "object"): "patch", ("DELETE", "object"): "delete",
-}  # fmt: skip
+def _action(request: Request, target: Target) -> Action:
+    """Raises NotFound or MethodNotAllowed."""
+    method, below = "GET" if request.method == "HEAD" else request.method, target.subresource
+    if below and (below in REFUSED or below not in target.kind.subresources):
+        raise _not_served(target)
+    action = ROUTES.get((method, target.shape, below))
+    # Kinds that are only asked, or only read, have fewer verbs than others.
+    if action is None or (not below and VERBS[method, target.shape] not in target.kind.verbs):
+        raise MethodNotAllowed(
+            f"the server does not allow {request.method} on {_called(target)}",
+            kind=target.kind, name=target.name,
+        )  # fmt: skip
+    return action
 
 
 def _check_place(target: Target, done: str) -> None:

@@ -22,12 +22,16 @@ from longshore.core.objects.errors import (
     Unavailable,
 )
 from longshore.core.objects.kinds import Doc
+from longshore.core.registry.admission.attributes import NOTES
 from longshore.core.streams.protocols import Answering, Ask, Streams
 from longshore.doors.kit import relay, websocket
 from longshore.doors.kit.http import Pieces, Request, Takeover, Wire
 from longshore.doors.kit.websocket import BadHandshake, WebSocket
+from longshore.doors.kubernetes.endings import Overheard
 from longshore.doors.kubernetes.translate import Target, flag
 
+EXIT_CODE = "longshore.io/exit-code"
+"""The audit annotation of how a command ended, where its node said so."""
 LOG_PROTOCOLS = ("", "binary.k8s.io", "base64.binary.k8s.io")
 # What of a client's request a node has to hear.
 _PASSED_ON = (
@@ -55,7 +59,16 @@ async def connect(streams: Streams, request: Request, target: Target, pod: Doc) 
     answer = await streams.ask_node(node, _ask(request, f"/{where}?{session_query(request)}", node))
     if not answer.switched:
         raise await _refusal(answer)
-    return relay.switched(answer)
+    return relay.switched(_noted(answer))
+
+
+def _noted(answer: Answering) -> Answering:
+    """The answer, listened to if somebody keeps an audit log of it."""
+    notes = NOTES.get()
+    if notes is None:
+        return answer
+    said = {name.lower(): value for name, value in answer.headers}
+    return Overheard(answer, said.get("sec-websocket-protocol", ""), notes, EXIT_CODE)
 
 
 def session_query(request: Request) -> str:

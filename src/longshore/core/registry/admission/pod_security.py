@@ -25,6 +25,8 @@ _TEMPLATED = (
     kinds.DEPLOYMENT, kinds.REPLICA_SET, kinds.STATEFUL_SET, kinds.DAEMON_SET, kinds.JOB,
     kinds.CRON_JOB, kinds.REPLICATION_CONTROLLER, kinds.POD_TEMPLATE,
 )  # fmt: skip
+# The policy that a pod was held to, which the audit log is told of every one.
+_ENFORCED, _FREE = f"{PREFIX}enforce-policy", str(Standard(LEVELS[0], LATEST))
 # Of a namespace with more pods than this, the rest is not looked at when its level is raised.
 PODS_MAX = 3000
 
@@ -38,9 +40,10 @@ class _Judge:
 
     def pod(self, request: Attributes) -> None:
         policy, wrong = self._policy(request)
-        if policy.is_free and not wrong:
-            return
         if self._is_exempt(request):
+            return
+        if policy.is_free and not wrong:
+            request.annotations[_ENFORCED] = _FREE
             return
         if request.old is not None and not _matters(request.doc["spec"], request.old["spec"]):
             return
@@ -104,7 +107,7 @@ class _Judge:
             violates = f'would violate PodSecurity "{policy.audit}": {in_full(audited)}'
             notes[f"{PREFIX}audit-violations"] = violates
         if enforced:
-            notes[f"{PREFIX}enforce-policy"] = str(policy.enforce)
+            notes[_ENFORCED] = str(policy.enforce)
             if refused := judged[policy.enforce]:
                 why = f'violates PodSecurity "{policy.enforce}": {in_full(refused)}'
                 raise request.forbidden(why)

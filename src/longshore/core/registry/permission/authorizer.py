@@ -9,7 +9,7 @@ from longshore.core.objects.kinds import NAMESPACE, Doc, Kind
 from longshore.core.registry.permission.bindings import BINDINGS, ROLES, Bindings
 from longshore.core.registry.permission.nodes import NodeAuthorizer, node_of
 from longshore.core.registry.permission.reasons import reason_of
-from longshore.core.registry.permission.roles import Action, Holdings, Reach, Role
+from longshore.core.registry.permission.roles import Action, Held, Holdings, Reach, Role
 from longshore.core.registry.wishes import (
     NO_FIELDS,
     Verdict,
@@ -24,6 +24,7 @@ from longshore.core.watch.frames import Frame
 # looked up again. Actions with words longer than those of any API are not remembered at all.
 _USERS_MAX, _ANSWERS_MAX, _ACTION_MAX = 4096, 65_536, 256
 _KINDS = frozenset({*ROLES, *BINDINGS})
+_MAY, _NO_OPINION = Verdict(True), Verdict(False)
 _EVERYTHING: Doc = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
 _EVERY_PATH: Doc = {"verbs": ["*"], "nonResourceURLs": ["*"]}
 
@@ -78,6 +79,12 @@ class Authorizer:
         if why is not None:
             raise forbidden(who, wish, why, kind)
 
+    def check(self, who: User, wish: Wish, kind: Kind | None = None) -> None:
+        """The same for a wish, be it served here or not."""
+        why = None if who.is_master else self._refusal(who, wish)
+        if why is not None:
+            raise forbidden(who, wish, why, kind)
+
     def authorize_path(self, who: User, verb: str, path: str) -> None:
         """Return if the caller may ask for a path that is no resource's; raise Forbidden if not."""
         if not self.allowed_path(who, verb, path):
@@ -122,28 +129,44 @@ class Authorizer:
         self._holdings.clear()
         self._answers = 0
 
+    def verdict(self, who: User, wish: Wish) -> Verdict:
+        """judge() of somebody who asks just now: what is looked up is remembered."""
+        if who.is_master or node_of(who) is not None:
+            return self.judge(who, wish)
+        action = wish.verb, wish.group, wish.resource, wish.subresource
+        holdings = self._holdings.get(who) or self._remember(who)
+        reach = holdings.reaches.get(action) or self._learn(holdings, action)
+        held = reach.granting(wish.namespace, wish.name)
+        return _NO_OPINION if held is None else Verdict(True, self._reason(holdings, held, who))
+
+    def _reason(self, holdings: Holdings, held: Held, who: User) -> str:
+        reason = holdings.reasons.get(held.binding)
+        if reason is None:
+            reason = holdings.reasons[held.binding] = reason_of(self.cache, held, who)
+        return reason
+
     # --- for reviews: of whoever is named in one, so nothing is remembered ---
 
     def judge(self, who: User, wish: Wish) -> Verdict:
         if who.is_master:
-            return Verdict(True)
+            return _MAY
         node = node_of(who)
         why = "" if node is None else self._nodes.refusal(node, wish)
         if why is None:
-            return Verdict(True)
+            return _MAY
         action = wish.verb, wish.group, wish.resource, wish.subresource
-        for held in self.holdings(who).held:
-            if held.grants(action, wish.namespace, wish.name):
-                return Verdict(True, reason_of(self.cache, held, who))
-        return Verdict(False, why)
+        held = self.holdings(who).reach(action).granting(wish.namespace, wish.name)
+        return (
+            Verdict(False, why) if held is None else Verdict(True, reason_of(self.cache, held, who))
+        )
 
     def judge_path(self, who: User, verb: str, path: str) -> Verdict:
         if who.is_master:
-            return Verdict(True)
+            return _MAY
         for held in self.holdings(who).held:
             if not held.namespace and held.role.grants_path(verb, path):
                 return Verdict(True, reason_of(self.cache, held, who))
-        return Verdict(False)
+        return _NO_OPINION
 
     def rules_of(self, who: User, namespace: str) -> tuple[list[Doc], list[Doc], str]:
         """All that the caller may do in a namespace, as a SelfSubjectRulesReview tells it: rules

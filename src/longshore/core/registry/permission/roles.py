@@ -5,7 +5,7 @@ Rules: pkg/apis/rbac/v1/evaluation_helpers.go of Kubernetes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from longshore.core.objects.kinds import Doc
@@ -73,19 +73,13 @@ class Held(NamedTuple):
     role: Role
     binding: str
 
-    def grants(self, action: Action, namespace: str, name: str) -> bool:
-        names = self.role.names(action)
-        if names is None or self.namespace not in ("", namespace):
-            return False
-        return names is ALL_NAMES or name in names
-
 
 class Reach(NamedTuple):
-    """Where an action is granted: in namespaces whatever the name ("": everywhere), and for single
-    names, each with its namespace."""
+    """Where an action is granted, and by what: in namespaces whatever the name ("": everywhere), and
+    for single names, each with its namespace."""
 
-    namespaces: frozenset[str]
-    named: frozenset[tuple[str, str]]
+    namespaces: Mapping[str, Held]
+    named: Mapping[tuple[str, str], Held]
 
     def covers(self, namespace: str, name: str) -> bool:
         if "" in self.namespaces or namespace in self.namespaces:
@@ -94,28 +88,37 @@ class Reach(NamedTuple):
             return False
         return ("", name) in self.named or (namespace, name) in self.named
 
+    def granting(self, namespace: str, name: str) -> Held | None:
+        """What covers() it: the widest of what does."""
+        held = self.namespaces.get("") or self.namespaces.get(namespace)
+        if held is None and name:
+            held = self.named.get(("", name)) or self.named.get((namespace, name))
+        return held
+
 
 class Holdings:
-    """All that one user holds. reaches is what whoever asks remembers of it."""
+    """All that one user holds. reaches and reasons are what whoever asks remembers of it: the latter
+    by binding."""
 
-    __slots__ = ("held", "reaches")
+    __slots__ = ("held", "reaches", "reasons")
 
     def __init__(self, held: Iterable[Held]) -> None:
         self.held = tuple(held)
         self.reaches: dict[Action, Reach] = {}
+        self.reasons: dict[str, str] = {}
 
     def reach(self, action: Action) -> Reach:
-        namespaces: set[str] = set()
-        named: set[tuple[str, str]] = set()
+        namespaces: dict[str, Held] = {}
+        named: dict[tuple[str, str], Held] = {}
         # Many bindings are of few roles: each is asked once.
         granted = {role: role.names(action) for role in {one.role for one in self.held}}
-        for namespace, role, _ in self.held:
-            names = granted[role]
+        for one in self.held:
+            names = granted[one.role]
             if names is ALL_NAMES:
-                namespaces.add(namespace)
-            elif names:
-                named.update((namespace, name) for name in names)
-        return Reach(frozenset(namespaces), frozenset(named))
+                namespaces.setdefault(one.namespace, one)
+            for name in names or ():
+                named.setdefault((one.namespace, name), one)
+        return Reach(namespaces, named)
 
     def grants_path(self, verb: str, path: str) -> bool:
         """Paths that are no resource's are granted everywhere or not at all."""

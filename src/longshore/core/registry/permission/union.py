@@ -57,6 +57,9 @@ class UnionAuthorizer(Authorizer):
 
         return self._of_wish(by_rules, who, wish)
 
+    def verdict(self, who: User, wish: Wish) -> Verdict:
+        return self.judge(who, wish)
+
     def judge_path(self, who: User, verb: str, path: str) -> Verdict:
         if who.is_master:
             return Verdict(True)

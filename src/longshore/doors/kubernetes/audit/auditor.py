@@ -10,7 +10,7 @@ from longshore.base.clock import Clock, rfc3339_micro
 from longshore.base.users import User
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.admission.attributes import NOTES
-from longshore.core.registry.wishes import ANONYMOUS, UNAUTHENTICATED
+from longshore.core.registry.wishes import ANONYMOUS, UNAUTHENTICATED, Verdict
 from longshore.doors.kit.http import (
     AnyReply,
     Ending,
@@ -24,19 +24,13 @@ from longshore.doors.kit.http import (
 from longshore.doors.kubernetes.audit import events, policy
 from longshore.doors.kubernetes.audit.policy import Deed, Judgement, Policy
 from longshore.doors.kubernetes.audit.trail import AuditLog
+from longshore.doors.kubernetes.requested import TALKS, VERBS
 from longshore.doors.kubernetes.translate import Target, flag
 
-_VERBS = {
-    ("GET", "object"): "get", ("HEAD", "object"): "get",
-    ("GET", "collection"): "list", ("HEAD", "collection"): "list",
-    ("POST", "collection"): "create", ("POST", "object"): "create",
-    ("PUT", "object"): "update", ("PATCH", "object"): "patch",
-    ("DELETE", "object"): "delete", ("DELETE", "collection"): "deletecollection",
-}  # fmt: skip
 _READS = ("get", "list", "watch", "head")
 _NOBODY = User(ANONYMOUS, (UNAUTHENTICATED,))
-_TALKS = ("exec", "attach")
 _OWN = "longshore.io/"
+_DECISION, _REASON = "authorization.k8s.io/decision", "authorization.k8s.io/reason"
 _KNOWN_MAX = 4096
 _NOTHING: Doc = {}
 
@@ -106,8 +100,13 @@ class Entry:
         self.annotations: dict[str, str] = {}
         if known.judgement.level in (policy.REQUEST, policy.RESPONSE):
             self._add("requestObject", request.body, request.headers.get("content-type", ""))
-        if told.get("objectRef", _NOTHING).get("subresource") in _TALKS:
+        if told.get("objectRef", _NOTHING).get("subresource") in TALKS:
             self.annotations[f"{_OWN}command"] = " ".join(request.query.get("command", ()))
+
+    def judged(self, verdict: Verdict) -> None:
+        """Whether it is allowed, and by what (apiserver/pkg/endpoints/filters/authorization.go)."""
+        self.annotations[_DECISION] = "allow" if verdict.allowed else "forbid"
+        self.annotations[_REASON] = verdict.reason
 
     def tell(self, stage: str, status: Doc | None = None) -> None:
         judgement, auditor = self._judgement, self._auditor
@@ -179,7 +178,7 @@ def _key(request: Request, who: User, target: Target | None) -> tuple[Hashable, 
 def _deed(request: Request, who: User, target: Target | None) -> Deed:
     if target is None:
         return Deed(who, request.method.lower(), path=request.path)
-    verb = _VERBS.get((request.method, target.shape), request.method.lower())
+    verb = VERBS.get((request.method, target.shape), request.method.lower())
     if verb == "list" and flag(request.query, "watch"):
         verb = "watch"
     kind = target.kind
