@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from longshore.core.objects.kinds import KINDS, MEASURED, Kind, Kinds
+from longshore.core.objects.kinds import KINDS, MEASURED, PEERS, SERVED, Kind, Kinds
 from longshore.doors.kubernetes.openapi import OpenApi
 from longshore.doors.kubernetes.operations import Operation, ways
 from longshore.doors.kubernetes.routes import ROUTES
@@ -190,4 +190,16 @@ def test_what_is_measured_is_explained() -> None:
         gvk = {"group": kind.group, "version": kind.version, "kind": kind.name}
         assert schemas[kind.schema]["x-kubernetes-group-version-kind"] == [gvk]
     assert "/apis/metrics.k8s.io/v1beta1/nodes/{name}" in document["paths"]
+    assert set(_references(document)) <= set(schemas)
+
+
+def test_what_policies_go_by_is_explained() -> None:
+    document = json.loads(OpenApi(SERVED, "v1.37.0").v3("apis/network.longshore.io/v1") or b"")
+    schemas = document["components"]["schemas"]
+    for kind in PEERS:
+        gvk = {"group": kind.group, "version": kind.version, "kind": kind.name}
+        assert schemas[kind.schema]["x-kubernetes-group-version-kind"] == [gvk]
+        operations = [way for path, way in document["paths"].items() if path.endswith(kind.plural)]
+        assert operations
+        assert all("post" not in way for way in operations)
     assert set(_references(document)) <= set(schemas)

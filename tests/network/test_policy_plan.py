@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from random import Random
 from typing import Any
 
 import pytest
 
+from longshore.base.chance import Chance
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.network.policy import nft
 from longshore.machinery.network.policy.model import key_of, pod_of
@@ -249,7 +249,7 @@ class World:
     """A cluster in which anything may change, from a seed."""
 
     def __init__(self, seed: int) -> None:
-        self.chance = Random(seed)
+        self.chance = Chance.seeded(seed)
         self.docs: dict[tuple[str, str, str], Doc] = {}
         self.here: set[str] = set()
 
@@ -258,7 +258,7 @@ class World:
         doc, old = change(), None
         key = (doc["kind"], *key_of(doc))
         old = self.docs.pop(key, None)
-        if old is not None and self.chance.random() < 0.4:
+        if old is not None and self.chance.uniform(0, 1) < 0.4:
             self._gone(book, old)
             return
         self.docs[key] = doc
@@ -281,7 +281,7 @@ class World:
         return book
 
     def a_pod(self) -> Doc:
-        number = self.chance.randrange(24)
+        number = self.chance.below(24)
         name, place = f"pod{number}", NAMESPACES[number % 3]
         if number < 8:
             self.here.add(name)
@@ -293,10 +293,10 @@ class World:
         return namespace(self.chance.choice(NAMESPACES), team=self.chance.choice(TEAMS))
 
     def a_policy(self) -> Doc:
-        number = self.chance.randrange(9)
+        number = self.chance.below(9)
         fields = {"ingress": "from", "egress": "to"}
         rules = {
-            field: [self._rule(peers) for _ in range(self.chance.randrange(3))]
+            field: [self._rule(peers) for _ in range(self.chance.below(3))]
             for field, peers in fields.items()
         }
         types = self.chance.choice((IN, OUT, [*IN, *OUT], []))
@@ -307,14 +307,14 @@ class World:
 
     def _rule(self, peers: str) -> Doc:
         rule: Doc = {}
-        if self.chance.random() < 0.7:
-            rule[peers] = [self._peer() for _ in range(self.chance.randrange(1, 4))]
-        if self.chance.random() < 0.5:
+        if self.chance.uniform(0, 1) < 0.7:
+            rule[peers] = [self._peer() for _ in range(1 + self.chance.below(3))]
+        if self.chance.uniform(0, 1) < 0.5:
             rule["ports"] = [tcp(self.chance.choice((80, "http")))]
         return rule
 
     def _peer(self) -> Doc:
-        match self.chance.randrange(4):
+        match self.chance.below(4):
             case 0:
                 return only(self.chance.choice(APPS))
             case 1:
@@ -330,9 +330,9 @@ def test_a_plan_made_bit_by_bit_is_the_plan_made_anew(seed: int) -> None:
     world, book, kernel = World(seed), Book(), Remembered()
     seen = 0
     for turn in range(300):
-        for _ in range(world.chance.randrange(1, 4)):
+        for _ in range(1 + world.chance.below(3)):
             world.step(book)
-        if world.chance.random() < 0.3:
+        if world.chance.uniform(0, 1) < 0.3:
             book.settle()
         kernel.take(book.take())
         if turn % 5:

@@ -36,7 +36,7 @@ def _first_objects() -> list[Operation]:
         *(Create(kinds.PRIORITY_CLASS, doc) for doc in SYSTEM_PRIORITIES.values()),
         *(Create(kinds.PRIORITY_LEVEL, doc) for doc in PRIORITY_LEVELS),
         *(Create(kinds.FLOW_SCHEMA, doc) for doc in FLOW_SCHEMAS),
-        *(Create(kinds.API_SERVICE, doc) for doc in api_services((*kinds.KINDS, *kinds.MEASURED))),
+        *(Create(kinds.API_SERVICE, doc) for doc in api_services((*kinds.SERVED, *kinds.MEASURED))),
         Create(kinds.SERVICE_CIDR, _service_range()),
     ]
 

@@ -228,6 +228,7 @@ class _Cluster:
             tokens=self._tokens(),
             auditor=self._auditor,
             snapshot=lambda: snapshot(cache, self._store, self._clock),
+            kinds=kinds.SERVED,
         )
 
     def _tokens(self) -> Bearers:

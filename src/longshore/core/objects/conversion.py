@@ -2,7 +2,8 @@
 
 Objects are stored in one version, the hub; the others are made of it when they are asked for.
 Sources: pkg/apis/core/v1 and events/v1 conversion.go (Event), autoscaling/v1/conversion.go (HPA:
-what v1 has no field for travels in annotations).
+what v1 has no field for travels in annotations). Peers are the
+hub without what is nobody else's business; they are read and never written.
 """
 
 from __future__ import annotations
@@ -154,9 +155,41 @@ def _cpu_current(metrics: list[Doc] | tuple[Doc, ...]) -> int | None:
     return None
 
 
+# ---- peers of network policies
+
+_KNOWN_OF_ALL = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "labels")
+
+
+def _peer_of_pod(doc: Doc) -> Doc:
+    """Where a pod is, its labels, and the ports that it has names for: no more than policies go by."""
+    spec, status = doc.get("spec") or {}, doc.get("status") or {}
+    staying = [c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
+    containers = [
+        {"name": one["name"], "ports": ports}
+        for one in (*(spec.get("containers") or ()), *staying)
+        if (ports := [port for port in one.get("ports") or () if port.get("name")])
+    ]
+    placed = {key: spec[key] for key in ("nodeName", "hostNetwork") if key in spec}
+    return {
+        "metadata": _known_of_all(doc),
+        "spec": {**placed, "containers": containers},
+        "status": {key: status[key] for key in ("phase", "podIP") if key in status},
+    }
+
+
+def _peer_of_namespace(doc: Doc) -> Doc:
+    return {"metadata": _known_of_all(doc)}
+
+
+def _known_of_all(doc: Doc) -> Doc:
+    return {key: doc["metadata"][key] for key in _KNOWN_OF_ALL if key in doc["metadata"]}
+
+
 _FROM_HUB: dict[str, Callable[[Doc], Doc]] = {
     kinds.EVENT_V1.schema: _event_from_hub,
     kinds.HPA_V1.schema: _hpa_from_hub,
+    kinds.POD_PEER.schema: _peer_of_pod,
+    kinds.NAMESPACE_PEER.schema: _peer_of_namespace,
 }
 _TO_HUB: dict[str, Callable[[Doc], Doc]] = {
     kinds.EVENT_V1.schema: _event_to_hub,

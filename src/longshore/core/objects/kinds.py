@@ -446,6 +446,13 @@ _USED = "cpu,memory,Window=.window"
 NODE_METRICS = _metrics.cluster("NodeMetrics", "nodes", verbs=_READ, columns=_USED)
 POD_METRICS = _metrics("PodMetrics", "pods", verbs=_READ, columns=_USED)
 
+# ---- what every node may know of pods and namespaces, to enforce NetworkPolicies: the hub, cut down
+
+_peers = _Group("network.longshore.io", schemas="io.longshore.network.v1.")
+_FOLLOWED = ("list", "watch")
+POD_PEER = _peers("PodPeer", "podpeers", verbs=_FOLLOWED, hub=POD)
+NAMESPACE_PEER = _peers.cluster("NamespacePeer", "namespacepeers", verbs=_FOLLOWED, hub=NAMESPACE)
+
 
 class Kinds:
     """All served kinds, found by resource path or by apiVersion and kind."""
@@ -501,3 +508,6 @@ SPOKEN = Kinds((SCALE, EVICTION, TOKEN_REQUEST))
 """Kinds of subresources: they have no collection of their own."""
 MEASURED = (NODE_METRICS, POD_METRICS)
 """Served beside KINDS where nodes can be asked."""
+PEERS = (POD_PEER, NAMESPACE_PEER)
+SERVED = Kinds((*KINDS, *PEERS))
+"""KINDS, and what nodes need of them to enforce NetworkPolicies."""

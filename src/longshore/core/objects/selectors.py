@@ -17,7 +17,7 @@ from typing import Any
 from longshore.base.remembering import LONGEST, remembered
 from longshore.core.objects import names
 from longshore.core.objects.errors import BadRequest
-from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.objects.kinds import POD_PEER, Doc, Kind
 
 _TOKEN = re.compile(r"\s*(==|!=|=|!|,|\(|\)|>|<|[^\s=!,()<>]+)")
 _DOC_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
@@ -352,6 +352,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
         "spec.serviceAccountName": "", "spec.hostNetwork": False, "status.phase": "",
         "status.podIP": "", "status.nominatedNodeName": "",
     },
+    POD_PEER.schema: {"spec.nodeName": ""},
     "io.k8s.api.core.v1.Node": {"spec.unschedulable": False},
     "io.k8s.api.core.v1.Namespace": {"status.phase": ""},
     "io.k8s.api.core.v1.Secret": {"type": ""},

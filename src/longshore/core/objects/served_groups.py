@@ -21,6 +21,7 @@ _PRIORITIES = {
     "scheduling.k8s.io": 16_600, "coordination.k8s.io": 16_500, "node.k8s.io": 16_300,
     "discovery.k8s.io": 16_200, "flowcontrol.apiserver.k8s.io": 16_100,
     "resource.k8s.io": 16_200, "storagemigration.k8s.io": 15_800, "metrics.k8s.io": 100,
+    "network.longshore.io": 100,
 }  # fmt: skip
 _LAST_PRIORITY = 1000
 _VERSION_PRIORITIES = {

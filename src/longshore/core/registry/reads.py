@@ -82,7 +82,7 @@ class Filter:
     @property
     def term(self) -> tuple[str, str] | None:
         """The index term that all matches share, if there is one."""
-        node = self.fields.exact.get("spec.nodeName") if self.kind is kinds.POD else None
+        node = self.fields.exact.get("spec.nodeName") if self.kind.kept_as is kinds.POD else None
         return ("node", node) if node else None
 
     def frame(self, frame: Frame) -> Frame | None:

@@ -13,9 +13,10 @@ from typing import Any
 
 import orjson
 
-from longshore.core.objects.kinds import MEASURED, Doc, Kind, Kinds
+from longshore.core.objects.kinds import MEASURED, PEERS, Doc, Kind, Kinds
 from longshore.core.objects.schema import Schema, openapi_v2_definitions, openapi_v3_schemas
 from longshore.core.objects.schema.measured import measured_definitions
+from longshore.core.objects.schema.peers import peer_definitions
 from longshore.doors.kubernetes import gnostic
 from longshore.doors.kubernetes.dialects import V2, V3, path_item
 from longshore.doors.kubernetes.discovery import groups
@@ -55,7 +56,7 @@ class OpenApi:
             "swagger": "2.0",
             "info": self._info,
             "paths": {way.path: path_item(way, dialect) for way in every},
-            "definitions": openapi_v2_definitions() | self._measured,
+            "definitions": openapi_v2_definitions() | self._own,
             "securityDefinitions": _BEARER,
             "security": [{"BearerToken": []}],
         }
@@ -101,12 +102,14 @@ class OpenApi:
         return [kind for kind in self._kinds if (kind.group, kind.version) == (group, version)]
 
     @cached_property
-    def _measured(self) -> dict[str, Schema]:
-        return measured_definitions() if any(kind in MEASURED for kind in self._kinds) else {}
+    def _own(self) -> dict[str, Schema]:
+        measured = any(kind in MEASURED for kind in self._kinds)
+        peers = any(kind in PEERS for kind in self._kinds)
+        return (measured_definitions() if measured else {}) | (peer_definitions() if peers else {})
 
     @cached_property
     def _schemas(self) -> dict[str, Schema]:
-        return openapi_v3_schemas(self._measured)
+        return openapi_v3_schemas(self._own)
 
     def _document(self, name: str) -> bytes:
         built = self._built.get(name)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from longshore.core.objects.kinds import Doc
 from longshore.machinery.network.errors import AddressesExhausted
 
 
@@ -31,6 +32,19 @@ class PodNetwork(Protocol):
     async def detach(self, pod_uid: str) -> None: ...
 
     def attached(self) -> Mapping[str, Attachment]: ...
+
+
+class Guard(Protocol):
+    """Who keeps from a pod what policies forbid it."""
+
+    async def admit(self, pod: Doc, ip: str) -> None:
+        """Return once that is in force at the pod's address. Raises NetworkFailure."""
+
+
+class Unguarded:
+    """A node without network policies."""
+
+    async def admit(self, pod: Doc, ip: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from longshore.machinery.kubelet.config import STARTS_AT_ONCE, KubeletConfig
 from longshore.machinery.kubelet.credentials import Credentials, TokenSource
 from longshore.machinery.kubelet.images import Puller
 from longshore.machinery.kubelet.logs import read_logs
-from longshore.machinery.kubelet.network import PodNetwork
+from longshore.machinery.kubelet.network import Guard, PodNetwork, Unguarded
 from longshore.machinery.kubelet.node.machine import machine_facts
 from longshore.machinery.kubelet.node.plan import MachineFacts
 from longshore.machinery.kubelet.node.run import NodeKeeper
@@ -66,6 +66,7 @@ class Kubelet:
         self.facts: Callable[[], MachineFacts] = lambda: machine_facts(config.root)
         # Who gives tokens of service accounts; without, no pod that asks for one can run here.
         self.tokens: TokenSource | None = None
+        self.guard: Guard = Unguarded()
         self.checker: Checker = RealChecker(runtime if isinstance(runtime, CanExec) else None)
         self._workers: dict[str, PodWorker] = {}
         self._uids: dict[tuple[str, str], str] = {}
@@ -92,7 +93,7 @@ class Kubelet:
         async with asyncio.TaskGroup() as crew:
             alarms = Alarms[str](clock, self._ring, crew)
             self._tools = Tools(
-                config=config, runtime=self._runtime, network=self._network, clock=clock,
+                config=config, runtime=self._runtime, network=self._network, guard=self.guard, clock=clock,
                 events=recorder, writer=writer, crew=crew, puller=Puller(self._runtime, crew),
                 fetcher=Fetcher(client, services, clock, self._credentials()), checker=self.checker,
                 starts=asyncio.Semaphore(STARTS_AT_ONCE), alarm=alarms.set,

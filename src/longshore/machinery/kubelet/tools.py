@@ -10,7 +10,7 @@ from longshore.base.clock import Clock
 from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.events import Recorder
 from longshore.machinery.kubelet.images import Puller
-from longshore.machinery.kubelet.network import PodNetwork
+from longshore.machinery.kubelet.network import Guard, PodNetwork
 from longshore.machinery.kubelet.probes.handlers import Checker
 from longshore.machinery.kubelet.sources import Fetcher
 from longshore.machinery.kubelet.writer import StatusWriter
@@ -25,6 +25,7 @@ class Tools:
     config: KubeletConfig
     runtime: Runtime
     network: PodNetwork
+    guard: Guard
     clock: Clock
     events: Recorder
     writer: StatusWriter

@@ -284,6 +284,7 @@ class PodWorker:
             record.ips = (config.node_ip,)
             return config.host_netns
         place = await self._tools.network.attach(self.uid)
+        await self._tools.guard.admit(self.pod, place.ip)
         record.ips = (place.ip,)
         return place.netns
 

@@ -1,4 +1,5 @@
-"""One node's share of the network, as one owner: pod namespaces ahead, service routing, names."""
+"""One node's share of the network, as one owner: pod namespaces ahead, service routing, names,
+network policies."""
 
 from __future__ import annotations
 
@@ -27,6 +28,7 @@ from longshore.machinery.network.netlink import (
     set_up,
 )
 from longshore.machinery.network.pods import PodNetwork
+from longshore.machinery.network.policy.run import PolicyEnforcement
 from longshore.machinery.network.ranges import NodeNet
 from longshore.machinery.network.services.plan import Site
 from longshore.machinery.network.services.run import ServiceRouting
@@ -50,6 +52,7 @@ class NodeNetwork:
         self._node_ns = node_ns
         self._pods = pods
         self._watch = ServiceWatch(client, clock)
+        self.policies = PolicyEnforcement(client, node, pods, clock, node_ns=node_ns)
         self._routing = ServiceRouting(self._watch, site_of(node), clock, node_ns=node_ns)
         zone = Zone(CLUSTER_DOMAIN, (SERVICE_RANGE, POD_RANGE, LAN_RANGE))
         self._names = NameServer(self._watch, zone, upstreams=upstreams)
@@ -63,6 +66,7 @@ class NodeNetwork:
             group.create_task(self._pods.run(), name="pod namespaces")
             group.create_task(self._routing.run(), name="service routing")
             group.create_task(self._names.run(udp, tcp), name="names")
+            group.create_task(self.policies.run(), name="network policies")
 
     async def ready(self) -> None:
         """Return once services are routed and named as they were when this node started."""

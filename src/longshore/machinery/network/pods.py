@@ -88,6 +88,8 @@ class PodNetwork:
         self._maker = _Maker(node, node_ns, directory)
         self._thread = ThreadPoolExecutor(1, "pod network")
         self._log = logging.getLogger("longshore.network.pods")
+        self.detached: Callable[[str], object] = lambda uid: None
+        """Told the uid of each pod that has no network any more, before its address is free."""
 
     @property
     def host(self) -> PodAddress:
@@ -163,6 +165,7 @@ class PodNetwork:
         record = self._records / pod_uid
         if os.readlink(record) == known.ip:
             record.unlink()
+        self.detached(pod_uid)
         self._addresses.release(known.ip)
 
     def _record(self, pod_uid: str, ip: str) -> None:

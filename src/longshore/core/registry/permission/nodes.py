@@ -2,7 +2,8 @@
 
 Rules: plugin/pkg/auth/authorizer/node (node_authorizer.go) of Kubernetes. Who writes what is left
 to restriction.py, which sees the objects. A node of ours also routes to services itself, so it may
-follow their endpoints, for which upstream's nodes have a program with a name of its own.
+follow their endpoints, and enforces NetworkPolicies, so it may follow those and their peers, for
+which upstream's nodes have programs with names of their own.
 """
 
 from __future__ import annotations
@@ -24,10 +25,15 @@ from longshore.core.watch.frames import Frame
 NODE_GROUP, NODE_PREFIX = "system:nodes", "system:node:"
 LEASE_NAMESPACE = "kube-node-lease"
 _SERVICE_ROUTES = ("list watch", "discovery.k8s.io", "endpointslices")
+# Labels, addresses and named ports, of which policies speak; the pods themselves stay closed.
+_POLICIES = (
+    ("list watch", "networking.k8s.io", "networkpolicies"),
+    ("list watch", kinds.POD_PEER.group, " ".join(kind.plural for kind in kinds.PEERS)),
+)
 # Verb, API group and resource of what all nodes may alike: in the role there are no wildcards.
 _COMMON = frozenset(
     action
-    for row in (*ROLES["system:node"], _SERVICE_ROUTES)
+    for row in (*ROLES["system:node"], _SERVICE_ROUTES, *_POLICIES)
     for action in product(row[0].split(), groups(row), row[2].split())
 )
 _READ = frozenset({"get", "list", "watch"})

@@ -147,9 +147,8 @@ class Table:
         for side, allowed in change.sides.items():
             before = self._sides.pop(side, None)
             if allowed is not None:
-                chain = _SideChain(side.direction, allowed)
-                self._sides[side] = chain
-                self._use(chain, 1)
+                now = self._sides[side] = _SideChain(side.direction, allowed)
+                self._use(now, 1)
             if before is not None:
                 self._use(before, -1)
         stale = [chain for chain, count in self._uses.items() if not count]

@@ -75,6 +75,10 @@ class Book:
     def policies(self) -> list[Key]:
         return list(self._policies)
 
+    @property
+    def has_policies(self) -> bool:
+        return bool(self._policies)
+
     def put_policy(self, key: Key, policy: Policy | None) -> None:
         """A policy as it is now, None if it is gone."""
         before = self._policies.pop(key, None)
@@ -100,6 +104,12 @@ class Book:
         known = self.members.pod((pod.namespace, name))
         same = known is not None and known.uid == pod.uid
         self._put_local(replace(known, ip=pod.ip) if known is not None and same else pod)
+
+    def adopt(self, uid: str, ip: str) -> None:
+        """A pod of this node of which nothing but the address is known yet: an earlier life of the
+        agent left it. Where there are policies, nothing passes until more is known."""
+        if uid not in self._locals:
+            self._put_local(Pod(uid, "", {}, ip, frozenset()))
 
     def drop_local(self, uid: str) -> None:
         """A pod of this node gave its address back. Idempotent."""
@@ -192,6 +202,8 @@ class Book:
         if uid is None:
             return None
         pod = self._locals[uid]
+        if not pod.namespace:
+            return frozenset()
         index = self._selecting.get(pod.namespace)
         if index is None:
             return None
