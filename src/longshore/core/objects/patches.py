@@ -33,6 +33,23 @@ def json_merge_patch(doc: Any, patch: Any) -> Any:
     return merged
 
 
+def own_fields(doc: Doc) -> Doc:
+    """A copy whose fields are copies too, as far as they are objects, and nothing below them."""
+    return {name: dict(part) if type(part) is dict else part for name, part in doc.items()}
+
+
+def detached(patched: Doc, doc: Doc) -> Doc:
+    """A patched document to be completed in place, while doc, with which it shares what the patch
+    left, stays as it is. Where only metadata was patched, nobody completes more than fields of
+    fields: then the rest is shared on."""
+    own = own_fields(patched)
+    rest = {name: part for name, part in patched.items() if name != "metadata"}
+    if patched.keys() == doc.keys() and all(part is doc[name] for name, part in rest.items()):
+        return own
+    copied: Doc = orjson.loads(orjson.dumps(rest))
+    return own | copied
+
+
 def json_patch(kind: Kind, doc: Doc, operations: Any) -> Any:
     """RFC 6902. Raises BadRequest for what is no patch, Invalid (as upstream) for one whose test
     fails or whose paths are not there, TooLarge for one of too many operations."""

@@ -69,7 +69,7 @@ def _problems_of_operations(raw: bytes, content: Any) -> tuple[str, ...]:
 
 
 def apply_patch(kind: Kind, doc: Doc, patch: ReadPatch) -> Doc:
-    """The patched document; doc is the caller's own. Raises BadRequest, Invalid."""
+    """The patched document, which shares with doc what did not change. Raises BadRequest, Invalid."""
     if patch.type == JSON_PATCH:
         patched = json_patch(kind, doc, patch.content)
     elif patch.type == MERGE_PATCH:

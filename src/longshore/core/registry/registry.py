@@ -16,7 +16,7 @@ from longshore.base.users import User
 from longshore.core.objects import kinds, meta
 from longshore.core.objects.errors import AlreadyExists, ApiError, NotFound
 from longshore.core.objects.kinds import KINDS, Doc, Kind, Kinds, Ref
-from longshore.core.objects.patches import json_merge_patch
+from longshore.core.objects.patches import detached, json_merge_patch, own_fields
 from longshore.core.objects.validation import Undecodable
 from longshore.core.registry import planning
 from longshore.core.registry.admission import escalation
@@ -201,11 +201,11 @@ class Registry(Reader):
         read, warnings = read_patch(patch_type, patch), list[str]()
 
         def changed(old: Stored) -> Doc:
-            base = as_version(ref.kind, old).fresh()
-            shown = meta.scale_of(base) if ref.subresource == "scale" else base
-            patched = apply_patch(kinds.SCALE if shown is not base else ref.kind, shown, read)
+            there = as_version(ref.kind, old).doc
+            shown = meta.scale_of(there) if ref.subresource == "scale" else there
+            patched = apply_patch(kinds.SCALE if shown is not there else ref.kind, shown, read)
             try:
-                new, unknown = self._planner.replacement(ref, patched, _WARNING)
+                new, unknown = self._planner.replacement(ref, _own(ref, patched, shown), _WARNING)
             except Undecodable as error:
                 raise invalid_patch(ref.kind, read, error.why) from None
             warnings[:] = judged(ref.kind, read, unknown, options.field_validation)
@@ -442,10 +442,7 @@ class Registry(Reader):
 
     def _merge(self, ref: Ref, patch: Doc, options: WriteOptions) -> Plan:
         def changed(old: Stored) -> Doc:
-            # Defaults are filled in in place, so what is not a status needs a copy of its own.
-            base = old.doc if ref.subresource == "status" else old.fresh()
-            patched: Doc = json_merge_patch(base, patch)
-            return patched
+            return _own(ref, json_merge_patch(old.doc, patch), old.doc)
 
         return self._planner.update(ref, changed, options)
 
@@ -460,6 +457,11 @@ class Registry(Reader):
         self.permission.applied(frame)
         if frame.kind is kinds.SERVICE:
             self._services.applied(frame)
+
+
+def _own(ref: Ref, patched: Doc, doc: Doc) -> Doc:
+    """A patched document that a plan may complete. Of a status, it completes nothing in place."""
+    return own_fields(patched) if ref.subresource == "status" else detached(patched, doc)
 
 
 def plan_only(plan: Plan) -> Plan:
