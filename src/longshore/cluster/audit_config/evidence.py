@@ -57,11 +57,13 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A real node. door is None if it does not answer; read_only_port: whether one is open."""
+    """A real node. door is None if it does not answer; read_only_port: whether one is open; filters:
+    whether its kernel has rules for NetworkPolicies now."""
 
     name: str
     door: Door | None
     read_only_port: bool = False
+    filters: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from longshore.cluster.audit_config.evidence import (
 from longshore.cluster.audit_config.handshakes import Place
 from longshore.cluster.audit_config.listeners import listeners
 from longshore.cluster.config import ClusterConfig, ClusterPaths
-from longshore.cluster.machine import lan_namespace, node_nets
+from longshore.cluster.machine import lan_namespace, node_namespace, node_nets
 from longshore.cluster.processes import recorded
 from longshore.cluster.streams import NODE_API_PORT
 from longshore.core.objects import kinds
@@ -40,6 +40,7 @@ from longshore.core.registry.admission.chain import enabled
 from longshore.core.registry.client import Client, Create
 from longshore.core.registry.identity.bootstrap_tokens import TYPE as BOOTSTRAP_TOKEN
 from longshore.machinery.network.namespaces import socket_in
+from longshore.machinery.network.policy.run import in_force
 
 _READ_ONLY_PORT = 10255
 _LOG_PATIENCE_S, _LOOK_S = 2.0, 0.02
@@ -195,9 +196,10 @@ def _nodes(config: ClusterConfig, paths: ClusterPaths, foreign: Pair) -> list[No
 def _node(paths: ClusterPaths, name: str, address: str, foreign: Pair) -> Node:
     make = partial(socket_in, lan_namespace(paths))
     place = Place(address, NODE_API_PORT, paths.pki / "ca.crt", make)
+    filters = in_force(node_namespace(paths, name))
     if not handshakes.listens(place):
-        return Node(name, None)
+        return Node(name, None, filters=filters)
     own = Pair.named(paths.pki, f"{name}-client")
     door = asyncio.run(tries.tried(place, tries.at_node(own, foreign)))
     read_only = Place(address, _READ_ONLY_PORT, place.authority, make)
-    return Node(name, door, handshakes.listens(read_only))
+    return Node(name, door, handshakes.listens(read_only), filters)

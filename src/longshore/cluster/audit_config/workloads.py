@@ -95,11 +95,13 @@ def _labels(evidence: Evidence) -> dict[str, dict[str, str]]:
 def _policies_work(evidence: Evidence) -> Verdict:
     if evidence.hollow:
         return not_applicable("hollow nodes carry no traffic")
-    return decided(
-        not kinds.NETWORK_POLICY.dormant,
-        "the network enforces NetworkPolicies",
-        "NetworkPolicies are kept, and their makers warned, but nothing enforces them yet",
-    )
+    if not evidence.all(kinds.NETWORK_POLICY):
+        return passed("every node's agent enforces NetworkPolicies; there is none now")
+    if evidence.nodes is None:
+        return manual("there are NetworkPolicies; only root sees whether nodes have their rules")
+    without = [node.name for node in evidence.nodes if not node.filters]
+    good = "every node's kernel has rules for the NetworkPolicies"
+    return unless(without, good, "there are NetworkPolicies, and no rules for them on {}")
 
 
 def _policies_everywhere(evidence: Evidence) -> Verdict:

@@ -29,11 +29,6 @@ def notes(name: str, root: Path | None) -> list[str]:
     ClusterError."""
     config, _ = _cluster(name, root)
     found = []
-    if kinds.NETWORK_POLICY.dormant:
-        found.append(
-            "the network does not enforce NetworkPolicies yet: they are kept, and until it does, pods "
-            "of different tenants can reach one another"
-        )
     if _NO_EXTERNAL_ADDRESSES not in config.enable_admission:
         found.append(
             "a Service may draw traffic for any address to itself by spec.externalIPs; longshore up "

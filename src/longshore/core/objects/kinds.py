@@ -257,7 +257,6 @@ NETWORK_POLICY = _network(
     "netpol",
     counted=True,
     columns="Pod-Selector,Age",
-    dormant=True,
 )
 IP_ADDRESS = _network.cluster(
     "IPAddress", "ipaddresses", "ip", counted=True, columns="ParentRef,Age"

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from longshore.base.clock import Clock
@@ -32,6 +33,16 @@ Run: TypeAlias = Callable[[str], Awaitable[str]]
 """Hands a transaction to the kernel."""
 
 _RETRY_S, _RETRY_MAX_S = 0.5, 30.0
+
+
+def in_force(node_ns: Path | str) -> bool:
+    """Whether the node whose namespace that is has the rules of network policies now. Blocking."""
+    with namespaces.entered(node_ns):
+        kernel = Nft()
+    try:
+        return nft.TABLE in kernel.run("list tables ip")
+    finally:
+        kernel.close()
 
 
 class PolicyEnforcement:
