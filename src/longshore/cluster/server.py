@@ -190,6 +190,9 @@ class _Cluster:
             await bootstrap(self._client("bootstrap"), endpoint)
             self._serve(crew, listeners)
             tell("serving")
+            for _ in self._registry.cache.index():
+                await self._clock.sleep(0)
+            gc.freeze()  # the indexes too
             roles = crew.create_task(self._ensure_roles(objects_of_users()), name="roles")
             self._run_loops(crew)
             await self._until_ready()

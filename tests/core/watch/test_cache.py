@@ -145,3 +145,57 @@ def test_a_list_can_be_taken_as_of_an_earlier_revision(world: World) -> None:
     assert [s.raw for s in world.cache.as_of(kinds.POD, at, kinds.POD.prefix)] == before
     after_b = world.cache.as_of(kinds.POD, at, kinds.POD.prefix, after="/core/pods/default/b")
     assert [s.name for s in after_b] == ["c", "d"]
+
+
+NODE = ("node", "n1")
+
+
+@pytest.fixture
+def read_at_start() -> World:
+    world = World()
+    world.cache = Cache(KINDS, 10)
+    docs = [pod(name, node="n1") for name in "abc"]
+    objects = [Stored.of(kinds.POD, kinds.POD.key_of(doc), doc, 7) for doc in docs]
+    world.cache.load(kinds.POD, objects)
+    return world
+
+
+def on_node(world: World) -> list[str]:
+    return sorted(one.name for one in world.cache.shelf(kinds.POD).found(NODE))
+
+
+def test_what_is_read_at_start_is_indexed_for_whoever_asks(read_at_start: World) -> None:
+    assert on_node(read_at_start) == ["a", "b", "c"]
+
+
+def test_it_is_indexed_in_slices_and_what_changes_meanwhile_is_right(read_at_start: World) -> None:
+    shelf = read_at_start.cache.shelf(kinds.POD)
+    assert shelf.index(1) == 2
+    for name, node in (("a", "n2"), ("b", "n2"), ("c", "n1"), ("d", "n1")):
+        read_at_start.put(pod(name, node=node))
+    read_at_start.drop("c")
+    assert shelf.index() == 0
+    assert on_node(read_at_start) == ["d"]
+    assert sorted(one.name for one in shelf.found(("node", "n2"))) == ["a", "b"]
+
+
+def test_the_time_for_it_is_asked_for_kind_by_kind(read_at_start: World) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "x"}}
+    stored = Stored.of(kinds.SECRET, kinds.SECRET.key_of(secret), secret, 3)
+    read_at_start.cache.load(kinds.SECRET, [stored])
+    assert list(read_at_start.cache.index()) == []
+    assert read_at_start.cache.shelf(kinds.POD).index(0) == 0
+
+
+def test_who_listens_to_a_node_hears_what_it_loses_of_it(read_at_start: World) -> None:
+    feed = read_at_start.cache.watch(
+        kinds.POD, since=10, prefix=kinds.POD.prefix, select=None, term=NODE
+    )
+    read_at_start.drop("a")
+    read_at_start.put(pod("b", node="n2"))
+    assert names(feed) == [("DELETED", "a"), ("MODIFIED", "b")]
+
+
+def test_loops_find_the_terms_of_what_was_there(read_at_start: World) -> None:
+    frames = read_at_start.cache.subscribe(kinds.POD).take()
+    assert [NODE in frame.stored.terms for frame in frames] == [True] * 3
