@@ -19,10 +19,10 @@ def test_bootstrap_is_complete_and_idempotent() -> None:
     async def scenario() -> None:
         async with kube() as api:
             client = InProcess(api.registry, loop_user("bootstrap"))
-            await bootstrap(client, None)
+            await bootstrap(client, [])
             await settle()  # flow schemas are told whether their levels are there
             revision = api.registry.cache.revision
-            await bootstrap(client, None)
+            await bootstrap(client, [])
             assert api.registry.cache.revision == revision
             answer = await api("GET", "/apis/apiregistration.k8s.io/v1/apiservices/v1.apps")
             spec = answer.doc["spec"]
@@ -43,7 +43,7 @@ def test_bootstrap_is_complete_and_idempotent() -> None:
 def test_what_is_mandatory_stays_as_it_is(group: str) -> None:
     async def scenario() -> None:
         async with kube() as api:
-            await bootstrap(InProcess(api.registry, loop_user("bootstrap")), None)
+            await bootstrap(InProcess(api.registry, loop_user("bootstrap")), [])
             await settle()
             path = f"/apis/flowcontrol.apiserver.k8s.io/v1/{group}/catch-all"
             doc = (await api("GET", path)).doc

@@ -40,6 +40,10 @@ def main() -> None:
 @name_option
 @click.option("--nodes", default=1, show_default=True, help="How many nodes.")
 @click.option(
+    "--servers", default=1, show_default=True,
+    help="How many API servers: 1, or 3 with three members of etcd, of which any may fail.",
+)  # fmt: skip
+@click.option(
     "--runtime", type=click.Choice(["oci", "hollow"]), default="oci", show_default=True,
     help="oci: conmon and runc; hollow: pods run nothing.",
 )  # fmt: skip
@@ -54,6 +58,18 @@ def main() -> None:
 @click.option(
     "--node-grace", default=40.0, show_default=True,
     help="Seconds that a node may be silent before it counts as lost.",
+)  # fmt: skip
+@click.option(
+    "--leader-elect-lease-duration", "lease_s", default=15, show_default=True,
+    help="Seconds after which the loops of a server that is gone run in another one.",
+)  # fmt: skip
+@click.option(
+    "--leader-elect-renew-deadline", "renew_deadline_s", default=10.0, show_default=True,
+    help="Seconds that a leading server tries to renew its lease before it steps down.",
+)  # fmt: skip
+@click.option(
+    "--leader-elect-retry-period", "retry_s", default=2.0, show_default=True,
+    help="Seconds between two renewals of a lease.",
 )  # fmt: skip
 @click.option(
     "--authentication-config", type=click.Path(path_type=Path, dir_okay=False),
@@ -100,11 +116,14 @@ def up(
     from longshore.cli.report import Report
     from longshore.cluster.admission import names
     from longshore.cluster.up import UpRequest, up
+    from longshore.machinery.election.plan import Rules
 
     if hollow:
         options["runtime"] = "hollow"
     options["wait_s"] = options.pop("wait")
     options["node_grace_s"] = options.pop("node_grace")
+    rules = {one: options.pop(one) for one in ("lease_s", "renew_deadline_s", "retry_s")}
+    options["election"] = Rules(**rules)
     options["enable_admission"], options["disable_admission"] = names(enable), names(disable)
     report = Report(quiet=as_json)
     request = UpRequest(merge=not no_merge, **options)

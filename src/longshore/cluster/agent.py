@@ -11,9 +11,9 @@ from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.identity import NodeIdentity
-from longshore.cluster.machine import node_namespace, node_nets
+from longshore.cluster.machine import node_namespace, node_nets, servers_of
 from longshore.cluster.nodeapi import NodeApi
-from longshore.cluster.server import API_ENDPOINT, prepare_process, run_to_the_end, until_signalled
+from longshore.cluster.process import prepare_process, run_to_the_end, until_signalled
 from longshore.cluster.streams import NODE_API_PORT
 from longshore.doors.kit.server import Server
 from longshore.doors.kubernetes.client import HttpClient, Introduction
@@ -72,9 +72,8 @@ class _Agent:
             client.close()
 
     def _client(self) -> HttpClient:
-        host, port = API_ENDPOINT
         return HttpClient(
-            [f"https://{host}:{port}"],
+            servers_of(self._config, self._place.name),
             self._identity.to_servers,
             self._clock,
             said=Introduction("kubelet"),

@@ -3,6 +3,8 @@ served, and the API server's own Service."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from longshore.base.addresses import API_PORT, API_SERVICE_ADDRESS, SERVICE_RANGE
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import AlreadyExists, ApiError
@@ -16,16 +18,17 @@ from longshore.core.registry.client import Client, Create, Operation, Patch
 SERVICE_NAME = "kubernetes"
 
 
-async def bootstrap(client: Client, endpoint: tuple[str, int] | None) -> None:
-    """Create what is missing, and point the `kubernetes` Service at endpoint, the address at which
-    pods reach the API server (None: there are no pods that could). Idempotent."""
+async def bootstrap(client: Client, endpoints: Sequence[tuple[str, int]]) -> None:
+    """Create what is missing, and point the `kubernetes` Service at endpoints, the addresses at which
+    pods reach the API servers (none: there are no pods that could). Idempotent."""
     await _ensure(client, _first_objects())
-    if endpoint is None:
+    if not endpoints:
         return
     await _ensure(client, [Create(kinds.SERVICE, _service())])
+    addresses, port = [address for address, _ in endpoints], endpoints[0][1]
     for kind, doc in (
-        (kinds.ENDPOINTS, _endpoints(*endpoint)),
-        (kinds.ENDPOINT_SLICE, _slice(*endpoint)),
+        (kinds.ENDPOINTS, _endpoints(addresses, port)),
+        (kinds.ENDPOINT_SLICE, _slice(addresses, port)),
     ):
         await _put(client, kind, doc)
 
@@ -82,22 +85,22 @@ def _service() -> Doc:
     }
 
 
-def _endpoints(address: str, port: int) -> Doc:
+def _endpoints(addresses: list[str], port: int) -> Doc:
     ports = [{"name": "https", "port": port, "protocol": "TCP"}]
     return {
         "apiVersion": "v1",
         "kind": "Endpoints",
         "metadata": _metadata({"endpointslice.kubernetes.io/skip-mirror": "true"}),
-        "subsets": [{"addresses": [{"ip": address}], "ports": ports}],
+        "subsets": [{"addresses": [{"ip": one} for one in addresses], "ports": ports}],
     }
 
 
-def _slice(address: str, port: int) -> Doc:
+def _slice(addresses: list[str], port: int) -> Doc:
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": _metadata({"kubernetes.io/service-name": SERVICE_NAME}),
         "addressType": "IPv4",
-        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+        "endpoints": [{"addresses": [one], "conditions": {"ready": True}} for one in addresses],
         "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
     }

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import orjson
 
 from longshore.base.files import write_private
+from longshore.machinery.election.plan import Rules
 
 NAME_FORM = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 NODES_MAX = 200
+# The process that joins the LAN of several servers to the machine.
+GATEWAY = "gateway"
 
 
 class ClusterError(Exception):
@@ -35,7 +38,9 @@ class Unready(ClusterError): ...
 class ClusterConfig:
     """One cluster. runtime is oci or hollow; uplink is user or none; port is on 127.0.0.1;
     node_grace_s is how long a node may be silent before it counts as lost. enable_admission and
-    disable_admission are names of admission plug-ins."""
+    disable_admission are names of admission plug-ins. servers is 1, whose store is embedded, or how
+    many share the members of etcd, of which there are as many; election is by which rules one of
+    them leads."""
 
     name: str
     nodes: int
@@ -45,6 +50,8 @@ class ClusterConfig:
     node_grace_s: float = 40.0
     enable_admission: tuple[str, ...] = ()
     disable_admission: tuple[str, ...] = ()
+    servers: int = 1
+    election: Rules = field(default_factory=Rules)
 
     @property
     def hollow(self) -> bool:
@@ -60,6 +67,34 @@ class ClusterConfig:
         return [f"node-{number}" for number in range(1, self.nodes + 1)]
 
     @property
+    def shared(self) -> bool:
+        """Whether several servers share a store."""
+        return self.servers > 1
+
+    @property
+    def has_lan(self) -> bool:
+        """Whether its processes are in namespaces of their own."""
+        return self.shared or not self.hollow
+
+    @property
+    def server_names(self) -> list[str]:
+        return self._numbered("server") if self.shared else ["server"]
+
+    @property
+    def member_names(self) -> list[str]:
+        return self._numbered("etcd") if self.shared else []
+
+    @property
+    def roles(self) -> list[str]:
+        """All processes that the cluster should have. Hollow nodes live in the one server there is."""
+        agents = [] if self.hollow and not self.shared else self.node_names
+        gateway = [GATEWAY] if self.shared and not self.hollow else []
+        return [*self.member_names, *self.server_names, *gateway, *agents]
+
+    def _numbered(self, what: str) -> list[str]:
+        return [f"{what}-{number}" for number in range(1, self.servers + 1)]
+
+    @property
     def server(self) -> str:
         return f"https://127.0.0.1:{self.port}"
 
@@ -73,6 +108,8 @@ class ClusterPaths:
         self.config = self.home / "cluster.json"
         self.store = self.home / "state" / "store.db"
         self.pki = self.home / "pki"
+        self.etcd_pki = self.pki / "etcd"
+        self.members = self.home / "etcd"
         self.kubeconfig = self.home / "kubeconfig"
         self.images = self.home / "images"
         self.namespaces = self.home / "ns"
@@ -107,7 +144,9 @@ class ClusterPaths:
     def load(self) -> ClusterConfig:
         """Raises UnknownCluster when there is none."""
         try:
-            return ClusterConfig(**orjson.loads(self.config.read_bytes()))
+            kept = orjson.loads(self.config.read_bytes())
+            election = Rules(**kept.pop("election", {}))
+            return ClusterConfig(**kept, election=election)
         except FileNotFoundError:
             known = ", ".join(sorted(names(self.root))) or "none"
             raise UnknownCluster(

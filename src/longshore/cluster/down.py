@@ -71,8 +71,11 @@ def _all_that_ever_started(paths: ClusterPaths) -> list[Process]:
 def stop(name: str, root: Path | None) -> None:
     """End every process and container and free the machine; state and images stay."""
     paths = ClusterPaths((root or default_root()).absolute(), check_name(name))
-    paths.load()
-    asyncio.run(end(list(recorded(paths.processes)), SystemClock(), STOP_GRACE_S))
+    members = paths.load().member_names
+    # First those who write, then those who keep it: a server gives its Leases back as it ends.
+    for keepers in (False, True):
+        those = [p for p in recorded(paths.processes) if (p.role in members) is keepers]
+        asyncio.run(end(those, SystemClock(), STOP_GRACE_S))
     _clear_machine(paths)
     for record in paths.processes.glob("*.json"):
         record.unlink()

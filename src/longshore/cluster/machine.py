@@ -5,19 +5,46 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+from longshore.base.addresses import API_PORT, LAN_GATEWAY
+from longshore.cluster import etcd
 from longshore.cluster.config import ClusterConfig, ClusterPaths
+from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.network import lan
 from longshore.machinery.network.namespaces import socket_in
-from longshore.machinery.network.ranges import NodeNet, node_net
+from longshore.machinery.network.ranges import HostNet, NodeNet, node_net, server_net
+
+# What a hollow node says it has: that of a middling real one.
+HOLLOW_CAPACITY = {"cpu": "32", "memory": "256Gi", "pods": "110", "ephemeral-storage": "100Gi"}
 
 
 def node_nets(config: ClusterConfig) -> list[NodeNet]:
     return [node_net(name, number) for number, name in enumerate(config.node_names, 1)]
 
 
+def server_nets(config: ClusterConfig) -> list[HostNet]:
+    """Where several servers are on the LAN; one alone is at its gateway."""
+    if not config.shared:
+        return [HostNet("server", LAN_GATEWAY)]
+    return [server_net(name, number) for number, name in enumerate(config.server_names, 1)]
+
+
+def api_endpoints(config: ClusterConfig) -> list[tuple[str, int]]:
+    """Address and port of every server on the LAN."""
+    return [(net.lan_ip, API_PORT) for net in server_nets(config)]
+
+
+def servers_of(config: ClusterConfig, who: str) -> list[str]:
+    """All servers, as somebody on the LAN asks them: not everybody the same one first."""
+    urls = [f"https://{address}:{port}" for address, port in api_endpoints(config)]
+    first = sum(who.encode()) % len(urls)
+    return urls[first:] + urls[:first]
+
+
 def build_network(config: ClusterConfig, paths: ClusterPaths) -> None:
-    """The LAN and every node's namespace, or what is missing of them."""
-    lan.build_lan(paths.namespaces, node_nets(config))
+    """The LAN and the namespace of every node, and of several servers and members of etcd; or what
+    is missing of them."""
+    hosts = [*etcd.places(config), *server_nets(config)] if config.shared else []
+    lan.build_lan(paths.namespaces, node_nets(config), hosts)
 
 
 def lan_namespace(paths: ClusterPaths) -> Path:
@@ -28,10 +55,26 @@ def node_namespace(paths: ClusterPaths, node: str) -> Path:
     return lan.node_path(paths.namespaces, node)
 
 
-def lan_listener(paths: ClusterPaths, endpoint: tuple[str, int]) -> socket.socket:
-    """A listening socket on the cluster's LAN."""
-    listener = socket_in(lan_namespace(paths))
+def lan_listener(paths: ClusterPaths, net: HostNet) -> socket.socket:
+    """The socket on the cluster's LAN at which a server listens."""
+    alone = net.lan_ip == LAN_GATEWAY
+    where = lan_namespace(paths) if alone else lan.node_path(paths.namespaces, net.name)
+    listener = socket_in(where)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(endpoint)
+    listener.bind((net.lan_ip, API_PORT))
     listener.listen(1024)
     return listener
+
+
+def hollow_nodes(config: ClusterConfig, paths: ClusterPaths) -> list[KubeletConfig]:
+    """Hollow nodes have the addresses that real ones would have; nobody answers there."""
+    return [
+        KubeletConfig(
+            node_name=net.name,
+            root=paths.node(net.name),
+            node_ip=net.lan_ip,
+            pod_cidr=net.pod_cidr,
+            capacity=HOLLOW_CAPACITY,
+        )
+        for net in node_nets(config)
+    ]

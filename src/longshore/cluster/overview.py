@@ -10,7 +10,7 @@ from longshore.cluster.processes import recorded
 
 
 def overview(root: Path | None) -> list[dict[str, Any]]:
-    """One dictionary a cluster: name, state, nodes, runtime, server, context, processes.
+    """One dictionary a cluster: name, state, nodes, servers, runtime, server, context, processes.
 
     state is running, stopped, degraded (some of its processes are gone) or unfinished (an `up`
     that was killed before it had written anything; `down` removes it).
@@ -26,14 +26,14 @@ def _describe(paths: ClusterPaths) -> dict[str, Any]:
     except UnknownCluster:
         return {"name": name, "state": "unfinished", "nodes": 0, "runtime": "", "server": ""}
     alive = {process.role: process.pid for process in recorded(paths.processes) if process.alive}
-    wanted = {"server"} if config.hollow else {"server", *config.node_names}
     state = "degraded" if alive else "stopped"
-    if wanted <= alive.keys():
+    if alive.keys() >= {*config.roles}:
         state = "running"
     return {
         "name": name,
         "state": state,
         "nodes": config.nodes,
+        "servers": config.servers,
         "runtime": config.runtime,
         "server": config.server,
         "context": config.context,

@@ -7,24 +7,31 @@ import contextlib
 import gc
 import logging
 import os
-import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
-import uvloop
-
-from longshore.base.addresses import API_PORT, LAN_GATEWAY
 from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 from longshore.base.users import User, loop_user
-from longshore.cluster import admission, audit, authorizers, encryption, issuers, kubeconfig
+from longshore.cluster import (
+    admission,
+    audit,
+    authorizers,
+    encryption,
+    issuers,
+    kubeconfig,
+    stores,
+)
 from longshore.cluster.backup.take import snapshot
 from longshore.cluster.bootstrap import bootstrap
 from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.default_roles import ensure_roles
-from longshore.cluster.machine import lan_namespace, node_nets
+from longshore.cluster.loops import Loops, Work
+from longshore.cluster.machine import api_endpoints, lan_namespace, node_namespace
 from longshore.cluster.probe import is_ready
+from longshore.cluster.process import prepare_process, run_to_the_end, until_signalled
 from longshore.cluster.renewal import SERVER_PAIRS, Renewals
 from longshore.cluster.statistics import HollowStatistics, NodeStatistics
 from longshore.cluster.streams import NodeStreams, NoStreams
@@ -43,91 +50,40 @@ from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.questions import decided
 from longshore.core.registry.registry import Registry, RegistryConfig
 from longshore.core.registry.wishes import Wish
-from longshore.core.store.protocol import StoreError
 from longshore.core.store.sealed import SealedStore
-from longshore.core.store.sqlite import SqliteStore
 from longshore.core.streams.protocols import Streams
 from longshore.doors.kit.server import Server
 from longshore.doors.kubernetes.audit.auditor import Auditor
 from longshore.doors.kubernetes.audit.trail import AuditLog
 from longshore.doors.kubernetes.door import DoorConfig, KubernetesDoor
 from longshore.machinery.controllers.nodes.plan import NodeRules
-from longshore.machinery.controllers.run_all import ControllerConfig, run_controllers
-from longshore.machinery.kubelet.config import KubeletConfig
-from longshore.machinery.kubelet.hollow import HollowNodes
-from longshore.machinery.loop.recorder import Journal
-from longshore.machinery.network.balancer.run import Balancer
-from longshore.machinery.network.uplink import Uplink
-from longshore.machinery.scheduler.run import Scheduler
+from longshore.machinery.controllers.run_all import ControllerConfig
+from longshore.machinery.network import namespaces
 
 log = logging.getLogger("longshore.server")
 
-API_ENDPOINT = (LAN_GATEWAY, API_PORT)
-# Collecting is rare: what the cache holds is bytes, and the rest dies young.
-GC_THRESHOLDS = (100_000, 50, 100)
-# What a hollow node says it has: that of a middling real one.
-HOLLOW_CAPACITY = {"cpu": "32", "memory": "256Gi", "pods": "110", "ephemeral-storage": "100Gi"}
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which server it is: its name among those of the cluster, the sockets it listens at, and the
+    descriptor on which `up` hears how far it is."""
+
+    name: str
+    listeners: Sequence[socket.socket]
+    tell: int
 
 
-def main(
-    config: ClusterConfig, paths: ClusterPaths, listeners: Sequence[socket.socket], tell: int
-) -> None:
-    """The server's life, until SIGTERM. tell is the descriptor on which `up` hears how far it is."""
-    prepare_process("longshore-server")
-    run_to_the_end(_run(config, paths, listeners, tell))
+def main(config: ClusterConfig, paths: ClusterPaths, place: Place) -> None:
+    """A server's life, until SIGTERM."""
+    prepare_process(f"longshore-{place.name}")
+    if config.shared:
+        namespaces.enter(node_namespace(paths, place.name))
+    run_to_the_end(_run(config, paths, place))
 
 
-def prepare_process(name: str) -> None:
-    """What the server and the agents have in common."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    gc.set_threshold(*GC_THRESHOLDS)
-    try:
-        with open("/proc/self/comm", "w") as comm:
-            comm.write(name)
-    except OSError:
-        log.debug("this system has no process names")
-
-
-def run_to_the_end(work: Coroutine[None, None, None]) -> None:
-    """Run a process's work. What ends it is said in full, and once more in the log's last line."""
-    try:
-        uvloop.run(work)
-    except BaseExceptionGroup as group:
-        log.exception("stopped by a fault")
-        log.error("stopped by %s", "; ".join(_causes(group)))
-        raise SystemExit(1) from group
-    except StoreError as error:  # as it was opened: a sentence for a person, not a fault of ours
-        log.error("%s", error)
-        raise SystemExit(1) from error
-
-
-def _causes(group: BaseExceptionGroup[BaseException]) -> Iterator[str]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _causes(error)
-        else:
-            yield f"{type(error).__name__}: {error}"
-
-
-async def until_signalled(work: Coroutine[None, None, None]) -> None:
-    """Run work until it ends, or until SIGTERM or SIGINT cancels it."""
-    task = asyncio.current_task()
-    assert task is not None
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    try:
-        await work
-    except asyncio.CancelledError:
-        log.info("stopping")
-
-
-async def _run(
-    config: ClusterConfig, paths: ClusterPaths, listeners: Sequence[socket.socket], tell: int
-) -> None:
+async def _run(config: ClusterConfig, paths: ClusterPaths, place: Place) -> None:
     clock = SystemClock()
-    store = SealedStore(SqliteStore(paths.store), encryption.of_cluster(paths))
+    store = stores.of_cluster(config, paths, place.name, clock)
     settings = RegistryConfig(
         admission=admission.of_cluster(config, paths),
         authorizers=authorizers.of_cluster(paths, clock),
@@ -137,7 +93,7 @@ async def _run(
     await registry.open()
     gc.freeze()  # what was read stays: no collection has to look through it again
     cluster = _Cluster(config, paths, registry, store)
-    await until_signalled(cluster.run(listeners, partial(_tell, tell)))
+    await until_signalled(cluster.run(place))
     await registry.close()
 
 
@@ -170,6 +126,7 @@ class _Cluster:
 
         self._issuers = issuers.of_cluster(paths, self._clock)
         self._audit_log = AuditLog(paths.audit_log, self._clock)
+        self._loops = self._made_loops()
         self._auditor = Auditor(audit.policy_of(paths), self._audit_log, self._clock)
 
     def _renewed(self) -> None:
@@ -183,23 +140,33 @@ class _Cluster:
     async def _ensure_roles(self, defaults: Iterable[tuple[Kind, Doc]]) -> None:
         await ensure_roles(self._registry.cache, self._client("roles"), defaults)
 
-    async def run(self, listeners: Sequence[socket.socket], tell: Callable[[str], object]) -> None:
+    async def run(self, place: Place) -> None:
         async with asyncio.TaskGroup() as crew:
             crew.create_task(self._registry.run(), name="registry")
-            endpoint = None if self._config.hollow else API_ENDPOINT
-            await bootstrap(self._client("bootstrap"), endpoint)
-            self._serve(crew, listeners)
-            tell("serving")
+            endpoints = [] if self._config.hollow else api_endpoints(self._config)
+            await bootstrap(self._client("bootstrap"), endpoints)
+            self._serve(crew, place.listeners)
+            _tell(place.tell, "serving")
             for _ in self._registry.cache.index():
                 await self._clock.sleep(0)
             gc.freeze()  # the indexes too
-            roles = crew.create_task(self._ensure_roles(objects_of_users()), name="roles")
-            self._run_loops(crew)
+            # Loops end before the registry does, which takes what they write at the end.
+            async with asyncio.TaskGroup() as loops:
+                await self._run_loops(loops, place)
+
+    async def _run_loops(self, crew: asyncio.TaskGroup, place: Place) -> None:
+        if self._config.shared:
+            crew.create_task(self._loops.stand(place.name), name="loops")
             await self._until_ready()
-            await roles
-            tell("ready")
-            # Nobody waits for the roles of controllers that run outside.
-            await self._ensure_roles(objects_of_controllers())
+            _tell(place.tell, "ready")
+            return
+        roles = crew.create_task(self._ensure_roles(objects_of_users()), name="roles")
+        crew.create_task(self._loops.run(), name="loops")
+        await self._until_ready()
+        await roles
+        _tell(place.tell, "ready")
+        # Nobody waits for the roles of controllers that run outside.
+        await self._ensure_roles(objects_of_controllers())
 
     def _serve(self, crew: asyncio.TaskGroup, listeners: Sequence[socket.socket]) -> None:
         """Open the door, on 127.0.0.1 of the host and, if there is one, on the LAN."""
@@ -232,6 +199,7 @@ class _Cluster:
             auditor=self._auditor,
             snapshot=lambda: snapshot(cache, self._store, self._clock),
             kinds=kinds.SERVED,
+            metrics=self._loops.metrics,
         )
 
     def _tokens(self) -> Bearers:
@@ -245,34 +213,19 @@ class _Cluster:
         context = self._renewals.shown_by(client_context(pair, trusted), pair)
         return NodeStreams(self._registry.cache, context, lan_namespace(self._paths))
 
-    def _run_loops(self, crew: asyncio.TaskGroup) -> None:
-        cache, clock, chance = self._registry.cache, self._clock, self._chance
-        journal = Journal(self._client("events"), clock)
-        crew.create_task(journal.run(), name="events")
-        config = ControllerConfig(
+    def _made_loops(self) -> Loops:
+        controllers = ControllerConfig(
             authority=self._authority,
             permits=self._permits,
             nodes=NodeRules(grace_s=self._config.node_grace_s),
         )
-        controllers = run_controllers(
-            cache, self._client("controllers"), clock, chance, journal, config
-        )
-        crew.create_task(controllers, name="controllers")
-        scheduler = Scheduler(cache, self._client("scheduler"), clock, chance, journal)
-        crew.create_task(scheduler.run(), name="scheduler")
-        if self._config.hollow:
-            hollow = HollowNodes(
-                hollow_nodes(self._config, self._paths), self._client("hollow"), clock
-            )
-            crew.create_task(hollow.run(), name="hollow nodes")
-        else:
-            balancer = Balancer(
-                self._client("balancer"), lan_namespace(self._paths), clock, journal
-            )
-            crew.create_task(balancer.run(), name="balancer")
-            if self._config.uplink == "user":
-                uplink = Uplink(lan_namespace(self._paths), self._paths.uplink, clock)
-                crew.create_task(uplink.run(), name="uplink")
+        work = Work(self._config, self._paths, controllers, self._first)
+        return Loops(work, self._registry, self._clock, self._chance)
+
+    async def _first(self) -> None:
+        """What one of several servers does, when it begins to lead."""
+        await self._ensure_roles(objects_of_users())
+        await self._ensure_roles(objects_of_controllers())
 
     async def _permits(self, who: User, wish: Wish) -> bool:
         return await decided(partial(self._registry.permission.allowed, who, wish))
@@ -289,17 +242,3 @@ class _Cluster:
                 else:
                     ready.discard(name)
         feed.close()
-
-
-def hollow_nodes(config: ClusterConfig, paths: ClusterPaths) -> list[KubeletConfig]:
-    """Hollow nodes have the addresses that real ones would have; nobody answers there."""
-    return [
-        KubeletConfig(
-            node_name=net.name,
-            root=paths.node(net.name),
-            node_ip=net.lan_ip,
-            pod_cidr=net.pod_cidr,
-            capacity=HOLLOW_CAPACITY,
-        )
-        for net in node_nets(config)
-    ]

@@ -15,13 +15,24 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from longshore.base.addresses import API_PORT, API_SERVICE_ADDRESS, LAN_GATEWAY
+from longshore.base.addresses import API_SERVICE_ADDRESS, LAN_GATEWAY
 from longshore.base.clock import SystemClock
 from longshore.base.files import write_private
-from longshore.cluster import admission, audit, authorizers, doctor, encryption, issuers, kubeconfig
+from longshore.cluster import (
+    admission,
+    audit,
+    authorizers,
+    doctor,
+    encryption,
+    etcd,
+    issuers,
+    kubeconfig,
+)
 from longshore.cluster.config import (
+    GATEWAY,
     NODES_MAX,
     ClusterConfig,
     ClusterError,
@@ -33,13 +44,16 @@ from longshore.cluster.config import (
 from longshore.cluster.probe import await_nodes
 from longshore.cluster.processes import Process, recorded, spawn
 from longshore.core.pki.authority import Authority
-from longshore.machinery.network.ranges import node_net
+from longshore.core.pki.token_keys import TokenKeys
+from longshore.machinery.election.plan import Rules
+from longshore.machinery.network.ranges import node_net, server_net
 
 API_NAMES = (
     "127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
     "kubernetes.default.svc.cluster.local", API_SERVICE_ADDRESS, LAN_GATEWAY,
 )  # fmt: skip
 MASTERS = "system:masters"
+SERVERS = (1, 3)
 Phase = Callable[[str], AbstractContextManager[None]]
 Say = Callable[[str], None]
 
@@ -63,6 +77,8 @@ class UpRequest:
     disable_admission: tuple[str, ...] = ()
     admission_config: Path | None = None
     encryption_config: Path | None = None
+    servers: int = 1
+    election: Rules = field(default_factory=Rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +115,12 @@ def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
     if request.encryption_config is not None:
         encryption.read(request.encryption_config)
     admission.read(request.enable_admission, request.disable_admission, request.admission_config)
+    _check_servers(request)
     if paths.config.exists():
         raise ClusterError(
             f"there is a cluster {request.name!r} already: longshore start, down, or another --name"
         )
-    listener = _listen(0)
+    listener = _listen(0, shared=request.servers > 1)
     config = ClusterConfig(
         name=request.name,
         nodes=request.nodes,
@@ -113,6 +130,8 @@ def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
         node_grace_s=request.node_grace_s,
         enable_admission=request.enable_admission,
         disable_admission=request.disable_admission,
+        servers=request.servers,
+        election=request.election,
     )
     paths.create()
     paths.save(config)
@@ -126,6 +145,30 @@ def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
         if file is not None:
             write_private(kept, file.read_bytes())
     return _Start(config, paths, listener, _Timer(phase)).run(request.wait_s, request.merge)
+
+
+def _check_servers(request: UpRequest) -> None:
+    """Raises ClusterError for what several servers cannot do, here or at all."""
+    if request.servers not in SERVERS:
+        raise ClusterError(
+            f"--servers {request.servers}: a cluster here has 1 server, or 3, of which any may fail"
+        )
+    if fault := request.election.fault():
+        raise ClusterError(f"--leader-elect: {fault}")
+    if request.servers == 1:
+        return
+    etcd.require()
+    if os.geteuid() != 0:
+        raise ClusterError("several servers need root, for namespaces: run as root, or --servers 1")
+    for file, option in (
+        (request.authentication_config, "--authentication-config"),
+        (request.authorization_config, "--authorization-config"),
+    ):
+        if file is not None:
+            raise ClusterError(
+                f"{option} is not there yet with --servers {request.servers}: its servers are in "
+                "namespaces, from which an issuer or a webhook on this machine cannot be called"
+            )
 
 
 def _uplink(request: UpRequest, warn: Say) -> str:
@@ -152,7 +195,8 @@ def start(name: str, root: Path | None, wait_s: float, phase: Phase) -> UpResult
         )
     doctor.require(config.runtime)
     alive = {process.role for process in recorded(paths.processes) if process.alive}
-    listener = None if "server" in alive else _listen(config.port)
+    lacking = not alive.issuperset(config.server_names)
+    listener = _listen(config.port, shared=config.shared) if lacking else None
     start = _Start(config, paths, listener, _Timer(phase))
     return start.run(wait_s, merge=kubeconfig.mentions(config.context, kubeconfig.user_file()))
 
@@ -177,7 +221,7 @@ class _Timer:
 
 
 class _Start:
-    """One start of a cluster. listener is None if its server runs already."""
+    """One start of a cluster. listener is None if all its servers run already."""
 
     def __init__(
         self,
@@ -190,19 +234,22 @@ class _Start:
         self._paths = paths
         self._listener = listener
         self._timer = timer
-        self._news, self._tell = os.pipe()
-        self._heard = b""
-        self._inside: list[socket.socket] = []
+        self._news: dict[str, News] = {}
+        self._inside: dict[str, socket.socket] = {}
         self._alive = {process.role for process in recorded(paths.processes) if process.alive}
 
     def run(self, wait_s: float, merge: bool) -> UpResult:
         config = self._config
         self._timer("certificates", "certificates", self._certificates)
-        if not config.hollow:
+        if config.has_lan:
             self._timer("network", f"network for {config.nodes} nodes", self._network)
+        if config.shared:
+            what = f"{config.servers} members of etcd"
+            self._timer("etcd", what, self._members)
         self._timer("processes", "processes", self._processes)
-        if self._listener is not None:
-            self._timer("server", "API server", lambda: self._await("serving", wait_s))
+        if self._news:
+            what = f"{config.servers} API servers" if config.shared else "API server"
+            self._timer("server", what, lambda: self._await("serving", wait_s))
         what = f"{config.nodes} nodes Ready" if config.nodes > 1 else "node Ready"
         self._timer("nodes", what, lambda: self._await_nodes(wait_s))
         if merge:
@@ -216,83 +263,136 @@ class _Start:
     def _certificates(self) -> None:
         config, pki = self._config, self._paths.pki
         self._authority = Authority(pki, SystemClock())
-        self._authority.server("server", API_NAMES)
+        self._authority.server("server", (*API_NAMES, *addresses_of_servers(config)))
         self._authority.client("server-to-nodes", "longshore:server", [MASTERS])
         self._admin = self._authority.client("admin", "longshore:admin", [MASTERS])
         for number, node in enumerate(config.node_names, 1):
-            if not config.hollow:
+            if config.has_lan:
                 self._authority.client(f"{node}-client", f"system:node:{node}", ["system:nodes"])
                 self._authority.server(f"{node}-server", [node_net(node, number).lan_ip, node])
+        if config.shared:
+            self._shared_secrets()
         content = kubeconfig.kubeconfig(config, self._authority.pair.certificate, self._admin)
         write_private(self._paths.kubeconfig, kubeconfig.render(content))
 
+    def _shared_secrets(self) -> None:
+        """What the only server makes when it starts, and several must find."""
+        etcd.certify(self._config, self._paths, SystemClock())
+        self._authority.client(GATEWAY, f"longshore:{GATEWAY}", [MASTERS])
+        TokenKeys(self._paths.pki, SystemClock())
+        encryption.of_cluster(self._paths)
+
     def _network(self) -> None:
         """Also listens on the LAN at once: agents may call before the server answers."""
-        from longshore.cluster.machine import build_network, lan_listener
+        from longshore.cluster.machine import build_network, lan_listener, server_nets
 
         build_network(self._config, self._paths)
-        if self._listener is not None:
-            self._inside = [lan_listener(self._paths, (LAN_GATEWAY, API_PORT))]
+        for net in server_nets(self._config):
+            if net.name not in self._alive:
+                self._inside[net.name] = lan_listener(self._paths, net)
+
+    def _members(self) -> None:
+        """They elect one of them while what follows is imported."""
+        self._paths.members.mkdir(mode=0o700, exist_ok=True)
+        for name in self._config.member_names:
+            if name not in self._alive:
+                self._spawn(name, partial(etcd.main, self._config, self._paths, name))
 
     def _processes(self) -> None:
         """Import what the children need, once, and fork them."""
         from longshore.cluster import server
 
-        if not self._config.hollow:
-            from longshore.cluster import agent
+        if self._config.has_lan:
+            from longshore.cluster import agent, gateway, hollow_agent
         gc.collect()
         gc.freeze()
-        if self._listener is not None:
-            listeners = [self._listener, *self._inside]
-            self._spawn(
-                "server", lambda: server.main(self._config, self._paths, listeners, self._tell)
-            )
-        # What is the server's alone must not stay open in an agent: a port would be held after the
-        # server's end, and its silence not be noticed.
-        self._let_go()
-        if not self._config.hollow:
-            for node in self._config.node_names:
-                if node not in self._alive:
-                    self._spawn(node, partial(agent.main, self._config, self._paths, node))
+        for name in self._config.server_names:
+            if name not in self._alive:
+                self._serve(name, server)
+        if not self._config.has_lan:
+            return
+        main = hollow_agent.main if self._config.hollow else agent.main
+        for node in self._config.node_names:
+            if node not in self._alive:
+                self._spawn(node, partial(main, self._config, self._paths, node))
+        if GATEWAY in self._config.roles and GATEWAY not in self._alive:
+            self._spawn(GATEWAY, partial(gateway.main, self._config, self._paths))
 
-    def _let_go(self) -> None:
-        os.close(self._tell)
-        for listener in (self._listener, *self._inside):
-            if listener is not None:
-                listener.close()
+    def _serve(self, name: str, server: ModuleType) -> None:
+        """Fork a server. What is its alone must not stay open here, nor in who is forked next: a port
+        would be held after the server's end, and its silence not be noticed."""
+        listener = self._listener or _listen(self._config.port, shared=True)
+        self._listener = None
+        own = [listener, *([self._inside[name]] if name in self._inside else [])]
+        news, tell = os.pipe()
+        place = server.Place(name, own, tell)
+        self._spawn(name, lambda: server.main(self._config, self._paths, place))
+        self._news[name] = News(name, news)
+        os.close(tell)
+        for one in own:
+            one.close()
 
     def _spawn(self, role: str, main: Callable[[], None]) -> Process:
         return spawn(role, self._paths.processes, self._paths.logs / f"{role}.log", main)
 
     def _await_nodes(self, wait_s: float) -> None:
-        if self._listener is not None:
+        if self._news:
             self._await("ready", wait_s)
         else:
             await_nodes(self._config, self._paths, wait_s)
 
     def _await(self, word: str, wait_s: float) -> None:
-        """Wait until the server says the word. Raises Unready."""
+        """Wait until each server says the word. Raises Unready."""
         clock = SystemClock()
         deadline = clock.monotonic() + wait_s
-        while word.encode() not in self._heard.split(b"\n"):
+        while silent := [one for one in self._news.values() if word not in one.heard]:
             left = deadline - clock.monotonic()
-            ready, _, _ = select.select([self._news], [], [], max(left, 0))
+            ready, _, _ = select.select(silent, [], [], max(left, 0))
             if not ready:
                 raise Unready(
                     f"not {word} after {wait_s:g} s; the reason should be in {self._paths.logs}; "
                     f"longshore down --name {self._config.name} removes what is there"
                 )
-            more = os.read(self._news, 4096)
-            if not more:
-                raise Unready(
-                    f"the server ended while starting: {_last_line(self._paths.logs / 'server.log')}"
-                )
-            self._heard += more
+            for one in ready:
+                if not one.hear():
+                    log = self._paths.logs / f"{one.name}.log"
+                    raise Unready(f"the server ended while starting: {_last_line(log)}")
 
 
-def _listen(port: int) -> socket.socket:
+class News:
+    """How far a server is, as it tells through a pipe."""
+
+    def __init__(self, name: str, pipe: int) -> None:
+        self.name, self._pipe = name, pipe
+        self._said = b""
+
+    def fileno(self) -> int:
+        return self._pipe
+
+    @property
+    def heard(self) -> list[str]:
+        return self._said.decode().split("\n")
+
+    def hear(self) -> bool:
+        """Take in what it says now; False if it has ended."""
+        more = os.read(self._pipe, 4096)
+        self._said += more
+        return bool(more)
+
+
+def addresses_of_servers(config: ClusterConfig) -> list[str]:
+    """The addresses of several servers on the LAN, which their certificate names."""
+    names = config.server_names if config.shared else []
+    return [server_net(name, number).lan_ip for number, name in enumerate(names, 1)]
+
+
+def _listen(port: int, *, shared: bool) -> socket.socket:
+    """A socket that listens on 127.0.0.1. Several servers each have one at the same port: the kernel
+    gives each of them a share of the connections, and all of them to those that are left."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind(("127.0.0.1", port))
     except OSError as error:

@@ -28,6 +28,7 @@ AUTHORITY_S, LEAF_S = 3650 * 86_400, 365 * 86_400
 # A certificate is valid from a little before it was made: clocks differ.
 BACKDATED_S = 300.0
 _CLIENT, _SERVER = ("digital signature", "client auth"), ("digital signature", "server auth")
+_PEER = ("digital signature", "server auth", "client auth")
 # Names of usages as the API has them (certificates.k8s.io/v1 KeyUsage): bits of the certificate,
 _BITS = {
     "signing": "digital_signature", "digital signature": "digital_signature",
@@ -86,6 +87,10 @@ class Authority:
     def client(self, file: str, user: str, groups: Sequence[str]) -> Pair:
         """A client certificate for a user in groups, kept as FILE.crt and FILE.key."""
         return self._kept(file, Wanted(user, tuple(groups)), _CLIENT)
+
+    def peer(self, name: str, addresses: Sequence[str]) -> Pair:
+        """A certificate for one who both serves and calls others like it, kept as server() does."""
+        return self._kept(name, Wanted(name, names=tuple(addresses)), _PEER)
 
     def sign(self, asked: Asked, usages: Iterable[str], lifetime_s: float) -> bytes:
         """A certificate, in PEM form, for what was asked: its subject, names and key. Nothing else

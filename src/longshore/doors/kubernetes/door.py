@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import cached_property, partial
+from itertools import chain
 
 import orjson
 
@@ -89,13 +90,18 @@ _VERSION = Version()
 _NO_TOKENS = NoTokens()
 
 
+def _no_more() -> Iterator[str]:
+    yield from ()
+
+
 @dataclass(frozen=True, slots=True)
 class DoorConfig:
     """What a door has besides a registry. checks are what readyz looks at, by name; address is
     what /api tells clients; without streams, logs are refused; without statistics there is no group
     metrics.k8s.io; tokens says whose bearer tokens are; seats is how much may be at work at the
     same time, divided by priority and fairness (0: no limit); auditor hears of every request;
-    snapshot gives all that a backup needs of the store, in pieces of JSON lines."""
+    snapshot gives all that a backup needs of the store, in pieces of JSON lines; metrics what else
+    /metrics has to tell, line by line."""
 
     streams: Streams | None = None
     statistics: Statistics | None = None
@@ -107,6 +113,7 @@ class DoorConfig:
     seats: int = SEATS_TOTAL
     auditor: Auditor | None = None
     snapshot: Callable[[], Pieces] | None = None
+    metrics: Callable[[], Iterator[str]] = _no_more
 
 
 @dataclass(slots=True)
@@ -138,6 +145,7 @@ class KubernetesDoor:
         self._permission = registry.permission
         self._auditor = config.auditor
         self._snapshot = config.snapshot
+        self._more_metrics = config.metrics
         self._fairness = Fairness(registry, clock, config.seats)
         self._measured = Measured(registry, config.kinds, clock, self._api.watches)
         self._checks: dict[str, Callable[[], bool]] = {"ping": lambda: True, **config.checks}
@@ -280,7 +288,8 @@ class KubernetesDoor:
             return self._publish(request)
         if path == "/metrics":
             _only_get(request)
-            return Reply(200, self._measured.text(self._fairness.lines()), METRICS_MEDIA)
+            told = self._measured.text(chain(self._fairness.lines(), self._more_metrics()))
+            return Reply(200, told, METRICS_MEDIA)
         if path == SNAPSHOT_PATH and self._snapshot is not None:
             _only_get(request)
             return StreamReply(self._snapshot(), content_type=_JSON_LINES)

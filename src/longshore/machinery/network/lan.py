@@ -2,6 +2,7 @@
 
     <directory>/lan         bridge lan0 with 10.90.0.1, a veth to every node, routes to its pods
     <directory>/<node>      eth0 on that bridge, routes to the other nodes' pods
+    <directory>/<host>      the same for one without pods: a server of several, a member of etcd
     <directory>/...         what nodes put below (their pods' namespaces); tear_down takes it along
 
 Everything is made from inside these namespaces, so the machine's own sees no link, address, route
@@ -30,7 +31,7 @@ from longshore.machinery.network.netlink import (
     delete_route,
     set_up,
 )
-from longshore.machinery.network.ranges import NodeNet, lan_offset
+from longshore.machinery.network.ranges import HostNet, NodeNet, lan_offset
 
 LAN = "lan"
 _BRIDGE = 2
@@ -49,14 +50,14 @@ def node_path(directory: Path, name: str) -> Path:
     return directory / name
 
 
-def build_lan(directory: Path, nodes: Sequence[NodeNet]) -> None:
-    """Make the LAN with these nodes, or finish or repair one. Raises NetworkFailure."""
+def build_lan(directory: Path, nodes: Sequence[NodeNet], hosts: Sequence[HostNet] = ()) -> None:
+    """Make the LAN with these nodes and hosts, or finish or repair one. Raises NetworkFailure."""
     directory.mkdir(parents=True, exist_ok=True)
     _build_bridge(lan_path(directory))
-    for node in nodes:
-        _plug(directory, node)
-    for node in nodes:
-        _route_node(directory, node, [other for other in nodes if other != node])
+    for host in (*nodes, *hosts):
+        _plug(directory, host)
+    for host in (*nodes, *hosts):
+        _route_host(directory, host, [other for other in nodes if other != host])
     _run_in(lan_path(directory), routes_of_lan(nodes))
 
 
@@ -64,7 +65,7 @@ def add_node(directory: Path, node: NodeNet, others: Iterable[NodeNet]) -> None:
     """Plug one more node in and tell it and the others of one another."""
     others = list(others)
     _plug(directory, node)
-    _route_node(directory, node, others)
+    _route_host(directory, node, others)
     _run_in(lan_path(directory), routes_of_lan([node]))
     for other in others:
         _run_in(node_path(directory, other.name), routes_to([node]))
@@ -126,7 +127,7 @@ def _build_bridge(path: Path) -> None:
         namespaces.set_sysctl("net/ipv4/ip_forward", "1")
 
 
-def _plug(directory: Path, node: NodeNet) -> None:
+def _plug(directory: Path, node: HostNet) -> None:
     path = node_path(directory, node.name)
     namespaces.create(path)
     if _has_eth0(path):
@@ -143,7 +144,7 @@ def _has_eth0(path: Path) -> bool:
         return any(link.name == "eth0" for link in kernel.links())
 
 
-def _route_node(directory: Path, node: NodeNet, others: Sequence[NodeNet]) -> None:
+def _route_host(directory: Path, node: HostNet, others: Sequence[NodeNet]) -> None:
     with namespaces.entered(node_path(directory, node.name)), Netlink() as kernel:
         kernel.run(
             [
@@ -162,5 +163,5 @@ def _run_in(path: Path, messages: Sequence[Message]) -> None:
         kernel.run(messages)
 
 
-def _port(node: NodeNet) -> str:
+def _port(node: HostNet) -> str:
     return f"node{lan_offset(node.lan_ip)}"

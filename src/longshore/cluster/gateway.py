@@ -1,0 +1,47 @@
+"""What joins the LAN of several servers to the machine: Services on 127.0.0.1, and the way out.
+
+One server alone does this itself. Several are in namespaces of their own, and any of them may end, so
+it is a process of its own, a client of whichever answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from longshore.base.clock import SystemClock
+from longshore.cluster.config import GATEWAY, ClusterConfig, ClusterPaths
+from longshore.cluster.machine import lan_namespace, servers_of
+from longshore.cluster.process import prepare_process, run_to_the_end, until_signalled
+from longshore.core.pki.pairs import Pair
+from longshore.core.pki.tls import client_context
+from longshore.doors.kubernetes.client import HttpClient, Introduction
+from longshore.machinery.loop.recorder import Journal
+from longshore.machinery.network.balancer.run import Balancer
+from longshore.machinery.network.namespaces import socket_in
+from longshore.machinery.network.uplink import Uplink
+
+
+def main(config: ClusterConfig, paths: ClusterPaths) -> None:
+    """Its life, until SIGTERM."""
+    prepare_process(f"longshore-{GATEWAY}")
+    run_to_the_end(until_signalled(_run(config, paths)))
+
+
+async def _run(config: ClusterConfig, paths: ClusterPaths) -> None:
+    clock, lan = SystemClock(), lan_namespace(paths)
+    client = HttpClient(
+        servers_of(config, GATEWAY),
+        client_context(Pair.named(paths.pki, GATEWAY), paths.pki / "ca.crt"),
+        clock,
+        socket_factory=lambda: socket_in(lan),
+        said=Introduction("longshore-balancer"),
+    )
+    journal = Journal(client, clock)
+    try:
+        async with asyncio.TaskGroup() as crew:
+            crew.create_task(journal.run(), name="events")
+            crew.create_task(Balancer(client, lan, clock, journal).run(), name="balancer")
+            if config.uplink == "user":
+                crew.create_task(Uplink(lan, paths.uplink, clock).run(), name="uplink")
+    finally:
+        client.close()

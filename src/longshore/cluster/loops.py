@@ -1,0 +1,121 @@
+"""The loops of a server: all of them in the only one there is; where several share a store, each
+kind of loop runs in the one that holds its Lease."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+
+from longshore.base.chance import Chance
+from longshore.base.clock import Clock
+from longshore.base.metrics import gauge
+from longshore.base.users import loop_user
+from longshore.cluster.config import ClusterConfig, ClusterPaths
+from longshore.cluster.machine import hollow_nodes, lan_namespace
+from longshore.core.registry.fencing import Fence
+from longshore.core.registry.inprocess import InProcess
+from longshore.core.registry.registry import Registry
+from longshore.machinery.controllers.run_all import ControllerConfig, run_controllers
+from longshore.machinery.election.run import Candidate, Election, Lead
+from longshore.machinery.kubelet.hollow import HollowNodes
+from longshore.machinery.loop.recorder import Journal
+from longshore.machinery.network.balancer.run import Balancer
+from longshore.machinery.network.uplink import Uplink
+from longshore.machinery.scheduler.run import Scheduler
+
+# Upstream's, so that tools which look for a leader find one.
+_NAMESPACE, _CONTROLLERS, _SCHEDULER = "kube-system", "kube-controller-manager", "kube-scheduler"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What loops need besides a registry. first: what whoever runs the controllers does before."""
+
+    config: ClusterConfig
+    paths: ClusterPaths
+    controllers: ControllerConfig
+    first: Callable[[], Awaitable[None]]
+
+
+class Loops:
+    """All loops of one server. role is the server's name among several."""
+
+    def __init__(self, work: Work, registry: Registry, clock: Clock, chance: Chance) -> None:
+        self._work = work
+        self._registry = registry
+        self._clock = clock
+        self._chance = chance
+        self._elections: dict[str, Election] = {}
+
+    async def run(self) -> None:
+        """Until cancelled. Everything runs here."""
+        config, clock = self._work.config, self._clock
+        journal = Journal(self._client("events"), clock)
+        async with asyncio.TaskGroup() as crew:
+            crew.create_task(journal.run(), name="events")
+            crew.create_task(self._controllers(journal), name="controllers")
+            crew.create_task(self._scheduler(journal), name="scheduler")
+            if config.hollow:
+                nodes = hollow_nodes(config, self._work.paths)
+                hollow = HollowNodes(nodes, self._client("hollow"), clock)
+                crew.create_task(hollow.run(), name="hollow nodes")
+                return
+            lan = lan_namespace(self._work.paths)
+            balancer = Balancer(self._client("balancer"), lan, clock, journal)
+            crew.create_task(balancer.run(), name="balancer")
+            if config.uplink == "user":
+                uplink = Uplink(lan, self._work.paths.uplink, clock)
+                crew.create_task(uplink.run(), name="uplink")
+
+    async def stand(self, role: str) -> None:
+        """Until cancelled. Controllers and scheduler run while this server, which has that name among
+        several, is the one to do so; what is beside them is not a server's there."""
+        identity = f"{role}_{self._chance.uuid()}"
+        async with asyncio.TaskGroup() as crew:
+            for name, lead in ((_CONTROLLERS, self._lead), (_SCHEDULER, self._lead_scheduler)):
+                election = self._election(Candidate(_NAMESPACE, name, identity), lead)
+                self._elections[name] = election
+                crew.create_task(election.run(), name=f"stand for {name}")
+
+    def metrics(self) -> Iterator[str]:
+        """Which Leases are held here, as component-base tells it (leaderelection metrics)."""
+        if self._elections:
+            yield from gauge(
+                "leader_election_master_status",
+                "Gauge of if the reporting system is master of the relevant lease, 0 indicates "
+                "backup, 1 indicates master. 'name' is the string used to identify the lease. "
+                "Please make sure to group by name.",
+                ("name",),
+                [((name,), float(one.leads)) for name, one in self._elections.items()],
+            )
+
+    def _election(self, candidate: Candidate, lead: Lead) -> Election:
+        rules = self._work.config.election
+        client = self._client("leader-election")
+        return Election(candidate, client, self._clock, self._chance, rules, lead)
+
+    async def _lead(self, term: Fence) -> None:
+        await self._work.first()
+        journal = Journal(self._client("events", term), self._clock)
+        async with asyncio.TaskGroup() as crew:
+            crew.create_task(journal.run(), name="events of controllers")
+            crew.create_task(self._controllers(journal, term), name="controllers")
+
+    async def _lead_scheduler(self, term: Fence) -> None:
+        journal = Journal(self._client("events", term), self._clock)
+        async with asyncio.TaskGroup() as crew:
+            crew.create_task(journal.run(), name="events of the scheduler")
+            crew.create_task(self._scheduler(journal, term), name="scheduler")
+
+    async def _controllers(self, journal: Journal, term: Fence | None = None) -> None:
+        cache, client = self._registry.cache, self._client("controllers", term)
+        config = self._work.controllers
+        await run_controllers(cache, client, self._clock, self._chance, journal, config)
+
+    async def _scheduler(self, journal: Journal, term: Fence | None = None) -> None:
+        cache, client = self._registry.cache, self._client("scheduler", term)
+        await Scheduler(cache, client, self._clock, self._chance, journal).run()
+
+    def _client(self, loop: str, term: Fence | None = None) -> InProcess:
+        return InProcess(self._registry, loop_user(loop), term)

@@ -1,0 +1,64 @@
+"""What the processes of a cluster have in common: their name, their log, how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import Coroutine, Iterator
+
+import uvloop
+
+from longshore.core.store.protocol import StoreError
+
+log = logging.getLogger("longshore.process")
+
+# Collecting is rare: what the cache holds is bytes, and the rest dies young.
+GC_THRESHOLDS = (100_000, 50, 100)
+
+
+def prepare_process(name: str) -> None:
+    """Its name, its log, and how seldom it collects."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    gc.set_threshold(*GC_THRESHOLDS)
+    try:
+        with open("/proc/self/comm", "w") as comm:
+            comm.write(name)
+    except OSError:
+        log.debug("this system has no process names")
+
+
+def run_to_the_end(work: Coroutine[None, None, None]) -> None:
+    """Run a process's work. What ends it is said in full, and once more in the log's last line."""
+    try:
+        uvloop.run(work)
+    except BaseExceptionGroup as group:
+        log.exception("stopped by a fault")
+        log.error("stopped by %s", "; ".join(_causes(group)))
+        raise SystemExit(1) from group
+    except StoreError as error:  # as it was opened: a sentence for a person, not a fault of ours
+        log.error("%s", error)
+        raise SystemExit(1) from error
+
+
+def _causes(group: BaseExceptionGroup[BaseException]) -> Iterator[str]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _causes(error)
+        else:
+            yield f"{type(error).__name__}: {error}"
+
+
+async def until_signalled(work: Coroutine[None, None, None]) -> None:
+    """Run work until it ends, or until SIGTERM or SIGINT cancels it."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        await work
+    except asyncio.CancelledError:
+        log.info("stopping")
