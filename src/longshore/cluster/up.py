@@ -157,6 +157,7 @@ def _check_servers(request: UpRequest) -> None:
         raise ClusterError(f"--leader-elect: {fault}")
     if request.servers == 1:
         return
+    raise ClusterError("--servers 3 is not there yet")
     etcd.require()
     if os.geteuid() != 0:
         raise ClusterError("several servers need root, for namespaces: run as root, or --servers 1")
