@@ -15,15 +15,30 @@ from longshore.core.objects.errors import (
     ApiError,
     InsufficientStorage,
     InternalError,
+    Timeout,
+    TooLarge,
     TooManyRequests,
     Unavailable,
 )
 from longshore.core.objects.kinds import Doc, Kind, Ref
 from longshore.core.registry.fencing import Fence
-from longshore.core.store.protocol import Store, StoreError, StoreFull, StoreStopped, Write
+from longshore.core.store.protocol import (
+    Store,
+    StoreBusy,
+    StoreError,
+    StoreFull,
+    StoreSilent,
+    StoreStopped,
+    StoreTooLarge,
+    Write,
+)
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.core.watch.stored import Stored, encode
+
+
+class InDoubt(StoreError):
+    """It will be known later what became of a write; its writer does not wait for that."""
 
 
 class Intent(NamedTuple):
@@ -68,8 +83,13 @@ class Pending:
         store failed."""
         await self.done
         if self.error is not None:
-            raise _refusal(self.error)
+            raise refusal(self.error)
         return self.stored
+
+    def answer(self) -> None:
+        """Let the writer go on, unless it is gone."""
+        if not self.done.done():
+            self.done.set_result(None)
 
     async def settled(self) -> None:
         """Return when the write is through, well or not."""
@@ -90,6 +110,7 @@ class CommitQueue:
         self._store = store
         self._clock = clock
         self.cache = cache
+        self._make = Pending
         self._gathering: list[Pending] = []
         self._batch_done: asyncio.Future[None] | None = None
         self._in_flight: dict[str, Pending] = {}
@@ -114,7 +135,7 @@ class CommitQueue:
         if self._batch_done is None:
             self._batch_done = asyncio.get_running_loop().create_future()
             self._wake.set()
-        pending = Pending(ref.kind.kept_as, key, intent, self._batch_done, fence)
+        pending = self._make(ref.kind.kept_as, key, intent, self._batch_done, fence)
         self._in_flight[key] = pending
         self._gathering.append(pending)
         return pending
@@ -130,26 +151,34 @@ class CommitQueue:
             try:
                 await self._commit(batch)
             finally:
-                for pending in batch:
-                    del self._in_flight[pending.key]
-                    if not pending.done.done():  # its writer may be gone
-                        pending.done.set_result(None)
-                done.set_result(None)
+                self._end(batch, done)
+
+    def _end(self, batch: list[Pending], done: asyncio.Future[None]) -> None:
+        """Whatever became of a batch, it is through."""
+        for pending in batch:
+            del self._in_flight[pending.key]
+            pending.answer()
+        if not done.done():
+            done.set_result(None)
 
     async def _commit(self, batch: list[Pending]) -> None:
         writes = [pending.to_store(self.cache) for pending in batch]
         try:
             revisions = await self._store.commit(writes)
         except StoreError as error:
-            for pending in batch:
-                pending.error = error
-            if self.on_failed is not None:
-                self.on_failed(batch)
+            self._fail(batch, error)
             return
         for pending, revision in zip(batch, revisions, strict=True):
             if revision:
                 self._apply(pending, revision)
         self.cache.window.pass_time(self._clock.monotonic(), self.cache.revision)
+
+    def _fail(self, batch: list[Pending], error: StoreError | None) -> None:
+        """Nothing came of these writes; without an error, since they were stale."""
+        for pending in batch:
+            pending.error = error
+        if batch and self.on_failed is not None:
+            self.on_failed(batch)
 
     def _apply(self, pending: Pending, revision: int) -> None:
         doc, before, value = pending.intent
@@ -167,7 +196,7 @@ class CommitQueue:
             self.on_applied(frame)
 
 
-def _refusal(error: StoreError) -> ApiError:
+def refusal(error: StoreError) -> ApiError:
     """What a writer is told whose batch failed as a whole."""
     if isinstance(error, StoreFull):
         return InsufficientStorage("the store has no room left, nothing was written")
@@ -176,4 +205,10 @@ def _refusal(error: StoreError) -> ApiError:
             "the store takes no writes since its disk failed, and it is unknown whether this one "
             "was kept: the server's log says more"
         )
+    if isinstance(error, StoreTooLarge):
+        return TooLarge(f"the store takes no objects that large: {error}")
+    if isinstance(error, InDoubt):
+        return Timeout(str(error), retry_after_s=1)
+    if isinstance(error, (StoreSilent, StoreBusy)):
+        return Unavailable(f"nothing was written: {error}", retry_after_s=1)
     return InternalError(f"the store failed, nothing was written: {error}")

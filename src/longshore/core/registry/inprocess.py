@@ -30,11 +30,16 @@ class InProcess:
         self._fence = fence
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Doc:
+        await self._registry.confirm()
         return self._registry.get(self._user, Ref(kind, namespace, name)).doc
 
     async def list(
         self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = ""
     ) -> Listing:
+        await self._registry.confirm()
+        return self._list(kind, namespace, labels, fields)
+
+    def _list(self, kind: Kind, namespace: str, labels: str, fields: str) -> Listing:
         options = ListOptions(labels=labels, fields=fields)
         page = self._registry.list(self._user, kind, namespace, options)
         return Listing(_Documents(page.items), page.revision)
@@ -43,7 +48,7 @@ class InProcess:
         self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = ""
     ) -> tuple[Listing, Feed]:
         # Nothing runs between the two calls: snapshot and feed are at one revision.
-        listing = await self.list(kind, namespace, labels=labels, fields=fields)
+        listing = self._list(kind, namespace, labels, fields)
         options = ListOptions(labels=labels, fields=fields, revision=str(listing.revision))
         since_start = listing.revision == 0
         feed = self._registry.watch(self._user, kind, namespace, options, initial=since_start)

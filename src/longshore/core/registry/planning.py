@@ -33,7 +33,7 @@ from longshore.core.registry import ownership
 from longshore.core.registry.admission import topology
 from longshore.core.registry.admission.attributes import Attributes
 from longshore.core.registry.admission.chain import Admission
-from longshore.core.registry.admission.namespaces import SYSTEM_NAMESPACES
+from longshore.core.registry.admission.namespaces import SYSTEM_NAMESPACES, check_alive
 from longshore.core.registry.admission.unserved import check_served
 from longshore.core.registry.binding import bound, topology_labels
 from longshore.core.registry.client import Bind, DeleteOptions
@@ -52,7 +52,7 @@ from longshore.core.watch.cache import Cache
 from longshore.core.watch.stored import Stored
 
 # Of these, a change can use more of a quota; of all others, only that they are there.
-_RECHARGED = (kinds.POD, kinds.SERVICE, kinds.PVC)
+RECHARGED = (kinds.POD, kinds.SERVICE, kinds.PVC)
 
 
 Plan = Callable[[Stored | None], Intent | Stored]
@@ -82,6 +82,7 @@ class Planner:
         self._admission = admission
         self._quotas = quotas if admission.has("ResourceQuota") else None
         self._labels_pods = admission.has(topology.NAME)
+        self._needs_namespace = admission.has("NamespaceLifecycle")
         # Whether what the store has under a key is to be written anew, though it stays the same.
         self.outdated: Callable[[str], bool] = lambda key: False
 
@@ -132,12 +133,14 @@ class Planner:
 
     def creation(self, asked: Kind, doc: Doc, options: WriteOptions) -> Plan:
         """doc as asked's hub keeps it."""
-        kind = asked.kept_as
+        kind, judged_at = asked.kept_as, self.cache.revision
 
         def plan(there: Stored | None) -> Intent | Stored:
             metadata = doc["metadata"]
             if there is not None:
                 raise AlreadyExists.of(kind, metadata["name"])
+            if self.cache.revision != judged_at and self._needs_namespace:
+                check_alive(self.cache, kind, doc)  # it may have begun to end meanwhile
             metadata["uid"] = self._chance.uuid()
             metadata["creationTimestamp"] = rfc3339(self._clock.now())
             made = meta.identified(kind, doc)
@@ -145,6 +148,7 @@ class Planner:
             for add in self._admission.steps("create", kind).additions:
                 add(made, self.cache)
             if kind is kinds.SERVICE:
+                made = dict(made)
                 self._services.complete(made)
             outcome = self._outcome(kind, made, None, options)
             self._charge(kind, made, None, options)
@@ -262,7 +266,7 @@ class Planner:
         if _is_now_finished(kind, new, old):
             return self._outcome(kind, None, there, options)
         outcome = self._outcome(kind, new, there, options)
-        if kind in _RECHARGED and new.get("spec") != old.get("spec"):
+        if kind in RECHARGED and new.get("spec") != old.get("spec"):
             self._charge(kind, new, there, options)
         return outcome
 

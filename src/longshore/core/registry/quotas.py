@@ -1,5 +1,6 @@
 """ResourceQuota: what a namespace may use, charged in the very turn of the loop in which a write is
-queued, so that no two writes can both have the last of it.
+queued, so that no two writes can both have the last of it; among several servers the store compares
+that nobody else has charged one of the namespace since (claims.py).
 
 Only namespaces with quotas have books. A write's entry is set when it is planned, and again when
 the cache hears of what came of it, or that nothing did. (apiserver/pkg/admission/plugin/resourcequota
@@ -48,6 +49,18 @@ class QuotaBooks:
                 raise Forbidden(message, kind=kind, name=name)
         for book, wanted in () if dry_run else zip(books, usages, strict=True):
             book.enter(key, wanted)
+
+    def limit(self, kind: Kind, namespace: str) -> bool:
+        """Whether there is a quota that objects of the kind are charged to."""
+        shelf = self.cache.shelf(kinds.RESOURCE_QUOTA)
+        if not len(shelf) or not is_counted(kind):
+            return False
+        quotas = list(shelf.found(("namespace", namespace)))
+        return any(book.counts(kind) for book in self._of(namespace, quotas)) if quotas else False
+
+    def reload(self) -> None:
+        """Open all books anew."""
+        self._books.clear()
 
     def applied(self, frame: Frame) -> None:
         """A change has become visible."""

@@ -287,6 +287,14 @@ def inconsistent_continue(token: str) -> str:
     return _continue_token(-1, after)
 
 
+def begun_at(token: str) -> str:
+    """The resourceVersion that a list was begun at, "0" if it does not matter."""
+    try:
+        return str(max(_parse_continue(token)[0], 0))
+    except BadRequest:  # which whoever lists is told, if they may
+        return "0"
+
+
 def _parse_continue(token: str) -> tuple[int, str]:
     try:
         parsed: Doc = orjson.loads(base64.urlsafe_b64decode(token))
@@ -298,4 +306,6 @@ def _parse_continue(token: str) -> tuple[int, str]:
     return revision, start
 
 
-__all__ = ["Filter", "ListOptions", "Page", "Reader", "inconsistent_continue", "reached"]
+__all__ = [
+    "Filter", "ListOptions", "Page", "Reader", "begun_at", "inconsistent_continue", "reached",
+]  # fmt: skip

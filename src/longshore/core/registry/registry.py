@@ -7,14 +7,16 @@ newest state, in the same turn of the loop in which it is queued, so nothing com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+
+import orjson
 
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
 from longshore.base.users import User
 from longshore.core.objects import kinds, meta
-from longshore.core.objects.errors import AlreadyExists, ApiError, NotFound
+from longshore.core.objects.errors import AlreadyExists, ApiError, Conflict, NotFound
 from longshore.core.objects.kinds import KINDS, Doc, Kind, Kinds, Ref
 from longshore.core.objects.patches import detached, json_merge_patch, own_fields
 from longshore.core.objects.validation import Undecodable
@@ -23,6 +25,7 @@ from longshore.core.registry.admission import escalation
 from longshore.core.registry.admission.attributes import Attributes
 from longshore.core.registry.admission.chain import Admission
 from longshore.core.registry.admission.surroundings import AdmissionConfig, Surroundings
+from longshore.core.registry.claims import ClaimRules
 from longshore.core.registry.client import (
     Answers,
     Bind,
@@ -36,19 +39,24 @@ from longshore.core.registry.client import (
 from longshore.core.registry.commits import CommitQueue, Intent, Pending
 from longshore.core.registry.configuration import configuration
 from longshore.core.registry.fencing import Fence
+from longshore.core.registry.loading import Loaded
 from longshore.core.registry.patching import apply_patch, invalid_patch, judged, read_patch
 from longshore.core.registry.permission.union import Stage, UnionAuthorizer
 from longshore.core.registry.planning import Plan
+from longshore.core.registry.questions import Undecided
 from longshore.core.registry.quotas import QuotaBooks
-from longshore.core.registry.reads import Filter, ListOptions, Reader
+from longshore.core.registry.reads import Filter, ListOptions, Reader, reached
 from longshore.core.registry.sent import PLAIN, WriteOptions, of_loop
 from longshore.core.registry.services import ServiceAddresses, ServiceRanges
+from longshore.core.registry.sharing import Sharing
 from longshore.core.registry.versions import as_version
-from longshore.core.store.protocol import Store
+from longshore.core.store.protocol import SharedStore, Store
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.core.watch.stored import Stored
 
+# How often a write is planned again because other servers were faster.
+STALE_TRIES = 30
 # How often a generated name is tried again when it is taken (upstream tries 8 times).
 GENERATE_NAME_TRIES = 8
 # Kinds whose strategies say so (pkg/registry/*/strategy.go AllowCreateOnUpdate).
@@ -92,14 +100,19 @@ class Registry(Reader):
         self._store = store
         self._kinds = kinds_served
         self._services = ServiceAddresses(config.ranges, chance)
-        self._queue = CommitQueue(store, self.cache, clock)
-        self._queue.on_applied = self._applied
-        self._queue.on_failed = self._failed
         self._admission = Admission(
             Surroundings(clock, self.permission.allowed, config.admission),
             [escalation.hooks(self.permission)],
         )
         self._quotas = QuotaBooks(self.cache)
+        self._shared: Sharing | None = None
+        if isinstance(store, SharedStore):
+            self._shared = Sharing(store, clock, kinds_served, ClaimRules(self._quotas))
+            self._shared.following.on_applied = self._applied
+            self._shared.following.on_replaced = self._replaced
+        self._queue = self._shared.queue if self._shared else CommitQueue(store, cache, clock)
+        self._queue.on_applied = self._applied
+        self._queue.on_failed = self._failed
         self._planner = planning.Planner(
             self.cache, clock, chance, self._services, self._admission, self._quotas
         )
@@ -108,24 +121,46 @@ class Registry(Reader):
 
     async def open(self) -> None:
         """Read the store into the cache."""
-        prefixes = {kind.prefix: kind for kind in self._kinds.stored}
-        found: dict[Kind, list[Stored]] = {kind: [] for kind in self._kinds.stored}
-
-        def take(key: str, value: bytes, revision: int) -> None:
-            kind = prefixes.get(key[: key.index("/", key.index("/", 1) + 1) + 1])
-            if kind is not None:
-                found[kind].append(Stored.read(kind, key, value, revision))
-
-        self.cache = Cache(self._kinds, await self._store.open(take))
+        loaded = Loaded(self._kinds)
+        self.cache = Cache(self._kinds, await self._store.open(loaded.take))
         self._planner.cache = self._queue.cache = self._quotas.cache = self.cache
+        if self._shared is not None:
+            self._shared.following.cache = self.cache
         self.permission.reload(self.cache)
-        for kind, objects in found.items():
+        for kind, objects in loaded.found.items():
             self.cache.load(kind, objects)
         self._services.reload(self.cache)
 
     async def run(self) -> None:
-        """Commit what is queued, until cancelled."""
-        await self._queue.run()
+        """Commit what is queued, and hear what others have, until cancelled."""
+        if self._shared is None:
+            await self._queue.run()
+        else:
+            await self._shared.run()
+
+    async def confirm(self) -> None:
+        """Return once the cache has all that anybody was told is written: at once, where nobody else
+        writes. Raises Unavailable."""
+        if self._shared is not None:
+            await self._shared.following.confirm()
+
+    def come_to(self, revision: str, check: Callable[[], None]) -> Awaitable[None]:
+        """Wait until a read of that resourceVersion can be answered; none given asks for what is newest.
+        See reached() and confirm()."""
+        if revision or self._shared is None:
+            return reached(self.cache, self.clock, revision, check)
+        check()
+        return self._shared.following.confirm()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other servers write to the store too."""
+        return self._shared is not None
+
+    @property
+    def hears(self) -> bool:
+        """Whether the store answers, as far as is known."""
+        return self._shared is None or not self._shared.queue.silent
 
     async def close(self) -> None:
         await self._store.close()
@@ -144,7 +179,10 @@ class Registry(Reader):
     ) -> tuple[Stored, list[str]]:
         """Store a new object; also its warnings. Raises AlreadyExists, Invalid, ..."""
         self.permission.authorize(who, "create", kind, namespace, "")
-        doc, warnings = self._planner.new(kind, doc, namespace, options.by(who))
+        if self._shared is None:
+            doc, warnings = self._planner.new(kind, doc, namespace, options.by(who))
+        else:
+            doc, warnings = await self._newly(kind, doc, namespace, options.by(who))
         if kind.dormant:
             warnings.append(f"{kind.resource}: kept, but nothing in this cluster acts on them yet")
         asked, kind = kind, kind.kept_as
@@ -266,6 +304,7 @@ class Registry(Reader):
         those = Filter(kind, namespace, chosen)
         exact = those.fields.exact
         self.permission.authorize_many(who, "deletecollection", kind, namespace, exact)
+        await self.confirm()
         found = self._page(those, chosen).items
         doomed = [s for s in found if not (kind is kinds.NAMESPACE and planning.is_system(s))]
         if dry_run:
@@ -350,22 +389,23 @@ class Registry(Reader):
     def _begin(
         self, who: User, operation: Operation, fence: Fence | None
     ) -> Doc | ApiError | Pending | None:
-        """Queue an operation at once. None if it has to wait for another write of its object."""
+        """Queue an operation at once. None if it has to wait: for another write of its object, or
+        for what other servers have written."""
         try:
             return self._queued(*self._planned(who, operation), fence)
         except ApiError as error:
-            return error
+            return error if self._is_final(error) else None
 
     def _queued(self, ref: Ref, plan: Plan, fence: Fence | None = None) -> Doc | Pending | None:
         """Run a plan and queue its outcome at once; None as of _begin()."""
+        self._queue.check_room()
         if self._queue.in_flight(ref.key) is not None:
             return None
         if fence is not None:
             fence.check(self.cache)
-        self._queue.check_room()
         intent = plan(self.cache.shelf(ref.kind).get(ref.key))
         if isinstance(intent, Stored):
-            return intent.doc
+            return intent.doc if self._shared is None else None
         return self._queue.put(ref, intent, fence)
 
     async def _finish(
@@ -390,7 +430,7 @@ class Registry(Reader):
             try:
                 begun.append(self._queued(ref, plan))
             except ApiError as error:
-                begun.append(error)
+                begun.append(error if self._is_final(error) else None)
         refused = [answer for answer in begun if isinstance(answer, ApiError)]
         for (ref, plan), answer in zip(plans, begun, strict=True):
             try:
@@ -403,20 +443,51 @@ class Registry(Reader):
     # --- the core of it ---
 
     async def _write(self, ref: Ref, plan: Plan, fence: Fence | None = None) -> Stored:
-        while True:
+        """Plan a write on the newest state and have it stored, until nobody else is faster."""
+        stale, is_newest = 0, self._shared is None
+        while stale < STALE_TRIES:
+            self._queue.check_room()
             busy = self._queue.in_flight(ref.key)
             if busy is not None:
                 await busy.settled()
                 continue
             if fence is not None:
                 fence.check(self.cache)
-            self._queue.check_room()
-            intent = plan(self.cache.shelf(ref.kind).get(ref.key))
-            if isinstance(intent, Stored):
+            try:
+                intent = plan(self.cache.shelf(ref.kind).get(ref.key))
+            except ApiError as error:
+                if is_newest or self._is_final(error):
+                    raise
+                intent = None
+            if isinstance(intent, Intent):
+                stored = await self._queue.put(ref, intent, fence).wait()
+                if stored is not None:
+                    return stored
+                stale += 1
+            elif intent is not None and is_newest:
                 return intent
-            stored = await self._queue.put(ref, intent, fence).wait()
-            if stored is not None:
-                return stored
+            else:
+                # A refusal, or that nothing is to be done, counts by what is newest.
+                await self.confirm()
+                is_newest = True
+        raise Conflict.of(ref.kind, ref.name)
+
+    async def _newly(
+        self, kind: Kind, doc: Doc, namespace: str, options: WriteOptions
+    ) -> tuple[Doc, list[str]]:
+        """Planner.new() where other servers write too: a refusal counts by what is newest."""
+        copy: Doc = orjson.loads(orjson.dumps(doc))
+        try:
+            return self._planner.new(kind, doc, namespace, options)
+        except ApiError as error:
+            if self._is_final(error):
+                raise
+            await self.confirm()
+            return self._planner.new(kind, copy, namespace, options)
+
+    def _is_final(self, error: ApiError) -> bool:
+        """Whether what speaks against a plan may not be outdated."""
+        return self._shared is None or isinstance(error, Undecided)
 
     def _deletion(self, who: User, ref: Ref, options: DeleteOptions, dry_run: bool) -> Plan:
         plan = self._planner.deletion(ref, options, dry_run)
@@ -448,9 +519,17 @@ class Registry(Reader):
 
     def _failed(self, batch: Sequence[Pending]) -> None:
         """Nothing came of these writes: give back what they reserved."""
-        self._services.reload(self.cache)
         for pending in batch:
+            if pending.kind is kinds.SERVICE and pending.intent.doc is not None:
+                there = self.cache.shelf(kinds.SERVICE).get(pending.key)
+                self._services.restore(pending.intent.doc, there)
             self._quotas.settle(pending.kind, pending.key)
+
+    def _replaced(self) -> None:
+        """The cache was read anew."""
+        self.permission.reload(self.cache)
+        self._services.reload(self.cache)
+        self._quotas.reload()
 
     def _applied(self, frame: Frame) -> None:
         self._quotas.applied(frame)

@@ -65,11 +65,14 @@ class ServiceAddresses:
             self._take(before.doc)
 
     def complete(self, service: Doc) -> None:
-        """Give the Service what it lacks and reserve what it asks for, in place.
+        """Give the Service what it lacks and reserve what it asks for, in a spec of its own: planned
+        again, it may get other addresses.
 
         Raises Invalid when it asks for an address or port that is another's or out of range.
         """
-        spec = service["spec"]
+        spec = service["spec"] = dict(service["spec"])
+        if "ports" in spec:
+            spec["ports"] = [dict(port) for port in spec["ports"] or ()]
         if spec.get("type") == "ExternalName":
             for field in ("clusterIP", "clusterIPs"):
                 spec.pop(field, None)
@@ -157,6 +160,14 @@ class ServiceAddresses:
             self._addresses[address] = _owner(service)
         for port in _taken_ports(spec):
             self._ports[port] = _owner(service)
+
+
+def held(service: Doc) -> set[str]:
+    """Names of the addresses and ports that nobody else may have."""
+    spec = service.get("spec") or {}
+    address = spec.get("clusterIP") or "None"
+    names = {f"node-port/{protocol}/{number}" for protocol, number in _taken_ports(spec)}
+    return names if address == "None" else names | {f"address/{address}"}
 
 
 def _owner(service: Doc) -> str:

@@ -49,6 +49,8 @@ class StoreError(Exception):
     ├── StoreNewer    a newer version of Longshore wrote it
     ├── StoreDenied   this process may not read or write it
     ├── StoreFull     no room left; a later write may find some
+    ├── StoreTooLarge a write is larger than the store takes
+    ├── StoreSilent   nobody answers; a later question may be answered
     ├── Compacted     history does not reach back to where a feed was to begin
     ├── Unreadable    a value is sealed, and not by a key at hand (sealing.py)
     └── StoreStopped  the medium failed: no write is taken until the store is opened again
@@ -71,6 +73,12 @@ class StoreDenied(StoreError): ...
 
 
 class StoreFull(StoreError): ...
+
+
+class StoreTooLarge(StoreError): ...
+
+
+class StoreSilent(StoreError): ...
 
 
 class StoreStopped(StoreError): ...

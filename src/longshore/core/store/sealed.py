@@ -3,10 +3,17 @@ ciphertext alone, and so do its files and backups; whoever is above sees plain v
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
-from longshore.core.store.protocol import Store, Take, Write
+from longshore.core.store.protocol import (
+    Change,
+    Changes,
+    SharedStore,
+    Store,
+    Take,
+    Write,
+)
 from longshore.core.store.sealing import MARK, Sealing, Unreadable, header_of
 
 
@@ -75,3 +82,37 @@ class SealedStore:
         if write.value is None or not write.key.startswith(self._sealing.prefixes):
             return write
         return replace(write, value=self.seal(write.key, write.value))
+
+
+class SealedSharedStore(SealedStore):
+    """A SealedStore that others write to at the same time, with the same keys."""
+
+    def __init__(self, store: SharedStore, sealing: Sealing) -> None:
+        super().__init__(store, sealing)
+        self._shared = store
+
+    async def read(self, take: Take) -> int:
+        """As a store does. Raises Unreadable too."""
+        return await self._shared.read(
+            lambda key, kept, revision: take(key, self.unseal(key, kept), revision)
+        )
+
+    async def changes(self, since: int) -> AsyncIterator[Changes]:
+        """As a store does. Raises Unreadable too: then another server has keys that this one lacks."""
+        async for told in self._shared.changes(since):
+            yield Changes([self._opened(change) for change in told.made], told.revision)
+
+    async def newest(self) -> int:
+        return await self._shared.newest()
+
+    async def run(self) -> None:
+        await self._shared.run()
+
+    def _opened(self, change: Change) -> Change:
+        if change.value is None:
+            self._headers.pop(change.key, None)
+            return change
+        value = self.unseal(change.key, change.value)
+        if value is change.value:
+            return change
+        return Change(change.key, value, change.revision)

@@ -1,7 +1,7 @@
 """The cache: every object as it stands, a window of history, and a feed for whoever listens.
 
-There is one in a server. It is written only by the registry, after the store has committed, in
-the order of revisions; doors answer reads from it and in-process loops read it directly.
+There is one in a server. It is written only by the registry, in the order of revisions, after the
+store has committed: by what this server wrote, or, where there are others, by what the store tells; doors answer reads from it and in-process loops read it directly.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from longshore.base.limits import ENCODED_MAX, LOOP_FEED_MAX, WATCH_QUEUE_MAX
@@ -106,6 +106,14 @@ class Shelf:
         if stored is not None:
             self._name(stored, self._glimpse.terms(stored))
             self._index(stored)
+
+    def clear(self) -> None:
+        """Hold nothing."""
+        self._by_key.clear()
+        self._unindexed.clear()
+        self._keys.clear()
+        self._by_term.clear()
+        self._terms.clear()
 
     def _name(self, stored: Stored, terms: Iterable[Term]) -> None:
         # Terms are interned: ten thousand pods of an owner share one tuple.
@@ -213,6 +221,22 @@ class Cache:
         shelf.history.add(frame)
         self._share(frame)
         shelf.hub.publish(frame)
+
+    def progress(self, revision: int) -> None:
+        """There is nothing more to be told up to that revision."""
+        self.revision = max(self.revision, revision)
+
+    def replace(self, found: Mapping[Kind, list[Stored]], revision: int) -> None:
+        """Hold other contents, as of a revision: what led there is not known, so that whoever
+        listens has to list again."""
+        for shelf in self._shelves.values():
+            shelf.clear()
+        for kind, objects in found.items():
+            self.load(kind, objects)
+        self.revision = revision
+        self.window.restart(revision)
+        for shelf in self._shelves.values():
+            shelf.hub.expire()
 
     def _share(self, frame: Frame) -> None:
         frame.share()

@@ -142,6 +142,11 @@ class Audience:
         if not self._members and self.on_empty is not None:
             self.on_empty(self)
 
+    def expire(self) -> None:
+        """Tell all members to list again."""
+        for feed in tuple(self._members):
+            feed.expire()
+
     def _caught_up(self) -> None:
         self._behind -= 1
         if self._behind == 0:
@@ -225,6 +230,11 @@ class CacheFeed:
             self._audience.leave(self, self._position)
             self._wake_up()
 
+    def expire(self) -> None:
+        """There is no going on from here: whoever listens has to list again."""
+        self._overrun = True
+        self.close()
+
     def rouse(self) -> None:
         """There is news."""
         if self.teller is not None and self.teller():
@@ -272,6 +282,11 @@ class Hub:
 
     def forget(self, audience: Audience) -> None:
         self._all.pop(audience, None)
+
+    def expire(self) -> None:
+        """Tell all who listen to list again."""
+        for audience in [*self._all, *(one for some in self._by_term.values() for one in some)]:
+            audience.expire()
 
     def publish(self, frame: Frame) -> None:
         for audience in tuple(self._all):

@@ -61,6 +61,11 @@ class History:
         found.reverse()
         return found
 
+    def restart(self, revision: int) -> None:
+        """Know of nothing before that revision."""
+        self.start, self.size = revision, 0
+        self._frames.clear()
+
     def forget(self, revision: int, keep: int = 0) -> None:
         """Let go of the changes up to a revision, but for the last ones, so many."""
         frames = self._frames
@@ -115,6 +120,13 @@ class Window:
                 return
         marks.append((now, revision))
         self._move(now - WATCH_HISTORY_S)
+
+    def restart(self, revision: int) -> None:
+        """Know of nothing before that revision, of any kind."""
+        self.compacted = revision
+        self._marks.clear()
+        for history in self._histories:
+            history.restart(revision)
 
     def _move(self, begin: float) -> None:
         marks = self._marks

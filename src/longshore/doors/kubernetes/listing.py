@@ -11,7 +11,7 @@ from longshore.base.clock import Clock
 from longshore.base.users import User
 from longshore.core.objects.errors import Cause, Expired, Invalid, NotAcceptable
 from longshore.core.objects.kinds import Kind
-from longshore.core.registry.reads import ListOptions, inconsistent_continue, reached
+from longshore.core.registry.reads import ListOptions, begun_at, inconsistent_continue
 from longshore.core.registry.registry import Registry
 from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply, Takeover, sliced
 from longshore.doors.kit.websocket import is_websocket
@@ -44,7 +44,7 @@ class Listing:
             return await self._watch(request, target, who, options)
         check_list(request)
         view = view_of(request, self._clock)
-        await self._reached("list", target, who, options)
+        await self._reached("list", target, who, options, newest=not options.continue_)
         try:
             page = self._registry.list(who, target.kind, target.namespace, options)
         except Expired as error:
@@ -60,9 +60,9 @@ class Listing:
         check_watch(request)
         accepted = handshake(request.headers) if is_websocket(request.headers) else None
         cache = self._registry.cache
-        await self._reached("watch", target, who, options)
         begins_empty = "sendInitialEvents" in request.query
         initial = flag(request.query, "sendInitialEvents")
+        await self._reached("watch", target, who, options, newest=initial)
         if begins_empty and not initial and options.revision in ("", "0"):
             options = replace(options, revision=str(cache.revision))
         feed = self._registry.watch(
@@ -75,11 +75,19 @@ class Listing:
             return watch_takeover(accepted, watch)
         return StreamReply(watch, content_type=view.media, pushed=watch.pushed)
 
-    async def _reached(self, verb: str, target: Target, who: User, options: ListOptions) -> None:
+    async def _reached(
+        self, verb: str, target: Target, who: User, options: ListOptions, *, newest: bool
+    ) -> None:
+        """newest: without a revision, what is newest is asked for. A list that goes on may have been
+        begun by another server, which is further."""
+
         def check() -> None:
             self._registry.check_many(who, verb, target.kind, target.namespace, options)
 
-        await reached(self._registry.cache, self._clock, options.revision, check)
+        revision = options.revision or ("" if newest else "0")
+        if options.continue_ and self._registry.is_shared:
+            revision = begun_at(options.continue_)
+        await self._registry.come_to(revision, check)
 
     def _seconds(self, request: Request) -> float:
         timeout = number(request.query, "timeoutSeconds")

@@ -22,7 +22,6 @@ from longshore.core.objects.errors import (
     Unavailable,
 )
 from longshore.core.registry.identity.tokens import AnyTokens
-from longshore.core.registry.reads import reached
 from longshore.core.registry.registry import Registry
 from longshore.core.registry.reviews import REVIEWS
 from longshore.core.streams.protocols import Streams
@@ -112,7 +111,7 @@ class Api:
     async def get(self, request: Request, target: Target, who: User) -> AnyReply:
         view = self._view(request)
         check = partial(self.registry.check_get, who, target.ref)
-        await reached(self.registry.cache, self._clock, request.param("resourceVersion"), check)
+        await self.registry.come_to(request.param("resourceVersion"), check)
         return self._shown(view, self.registry.get(who, target.ref), target)
 
     async def list(self, request: Request, target: Target, who: User) -> AnyReply:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import Cause, NotFound
+from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.admission.attributes import Attributes, Hook, Hooks
+from longshore.core.watch.cache import Cache
 
 # These are always there, whatever a client deletes (upstream's system namespaces).
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
@@ -24,6 +26,12 @@ def _lives(request: Attributes) -> None:
     why = f"unable to create new content in namespace {namespace} because it is being terminated"
     said = f"namespace {namespace} is being terminated"
     raise request.forbidden(why, Cause("NamespaceTerminating", said, "metadata.namespace"))
+
+
+def check_alive(cache: Cache, kind: Kind, doc: Doc) -> None:
+    """Raises NotFound or Forbidden if the namespace of a new object is not there, or ends."""
+    namespace = doc["metadata"].get("namespace", "")
+    _lives(Attributes("create", kind, namespace, doc, None, None, cache))
 
 
 def _may_be_deleted(request: Attributes) -> None:

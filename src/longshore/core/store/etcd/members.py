@@ -20,7 +20,14 @@ from google.protobuf.message import Message
 
 from longshore.base.clock import Clock
 from longshore.core.store.etcd import rpc_pb2 as rpc
-from longshore.core.store.protocol import StoreDamaged, StoreDenied, StoreError, StoreFull
+from longshore.core.store.protocol import (
+    StoreDamaged,
+    StoreDenied,
+    StoreError,
+    StoreFull,
+    StoreSilent,
+    StoreTooLarge,
+)
 
 Asked = TypeVar("Asked", bound=Message)
 Answered = TypeVar("Answered", bound=Message)
@@ -146,14 +153,16 @@ class Members:
 
     async def ask(self, method: Method[Asked, Answered], request: Asked) -> Answered:
         """Ask until somebody answers, something that may be done twice. Raises StoreError, also
-        when nobody has answered for patience_s."""
+        (StoreSilent) when nobody has answered for patience_s."""
         give_up = self._clock.monotonic() + self._patience_s
         while True:
             try:
                 return await self.once(method, request)
             except Unanswered as error:
                 if self._clock.monotonic() >= give_up:
-                    raise StoreError(f"no member of etcd answers; the last one: {error}") from error
+                    raise StoreSilent(
+                        f"no member of etcd answers; the last one: {error}"
+                    ) from error
                 await self.pause()
 
     async def pause(self) -> None:
@@ -209,6 +218,8 @@ def _refused(error: grpc.aio.AioRpcError) -> StoreError:
         return StoreFull(
             f"etcd has no room: {said}; compact and defragment it, then disarm the alarm"
         )
+    if "too large" in said or error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return StoreTooLarge(f"etcd refused: {said}")
     if error.code() is grpc.StatusCode.DATA_LOSS:
         return StoreDamaged(f"etcd: {said}")
     if error.code() in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED):

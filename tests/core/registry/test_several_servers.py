@@ -1,0 +1,262 @@
+"""Two registries on one real etcd: what one writes the other hears, and nothing is given out twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from ipaddress import IPv4Network
+
+import pytest
+
+from longshore.core.objects import kinds
+from longshore.core.objects.errors import (
+    AlreadyExists,
+    Conflict,
+    Expired,
+    Forbidden,
+    InternalError,
+    NotFound,
+    Unavailable,
+)
+from longshore.core.objects.kinds import Doc, Ref
+from longshore.core.registry.client import DeleteOptions
+from longshore.core.registry.reads import ListOptions
+from longshore.core.registry.registry import RegistryConfig
+from longshore.core.registry.services import ServiceRanges
+from longshore.core.store.etcd import rpc_pb2 as rpc
+from longshore.core.store.etcd.members import COMPACT, RANGE
+from longshore.core.watch.stored import Stored
+from tests.core.registry.servers import ADMIN, Server, new_prefix, running
+from tests.core.store.etcds import Cluster
+
+FEW = RegistryConfig(ServiceRanges(IPv4Network("10.96.0.0/26"), range(30000, 30012)))
+
+
+@pytest.fixture
+async def pair(etcd: Cluster) -> AsyncIterator[tuple[Server, Server]]:
+    """Both draw the same numbers, so that they want the same addresses."""
+    prefix = new_prefix()
+    a, b = (Server(etcd, prefix, name, 1, FEW) for name in "ab")
+    async with running(a, b):
+        await a.create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
+        await b.registry.confirm()
+        yield a, b
+
+
+def config_map(name: str, **data: str) -> Doc:
+    return {"metadata": {"name": name}, "data": data}
+
+
+def ref(name: str) -> Ref:
+    return Ref(kinds.CONFIG_MAP, "default", name)
+
+
+async def both(*works: Awaitable[object]) -> list[object]:
+    return list(await asyncio.gather(*works, return_exceptions=True))
+
+
+async def test_a_write_through_one_is_watched_through_the_other(
+    pair: tuple[Server, Server],
+) -> None:
+    a, b = pair
+    feed = b.registry.cache.subscribe(kinds.CONFIG_MAP)
+    made = await a.create(kinds.CONFIG_MAP, config_map("one", key="1"))
+    (frame,) = await feed.next_batch()
+    assert (frame.type, frame.doc) == ("ADDED", made)
+    stored, _ = await a.registry.update(ADMIN, ref("one"), {**made, "data": {"key": "2"}})
+    (frame,) = await feed.next_batch()
+    assert (frame.type, frame.doc["data"]) == ("MODIFIED", {"key": "2"})
+    assert frame.stored.revision == stored.revision
+    await a.registry.delete(ADMIN, ref("one"), DeleteOptions())
+    (frame,) = await feed.next_batch()
+    assert (frame.type, frame.doc["data"]) == ("DELETED", {"key": "2"})
+
+
+async def test_who_wrote_reads_it_at_once_and_others_when_they_ask_for_what_is_newest(
+    pair: tuple[Server, Server],
+) -> None:
+    for number in range(40):
+        writer, reader = pair[number % 2], pair[1 - number % 2]
+        await writer.create(kinds.CONFIG_MAP, config_map(f"n{number}"))
+        assert f"n{number}" in writer.names(kinds.CONFIG_MAP)
+        assert f"n{number}" in await reader.newest(kinds.CONFIG_MAP)
+
+
+async def test_one_question_serves_all_who_wait(pair: tuple[Server, Server]) -> None:
+    a, _ = pair
+    asked = 0
+    newest = a.store.newest
+
+    async def counted() -> int:
+        nonlocal asked
+        asked += 1
+        return await newest()
+
+    a.store.newest = counted  # type: ignore[method-assign]
+    await asyncio.gather(*(a.registry.confirm() for _ in range(500)))
+    assert asked <= 2
+
+
+async def test_a_stale_revision_is_a_conflict_on_either_server(
+    pair: tuple[Server, Server],
+) -> None:
+    a, b = pair
+    old = await a.create(kinds.CONFIG_MAP, config_map("one"))
+    await b.registry.confirm()
+    both_update = [
+        server.registry.update(ADMIN, ref("one"), {**old, "data": {"by": name}})
+        for server, name in ((a, "a"), (b, "b"))
+    ]
+    answers = await both(*both_update)
+    refused = [answer for answer in answers if isinstance(answer, Exception)]
+    assert len(refused) == 1 and isinstance(refused[0], Conflict)
+
+
+async def test_what_depends_on_what_is_there_is_planned_again_and_never_lost(
+    pair: tuple[Server, Server],
+) -> None:
+    await pair[0].create(kinds.CONFIG_MAP, config_map("one", count="0"))
+
+    def one_more(stored: Stored) -> Doc:
+        doc = stored.fresh()
+        return {**doc, "data": {"count": str(int(doc["data"]["count"]) + 1)}}
+
+    works = [pair[n % 2].registry.change(ADMIN, ref("one"), one_more) for n in range(40)]
+    await asyncio.gather(*works)
+    await pair[1].registry.confirm()
+    for server in pair:
+        doc = server.registry.cache.get(kinds.CONFIG_MAP, "default", "one")
+        assert doc is not None and doc["data"] == {"count": "40"}
+
+
+async def test_refusals_count_by_what_is_newest(pair: tuple[Server, Server]) -> None:
+    """Each of these would be refused, or be nothing to do, by what the other server knows."""
+    a, b = pair
+    for number in range(10):
+        name = f"n{number}"
+        await a.create(kinds.NAMESPACE, {"metadata": {"name": name}})
+        await b.create(kinds.CONFIG_MAP, config_map("in-it"), name)
+        where = Ref(kinds.CONFIG_MAP, name, "in-it")
+        patch = b'{"data":{"key":"%d"}}' % number
+        await a.registry.patch(ADMIN, where, "application/merge-patch+json", patch)
+        await b.registry.patch(ADMIN, where, "application/merge-patch+json", b'{"data":null}')
+        stored, _ = await a.registry.patch(ADMIN, where, "application/merge-patch+json", patch)
+        assert stored.doc["data"] == {"key": str(number)}
+        await b.registry.delete(ADMIN, where, DeleteOptions())
+        await a.create(kinds.CONFIG_MAP, config_map("in-it"), name)
+
+
+async def test_a_name_is_given_once(pair: tuple[Server, Server]) -> None:
+    for number in range(10):
+        works = (server.create(kinds.CONFIG_MAP, config_map(f"n{number}")) for server in pair)
+        answers = await both(*works)
+        assert {type(answer) for answer in answers} == {dict, AlreadyExists}
+
+
+async def test_a_quota_is_never_exceeded(pair: tuple[Server, Server]) -> None:
+    a, b = pair
+    quota = {"metadata": {"name": "few"}, "spec": {"hard": {"count/configmaps": "7"}}}
+    await a.create(kinds.RESOURCE_QUOTA, quota)
+    await b.registry.confirm()
+    works = [pair[n % 2].create(kinds.CONFIG_MAP, config_map(f"n{n}")) for n in range(40)]
+    answers = await both(*works)
+    made = [answer for answer in answers if isinstance(answer, dict)]
+    assert {type(answer) for answer in answers} == {dict, Forbidden}
+    assert len(made) == 7 == len(await a.newest(kinds.CONFIG_MAP))
+    await b.registry.delete(ADMIN, ref(made[0]["metadata"]["name"]), DeleteOptions())
+    await a.create(kinds.CONFIG_MAP, config_map("again"))
+    with pytest.raises(Forbidden, match="exceeded quota"):
+        await b.create(kinds.CONFIG_MAP, config_map("too-many"))
+
+
+async def test_no_address_and_no_node_port_is_given_twice(pair: tuple[Server, Server]) -> None:
+    ports = [{"port": 80, "name": "a"}, {"port": 81, "name": "b"}]
+
+    def service(name: str) -> Doc:
+        return {"metadata": {"name": name}, "spec": {"type": "NodePort", "ports": ports}}
+
+    works = [pair[n % 2].create(kinds.SERVICE, service(f"s{n}")) for n in range(10)]
+    answers = await both(*works)
+    made = [answer["spec"] for answer in answers if isinstance(answer, dict)]
+    assert len(made) == 6, "twelve ports are enough for six Services"
+    assert {type(answer) for answer in answers} == {dict, InternalError}
+    assert len({spec["clusterIP"] for spec in made}) == 6
+    assert len({port["nodePort"] for spec in made for port in spec["ports"]}) == 12
+
+
+async def test_nothing_is_made_in_a_namespace_that_ends(pair: tuple[Server, Server]) -> None:
+    a, b = pair
+    for number in range(5):
+        name = f"n{number}"
+        await a.create(kinds.NAMESPACE, {"metadata": {"name": name}})
+        await b.registry.confirm()
+        ending = a.registry.delete(ADMIN, Ref(kinds.NAMESPACE, "", name), DeleteOptions())
+        works = [b.create(kinds.CONFIG_MAP, config_map(f"c{n}"), name) for n in range(20)]
+        answers = await both(ending, *works)
+        marked = a.registry.cache.shelf(kinds.NAMESPACE).get(kinds.NAMESPACE.key("", name))
+        assert marked is not None and "deletionTimestamp" in marked.doc["metadata"]
+        made = [answer for answer in answers[1:] if isinstance(answer, dict)]
+        assert all(int(one["metadata"]["resourceVersion"]) < marked.revision for one in made)
+        with pytest.raises((Forbidden, NotFound)):
+            await b.create(kinds.CONFIG_MAP, config_map("late"), name)
+
+
+async def test_a_list_goes_on_at_the_other_server(pair: tuple[Server, Server]) -> None:
+    a, b = pair
+    for number in range(6):
+        await a.create(kinds.CONFIG_MAP, config_map(f"n{number}"))
+    page = a.registry.list(ADMIN, kinds.CONFIG_MAP, "default", ListOptions(limit=4))
+    await b.registry.confirm()
+    rest = ListOptions(limit=4, continue_=page.continue_)
+    names = [one.name for one in b.registry.list(ADMIN, kinds.CONFIG_MAP, "default", rest).items]
+    assert names == ["n4", "n5"]
+
+
+async def test_a_server_that_missed_too_much_reads_all_anew_and_its_watchers_list_again(
+    etcd: Cluster,
+) -> None:
+    prefix = new_prefix()
+    a, b = Server(etcd, prefix, "a", 1), Server(etcd, prefix, "b", 2)
+    await b.registry.open()
+    async with running(a):
+        await a.create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
+        for name in ("one", "two"):
+            await a.create(kinds.CONFIG_MAP, config_map(name))
+        await a.registry.delete(ADMIN, ref("one"), DeleteOptions())
+        await forget(a)
+        feed = b.registry.cache.subscribe(kinds.CONFIG_MAP)
+        async with asyncio.TaskGroup() as crew:
+            running_b = crew.create_task(b.registry.run())
+            with pytest.raises(Expired):
+                await feed.next_batch()
+            assert await b.newest(kinds.CONFIG_MAP) == ["two"]
+            again = b.registry.cache.subscribe(kinds.CONFIG_MAP)
+            assert [frame.stored.name for frame in await again.next_batch()] == ["two"]
+            await b.create(kinds.CONFIG_MAP, config_map("three"))
+            (frame,) = await again.next_batch()
+            assert frame.stored.name == "three"
+            assert await a.newest(kinds.CONFIG_MAP) == ["three", "two"]
+            running_b.cancel()
+        await b.registry.close()
+
+
+async def forget(server: Server) -> None:
+    """Compact all of etcd's history."""
+    now = await server.members.ask(RANGE, rpc.RangeRequest(key=b"/"))
+    await server.members.ask(COMPACT, rpc.CompactionRequest(revision=now.header.revision))
+
+
+async def test_the_same_name_twice_ends_the_server_that_had_it(etcd: Cluster) -> None:
+    prefix = new_prefix()
+    first, second = Server(etcd, prefix, "a", 1), Server(etcd, prefix, "a", 2)
+    await first.registry.open()
+    running_first = asyncio.ensure_future(first.registry.run())
+    await first.create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
+    async with running(second):
+        with pytest.raises(Unavailable, match="another process writes to etcd"):
+            await first.create(kinds.CONFIG_MAP, config_map("late"))
+        await second.create(kinds.CONFIG_MAP, config_map("mine"))
+    with pytest.raises(ExceptionGroup) as ended:
+        await running_first
+    assert "StoreBusy" in repr(ended.value)
+    await first.registry.close()
