@@ -14,7 +14,7 @@ from longshore.core.objects import kinds
 from longshore.core.registry.client import Delete, DeleteOptions, Patch
 
 from .docs import container, pod
-from .world import NODE, World, until, world
+from .world import NODE, World, declare_lost, until, world
 
 
 @pytest.fixture
@@ -93,6 +93,16 @@ async def test_a_pod_deleted_behind_the_agents_back_is_ended_too(w: World) -> No
     await w.delete(grace_s=0)
     await until(lambda: w.network.attached() == {})
     assert await w.runtime.containers() == []
+
+
+async def test_a_pod_that_was_marked_not_ready_with_its_node_is_reported_anew(w: World) -> None:
+    await w.run_pod(pod())
+    await until(lambda: w.ready("web"))
+    await declare_lost(w, "web", node=NODE)
+    await w.clock.advance(9)
+    assert not w.ready("web"), "it may be our own report that is under way"
+    await w.clock.advance(2)
+    assert w.ready("web")
 
 
 async def test_a_second_delete_hurries_the_first(w: World) -> None:

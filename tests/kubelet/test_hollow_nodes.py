@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from longshore.core.objects import kinds
-from longshore.core.objects.kinds import Doc
-from longshore.core.registry.client import Bind, Create, Operation
+from longshore.core.objects.errors import InsufficientStorage
+from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.registry.client import Bind, Create, Delete, Operation
 from longshore.machinery.kubelet.hollow import HollowNodes, hollow_configs
 
 from .docs import container, pod
-from .world import World, until, world
+from .world import World, declare_lost, until, world
 
 
 @pytest.fixture
@@ -100,6 +101,54 @@ async def test_nodes_that_start_again_go_on_where_they_were(w: World) -> None:
     await run_pods(w, named("r"))
     await until(lambda: w.ready("r"))
     assert w.status("r")["podIP"] != before["podIP"]
+
+
+async def test_a_node_that_was_declared_lost_and_its_pods_come_back(w: World) -> None:
+    await run_pods(w, named("p"))
+    await until(lambda: w.ready("p"))
+    await declare_lost(w, "p", node="hollow-0")
+    await w.clock.advance(21)
+    node = w.registry.cache.get(kinds.NODE, "", "hollow-0")
+    assert node is not None
+    assert {c["type"]: c["status"] for c in node["status"]["conditions"]}["Ready"] == "True"
+    assert w.ready("p")
+
+
+async def test_what_a_full_disk_refused_is_reported_when_there_is_room(w: World) -> None:
+    submit, full = w.client.submit, True
+
+    async def refused(operations: Sequence[Operation]) -> list[object]:
+        if full:
+            return [InsufficientStorage("the store has no room left, nothing was written")] * len(
+                operations
+            )
+        return list(await submit(operations))
+
+    w.client.submit = refused  # type: ignore[method-assign, assignment]
+    await run_pods(w, named("p"))
+    await w.clock.advance(5)
+    assert not w.ready("p")
+    full = False
+    await w.clock.advance(5)
+    assert w.ready("p")
+
+
+async def test_a_node_that_is_there_and_cannot_be_read_is_tried_again(w: World) -> None:
+    await w.stop_agent()
+    get, away = w.client.get, True
+
+    async def unreadable(kind: Kind, namespace: str, name: str) -> Doc:
+        if away:
+            raise ConnectionResetError("the connection broke")
+        return await get(kind, namespace, name)
+
+    w.client.get = unreadable  # type: ignore[method-assign]
+    await w.client.write(Delete(kinds.LEASE, "kube-node-lease", "hollow-1"))
+    start(w)
+    await w.clock.advance(5)
+    away = False
+    await w.clock.advance(11)
+    assert w.registry.cache.get(kinds.LEASE, "kube-node-lease", "hollow-1") is not None
 
 
 async def test_hundreds_of_pods_take_a_handful_of_calls(w: World) -> None:

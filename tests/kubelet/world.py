@@ -13,7 +13,7 @@ from longshore.base.users import User
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.admission.surroundings import AdmissionConfig
-from longshore.core.registry.client import Bind, Create, Delete, DeleteOptions
+from longshore.core.registry.client import Bind, Create, Delete, DeleteOptions, Patch
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry, RegistryConfig
 from longshore.core.store.memory import MemoryStore
@@ -218,3 +218,17 @@ async def world(root: Path) -> AsyncIterator[World]:
             task.cancel()
         running.cancel()
     await registry.close()
+
+
+async def declare_lost(w: World, pod: str, node: str) -> None:
+    """What the node controller does about a node of which nothing is heard: it and its pods are
+    marked as not ready (upstream's pkg/controller/nodelifecycle)."""
+    for kind, namespace, name in ((kinds.NODE, "", node), (kinds.POD, "shop", pod)):
+        doc = w.registry.cache.get(kind, namespace, name)
+        assert doc is not None
+        conditions = [
+            {**one, "status": "False"} if one["type"] == "Ready" else one
+            for one in doc["status"]["conditions"]
+        ]
+        patch = {"status": {"conditions": conditions}}
+        await w.client.write(Patch(kind, namespace, name, patch, "status"))

@@ -12,6 +12,9 @@ RUNTIME_NAME = "longshore"
 LEASE_DURATION_S = 40
 LEASE_RENEW_S = 10.0
 NODE_STATUS_REPORT_S = 300.0
+# Others' word on a pod that contradicts its agent's is overruled when it has stood this long: until
+# then it may be the agent's own report that is under way (syncPeriod of pkg/kubelet/status).
+RECONCILE_S = 10.0
 MAX_PODS = 110
 # pkg/kubelet/kubelet.go: MaxContainerBackOff, backOffPeriod, and the doubling of both.
 BACKOFF_FIRST_S = 10.0

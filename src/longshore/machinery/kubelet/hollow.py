@@ -30,7 +30,7 @@ from longshore.core.registry.client import (
     Operation,
     Patch,
 )
-from longshore.machinery.kubelet.config import LEASE_RENEW_S, MAX_PODS, KubeletConfig
+from longshore.machinery.kubelet.config import LEASE_RENEW_S, MAX_PODS, RECONCILE_S, KubeletConfig
 from longshore.machinery.kubelet.hollow_pod import (
     HollowNode,
     HollowPod,
@@ -48,7 +48,7 @@ from longshore.machinery.kubelet.node.plan import (
     node_doc,
     node_status,
 )
-from longshore.machinery.kubelet.status import pod_status
+from longshore.machinery.kubelet.status import doubted, pod_status
 from longshore.machinery.kubelet.writer import TRANSIENT
 from longshore.machinery.loop.alarms import Alarms
 from longshore.machinery.loop.follow import follow
@@ -94,6 +94,7 @@ class HollowNodes:
         self._nodes = {c.node_name: HollowNode(c, HollowNetwork(c.pod_cidr)) for c in configs}
         self._client = client
         self._clock = clock
+        self._unwell: set[str] = set()
         self._pods: dict[str, HollowPod] = {}
         self._dirty: dict[str, None] = {}
         self._some = asyncio.Event()
@@ -103,6 +104,15 @@ class HollowNodes:
         async with asyncio.TaskGroup() as crew:
             self._alarm = Alarms[str](self._clock, self._touch, crew).set
             crew.create_task(self._keep_nodes(), name="hollow nodes")
+            judging = follow(
+                self._client,
+                kinds.NODE,
+                self._clock,
+                self._judge_all,
+                self._judge,
+                fields=self._own,
+            )
+            crew.create_task(judging, name="hollow nodes, as others see them")
             following = follow(
                 self._client, kinds.POD, self._clock, self._replace, self._take, fields=self._fields
             )
@@ -115,29 +125,48 @@ class HollowNodes:
         names = list(self._nodes)
         return f"spec.nodeName={names[0]}" if len(names) == 1 else ""
 
+    @property
+    def _own(self) -> str:
+        names = list(self._nodes)
+        return f"metadata.name={names[0]}" if len(names) == 1 else ""
+
     # -- nodes -------------------------------------------------------------------------------
 
     async def _keep_nodes(self) -> None:
-        """Register all, then renew all leases every ten seconds."""
+        """Register all; then, every ten seconds, renew all leases, and report anew what is not
+        seen as it is: a report was lost, or the node was taken for lost."""
         await self._register(list(self._nodes.values()))
         while True:
             await self._clock.sleep(LEASE_RENEW_S)
             await self._renew()
+            await self._report([self._nodes[name] for name in sorted(self._unwell)])
 
     async def _register(self, nodes: Sequence[HollowNode]) -> None:
         """Create the nodes, then their statuses and leases. Nodes that exist are taken over."""
         creates = [Create(kinds.NODE, node_doc(node.config, HOLLOW_FACTS)) for node in nodes]
         for node, answer in zip(nodes, await self._submit(creates), strict=True):
             if isinstance(answer, AlreadyExists):
-                answer = await self._client.get(kinds.NODE, "", node.config.node_name)
+                answer = await self._there(node)
             if isinstance(answer, ApiError):
                 _log.warning("node %s: %s", node.config.node_name, answer.message)
             else:
                 node.doc = answer
-        now = self._clock.now()
         known = [node for node in nodes if node.doc]
-        await self._submit([self._node_status(node, now) for node in known])
+        await self._report(known)
+        now = self._clock.now()
         await self._submit([Create(kinds.LEASE, lease_doc(node.doc, now)) for node in known])
+
+    async def _report(self, nodes: Sequence[HollowNode]) -> None:
+        now = self._clock.now()
+        await self._submit([self._node_status(node, now) for node in nodes])
+
+    async def _there(self, node: HollowNode) -> Doc | ApiError:
+        try:
+            return await self._client.get(kinds.NODE, "", node.config.node_name)
+        except ApiError as error:
+            return error
+        except OSError as error:
+            return Unavailable(str(error))
 
     def _node_status(self, node: HollowNode, now: float) -> Operation:
         status = node_status(node.config, HOLLOW_FACTS, (), node.doc.get("status") or {}, now)
@@ -152,6 +181,22 @@ class HollowNodes:
         lost = [n for n, a in zip(nodes, answers, strict=True) if isinstance(a, NotFound)]
         if lost:
             await self._register(lost)
+
+    def _judge_all(self, nodes: Sequence[Doc]) -> None:
+        for doc in nodes:
+            self._see(doc)
+
+    def _judge(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if change.type != "DELETED":  # the lease's renewal finds out
+                self._see(change.doc)
+
+    def _see(self, doc: Doc) -> None:
+        name = doc["metadata"]["name"]
+        node = self._nodes.get(name)
+        if node is not None:
+            node.doc = doc
+            (self._unwell.discard if _is_ready(doc) else self._unwell.add)(name)
 
     # -- pods --------------------------------------------------------------------------------
 
@@ -181,10 +226,17 @@ class HollowNodes:
         elif _concerns(known.doc, doc):
             known.doc = doc
         else:
-            # Our own status, come back: nothing to decide.
+            # Our own status, come back, or somebody else's word against it.
             known.doc = doc
+            self._doubt(known)
             return
         self._touch(known.uid)
+
+    def _doubt(self, pod: HollowPod) -> None:
+        since = pod.doubted_at
+        pod.doubted_at = doubted(since, pod.doc, pod.reported, self._clock.monotonic())
+        if since is None and pod.doubted_at is not None:
+            self._alarm(pod.uid, RECONCILE_S)
 
     def _touch(self, uid: str) -> None:
         self._dirty[uid] = None
@@ -222,6 +274,8 @@ class HollowNodes:
         pod = self._pods.get(uid)
         if pod is None or over(pod):
             return
+        if pod.doubted_at is not None and self._clock.monotonic() - pod.doubted_at >= RECONCILE_S:
+            pod.reported, pod.doubted_at = {}, None
         wake_at = advance(pod, self._clock.now())
         if wake_at is not None:
             self._alarm(uid, wake_at - self._clock.now())
@@ -244,6 +298,11 @@ class HollowNodes:
                 _log.warning("%d hollow writes: %s", len(part), error)
                 answers += [Unavailable(str(error))] * len(part)
         return answers
+
+
+def _is_ready(node: Doc) -> bool:
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 def _concerns(old: Doc, new: Doc) -> bool:

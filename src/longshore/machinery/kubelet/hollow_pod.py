@@ -53,6 +53,7 @@ class HollowPod:
     previous: dict[str, Container] = field(default_factory=dict)
     backoffs: dict[str, Backoff] = field(default_factory=dict)
     reported: Doc = field(default_factory=dict)
+    doubted_at: float | None = None
     sandbox: bool = False
     finished: bool = False
 

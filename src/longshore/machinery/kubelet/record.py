@@ -27,7 +27,8 @@ from longshore.machinery.runtime.protocol import Container, State
 
 class PodRecord:
     """One pod's document, containers, troubles and back-offs. attempts has the newest two of each
-    container; reported is the status that was sent last."""
+    container; reported is the status that was sent last, doubted_at when the API
+    server was first seen to have another readiness."""
 
     def __init__(self, pod: Doc, config: KubeletConfig, events: Recorder, now: float) -> None:
         status = pod.get("status") or {}
@@ -42,6 +43,7 @@ class PodRecord:
         self.started_at = parse_rfc3339(started) if started else now
         self.phase: str = status.get("phase") or "Pending"
         self.reported: Doc = {}
+        self.doubted_at: float | None = None
         self.pod_trouble: Trouble | None = None
         self.attempts: dict[str, dict[int, Container]] = {}
         self.messages: dict[tuple[str, int], str] = {}

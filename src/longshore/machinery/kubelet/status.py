@@ -35,6 +35,21 @@ _RANK = {"Pending": 0, "Running": 1, "Succeeded": 2, "Failed": 2}
 _OWN = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 
 
+def doubted(since: float | None, pod: Doc, reported: Doc, now: float) -> float | None:
+    """Since when (None: it is not) the API server has another readiness of the pod than its agent
+    reported: a node that was taken for lost comes back to pods that are marked as not ready."""
+    if not reported or _readiness(pod.get("status") or {}) == _readiness(reported):
+        return None
+    return now if since is None else since
+
+
+def _readiness(status: Doc) -> str:
+    for one in status.get("conditions") or ():
+        if one["type"] == "Ready":
+            return str(one["status"])
+    return ""
+
+
 def pod_status(view: PodView) -> Doc:
     """The whole status of the pod. Fields that must go are null, as a merge patch wants them."""
     phase = phase_of(view)

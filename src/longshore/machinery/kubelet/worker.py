@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.config import RETRY_S, VOLUME_REFRESH_S
+from longshore.machinery.kubelet.config import RECONCILE_S, RETRY_S, VOLUME_REFRESH_S
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts
 from longshore.machinery.kubelet.files import hostname_of
 from longshore.machinery.kubelet.model import TERMINAL_PHASES, PodView, Trouble, key_of
@@ -32,7 +32,7 @@ from longshore.machinery.kubelet.recall import health_reported, recalled
 from longshore.machinery.kubelet.record import PodRecord
 from longshore.machinery.kubelet.spec import pod_labels
 from longshore.machinery.kubelet.starting import Starter
-from longshore.machinery.kubelet.status import pod_status
+from longshore.machinery.kubelet.status import doubted, pod_status
 from longshore.machinery.kubelet.support import refused
 from longshore.machinery.kubelet.tools import Tools
 from longshore.machinery.kubelet.vitals import Vitals
@@ -89,9 +89,20 @@ class PodWorker:
     def offer(self, pod: Doc) -> None:
         """A newer document of the pod."""
         self._record.take(pod)
+        self._doubt(pod)
         if self._record.ending:
             self._end()
         self._wake.set()
+
+    def _doubt(self, pod: Doc) -> None:
+        """Look again in a while if the API server has not what was reported."""
+        record, now = self._record, self._tools.clock.monotonic()
+        before, record.doubted_at = (
+            record.doubted_at,
+            doubted(record.doubted_at, pod, record.reported, now),
+        )
+        if before is None and record.doubted_at is not None:
+            self._tools.alarm(self.uid, RECONCILE_S)
 
     def vanish(self) -> None:
         """The API server no longer has the pod."""
@@ -214,7 +225,13 @@ class PodWorker:
 
     def _report(self) -> None:
         """Send the status if it says anything new."""
-        record, status = self._record, pod_status(self._view())
+        record = self._record
+        if (
+            record.doubted_at is not None
+            and self._tools.clock.monotonic() - record.doubted_at >= RECONCILE_S
+        ):
+            record.reported, record.doubted_at = {}, None
+        status = pod_status(self._view())
         if status != record.reported and not record.gone:
             self._tell_backoffs(status)
             record.reported, record.phase = status, status["phase"]

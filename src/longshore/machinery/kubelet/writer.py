@@ -13,15 +13,21 @@ from dataclasses import dataclass, field
 
 from longshore.base.clock import Clock
 from longshore.core.objects import kinds
-from longshore.core.objects.errors import ApiError, InternalError, TooManyRequests, Unavailable
+from longshore.core.objects.errors import (
+    ApiError,
+    InsufficientStorage,
+    InternalError,
+    TooManyRequests,
+    Unavailable,
+)
 from longshore.core.objects.errors import Timeout as ApiTimeout
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Client, Delete, DeleteOptions, Operation, Patch
 
 _log = logging.getLogger("longshore.kubelet.status")
 _RETRY_S = 1.0
-# Worth another try: the server was busy or away, the request itself was not refused.
-TRANSIENT = (Unavailable, TooManyRequests, ApiTimeout, InternalError)
+# Worth another try: the server was busy, away or without room; the request itself was not refused.
+TRANSIENT = (Unavailable, TooManyRequests, ApiTimeout, InternalError, InsufficientStorage)
 
 
 @dataclass(slots=True)

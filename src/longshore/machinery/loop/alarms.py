@@ -31,7 +31,8 @@ class Alarms(Generic[K]):
 
     def set(self, key: K, seconds: float) -> None:
         """Ring for this key after seconds, or earlier if an earlier alarm is set for it."""
-        at = self._clock.monotonic() + max(0.0, seconds)
+        # Never at once: rung a hair early, a key whose wake is due in less would only ask again.
+        at = self._clock.monotonic() + max(2 * HAIR_S, seconds)
         if key in self._due and self._due[key] <= at:
             return
         self._due[key] = at
