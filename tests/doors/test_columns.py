@@ -8,6 +8,7 @@ import pytest
 
 from longshore.core.objects import kinds
 from longshore.core.objects.columns import printer
+from longshore.core.objects.columns.form import told
 from longshore.core.objects.kinds import KINDS, Doc, Kind
 from longshore.core.objects.pod_status import pod_cells, pod_reason
 from longshore.core.objects.spans import human_span
@@ -99,7 +100,7 @@ def test_a_pods_cells() -> None:
         spec=sidecar, status={"initContainerStatuses": [beside], "podIPs": [{"ip": "10.42.0.9"}]},
     )  # fmt: skip
     pod["spec"]["readinessGates"] = [{"conditionType": "x"}]
-    assert pod_cells(pod, NOW) == [
+    assert told(pod_cells(pod), NOW) == [
         "2/3", "CrashLoopBackOff", "5 (5m ago)", "10.42.0.9", "n1", "<none>", "0/1",
     ]  # fmt: skip
 
@@ -238,10 +239,10 @@ def test_a_pods_cells() -> None:
     ],
 )  # fmt: skip
 def test_cells_of_other_kinds(kind: Kind, doc: Doc, cells: list[Any]) -> None:
-    assert printer(kind).cells({"metadata": meta(), **doc}, NOW) == cells
+    assert told(printer(kind).cells({"metadata": meta(), **doc}), NOW) == cells
 
 
 @pytest.mark.parametrize("kind", KINDS.stored, ids=lambda kind: kind.plural)
 def test_every_kind_fills_its_columns_from_nothing(kind: Kind) -> None:
     form = printer(kind)
-    assert len(form.cells({"metadata": meta()}, NOW)) == len(form.columns)
+    assert len(form.cells({"metadata": meta()})) == len(form.columns)

@@ -27,6 +27,8 @@ WATCH_HISTORY_MAX_BYTES = 256 * 1024 * 1024
 ENCODED_MAX = 4_096
 # Decoded documents that the cache keeps beside their bytes.
 DECODED_MAX = 4_096
+# Stored objects whose row in a Table is kept, half a kilobyte each.
+ROWS_MAX = 16_384
 # Writes that may wait for the store; more are told to come again (429).
 COMMIT_QUEUE_MAX = 16_384
 # Changes that wait for an in-process loop: a burst of a whole cluster's pods must fit.

@@ -10,10 +10,10 @@ from typing import Any
 
 from longshore.base.clock import parse_rfc3339
 from longshore.core.objects.kinds import Doc
-from longshore.core.objects.spans import NONE, human_span
+from longshore.core.objects.spans import NONE, Since
 
 
-def pod_cells(pod: Doc, now: float) -> list[Any]:
+def pod_cells(pod: Doc) -> list[Any]:
     """Every cell but the name and the age."""
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
     sidecars = _sidecars(spec)
@@ -24,7 +24,7 @@ def pod_cells(pod: Doc, now: float) -> list[Any]:
     if initializing:
         shown = list(status.get("initContainerStatuses") or ())
     return [
-        f"{ready}/{total}", _reason(pod, status, initializing), _restarts(shown, now),
+        f"{ready}/{total}", _reason(pod, status, initializing), _restarts(shown),
         _first_address(status), spec.get("nodeName") or NONE,
         status.get("nominatedNodeName") or NONE, _gates(spec, status),
     ]  # fmt: skip
@@ -94,7 +94,7 @@ def _ending(ended: Doc) -> str:
     return f"ExitCode:{ended.get('exitCode', 0)}"
 
 
-def _restarts(shown: list[Doc], now: float) -> str:
+def _restarts(shown: list[Doc]) -> str | Since:
     """The number of restarts, and when the last one was: "3 (5m ago)"."""
     count = sum(one.get("restartCount", 0) for one in shown)
     if not count:
@@ -103,7 +103,7 @@ def _restarts(shown: list[Doc], now: float) -> str:
         ((one.get("lastState") or {}).get("terminated") or {}).get("finishedAt") for one in shown
     ]
     last = max((parse_rfc3339(end) for end in ends if end), default=0.0)
-    return f"{count} ({human_span(now - last)} ago)" if last else str(count)
+    return Since(last, f"{count} (", " ago)") if last else str(count)
 
 
 def _running_side(status: Doc, sidecars: Collection[str]) -> list[Doc]:

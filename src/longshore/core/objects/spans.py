@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from longshore.base.clock import parse_rfc3339
-from longshore.core.objects.kinds import Doc
 
 NONE = "<none>"
 UNKNOWN = "<unknown>"
 
 
-def age(doc: Doc, now: float) -> str:
-    """How long ago the object was created."""
-    created = doc["metadata"].get("creationTimestamp")
-    return human_span(now - parse_rfc3339(created)) if created else UNKNOWN
+class Since:
+    """How long ago something was, to be told when it is shown. at is in seconds since the epoch;
+    before and behind are the words around it."""
+
+    __slots__ = ("at", "before", "behind")
+
+    def __init__(self, at: float, before: str = "", behind: str = "") -> None:
+        self.at = at
+        self.before = before
+        self.behind = behind
+
+    def text(self, now: float) -> str:
+        return f"{self.before}{human_span(now - self.at)}{self.behind}"
 
 
-def since(timestamp: str | None, now: float) -> str:
+def since(timestamp: str | None) -> Since | str:
     """How long ago a timestamp (RFC 3339) was; None is not known."""
-    return human_span(now - parse_rfc3339(timestamp)) if timestamp else UNKNOWN
+    return Since(parse_rfc3339(timestamp)) if timestamp else UNKNOWN
 
 
 def human_span(seconds: float) -> str:

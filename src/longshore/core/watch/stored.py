@@ -15,6 +15,7 @@ from longshore.core.watch.owned import Form
 _METADATA = b'"metadata":{'
 _OWNED = b'"managedFields":'
 _OWNED_ENTRIES = _OWNED + b"[{"
+_BEFORE_REST = ("resourceVersion", "managedFields")
 
 # Objects whose decoded form is kept beside their bytes, oldest first.
 _decoded: deque[Stored] = deque()
@@ -69,18 +70,22 @@ class Stored:
     @property
     def raw(self) -> bytes:
         """Canonical JSON: what a client is sent."""
-        return b"".join((opening(self.kind), *self._behind_opening()))
+        return b"".join((opening(self.kind), *self._behind_opening(self.rest)))
 
     @property
     def item(self) -> bytes:
         """raw without apiVersion, kind and the bracket before them, as lists have it."""
-        return b"".join((_METADATA, *self._behind_opening()))
+        return b"".join((_METADATA, *self._behind_opening(self.rest)))
 
-    def _behind_opening(self) -> list[bytes]:
+    def metadata(self, size: int) -> bytes:
+        """metadata as it is in raw; size is what metadata_size() tells of the decoded object."""
+        return b"".join((b"{", *self._behind_opening(self.rest[:size])))
+
+    def _behind_opening(self, rest: bytes) -> list[bytes]:
         revision = b'"resourceVersion":"%d",' % self.revision if self.revision else b""
         if self._form is None:
-            return [revision, self.rest]
-        return [revision, _OWNED, *self._form.parts(self._values), b",", self.rest]
+            return [revision, rest]
+        return [revision, _OWNED, *self._form.parts(self._values), b",", rest]
 
     @property
     def size(self) -> int:
@@ -141,6 +146,13 @@ def opening(kind: Kind) -> bytes:
     return b'{"apiVersion":"%b","kind":"%b",%b' % (
         kind.api_version.encode(), kind.name.encode(), _METADATA,
     )  # fmt: skip
+
+
+def metadata_size(doc: Doc) -> int:
+    """How many bytes of a stored object's rest are metadata, its closing bracket included: all but
+    what stands before rest."""
+    own = {k: v for k, v in doc["metadata"].items() if k not in _BEFORE_REST}
+    return len(orjson.dumps(own)) - len(b"{")
 
 
 def encode(doc: Doc) -> bytes:

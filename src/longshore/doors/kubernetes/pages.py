@@ -19,6 +19,7 @@ from longshore.core.registry.reads import Page
 from longshore.core.watch.stored import Stored
 from longshore.doors.kubernetes.media import YAML, As
 from longshore.doors.kubernetes.rendering import META, View, encode, metadata_only, table
+from longshore.doors.kubernetes.rows import rows
 
 # A slice is what takes about a millisecond to make and to send.
 SLICE_BYTES = 256 * 1024
@@ -63,6 +64,8 @@ def _sheet(view: View, kind: Kind, page: Page) -> _Sheet:
         form, now = printer(kind), view.now()
         around = table([column.definition() for column in form.columns], [], metadata)
         del around["rows"]
+        if view.media != YAML and not view.pretty:
+            return _Sheet(around, "rows", rows(view.include, now))
         return _Sheet(around, "rows", lambda stored: view.row(form, stored.glance(), now))
     if view.form is As.METADATA:
         around = {"kind": "PartialObjectMetadataList", "apiVersion": META, "metadata": metadata}

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from longshore.core.objects.columns import printer
-from longshore.core.objects.columns.form import Printer
+from longshore.core.objects.columns.form import Printer, told
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.watch.feeds import Batch
 from longshore.core.watch.frames import Frame
@@ -111,7 +111,7 @@ class View:
 
     def row(self, form: Printer, doc: Doc, now: float) -> Doc:
         """An object as a Table's row."""
-        cells = form.cells(doc, now)
+        cells = told(form.cells(doc), now)
         if self.include == "None":
             return {"cells": cells}
         return {"cells": cells, "object": doc if self.include == "Object" else metadata_only(doc)}

@@ -1,4 +1,5 @@
-"""The columns that kubectl get shows of each kind. Pure: ages are relative to a now argument.
+"""The columns that kubectl get shows of each kind. Pure: how long ago something was is made text
+when a table is shown, so that cells can be kept.
 
 A kind's row in the table names its columns. Name stands before them all, Age and whatever has a
 path is found here, and the cells of the others come from the kind's function, in their order:
@@ -52,7 +53,7 @@ def _columns(text: str) -> Iterator[Column]:
             yield Column(name, typed[0] if typed else "string", priority or int(wide), path=steps)
 
 
-def _nothing(doc: Doc, now: float) -> list[Any]:
+def _nothing(doc: Doc) -> list[Any]:
     return []
 
 

@@ -11,7 +11,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.objects.spans import NONE, human_span
 
 
-def _binding(doc: Doc, now: float) -> list[Any]:
+def _binding(doc: Doc) -> list[Any]:
     role, subjects = doc.get("roleRef") or {}, doc.get("subjects") or ()
     accounts = [
         f"{one.get('namespace', '')}/{one.get('name', '')}"
@@ -28,7 +28,7 @@ def _named(subjects: Iterable[Doc], kind: str) -> str:
     return ", ".join(one.get("name", "") for one in subjects if one.get("kind") == kind)
 
 
-def _signing_request(doc: Doc, now: float) -> list[Any]:
+def _signing_request(doc: Doc) -> list[Any]:
     seconds = (doc.get("spec") or {}).get("expirationSeconds")
     return [NONE if seconds is None else human_span(seconds), _signing_state(doc)]
 
@@ -41,7 +41,7 @@ def _signing_state(doc: Doc) -> str:
     return state + failed + (",Issued" if status.get("certificate") else "")
 
 
-def _pod_certificate_request(doc: Doc, now: float) -> list[Any]:
+def _pod_certificate_request(doc: Doc) -> list[Any]:
     conditions = (doc.get("status") or {}).get("conditions") or ()
     ends = [c["type"] for c in conditions if c.get("type") in ("Issued", "Denied", "Failed")]
     said = (doc.get("spec") or {}).get("unverifiedUserAnnotations") or {}

@@ -16,7 +16,7 @@ _SHORT_MODES = {
 _CLASS = "volume.beta.kubernetes.io/storage-class"
 
 
-def _claim(doc: Doc, now: float) -> list[Any]:
+def _claim(doc: Doc) -> list[Any]:
     spec, status = doc.get("spec") or {}, doc.get("status") or {}
     bound = spec.get("volumeName", "")
     capacity = (status.get("capacity") or {}).get("storage", "") if bound else ""
@@ -28,7 +28,7 @@ def _claim(doc: Doc, now: float) -> list[Any]:
     ]  # fmt: skip
 
 
-def _volume(doc: Doc, now: float) -> list[Any]:
+def _volume(doc: Doc) -> list[Any]:
     spec, status = doc.get("spec") or {}, doc.get("status") or {}
     claim = spec.get("claimRef")
     return [
@@ -56,7 +56,7 @@ def _modes(modes: Iterable[str]) -> str:
     return ",".join(short for mode, short in _SHORT_MODES.items() if mode in given)
 
 
-def _quota(doc: Doc, now: float) -> list[Any]:
+def _quota(doc: Doc) -> list[Any]:
     """What is asked for, and what is at most used: "pods: 3/10"."""
     status = doc.get("status") or {}
     hard, used = status.get("hard") or {}, status.get("used") or {}
@@ -66,7 +66,7 @@ def _quota(doc: Doc, now: float) -> list[Any]:
     return [", ".join(side) for side in sides]
 
 
-def _component(doc: Doc, now: float) -> list[Any]:
+def _component(doc: Doc) -> list[Any]:
     words = {"True": "Healthy", "False": "Unhealthy"}
     for condition in doc.get("conditions") or ():
         if condition.get("type") == "Healthy":

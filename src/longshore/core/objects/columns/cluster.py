@@ -10,7 +10,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.objects.spans import NONE, UNKNOWN, since
 
 
-def _node(doc: Doc, now: float) -> list[Any]:
+def _node(doc: Doc) -> list[Any]:
     status, metadata = doc.get("status") or {}, doc["metadata"]
     info = status.get("nodeInfo") or {}
     addresses = {
@@ -42,7 +42,7 @@ def _roles(labels: Doc) -> str:
     return ",".join(sorted(roles)) or NONE
 
 
-def _event(doc: Doc, now: float) -> list[Any]:
+def _event(doc: Doc) -> list[Any]:
     about, series = doc.get("involvedObject") or {}, doc.get("series") or {}
     source = doc.get("source") or {}
     first = doc.get("firstTimestamp") or doc.get("eventTime")
@@ -53,9 +53,9 @@ def _event(doc: Doc, now: float) -> list[Any]:
     thing = f"{about.get('kind', '').lower()}/{about.get('name', '')}"
     message = str(doc.get("message", "")).strip()
     return [
-        since(last, now), doc.get("type", ""), doc.get("reason", ""), thing,
+        since(last), doc.get("type", ""), doc.get("reason", ""), thing,
         about.get("fieldPath", ""), f"{component}, {host}" if host else component, message,
-        since(first, now), count, doc["metadata"]["name"],
+        since(first), count, doc["metadata"]["name"],
     ]  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def _data(doc: Doc) -> int:
 CALCULATED: dict[str, Calculated] = {
     kinds.NODE.schema: _node,
     kinds.EVENT.schema: _event,
-    kinds.CONFIG_MAP.schema: lambda doc, now: [str(_data(doc))],
-    kinds.SECRET.schema: lambda doc, now: [_data(doc)],
-    kinds.SERVICE_ACCOUNT.schema: lambda doc, now: [len(doc.get("secrets") or ())],
+    kinds.CONFIG_MAP.schema: lambda doc: [str(_data(doc))],
+    kinds.SECRET.schema: lambda doc: [_data(doc)],
+    kinds.SERVICE_ACCOUNT.schema: lambda doc: [len(doc.get("secrets") or ())],
 }

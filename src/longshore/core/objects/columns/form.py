@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from longshore.core.objects.kinds import Doc
-from longshore.core.objects.spans import NONE, age
+from longshore.core.objects.spans import NONE, Since, since
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class Column:
         }  # fmt: skip
 
 
-Calculated: TypeAlias = Callable[[Doc, float], list[Any]]
-"""The cells of the columns that are neither Name nor Age and have no path."""
+Calculated: TypeAlias = Callable[[Doc], list[Any]]
+"""The cells of the columns that are neither Name nor Age and have no path; Since for an age."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +39,22 @@ class Printer:
     columns: tuple[Column, ...]
     calculated: Calculated
 
-    def cells(self, doc: Doc, now: float) -> list[Any]:
-        given = iter(self.calculated(doc, now))
-        return [_cell(column, doc, now, given) for column in self.columns]
+    def cells(self, doc: Doc) -> list[Any]:
+        """Good as long as the object does not change: ages are Since."""
+        given = iter(self.calculated(doc))
+        return [_cell(column, doc, given) for column in self.columns]
 
 
-def _cell(column: Column, doc: Doc, now: float, given: Iterator[Any]) -> Any:
+def told(cells: list[Any], now: float) -> list[Any]:
+    """Cells as they are shown at a moment."""
+    return [cell.text(now) if type(cell) is Since else cell for cell in cells]
+
+
+def _cell(column: Column, doc: Doc, given: Iterator[Any]) -> Any:
     if column.format == "name":
         return doc["metadata"]["name"]
     if column.name == "Age":
-        return age(doc, now)
+        return since(doc["metadata"].get("creationTimestamp"))
     return _at(doc, column) if column.path else next(given)
 
 

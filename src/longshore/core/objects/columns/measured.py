@@ -13,11 +13,11 @@ from longshore.core.objects.columns.form import Calculated
 from longshore.core.objects.kinds import Doc
 
 
-def _node(doc: Doc, now: float) -> list[Any]:
+def _node(doc: Doc) -> list[Any]:
     return _used([doc["usage"]])
 
 
-def _pod(doc: Doc, now: float) -> list[Any]:
+def _pod(doc: Doc) -> list[Any]:
     return _used([container["usage"] for container in doc["containers"]])
 
 

@@ -11,7 +11,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.objects.spans import NONE
 
 
-def _service(doc: Doc, now: float) -> list[Any]:
+def _service(doc: Doc) -> list[Any]:
     spec = doc.get("spec") or {}
     kind = spec.get("type", "ClusterIP")
     selector = ",".join(f"{k}={v}" for k, v in sorted((spec.get("selector") or {}).items()))
@@ -43,7 +43,7 @@ def _ports(ports: Iterable[Doc] | None) -> str:
     return ",".join(shown) or NONE
 
 
-def _endpoints(doc: Doc, now: float) -> list[Any]:
+def _endpoints(doc: Doc) -> list[Any]:
     found = []
     for subset in doc.get("subsets") or ():
         ports = subset.get("ports") or ()
@@ -54,7 +54,7 @@ def _endpoints(doc: Doc, now: float) -> list[Any]:
     return [_some(found, 3)]
 
 
-def _endpoint_slice(doc: Doc, now: float) -> list[Any]:
+def _endpoint_slice(doc: Doc) -> list[Any]:
     # A port without a number is any number, and may have a name.
     ports = [str(port.get("port", port.get("name", "*"))) for port in doc.get("ports") or ()]
     addresses = [a for e in doc.get("endpoints") or () for a in e.get("addresses") or ()]
@@ -63,7 +63,7 @@ def _endpoint_slice(doc: Doc, now: float) -> list[Any]:
     return [kind, shown_ports, _some(addresses, 3, "<unset>")]
 
 
-def _ingress(doc: Doc, now: float) -> list[Any]:
+def _ingress(doc: Doc) -> list[Any]:
     spec = doc.get("spec") or {}
     rules = spec.get("rules") or ()
     hosts = [rule["host"] for rule in rules if rule.get("host")]
@@ -75,7 +75,7 @@ def _ingress(doc: Doc, now: float) -> list[Any]:
     ]  # fmt: skip
 
 
-def _ingress_class(doc: Doc, now: float) -> list[Any]:
+def _ingress_class(doc: Doc) -> list[Any]:
     spec = doc.get("spec") or {}
     given = spec.get("parameters")
     shown = NONE
@@ -85,7 +85,7 @@ def _ingress_class(doc: Doc, now: float) -> list[Any]:
     return [spec.get("controller", ""), shown]
 
 
-def _ip_address(doc: Doc, now: float) -> list[Any]:
+def _ip_address(doc: Doc) -> list[Any]:
     parent = (doc.get("spec") or {}).get("parentRef")
     if not parent:
         return [NONE]
@@ -94,11 +94,11 @@ def _ip_address(doc: Doc, now: float) -> list[Any]:
     return ["/".join(filter(None, (resource, parent.get("namespace"), parent.get("name"))))]
 
 
-def _network_policy(doc: Doc, now: float) -> list[Any]:
+def _network_policy(doc: Doc) -> list[Any]:
     return [selector_text((doc.get("spec") or {}).get("podSelector"))]
 
 
-def _service_cidr(doc: Doc, now: float) -> list[Any]:
+def _service_cidr(doc: Doc) -> list[Any]:
     return [",".join((doc.get("spec") or {}).get("cidrs") or ())]
 
 

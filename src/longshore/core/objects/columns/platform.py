@@ -12,13 +12,13 @@ from longshore.core.objects.spans import NONE, since
 _UNSET = "<unset>"
 
 
-def _flow_schema(doc: Doc, now: float) -> list[Any]:
+def _flow_schema(doc: Doc) -> list[Any]:
     method = (doc.get("spec") or {}).get("distinguisherMethod")
     dangling = _condition(doc, "Dangling")
     return [method.get("type", "") if method else NONE, dangling.get("status", "?")]
 
 
-def _priority_level(doc: Doc, now: float) -> list[Any]:
+def _priority_level(doc: Doc) -> list[Any]:
     limited = (doc.get("spec") or {}).get("limited")
     if limited is None:
         return [NONE] * 4
@@ -27,7 +27,7 @@ def _priority_level(doc: Doc, now: float) -> list[Any]:
     return [limited.get("nominalConcurrencyShares", NONE), *queues]
 
 
-def _resource_claim(doc: Doc, now: float) -> list[Any]:
+def _resource_claim(doc: Doc) -> list[Any]:
     status, going = doc.get("status") or {}, "deletionTimestamp" in doc["metadata"]
     states = ["deleted"] if going else []
     if status.get("allocation") is not None:
@@ -37,14 +37,14 @@ def _resource_claim(doc: Doc, now: float) -> list[Any]:
     return [",".join(states)]
 
 
-def _device_taint_rule(doc: Doc, now: float) -> list[Any]:
+def _device_taint_rule(doc: Doc) -> list[Any]:
     taint = (doc.get("spec") or {}).get("taint") or {}
     added = taint.get("timeAdded")
     words = [taint.get(field, "") for field in ("key", "value", "effect")]
-    return [*words, since(added, now) if added else ""]
+    return [*words, since(added) if added else ""]
 
 
-def _migration(doc: Doc, now: float) -> list[Any]:
+def _migration(doc: Doc) -> list[Any]:
     resource = (doc.get("spec") or {}).get("resource") or {}
     group = resource.get("group")
     state = "Unknown"
@@ -55,7 +55,7 @@ def _migration(doc: Doc, now: float) -> list[Any]:
     return [resource.get("resource", "") + (f".{group}" if group else ""), state]
 
 
-def _api_service(doc: Doc, now: float) -> list[Any]:
+def _api_service(doc: Doc) -> list[Any]:
     service = (doc.get("spec") or {}).get("service")
     where = f"{service.get('namespace', '')}/{service.get('name', '')}" if service else "Local"
     available = _condition(doc, "Available")
@@ -68,15 +68,15 @@ def _condition(doc: Doc, kind: str) -> Doc:
     return next((one for one in conditions if one.get("type") == kind), {})
 
 
-def _webhooks(doc: Doc, now: float) -> list[Any]:
+def _webhooks(doc: Doc) -> list[Any]:
     return [len(doc.get("webhooks") or ())]
 
 
-def _validating_policy(doc: Doc, now: float) -> list[Any]:
+def _validating_policy(doc: Doc) -> list[Any]:
     return _policy(doc, "validations")
 
 
-def _mutating_policy(doc: Doc, now: float) -> list[Any]:
+def _mutating_policy(doc: Doc) -> list[Any]:
     return _policy(doc, "mutations")
 
 
@@ -87,7 +87,7 @@ def _policy(doc: Doc, items: str) -> list[Any]:
     return [len(spec.get(items) or ()), shown]
 
 
-def _policy_binding(doc: Doc, now: float) -> list[Any]:
+def _policy_binding(doc: Doc) -> list[Any]:
     param = (doc.get("spec") or {}).get("paramRef") or {}
     if param.get("name"):
         return [f"{param.get('namespace') or '*'}/{param['name']}"]

@@ -8,10 +8,10 @@ from longshore.base.clock import parse_rfc3339
 from longshore.core.objects import kinds
 from longshore.core.objects.columns.form import Calculated, selector_text
 from longshore.core.objects.kinds import Doc
-from longshore.core.objects.spans import NONE, UNKNOWN, human_span
+from longshore.core.objects.spans import NONE, UNKNOWN, Since, human_span
 
 
-def _deployment(doc: Doc, now: float) -> list[Any]:
+def _deployment(doc: Doc) -> list[Any]:
     spec, status = doc.get("spec") or {}, doc.get("status") or {}
     ready, desired = status.get("readyReplicas", 0), spec.get("replicas", 1)
     return [
@@ -20,7 +20,7 @@ def _deployment(doc: Doc, now: float) -> list[Any]:
     ]  # fmt: skip
 
 
-def _replica_set(doc: Doc, now: float) -> list[Any]:
+def _replica_set(doc: Doc) -> list[Any]:
     spec, status = doc.get("spec") or {}, doc.get("status") or {}
     return [
         spec.get("replicas", 1), status.get("replicas", 0), status.get("readyReplicas", 0),
@@ -28,12 +28,12 @@ def _replica_set(doc: Doc, now: float) -> list[Any]:
     ]  # fmt: skip
 
 
-def _replication_controller(doc: Doc, now: float) -> list[Any]:
-    *counts, names, images, _ = _replica_set(doc, now)
+def _replication_controller(doc: Doc) -> list[Any]:
+    *counts, names, images, _ = _replica_set(doc)
     return [*counts, names, images, _labels((doc.get("spec") or {}).get("selector"))]
 
 
-def _daemon_set(doc: Doc, now: float) -> list[Any]:
+def _daemon_set(doc: Doc) -> list[Any]:
     spec, status = doc.get("spec") or {}, doc.get("status") or {}
     counts = (
         "desiredNumberScheduled", "currentNumberScheduled", "numberReady",
@@ -46,19 +46,19 @@ def _daemon_set(doc: Doc, now: float) -> list[Any]:
     ]  # fmt: skip
 
 
-def _stateful_set(doc: Doc, now: float) -> list[Any]:
+def _stateful_set(doc: Doc) -> list[Any]:
     spec, status = doc.get("spec") or {}, doc.get("status") or {}
     names, images, _ = _template(spec)
     return [f"{status.get('readyReplicas', 0)}/{spec.get('replicas', 1)}", names, images]
 
 
-def _pod_template(doc: Doc, now: float) -> list[Any]:
+def _pod_template(doc: Doc) -> list[Any]:
     names, images, _ = _template(doc)
     metadata = (doc.get("template") or {}).get("metadata") or {}
     return [names, images, _labels(metadata.get("labels"))]
 
 
-def _controller_revision(doc: Doc, now: float) -> list[Any]:
+def _controller_revision(doc: Doc) -> list[Any]:
     owners = (one for one in doc["metadata"].get("ownerReferences") or () if one.get("controller"))
     owner = next(owners, None)
     if owner is None:
@@ -71,10 +71,10 @@ def _controller_revision(doc: Doc, now: float) -> list[Any]:
 # ---- jobs
 
 
-def _job(doc: Doc, now: float) -> list[Any]:
+def _job(doc: Doc) -> list[Any]:
     spec, status = doc.get("spec") or {}, doc.get("status") or {}
     return [
-        _job_status(doc, status), _completions(spec, status), _duration(status, now),
+        _job_status(doc, status), _completions(spec, status), _duration(status),
         *_template(spec),
     ]  # fmt: skip
 
@@ -100,20 +100,21 @@ def _completions(spec: Doc, status: Doc) -> str:
     return f"{done}/1 of {beside}" if beside > 1 else f"{done}/1"
 
 
-def _duration(status: Doc, now: float) -> str:
+def _duration(status: Doc) -> str | Since:
     start, end = status.get("startTime"), status.get("completionTime")
     if not start:
         return ""
-    return human_span((parse_rfc3339(end) if end else now) - parse_rfc3339(start))
+    began = parse_rfc3339(start)
+    return human_span(parse_rfc3339(end) - began) if end else Since(began)
 
 
-def _cron_job(doc: Doc, now: float) -> list[Any]:
+def _cron_job(doc: Doc) -> list[Any]:
     spec, status = doc.get("spec") or {}, doc.get("status") or {}
     last, suspended = status.get("lastScheduleTime"), spec.get("suspend")
     return [
         spec.get("schedule", ""), spec.get("timeZone") or NONE,
         "<unset>" if suspended is None else str(suspended), len(status.get("active") or ()),
-        human_span(now - parse_rfc3339(last)) if last else NONE,
+        Since(parse_rfc3339(last)) if last else NONE,
         *_template((spec.get("jobTemplate") or {}).get("spec") or {}),
     ]  # fmt: skip
 
@@ -123,7 +124,7 @@ def _cron_job(doc: Doc, now: float) -> list[Any]:
 _METRICS_SHOWN = 2
 
 
-def _autoscaler(doc: Doc, now: float) -> list[Any]:
+def _autoscaler(doc: Doc) -> list[Any]:
     spec, status = doc.get("spec") or {}, doc.get("status") or {}
     target = spec.get("scaleTargetRef") or {}
     return [
@@ -164,7 +165,7 @@ def _metric(wanted: Doc, current: Doc) -> str:
     return f"{name}{found.get(form, UNKNOWN)}/{target.get(form, UNKNOWN)}{marked}"
 
 
-def _budget(doc: Doc, now: float) -> list[Any]:
+def _budget(doc: Doc) -> list[Any]:
     spec, status = doc.get("spec") or {}, doc.get("status") or {}
     least, most = spec.get("minAvailable", "N/A"), spec.get("maxUnavailable", "N/A")
     return [str(least), str(most), status.get("disruptionsAllowed", 0)]
