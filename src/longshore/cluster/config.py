@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -35,12 +36,24 @@ class Unready(ClusterError): ...
 
 
 @dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """An etcd that is not the cluster's own: its address (etcd://HOST:PORT,..., empty: none), PEM
+    files of TLS (all three, or none), and as whom this server writes to it, which no other may."""
+
+    address: str = ""
+    authority: str = ""
+    certificate: str = ""
+    key: str = ""
+    writer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterConfig:
     """One cluster. runtime is oci or hollow; uplink is user or none; port is on 127.0.0.1;
     node_grace_s is how long a node may be silent before it counts as lost. enable_admission and
     disable_admission are names of admission plug-ins. servers is 1, whose store is embedded, or how
     many share the members of etcd, of which there are as many; election is by which rules one of
-    them leads."""
+    them leads. store is an etcd of somebody else, which servers on other machines may share."""
 
     name: str
     nodes: int
@@ -52,6 +65,7 @@ class ClusterConfig:
     disable_admission: tuple[str, ...] = ()
     servers: int = 1
     election: Rules = field(default_factory=Rules)
+    store: StoreConfig = field(default_factory=StoreConfig)
 
     @property
     def hollow(self) -> bool:
@@ -70,6 +84,11 @@ class ClusterConfig:
     def shared(self) -> bool:
         """Whether several servers share a store."""
         return self.servers > 1
+
+    @property
+    def elects(self) -> bool:
+        """Whether loops run where a Lease is held: there may be other servers."""
+        return self.shared or bool(self.store.address)
 
     @property
     def has_lan(self) -> bool:
@@ -144,14 +163,18 @@ class ClusterPaths:
     def load(self) -> ClusterConfig:
         """Raises UnknownCluster when there is none."""
         try:
-            kept = orjson.loads(self.config.read_bytes())
-            election = Rules(**kept.pop("election", {}))
-            return ClusterConfig(**kept, election=election)
+            return config_of(orjson.loads(self.config.read_bytes()))
         except FileNotFoundError:
             known = ", ".join(sorted(names(self.root))) or "none"
             raise UnknownCluster(
                 f"no cluster is called {self.home.name!r} in {self.root} (there: {known})"
             ) from None
+
+
+def config_of(kept: dict[str, Any]) -> ClusterConfig:
+    """What cluster.json says. Raises TypeError for what this version does not know."""
+    election, store = Rules(**kept.pop("election", {})), StoreConfig(**kept.pop("store", {}))
+    return ClusterConfig(**kept, election=election, store=store)
 
 
 def default_root() -> Path:

@@ -155,7 +155,7 @@ class _Cluster:
                 await self._run_loops(loops, place)
 
     async def _run_loops(self, crew: asyncio.TaskGroup, place: Place) -> None:
-        if self._config.shared:
+        if self._config.elects:
             crew.create_task(self._loops.stand(place.name), name="loops")
             await self._until_ready()
             _tell(place.tell, "ready")
@@ -198,6 +198,7 @@ class _Cluster:
             tokens=self._tokens(),
             auditor=self._auditor,
             snapshot=lambda: snapshot(cache, self._store, self._clock),
+            checks={"etcd": lambda: self._registry.hears} if self._config.elects else {},
             kinds=kinds.SERVED,
             metrics=self._loops.metrics,
         )

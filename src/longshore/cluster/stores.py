@@ -2,13 +2,71 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from longshore.base.clock import Clock
-from longshore.cluster import encryption
-from longshore.cluster.config import ClusterConfig, ClusterPaths
-from longshore.core.store.sealed import SealedStore
+from longshore.cluster import encryption, etcd
+from longshore.cluster.config import ClusterConfig, ClusterError, ClusterPaths, StoreConfig
+from longshore.core.store.protocol import SharedStore
+from longshore.core.store.sealed import SealedSharedStore, SealedStore
 from longshore.core.store.sqlite import SqliteStore
+
+EMBEDDED = "sqlite"
+"""What --store says for the embedded store."""
 
 
 def of_cluster(config: ClusterConfig, paths: ClusterPaths, name: str, clock: Clock) -> SealedStore:
     """The store that the server of that name opens, sealed by the cluster's keys."""
-    return SealedStore(SqliteStore(paths.store), encryption.of_cluster(paths))
+    sealing = encryption.of_cluster(paths)
+    where = address_of(config, paths)
+    if not where.address:
+        return SealedStore(SqliteStore(paths.store), sealing)
+    return SealedSharedStore(etcd_store(where, where.writer or name, clock), sealing)
+
+
+def address_of(config: ClusterConfig, paths: ClusterPaths) -> StoreConfig:
+    """Where the cluster's etcd is: its own members, or those of somebody else. No address: the
+    store is embedded."""
+    if not config.shared:
+        return config.store
+    pair = etcd.client_pair(paths)
+    files = (etcd.authority_of(paths), pair.certificate, pair.key)
+    return StoreConfig(etcd.address(config), *map(str, files))
+
+
+def etcd_store(where: StoreConfig, writer: str, clock: Clock) -> SharedStore:
+    """That etcd, written to as writer. grpc is imported here: it takes a while, and the processes
+    that are forked must not have it."""
+    from longshore.core.store.etcd.members import Members, Tls, parse_address
+    from longshore.core.store.etcd.store import EtcdStore, Naming
+
+    files = [Path(file) for file in (where.authority, where.certificate, where.key) if file]
+    members = Members(parse_address(where.address), clock, Tls(*files) if files else None)
+    return EtcdStore(members, clock, Naming(writer=writer))
+
+
+def checked(where: StoreConfig) -> StoreConfig:
+    """What a command was given for --store and its certificates; files as absolute paths. Raises
+    ClusterError."""
+    from longshore.core.store.etcd.members import parse_address
+
+    files = (where.authority, where.certificate, where.key)
+    if where.address in ("", EMBEDDED):
+        if any(files):
+            raise ClusterError(
+                "--store-ca, --store-cert and --store-key go with --store etcd://..."
+            )
+        return StoreConfig()
+    try:
+        parse_address(where.address)
+    except ValueError as error:
+        raise ClusterError(f"--store {error}") from None
+    if any(files) and not all(files):
+        raise ClusterError(
+            "--store-ca, --store-cert and --store-key go together: etcd knows by them who asks"
+        )
+    for file in filter(None, files):
+        if not Path(file).is_file():
+            raise ClusterError(f"there is no file {file}")
+    absolute = (str(Path(file).absolute()) if file else "" for file in files)
+    return StoreConfig(where.address, *absolute, where.writer)

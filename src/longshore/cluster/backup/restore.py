@@ -35,6 +35,7 @@ from longshore.cluster.config import (
     ClusterError,
     ClusterPaths,
     check_name,
+    config_of,
     default_root,
 )
 from longshore.cluster.processes import recorded
@@ -93,7 +94,7 @@ def _step(contents: Contents, now: float) -> int:
 
 def _config(file: Path, contents: Contents) -> ClusterConfig:
     try:
-        return ClusterConfig(**orjson.loads(contents.files["cluster.json"]))
+        return config_of(orjson.loads(contents.files["cluster.json"]))
     except (KeyError, TypeError, orjson.JSONDecodeError):
         raise BadBackup(
             f"{file} has no cluster.json that this version of Longshore reads"
