@@ -131,6 +131,7 @@ NODE_MAY: dict[str, set[str] | frozenset[str]] = {
     "tokenreviews": {"create"}, "subjectaccessreviews": {"create"},
     "localsubjectaccessreviews": {"create"}, "events": {"create", *CHANGED},
     "services": READ, "endpoints": {"get"}, "endpointslices": {"list", "watch"},
+    "networkpolicies": {"list", "watch"},
     "csidrivers": READ, "runtimeclasses": READ, "clustertrustbundles": READ,
     "nodes": {"create", *CHANGED}, "nodes/status": CHANGED,
     "pods": {"create", "delete"}, "pods/status": CHANGED, "pods/eviction": {"create"},

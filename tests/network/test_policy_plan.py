@@ -310,7 +310,7 @@ class World:
         if self.chance.uniform(0, 1) < 0.7:
             rule[peers] = [self._peer() for _ in range(1 + self.chance.below(3))]
         if self.chance.uniform(0, 1) < 0.5:
-            rule["ports"] = [tcp(self.chance.choice((80, "http")))]
+            rule["ports"] = [self.chance.choice((tcp(80), tcp("http")))]
         return rule
 
     def _peer(self) -> Doc:

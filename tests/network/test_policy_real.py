@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
@@ -28,7 +29,10 @@ from longshore.machinery.network import namespaces
 from longshore.machinery.network.errors import NetworkFailure
 from longshore.machinery.network.node import NodeNetwork
 from longshore.machinery.network.pods import PodAddress, PodNetwork
+from longshore.machinery.network.policy import nft
 from longshore.machinery.network.policy.nft import TABLE
+from longshore.machinery.network.policy.plan import Book
+from longshore.machinery.network.services.nft import Nft
 from longshore.testing.clock import settle
 
 from . import policies
@@ -43,6 +47,7 @@ from .network_world import (
     shell,
 )
 from .policies import policy
+from .test_policy_plan import World
 
 pytestmark = pytest.mark.root
 
@@ -462,3 +467,38 @@ async def test_nothing_starts_while_its_policies_cannot_be_read(tmp_path: Path) 
             await it.start("web", 0)
         it.cluster.closed = False
         await it.start("web", 0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_kernel_takes_every_change_and_keeps_nothing_that_is_over(
+    tmp_path: Path, seed: int
+) -> None:
+    world, book, table = World(seed), Book(), nft.Table()
+    namespaces.create(place := tmp_path / "node")
+    try:
+        with namespaces.entered(place):
+            kernel = Nft()
+            kernel.run(nft.base("10.42.1.0/24"))
+            for _ in range(100):
+                for _ in range(1 + world.chance.below(3)):
+                    world.step(book)
+                kernel.run(table.transaction(book.take()))
+            bit_by_bit = kernel.run(f"list table {TABLE}")
+            kernel.run(nft.base("10.42.1.0/24") + nft.Table().transaction(world.anew().whole()))
+            anew = kernel.run(f"list table {TABLE}")
+            kernel.close()
+    finally:
+        namespaces.delete(place)
+    assert unnamed(bit_by_bit) == unnamed(anew), f"seed {seed}"
+    assert "side/" in anew
+
+
+def unnamed(listing: str) -> list[str]:
+    """The lines of a table without the numbers of its chains and sets, in order."""
+    plain = re.sub(r"(side|peers|block|pods|ports)/\d+", r"\1/N", listing)
+    elements = re.sub(r"elements = \{([^}]*)\}", _in_order, plain, flags=re.DOTALL)
+    return sorted(line.strip() for line in elements.splitlines())
+
+
+def _in_order(found: re.Match[str]) -> str:
+    return " ".join(sorted("".join(found[1].split()).split(",")))

@@ -17,7 +17,7 @@ policy forbids ends also for connections that are open.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import TypeAlias
@@ -107,18 +107,21 @@ class Table:
         self._sets: dict[Group, str] = {}
         self._chains: dict[_Chain, str] = {}
         self._uses: dict[_Chain, int] = {}
+        self._fresh: list[_Chain] = []
+        self._unused: dict[_Chain, None] = {}
         self._sides: dict[Side, _SideChain] = {}
 
     def transaction(self, change: Change) -> str:
         """The commands of a change, in an order in which nothing refers to what is not there."""
         lines = list(self._set_lines(change))
         judged = [side for side in change.sides if side in self._sides]
-        fresh, stale = self._moved(change)
+        self._move(change)
+        fresh, self._fresh = self._fresh, []
         for chain in fresh:
             lines += self._made(chain)
         lines += self._unjudged(judged)
         lines += self._judged(change)
-        lines += self._removed(stale)
+        lines += self._removed()
         lines += [f"delete set {TABLE} {self._sets.pop(group)}" for group in change.dropped]
         return "\n".join(lines) + "\n" if lines else ""
 
@@ -141,20 +144,16 @@ class Table:
 
     # -- sides
 
-    def _moved(self, change: Change) -> tuple[list[_Chain], list[_Chain]]:
-        """Note who uses which chain now: the chains that this brings, and those that it leaves."""
-        known = set(self._chains)
+    def _move(self, change: Change) -> None:
+        """Note who uses which chain now. Who comes is counted first, so that a chain which both
+        need stays."""
+        before = [self._sides.pop(side) for side in change.sides if side in self._sides]
         for side, allowed in change.sides.items():
-            before = self._sides.pop(side, None)
             if allowed is not None:
                 now = self._sides[side] = _SideChain(side.direction, allowed)
                 self._use(now, 1)
-            if before is not None:
-                self._use(before, -1)
-        stale = [chain for chain, count in self._uses.items() if not count]
-        for chain in stale:
-            del self._uses[chain]
-        return [chain for chain in self._chains if chain not in known], stale
+        for chain in before:
+            self._use(chain, -1)
 
     def _use(self, chain: _Chain, by: int) -> None:
         """Count a user of a chain; who comes first or leaves last counts for what is below it."""
@@ -164,8 +163,13 @@ class Table:
             return
         for below in _below(chain):
             self._use(below, by)
+        if now:
+            self._unused.pop(chain, None)
+        else:
+            self._unused[chain] = None
         if chain not in self._chains:
             self._chains[chain] = self._name(_KINDS[type(chain)])
+            self._fresh.append(chain)
 
     def _unjudged(self, sides: list[Side]) -> Iterator[str]:
         for direction in DIRECTIONS:
@@ -190,9 +194,12 @@ class Table:
         yield f"add chain {TABLE} {name}"
         yield from (f"add rule {TABLE} {name} {rule}" for rule in self._rules(chain))
 
-    def _removed(self, chains: Iterable[_Chain]) -> Iterator[str]:
+    def _removed(self) -> Iterator[str]:
         """First emptied, so that none of them leads to another."""
-        names = [self._chains.pop(chain) for chain in chains]
+        unused, self._unused = self._unused, {}
+        for chain in unused:
+            del self._uses[chain]
+        names = [self._chains.pop(chain) for chain in unused]
         yield from (f"flush chain {TABLE} {name}" for name in names)
         yield from (f"delete chain {TABLE} {name}" for name in names)
 

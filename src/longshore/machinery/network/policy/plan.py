@@ -69,6 +69,7 @@ class Book:
         self._sides: dict[Side, Allowed] = {}
         self._before: dict[Side, Allowed | None] = {}
         self._uses: dict[Group, int] = {}
+        self._unused: dict[Group, None] = {}
 
     # -- what it is told
 
@@ -166,12 +167,11 @@ class Book:
         sides = {s: self._sides.get(s) for s, old in self._before.items()}
         sides = {s: new for s, new in sides.items() if new != self._before[s]}
         self._before = {}
-        dropped = tuple(group for group, count in self._uses.items() if not count)
-        for group in dropped:
-            del self._uses[group]
+        dropped, self._unused = tuple(self._unused), {}
         told = self.members.turnovers()
         fresh = {g for g in dropped if g in told and told[g].fresh}
         for group in dropped:
+            del self._uses[group]
             self.members.drop(group)
             told.pop(group, None)
         return Change(sides, told, tuple(g for g in dropped if g not in fresh))
@@ -195,6 +195,10 @@ class Book:
                 self._uses[group] = 0
                 self.members.want(group)
             self._uses[group] += by
+            if self._uses[group]:
+                self._unused.pop(group, None)
+            else:
+                self._unused[group] = None
 
     def _allowed(self, ip: str, direction: Direction) -> Allowed | None:
         """None: not isolated, or nobody's."""
