@@ -50,7 +50,7 @@ class Bed:
         return Pool([self.server], self.context())
 
     def context(self) -> ssl.SSLContext:
-        pair = Pair(self.paths.pki / "admin.crt", self.paths.pki / "admin.key")
+        pair = Pair(self.paths.pki / "super-admin.crt", self.paths.pki / "super-admin.key")
         return client_context(pair, self.paths.pki / "ca.crt")
 
     def pin(self, core: int) -> None:

@@ -23,7 +23,7 @@ async def figures() -> list[Figure]:
             [sys.executable, "-m", "bench.watch_load", "--port", str(cluster.port),
              "--pid", str(cluster.pid), "--core", str(CLIENT_CORE), "--watchers", str(WATCHERS),
              "--rate", str(RATE), "--seconds", str(SECONDS),
-             "--ca", str(pki / "ca.crt"), "--cert", str(pki / "admin.crt"), "--key", str(pki / "admin.key")],
+             "--ca", str(pki / "ca.crt"), "--cert", str(pki / "super-admin.crt"), "--key", str(pki / "super-admin.key")],
             check=True, capture_output=True, text=True, cwd=ROOT, timeout=300,
         )  # fmt: skip
     told = json.loads(done.stdout)

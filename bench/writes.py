@@ -114,7 +114,7 @@ def _told_by_load(pki: Path, port: int, pid: int, verb: str, kind: str) -> dict[
         [sys.executable, str(HERE / "http_load.py"), "--port", str(port), "--kind", kind, "--verb", verb,
          "--pid", str(pid),
          "--connections", str(CONNECTIONS), "--seconds", str(SECONDS), "--core", str(CLIENT_CORE),
-         "--ca", str(pki / "ca.crt"), "--cert", str(pki / "admin.crt"), "--key", str(pki / "admin.key")],
+         "--ca", str(pki / "ca.crt"), "--cert", str(pki / "super-admin.crt"), "--key", str(pki / "super-admin.key")],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     told: dict[str, float] = json.loads(done.stdout)

@@ -114,5 +114,6 @@ def test_what_ends_when(hollow: Cluster) -> None:
     names = {one["name"]: one for one in found}
     assert {"ca", "server", "admin"} <= names.keys()
     assert names["ca"]["days_left"] > 3640
-    assert names["admin"]["groups"] == "system:masters"
+    assert names["admin"]["groups"] == "longshore:cluster-admins"
+    assert names["super-admin"]["groups"] == "system:masters"
     assert "by the server" in names["admin"]["renews"]

@@ -118,6 +118,7 @@ def evidence(objects: dict[Kind, list[Doc]] | None = None, **changed: Any) -> Ev
         listeners=["127.0.0.1:6443"],
         reviews=REVIEWS,
         authority="PEM\n",
+        administrators=["longshore:cluster-admins"],
         objects=there,
     )
     return replace(good, **changed)
@@ -133,7 +134,7 @@ POLICY = {kinds.NETWORK_POLICY: [_doc("deny", "strict")]}
 # --- a cluster as it should be ---
 
 # What a person has to look at.
-LOOKS = {"1.2.3", "1.2.9", "1.2.11", "3.1.1", "5.1.7", "5.4.2", "5.5.1"}
+LOOKS = {"1.2.3", "1.2.9", "1.2.11", "3.1.1", "5.4.2", "5.5.1"}
 
 
 def verdicts(of: Evidence, verdict: str) -> set[str]:
@@ -268,6 +269,7 @@ def test_what_is_wrong_is_named(number: str, changed: dict[str, Any], why: str) 
         ("4.2.1", {"nodes": [Node("node-1", None)]}, "manual"),
         ("5.3.1", {"nodes": None, "objects": POLICY}, "manual"),
         ("5.3.1", {"nodes": [NODE], "objects": POLICY}, "pass"),
+        ("5.1.7", {"administrators": ["system:masters"]}, "manual"),
         ("5.5.1", settings(plugins=PLUGINS | {"ImagePolicyWebhook"}), "pass"),
     ],
 )

@@ -1,5 +1,5 @@
 """What every cluster has from its first moment: system namespaces, priorities, flow control, what is
-served, and the API server's own Service."""
+served, its administrators, and the API server's own Service."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from longshore.core.objects.errors import AlreadyExists, ApiError
 from longshore.core.objects.flow_defaults import FLOW_SCHEMAS, PRIORITY_LEVELS
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.priorities import SYSTEM_PRIORITIES
+from longshore.core.objects.rbac.defaults import objects_of_administrators
 from longshore.core.objects.served_groups import api_services
 from longshore.core.registry.admission.namespaces import SYSTEM_NAMESPACES
 from longshore.core.registry.client import Client, Create, Operation, Patch
@@ -41,6 +42,7 @@ def _first_objects() -> list[Operation]:
         *(Create(kinds.FLOW_SCHEMA, doc) for doc in FLOW_SCHEMAS),
         *(Create(kinds.API_SERVICE, doc) for doc in api_services((*kinds.SERVED, *kinds.MEASURED))),
         Create(kinds.SERVICE_CIDR, _service_range()),
+        *(Create(kind, doc) for kind, doc in objects_of_administrators()),
     ]
 
 

@@ -32,8 +32,8 @@ def _shown(pair: Pair, now: float) -> dict[str, Any]:
     by_server = name == "ca" or name in SERVER_PAIRS
     return {
         "name": name,
-        "subject": _said(certificate, NameOID.COMMON_NAME),
-        "groups": _said(certificate, NameOID.ORGANIZATION_NAME),
+        "subject": ",".join(_said(certificate, NameOID.COMMON_NAME)),
+        "groups": ",".join(groups_of(certificate)),
         "ends": rfc3339(life.ends),
         "days_left": int((life.ends - now) // _DAY_S),
         "renews": f"by the server from {rfc3339(life.renewal(SHARE))}"
@@ -42,5 +42,10 @@ def _shown(pair: Pair, now: float) -> dict[str, Any]:
     }
 
 
-def _said(certificate: x509.Certificate, part: x509.ObjectIdentifier) -> str:
-    return ",".join(str(one.value) for one in certificate.subject.get_attributes_for_oid(part))
+def groups_of(certificate: x509.Certificate) -> list[str]:
+    """The groups that its bearer belongs to."""
+    return _said(certificate, NameOID.ORGANIZATION_NAME)
+
+
+def _said(certificate: x509.Certificate, part: x509.ObjectIdentifier) -> list[str]:
+    return [str(one.value) for one in certificate.subject.get_attributes_for_oid(part)]

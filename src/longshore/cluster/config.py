@@ -130,6 +130,7 @@ class ClusterPaths:
         self.etcd_pki = self.pki / "etcd"
         self.members = self.home / "etcd"
         self.kubeconfig = self.home / "kubeconfig"
+        self.super_admin = self.home / "super-admin.kubeconfig"
         self.images = self.home / "images"
         self.namespaces = self.home / "ns"
         self.logs = self.home / "log"

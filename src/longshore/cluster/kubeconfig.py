@@ -37,10 +37,20 @@ def kubeconfig(config: ClusterConfig, authority: Path, admin: Pair) -> dict[str,
     }
 
 
-def write(config: ClusterConfig, paths: ClusterPaths, authority: Pair, admin: Pair) -> None:
-    """Write the cluster's own kubeconfig, and its entries in the user's, if it has some there."""
-    content = kubeconfig(config, authority.certificate, admin)
-    write_private(paths.kubeconfig, render(content))
+def write(config: ClusterConfig, paths: ClusterPaths) -> None:
+    """Write the cluster's own kubeconfigs: the administrator's, whom a role makes one, and that for
+    emergencies, which is above all roles."""
+    authority = Pair.named(paths.pki, "ca").certificate
+    for name, file in (("admin", paths.kubeconfig), ("super-admin", paths.super_admin)):
+        content = kubeconfig(config, authority, Pair.named(paths.pki, name))
+        write_private(file, render(content))
+
+
+def rewrite(config: ClusterConfig, paths: ClusterPaths) -> None:
+    """Write them, and the cluster's entries in the user's, if it has some there."""
+    write(config, paths)
+    authority = Pair.named(paths.pki, "ca").certificate
+    content = kubeconfig(config, authority, Pair.named(paths.pki, "admin"))
     if mentions(config.context, user_file()):
         merge(content, user_file())
 

@@ -1,5 +1,5 @@
 """The server's own certificates, renewed before they end, without a restart: the authority's, what
-the server shows to clients and to nodes, and the administrator's. And the key of tokens.
+the server shows to clients and to nodes, and the administrators'. And the key of tokens.
 
 A node renews its own through the API (machinery/kubelet/certificates.py).
 """
@@ -18,7 +18,7 @@ from longshore.core.pki.token_keys import TokenKeys
 
 log = logging.getLogger("longshore.certificates")
 
-SERVER_PAIRS = ("server", "server-to-nodes", "admin")
+SERVER_PAIRS = ("server", "server-to-nodes", "admin", "super-admin")
 """The names of the pairs that a server keeps fresh, besides the authority's own."""
 SHARE = 0.8
 """How much of a certificate's life is over when it is renewed."""

@@ -132,7 +132,7 @@ class _Cluster:
     def _renewed(self) -> None:
         """Sign with the newest key, and write the kubeconfigs with the certificates of now."""
         self._accounts.keyring = Keyring(self._token_keys.read())
-        kubeconfig.write(self._config, self._paths, self._authority.pair, self._pairs["admin"])
+        kubeconfig.rewrite(self._config, self._paths)
 
     def _client(self, loop: str) -> InProcess:
         return InProcess(self._registry, loop_user(loop))

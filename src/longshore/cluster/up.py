@@ -43,6 +43,7 @@ from longshore.cluster.config import (
 )
 from longshore.cluster.probe import await_nodes
 from longshore.cluster.processes import Process, recorded, spawn
+from longshore.core.objects.rbac.platform import ADMINISTRATORS
 from longshore.core.pki.authority import Authority
 from longshore.core.pki.token_keys import TokenKeys
 from longshore.machinery.election.plan import Rules
@@ -266,15 +267,15 @@ class _Start:
         self._authority = Authority(pki, SystemClock())
         self._authority.server("server", (*API_NAMES, *addresses_of_servers(config)))
         self._authority.client("server-to-nodes", "longshore:server", [MASTERS])
-        self._admin = self._authority.client("admin", "longshore:admin", [MASTERS])
+        self._admin = self._authority.client("admin", "longshore:admin", [ADMINISTRATORS])
+        self._authority.client("super-admin", "longshore:super-admin", [MASTERS])
         for number, node in enumerate(config.node_names, 1):
             if config.has_lan:
                 self._authority.client(f"{node}-client", f"system:node:{node}", ["system:nodes"])
                 self._authority.server(f"{node}-server", [node_net(node, number).lan_ip, node])
         if config.shared:
             self._shared_secrets()
-        content = kubeconfig.kubeconfig(config, self._authority.pair.certificate, self._admin)
-        write_private(self._paths.kubeconfig, kubeconfig.render(content))
+        kubeconfig.write(config, self._paths)
 
     def _shared_secrets(self) -> None:
         """What the only server makes when it starts, and several must find."""

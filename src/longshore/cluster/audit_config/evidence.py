@@ -85,7 +85,7 @@ class Evidence:
     """hollow: the nodes run nothing. owner is the user id that the cluster's files should have.
     nodes is None when they cannot be reached from here. listeners are the addresses on which the
     server listens in the host's network, None where that cannot be seen. authority is its
-    certificate (PEM)."""
+    certificate (PEM); administrators are the groups of the kubeconfig's certificate."""
 
     hollow: bool
     files: Sequence[File]
@@ -97,6 +97,7 @@ class Evidence:
     listeners: Sequence[str] | None
     reviews: Mapping[str, Review]
     authority: str
+    administrators: Sequence[str]
     objects: Mapping[Kind, Sequence[Doc]] = field(default_factory=dict)
 
     def all(self, kind: Kind) -> Sequence[Doc]:

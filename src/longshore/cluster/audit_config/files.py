@@ -16,7 +16,7 @@ from longshore.cluster.audit_config.verdicts import (
 )
 
 _STATE = ("state",)
-_ADMIN = ("kubeconfig", "pki/admin.key")
+_ADMIN = ("kubeconfig", "super-admin.kubeconfig", "pki/admin.key", "pki/super-admin.key")
 _AGENTS = ("pki/node-*-client.*",)
 _SETTINGS = ("cluster.json", "*.yaml")
 

@@ -28,6 +28,7 @@ from longshore.cluster.audit_config.evidence import (
 )
 from longshore.cluster.audit_config.handshakes import Place
 from longshore.cluster.audit_config.listeners import listeners
+from longshore.cluster.certs import groups_of
 from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.machine import lan_namespace, node_namespace, node_nets
 from longshore.cluster.processes import recorded
@@ -77,6 +78,7 @@ def gather(config: ClusterConfig, paths: ClusterPaths, clock: Clock, say: Say) -
         listeners=_listeners(paths),
         reviews=reviews,
         authority=(paths.pki / "ca.crt").read_text(),
+        administrators=groups_of(Pair.named(paths.pki, "admin").read()),
         objects=objects,
     )
 

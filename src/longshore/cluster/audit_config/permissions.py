@@ -26,7 +26,7 @@ from longshore.cluster.audit_config.workloads import of_users
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 
-ADMIN = "cluster-admin"
+ADMIN, _MASTERS = "cluster-admin", "system:masters"
 _CHANGES = ("create", "update", "patch", "delete", "deletecollection")
 # Who is bound to be somebody else than meant.
 _EVERYBODY = (
@@ -117,12 +117,17 @@ def _with_token(evidence: Evidence) -> Iterator[tuple[Doc, str]]:
 
 
 def _masters(evidence: Evidence) -> Verdict:
-    bound = {g.subject for g in grants_beyond_defaults(evidence) if "system:masters" in g.subject}
+    bound = {g.subject for g in grants_beyond_defaults(evidence) if _MASTERS in g.subject}
     if bound:
         return failed("roles are bound to system:masters, which needs none")
-    return manual(
-        "pki/admin and the cluster's kubeconfig are of that group, beyond all roles: keep them for "
-        "emergencies, and bind roles to people"
+    if _MASTERS in evidence.administrators:
+        return manual(
+            "the cluster's kubeconfig is of that group, beyond all roles: delete pki/admin.crt and "
+            "start the cluster again, then a binding makes the administrator"
+        )
+    return passed(
+        "a binding that can be taken away makes the administrator; that group is for emergencies "
+        "(super-admin.kubeconfig) and for the server itself"
     )
 
 

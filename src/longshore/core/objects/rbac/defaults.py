@@ -34,6 +34,15 @@ def objects_of_users() -> list[tuple[Kind, Doc]]:
     ]
 
 
+def objects_of_administrators() -> list[tuple[Kind, Doc]]:
+    """Of those of users what an administrator's first request needs."""
+    name = platform.ADMINISTRATORS
+    role_name, subject = platform.BINDINGS[name]
+    rows = cluster_roles.ROLES[role_name]
+    bound = binding(CLUSTER_ROLE_BINDING, name, [subject], role_name=role_name)
+    return [(CLUSTER_ROLE, role(CLUSTER_ROLE, role_name, rows)), (CLUSTER_ROLE_BINDING, bound)]
+
+
 def objects_of_controllers() -> list[tuple[Kind, Doc]]:
     """Those of upstream's controllers, which are part of the server here."""
     found: list[tuple[Kind, Doc]] = []

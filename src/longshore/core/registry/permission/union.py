@@ -13,6 +13,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.registry.permission.authorizer import Authorizer
 from longshore.core.registry.permission.nodes import node_of
 from longshore.core.registry.permission.outside import Outside, spec_of_path, spec_of_wish
+from longshore.core.registry.permission.roles import Action
 from longshore.core.registry.wishes import Verdict, Wish, forbidden_path
 from longshore.core.watch.cache import Cache
 
@@ -39,6 +40,10 @@ class UnionAuthorizer(Authorizer):
 
     def allowed_path(self, who: User, verb: str, path: str) -> bool:
         return self.judge_path(who, verb, path).allowed
+
+    def _known_to_hold(self, who: User, action: Action, namespace: str, name: str) -> bool:
+        """Others are asked before roles are."""
+        return False
 
     def _refusal(self, who: User, wish: Wish) -> str | None:
         def by_rules() -> Verdict:
