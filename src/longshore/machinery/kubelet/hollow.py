@@ -54,9 +54,12 @@ from longshore.machinery.loop.alarms import Alarms
 from longshore.machinery.loop.follow import follow
 
 _log = logging.getLogger("longshore.kubelet.hollow")
-# Writes in one call: enough to make one transaction worth it, few enough to let others in between.
-BATCH_MAX = 1000
-_PACE_S = 0.1
+# Writes in one call: enough to make one transaction worth it, few enough to let others in between
+# (they are planned in one turn of the loop, at some 100 us each).
+BATCH_MAX = 500
+# In a burst the control plane that shares this process goes first: between two batches there is half
+# of the time that a batch took (which is longer the more others have to do), and at least this.
+_PACE_S = 0.05
 _RETRY_S = 1.0
 _NODES = ipaddress.ip_network("10.90.0.0/16")
 _PODS = ipaddress.ip_network("10.128.0.0/9")
@@ -252,6 +255,7 @@ class HollowNodes:
         """Advance what changed and send all of it, a batch at a time."""
         while True:
             await self._some.wait()
+            begun = self._clock.monotonic()
             batch = list(self._dirty)[:BATCH_MAX]
             for uid in batch:
                 del self._dirty[uid]
@@ -266,8 +270,7 @@ class HollowNodes:
                 self._pods[uid].reported, self._pods[uid].finished = {}, False
                 self._alarm(uid, _RETRY_S)
             if len(batch) == BATCH_MAX:
-                # In a burst the control plane that shares this process goes first.
-                await self._clock.sleep(_PACE_S)
+                await self._clock.sleep(max(_PACE_S, (self._clock.monotonic() - begun) / 2))
 
     def _operations(self, uid: str) -> Iterator[tuple[HollowPod, Operation]]:
         """What the API server must hear of a pod after all that is due has been done."""

@@ -26,11 +26,12 @@ EventType: TypeAlias = Literal["Normal", "Warning"]
 REMEMBERED_MAX = 4096
 # Events that wait to be written: more are dropped and counted.
 WAITING_MAX = 16_384
-BATCH_MAX = 1000
+BATCH_MAX = 250
 # What comes within this time of the first is written with it.
 GATHER_S = 0.1
-# Between two batches of a burst: news must not crowd out the writes that it is about.
-PACE_S = 0.3
+# Between two batches of a burst, as news must not crowd out the writes that it is about: twice as long
+# as a batch took (which is longer the more others have to do), and at least this.
+PACE_S = 0.075
 # After so long a repeat begins a new Event (client-go: ten minutes).
 REPEAT_WINDOW_S = 600.0
 # That many different messages of one reason about one object are folded into one Event.
@@ -121,9 +122,10 @@ class Journal:
             await self._clock.sleep(GATHER_S)
             self._some.clear()
             while self._waiting:
+                begun = self._clock.monotonic()
                 await self._write_some()
                 if self._waiting:
-                    await self._clock.sleep(PACE_S)
+                    await self._clock.sleep(max(PACE_S, 2 * (self._clock.monotonic() - begun)))
 
     async def flush(self) -> None:
         """Write what waits now."""
