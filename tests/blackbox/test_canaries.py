@@ -24,7 +24,7 @@ from .driver import Cluster, longshore_run
 
 pytestmark = pytest.mark.slow
 
-BELONGS = ("state", "pki", "kubeconfig")
+BELONGS = ("pki", "kubeconfig", "super-admin.kubeconfig")
 PODS = ("fine", "lacking", "loud", "lost")
 SECRETS = "/api/v1/namespaces/default/secrets"
 PATCHES = {
@@ -384,7 +384,7 @@ def answers(cluster: Cluster) -> Iterator[tuple[str, str]]:
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """All but the store, and the keys of the cluster and its administrator."""
+    """All but the keys of the cluster and of its administrators: the store too, which is sealed."""
     for path in below(folder):
         if path.relative_to(folder).parts[0] not in BELONGS:
             yield path

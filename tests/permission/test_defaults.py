@@ -157,6 +157,27 @@ async def test_what_is_written_into_a_sum_is_summed_up_again(gathering: Kube) ->
     assert cluster_role(ask, "edit")["rules"] == before
 
 
+@pytest.mark.parametrize("name", ["view", "edit", "admin"])
+async def test_who_may_look_may_see_what_pods_use(name: str) -> None:
+    """As metrics-server's manifests label system:aggregated-metrics-reader."""
+    async with kube(roles=True) as ask:
+        reads = {"apiGroups": ["metrics.k8s.io"], "resources": ["nodes", "pods"]}
+        rules = cluster_role(ask, name)["rules"]
+        assert {**reads, "verbs": ["get", "list", "watch"]} in [
+            {**rule, **{part: sorted(rule[part]) for part in ("resources", "verbs")}}
+            for rule in rules
+            if rule.get("resources")
+        ]
+        await made(ask, f"{RBAC}/namespaces/default/rolebindings", binding("j", name, "user:jane"))
+        ask.user = JANE
+        for where, allowed in (("default", True), ("kube-system", False)):
+            about = {"verb": "list", "group": "metrics.k8s.io", "resource": "pods"}
+            spec = {"resourceAttributes": {**about, "namespace": where}}
+            path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+            answer = await ask("POST", path, {"spec": spec})
+            assert answer.doc["status"]["allowed"] is allowed
+
+
 @pytest.mark.parametrize(
     ("name", "may", "may_not"),
     [

@@ -93,12 +93,10 @@ class Authority:
         return self._kept(name, Wanted(name, names=tuple(addresses)), _PEER)
 
     def sign(self, asked: Asked, usages: Iterable[str], lifetime_s: float) -> bytes:
-        """A certificate, in PEM form, for what was asked: its subject, names and key. Nothing else
-        of the request is taken over."""
-        names = requests.alternatives((*asked.dns_names, *asked.ip_addresses))
-        leaf = _Leaf(
-            asked.request.subject, asked.request.public_key(), _said(names, usages), lifetime_s
-        )
+        """A certificate, in PEM form, for what was asked: its subject, names (of DNS, addresses,
+        e-mail and URIs) and key. Nothing else of the request is taken over."""
+        said = _said(requests.names_of(asked.request), usages)
+        leaf = _Leaf(asked.request.subject, asked.request.public_key(), said, lifetime_s)
         return self._signed(leaf)
 
     def renew(self, pair: Pair) -> None:
@@ -149,7 +147,7 @@ class Authority:
             self._builder(subject, key.public_key(), AUTHORITY_S)
             .issuer_name(subject)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_bits(["digital signature", "cert sign", "crl sign"]), critical=True)
+            .add_extension(_bits({"digital_signature", "key_cert_sign", "crl_sign"}), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
             .sign(key, hashes.SHA256())
         )
@@ -178,9 +176,9 @@ def _said(
     said: list[x509.Extension[x509.ExtensionType]] = [
         _extension(x509.BasicConstraints(ca=False, path_length=None), critical=True),
     ]
-    if any(usage in _BITS for usage in wanted):
+    if bits := _bits_of(wanted):
         # One without a bit is none (RFC 5280, 4.2.1.3): OpenSSL and so clients refuse it.
-        said.append(_extension(_bits(wanted), critical=True))
+        said.append(_extension(_bits(bits), critical=True))
     if purposes:
         said.append(_extension(x509.ExtendedKeyUsage(purposes), critical=False))
     if list(names):
@@ -192,6 +190,11 @@ def _extension(value: x509.ExtensionType, *, critical: bool) -> x509.Extension[x
     return x509.Extension(value.oid, critical, value)
 
 
-def _bits(usages: Iterable[str]) -> x509.KeyUsage:
+def _bits_of(usages: Iterable[str]) -> set[str]:
+    """Without key agreement the two that limit it mean nothing (RFC 5280, 4.2.1.3)."""
     wanted = {_BITS[usage] for usage in usages if usage in _BITS}
+    return wanted if "key_agreement" in wanted else wanted - {"encipher_only", "decipher_only"}
+
+
+def _bits(wanted: set[str]) -> x509.KeyUsage:
     return x509.KeyUsage(**{bit: bit in wanted for bit in sorted(set(_BITS.values()))})

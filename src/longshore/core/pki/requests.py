@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+_TAKEN_OVER = (x509.DNSName, x509.IPAddress, x509.RFC822Name, x509.UniformResourceIdentifier)
 G = TypeVar("G", x509.DNSName, x509.RFC822Name, x509.UniformResourceIdentifier)
 
 
@@ -100,6 +101,14 @@ def subject(wanted: Wanted) -> x509.Name:
 
 def alternatives(names: Sequence[str]) -> x509.SubjectAlternativeName:
     return x509.SubjectAlternativeName([_general(name) for name in names])
+
+
+def names_of(request: x509.CertificateSigningRequest) -> x509.SubjectAlternativeName:
+    """The names that a request asks for, each as what it is: a name that reads like an address
+    stays a name."""
+    return x509.SubjectAlternativeName(
+        [one for one in _alternatives_of(request) if isinstance(one, _TAKEN_OVER)]
+    )
 
 
 def _general(name: str) -> x509.GeneralName:
