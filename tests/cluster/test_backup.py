@@ -17,7 +17,7 @@ import pytest
 
 from longshore.base.chance import Chance
 from longshore.cluster import encryption
-from longshore.cluster.backup import form
+from longshore.cluster.backup import form, places
 from longshore.cluster.backup import restore as restoring
 from longshore.cluster.backup.form import BadBackup, Record
 from longshore.cluster.backup.restore import REVISION_STEP, RestoreRequest
@@ -191,7 +191,7 @@ def test_a_backup_that_breaks_off_leaves_what_was_there(
 ) -> None:
     before, names = file.read_bytes(), sorted(file.parent.iterdir())
 
-    def broken(paths: ClusterPaths) -> tuple[form.Beginning, Iterator[Record]]:
+    def broken(*_: object) -> tuple[form.Beginning, Iterator[Record]]:
         return form.Beginning(41, 41), iter([Record("/core/configmaps/n/1", 2, PLAIN)])
 
     monkeypatch.setattr("longshore.cluster.backup.take.stopped", broken)
@@ -249,13 +249,13 @@ def test_a_backup_writes_nowhere_else(paths: ClusterPaths, tmp_path: Path, name:
 def test_a_cluster_goes_back_and_its_revisions_go_on(paths: ClusterPaths, file: Path) -> None:
     commit(paths, Write(SECRET, None, 1), Write("/core/configmaps/n/1", b'{"newer":1}', 3))
     commit(paths, Write("/core/configmaps/n/new", PLAIN, 0))
-    before, told = tree(paths.home), stopped(paths)[0].revision
+    before, told = tree(paths.home), stopped(paths.load(), paths)[0].revision
     dry = restore(file, None, paths.root, dry_run=True)
     assert tree(paths.home) == before
     assert dry["compared"] == {"same": 39, "changed": 1, "made": 1, "removed": 1}
     done = restore(file, None, paths.root)
     assert done["revision"] >= told + REVISION_STEP
-    beginning, records = stopped(paths)
+    beginning, records = stopped(paths.load(), paths)
     assert min(record.revision for record in records) > done["revision"]
     assert beginning.revision == done["revision"] + 41
     found = plain(paths)
@@ -311,13 +311,15 @@ def test_a_store_that_cannot_be_read_is_put_aside(paths: ClusterPaths, file: Pat
     assert (paths.home / "state.before-restore" / "store.db").read_bytes() == b"ruins" * 1000
 
 
-@pytest.mark.parametrize("step", ["_put_state", "_put_files"])
+@pytest.mark.parametrize(
+    ("part", "step"), [(places.InFile, "put"), (restoring._Exchange, "_put_files")]
+)
 def test_a_restore_that_is_cut_off_does_not_start_and_is_finished_by_another(
-    paths: ClusterPaths, file: Path, step: str, monkeypatch: pytest.MonkeyPatch
+    paths: ClusterPaths, file: Path, part: type, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit(paths, Write("/core/configmaps/n/new", PLAIN, 0))
     with monkeypatch.context() as patch:
-        patch.setattr(restoring._Exchange, step, _cut_off)
+        patch.setattr(part, step, _cut_off)
         with pytest.raises(KeyboardInterrupt):
             restore(file, "c", paths.root)
     with pytest.raises(ClusterError, match="'c' is half restored, from /"):

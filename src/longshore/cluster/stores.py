@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from longshore.base.clock import Clock
+from longshore.base.clock import Clock, SystemClock
 from longshore.cluster import encryption, etcd
 from longshore.cluster.config import ClusterConfig, ClusterError, ClusterPaths, StoreConfig
-from longshore.core.store.protocol import SharedStore
+from longshore.core.store.protocol import SharedStore, Take
 from longshore.core.store.sealed import SealedSharedStore, SealedStore
 from longshore.core.store.sqlite import SqliteStore
 
@@ -35,14 +40,52 @@ def address_of(config: ClusterConfig, paths: ClusterPaths) -> StoreConfig:
 
 
 def etcd_store(where: StoreConfig, writer: str, clock: Clock) -> SharedStore:
-    """That etcd, written to as writer. grpc is imported here: it takes a while, and the processes
-    that are forked must not have it."""
-    from longshore.core.store.etcd.members import Members, Tls, parse_address
+    """That etcd, written to as writer. What imports grpc is imported here: it takes a while, and the
+    processes that are forked must not have it."""
     from longshore.core.store.etcd.store import EtcdStore, Naming
 
+    return EtcdStore(_members(where, clock), clock, Naming(writer=writer))
+
+
+@asynccontextmanager
+async def members(where: StoreConfig, clock: Clock) -> AsyncIterator[Any]:
+    """The Members of that etcd (core/store/etcd/members.py)."""
+    found = _members(where, clock)
+    try:
+        yield found
+    finally:
+        await found.close()
+
+
+def _members(where: StoreConfig, clock: Clock) -> Any:
+    from longshore.core.store.etcd.members import Members, Tls, parse_address
+
     files = [Path(file) for file in (where.authority, where.certificate, where.key) if file]
-    members = Members(parse_address(where.address), clock, Tls(*files) if files else None)
-    return EtcdStore(members, clock, Naming(writer=writer))
+    return Members(parse_address(where.address), clock, Tls(*files) if files else None)
+
+
+def contents(config: ClusterConfig, paths: ClusterPaths, take: Take) -> int:
+    """Hand over all that is in the store of a cluster that does not run, as it is kept; as of which
+    revision. Raises StoreError, ClusterError."""
+    if config.shared:
+        raise ClusterError(
+            f"the etcd of {config.name!r} does not run: longshore start it first, then take the backup"
+        )
+    return asyncio.run(_contents(config.store, paths, take))
+
+
+async def _contents(where: StoreConfig, paths: ClusterPaths, take: Take) -> int:
+    if where.address:
+        shared = etcd_store(where, "", SystemClock())
+        try:
+            return await shared.read(take)
+        finally:
+            await shared.close()
+    store = SqliteStore(paths.store)
+    try:
+        return await store.open(take)
+    finally:
+        await store.close()
 
 
 def checked(where: StoreConfig) -> StoreConfig:
@@ -68,5 +111,5 @@ def checked(where: StoreConfig) -> StoreConfig:
     for file in filter(None, files):
         if not Path(file).is_file():
             raise ClusterError(f"there is no file {file}")
-    absolute = (str(Path(file).absolute()) if file else "" for file in files)
-    return StoreConfig(where.address, *absolute, where.writer)
+    authority, certificate, key = (str(Path(file).absolute()) if file else "" for file in files)
+    return replace(where, authority=authority, certificate=certificate, key=key)

@@ -13,12 +13,9 @@ same file, may have handed those out.
 
 from __future__ import annotations
 
-import asyncio
-import shutil
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,37 +26,42 @@ from longshore.base.files import write_private
 from longshore.cluster import encryption
 from longshore.cluster.backup import form
 from longshore.cluster.backup.form import BadBackup, Contents, Record
+from longshore.cluster.backup.places import place_of
 from longshore.cluster.backup.take import Told, stopped
 from longshore.cluster.config import (
     ClusterConfig,
     ClusterError,
     ClusterPaths,
+    StoreConfig,
     check_name,
     config_of,
     default_root,
 )
 from longshore.cluster.processes import recorded
-from longshore.core.store.protocol import StoreError, Write
+from longshore.core.store.protocol import StoreError
 from longshore.core.store.sealing import Sealing, header_of
-from longshore.core.store.sqlite import SqliteStore
 
 REVISION_STEP = 1_000_000_000
 """What etcd's documentation suggests (op-guide/recovery)."""
 WRITES_PER_S = 10_000
 """More than any cluster has."""
-_BATCH = 1024
+ETCD_STRIDE = 1024
+"""A transaction of etcd takes as many revisions as it could have writes."""
 
 
 @dataclass(frozen=True, slots=True)
 class RestoreRequest:
     """name is the backup's own by default; keys is an EncryptionConfiguration to use instead of the
-    cluster's."""
+    cluster's; store is where its objects shall be (None: where they were). replace: what is in that
+    etcd, of whomever it is, may go."""
 
     file: Path
     name: str | None = None
     root: Path | None = None
     keys: Path | None = None
     dry_run: bool = False
+    store: StoreConfig | None = None
+    replace: bool = False
 
 
 def restore(request: RestoreRequest, told: Told, clock: Clock | None = None) -> dict[str, Any]:
@@ -72,8 +74,10 @@ def restore(request: RestoreRequest, told: Told, clock: Clock | None = None) -> 
     _refuse_running(paths)
     key_file = _keys(paths, contents, request.keys)
     _check_readable(file, key_file)
-    before = _before(paths)
-    revision = max(contents.revision, before.revision) + _step(contents, clock.now())
+    store = _store(request, config, paths)
+    before = _before(paths, store, replaces=request.replace)
+    stride = ETCD_STRIDE if store.address or config.elects else 1
+    revision = max(contents.revision, before.revision) + _step(contents, clock.now(), stride)
     result = {
         "cluster": name, "new": not paths.config.exists(), "made": contents.header["made"],
         "fromRevision": contents.revision, "revision": revision,
@@ -81,15 +85,29 @@ def restore(request: RestoreRequest, told: Told, clock: Clock | None = None) -> 
         **before.compared(form.records(file)), "dryRun": request.dry_run,
     }  # fmt: skip
     if not request.dry_run:
-        kept = replace(config, name=name, port=_port(config, paths))
+        kept = replace(config, name=name, port=_port(config, paths), servers=1, store=store)
         _Exchange(paths, contents, kept, key_file).run(file, revision, told)
     return result
 
 
-def _step(contents: Contents, now: float) -> int:
-    """How far revisions go on beyond those that are known. now is in seconds since the epoch."""
+def _step(contents: Contents, now: float, stride: int) -> int:
+    """How far revisions go on beyond those that are known. now is in seconds since the epoch; stride
+    is how many revisions a write may take."""
     passed_s = max(0, int(now - contents.made) + 1)
-    return REVISION_STEP + passed_s * WRITES_PER_S
+    return REVISION_STEP + passed_s * WRITES_PER_S * stride
+
+
+def _store(request: RestoreRequest, config: ClusterConfig, paths: ClusterPaths) -> StoreConfig:
+    """Where the objects shall be."""
+    if request.store is not None:
+        return request.store
+    there = paths.load() if paths.config.exists() else config
+    if there.shared or config.shared:
+        raise ClusterError(
+            f"{config.name!r} had {config.servers} servers on an etcd of its own, which a restore cannot "
+            "start: say --store sqlite, for one server, or --store etcd://..."
+        )
+    return there.store
 
 
 def _config(file: Path, contents: Contents) -> ClusterConfig:
@@ -158,8 +176,9 @@ class _Before:
 
     def __init__(self, revision: int, keys: dict[str, int], trouble: str = "") -> None:
         self.revision = revision
+        self.objects = len(keys)
+        self.trouble = trouble
         self._keys = keys
-        self._trouble = trouble
 
     def compared(self, records: Iterable[Record]) -> dict[str, Any]:
         """How many objects stay, change, come and go. An object at another revision has changed."""
@@ -170,15 +189,36 @@ class _Before:
             "same": same, "changed": len(there) - same,
             "made": len(found) - len(there), "removed": len(self._keys) - len(there),
         }  # fmt: skip
-        trouble = {"unreadable": self._trouble} if self._trouble else {}
+        trouble = {"unreadable": self.trouble} if self.trouble else {}
         return {"compared": {**counts, **trouble}}
 
 
-def _before(paths: ClusterPaths) -> _Before:
-    if not paths.store.exists():
+def _before(paths: ClusterPaths, store: StoreConfig, *, replaces: bool) -> _Before:
+    """What the cluster has. Raises ClusterError if somebody else's objects are where its own shall be."""
+    known = paths.load() if paths.config.exists() else None
+    if store.address and (known is None or known.store.address != store.address):
+        return _elsewhere(paths, store, replaces=replaces)
+    if known is None or (not known.elects and not paths.store.exists()):
         return _Before(0, {})
+    return _read(known, paths)
+
+
+def _elsewhere(paths: ClusterPaths, store: StoreConfig, *, replaces: bool) -> _Before:
+    """What is in an etcd that is not the cluster's yet."""
+    there = _read(ClusterConfig(paths.home.name, 1, "hollow", "none", 0, store=store), paths)
+    if there.trouble:
+        raise ClusterError(there.trouble)
+    if there.objects and not replaces:
+        raise ClusterError(
+            f"{store.address} has {there.objects} objects of a cluster already: say --replace to put "
+            "the backup in their place"
+        )
+    return there
+
+
+def _read(config: ClusterConfig, paths: ClusterPaths) -> _Before:
     try:
-        beginning, records = stopped(paths)
+        beginning, records = stopped(config, paths)
     except ClusterError as error:
         return _Before(0, {}, str(error))
     return _Before(beginning.revision, {record.key: record.revision for record in records})
@@ -188,7 +228,7 @@ def _before(paths: ClusterPaths) -> _Before:
 
 
 class _Exchange:
-    """The new files of a cluster, made aside and put in place."""
+    """The new objects and files of a cluster, made aside and put in place."""
 
     def __init__(
         self, paths: ClusterPaths, contents: Contents, config: ClusterConfig, keys: bytes | None
@@ -197,20 +237,18 @@ class _Exchange:
         self._contents = contents
         self._config = config
         self._keys = keys
-        self._places = {name: _place(paths, name) for name in contents.files}
-        self._state = paths.store.parent
-        self._aside = self._state.with_name("state.restored")
-        self._old = self._state.with_name("state.before-restore")
+        self._files = {name: _place(paths, name) for name in contents.files}
+        self._objects = place_of(paths, config.store)
 
     def run(self, file: Path, revision: int, told: Told) -> None:
-        paths = self._paths
+        paths, objects = self._paths, self._contents.header["objects"]
         paths.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._fill(form.records(file), revision, told)
+        self._objects.fill(form.records(file), revision, lambda done: told(done, objects))
         if not paths.restoring.exists():
-            shutil.rmtree(self._old, ignore_errors=True)
+            self._objects.clear()
         write_private(paths.restoring, str(file).encode())
         form.synchronise(paths.home)
-        self._put_state()
+        self._objects.put()
         paths.create()
         self._put_files()
         paths.save(self._config)
@@ -218,39 +256,10 @@ class _Exchange:
         paths.restoring.unlink()
         form.synchronise(paths.home)
 
-    def _fill(self, records: Iterator[Record], revision: int, told: Told) -> None:
-        shutil.rmtree(self._aside, ignore_errors=True)
-        try:
-            asyncio.run(self._write(records, revision, told))
-        except StoreError as error:
-            raise ClusterError(str(error)) from None
-
-    async def _write(self, records: Iterator[Record], revision: int, told: Told) -> None:
-        store, written = SqliteStore(self._aside / self._paths.store.name), 0
-        await store.open(lambda *_: None)
-        try:
-            store.begin_above(revision)
-            while batch := [Write(r.key, r.value, 0) for r in islice(records, _BATCH)]:
-                await store.commit(batch)
-                written += len(batch)
-                told(written, self._contents.header["objects"])
-        finally:
-            await store.close()
-        form.synchronise(self._aside)
-
-    def _put_state(self) -> None:
-        """The old store stays beside the new one. If it is there already, then what is in its place
-        is of a restore that was cut off."""
-        if self._old.exists():
-            shutil.rmtree(self._state, ignore_errors=True)
-        elif self._state.exists():
-            self._state.rename(self._old)
-        self._aside.rename(self._state)
-
     def _put_files(self) -> None:
         for name, content in self._contents.files.items():
             if name != self._paths.config.name:
-                write_private(self._places[name], content)
+                write_private(self._files[name], content)
         if self._keys is not None:
             write_private(self._paths.encryption, self._keys)
 

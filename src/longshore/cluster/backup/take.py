@@ -8,7 +8,6 @@ slices between the requests of others.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import http.client
 import ssl
@@ -22,6 +21,7 @@ import orjson
 
 from longshore import __version__
 from longshore.base.clock import Clock, SystemClock, rfc3339
+from longshore.cluster import stores
 from longshore.cluster.backup import form
 from longshore.cluster.backup.form import Beginning, Record
 from longshore.cluster.config import ClusterConfig, ClusterError, ClusterPaths, default_root
@@ -30,7 +30,6 @@ from longshore.core.pki.pairs import Pair
 from longshore.core.pki.tls import client_context
 from longshore.core.store.protocol import StoreError
 from longshore.core.store.sealed import SealedStore
-from longshore.core.store.sqlite import SqliteStore
 from longshore.core.watch.cache import Cache
 from longshore.doors.kubernetes.door import SNAPSHOT_PATH
 
@@ -110,11 +109,11 @@ def _files(paths: ClusterPaths, with_keys: bool) -> Iterator[Path]:
 def _source(
     config: ClusterConfig, paths: ClusterPaths
 ) -> Iterator[tuple[Beginning, Iterator[bytes]]]:
-    if any(one.role == "server" and one.alive for one in recorded(paths.processes)):
+    if any(one.role in config.server_names and one.alive for one in recorded(paths.processes)):
         with _served(config, paths) as answer:
             yield Beginning(**orjson.loads(answer.readline())), iter(answer)
         return
-    beginning, found = stopped(paths)
+    beginning, found = stopped(config, paths)
     yield beginning, (form.record_line(record) for record in found)
 
 
@@ -137,21 +136,15 @@ def _served(config: ClusterConfig, paths: ClusterPaths) -> Iterator[http.client.
         server.close()
 
 
-def stopped(paths: ClusterPaths) -> tuple[Beginning, list[Record]]:
+def stopped(config: ClusterConfig, paths: ClusterPaths) -> tuple[Beginning, list[Record]]:
     """All that is in the store of a cluster that does not run. Raises ClusterError."""
     found: list[Record] = []
 
-    async def read() -> int:
-        store = SqliteStore(paths.store)
-        try:
-            return await store.open(
-                lambda key, value, revision: found.append(Record(key, revision, value))
-            )
-        finally:
-            await store.close()
+    def take(key: str, value: bytes, revision: int) -> None:
+        found.append(Record(key, revision, value))
 
     try:
-        revision = asyncio.run(read())
+        revision = stores.contents(config, paths, take)
     except StoreError as error:
         raise ClusterError(str(error)) from None
     return Beginning(revision, len(found)), sorted(found, key=lambda record: record.revision)

@@ -84,19 +84,29 @@ class EtcdStore:
     async def open(self, take: Take) -> int:
         """See Store.open; the answer stands for all writes up to etcd's revision at this moment."""
         await self._find_layout()
+        await self._take_mark()
+        await self._read(take, self._session)
+        return self._layout.last_of(self._session)
+
+    async def begin(self, layout: Layout) -> None:
+        """Write to an empty place, which nobody else knows of yet (restoring.py)."""
+        self._layout = layout
+        await self._take_mark()
+
+    async def _take_mark(self) -> None:
         request = rpc.TxnRequest()
         request.success.add().request_put.MergeFrom(rpc.PutRequest(key=self._mark, value=b"open"))
         answer = await self._members.ask(TXN, request)
         self._session = self._link = answer.header.revision
         self._moves = Moves()
-        await self._read(take, self._session)
-        return self._layout.last_of(self._session)
 
     async def read(self, take: Take) -> int:
-        """See SharedStore.read."""
-        revision = await self._find_layout()
-        await self._read(take, revision)
-        return self._layout.last_of(revision)
+        """See SharedStore.read. Nothing is written."""
+        answer = await self._members.ask(RANGE, rpc.RangeRequest(key=self._layout.format))
+        if answer.kvs:
+            self._lay_out(answer.kvs[0].value)
+        await self._read(take, answer.header.revision)
+        return self._layout.last_of(answer.header.revision)
 
     async def commit(self, writes: Sequence[Write]) -> list[int]:
         """See Store.commit. More writes than etcd takes at once are several transactions: should
@@ -133,13 +143,15 @@ class EtcdStore:
         answer = await self._members.ask(RANGE, asked)
         return self._layout.last_of(max((pair.mod_revision for pair in answer.kvs), default=0))
 
-    async def _find_layout(self) -> int:
-        """Read where things are, and say so if nobody has; etcd's revision at this moment."""
+    async def _find_layout(self) -> None:
+        """Read where things are, and say so if nobody has."""
         request = guarded(self._layout.format, 0, FORMAT)
         answer = await self._members.ask(TXN, request)
-        there = FORMAT
         if not answer.succeeded:
-            there = answer.responses[0].response_range.kvs[0].value
+            self._lay_out(answer.responses[0].response_range.kvs[0].value)
+
+    def _lay_out(self, there: bytes) -> None:
+        """Things are where that format says. Raises StoreNewer."""
         try:
             self._layout = Layout.read(self._layout.prefix, there)
         except ValueError:
@@ -147,7 +159,6 @@ class EtcdStore:
                 f"what is in etcd under {self._layout.prefix} has format {there.decode()!r}, this "
                 f"Longshore reads {FORMAT.decode()}: use the version that wrote it"
             ) from None
-        return answer.header.revision
 
     async def _read(self, take: Take, revision: int) -> None:
         """Hand over all objects as of a revision; the next page comes while one is taken in."""

@@ -88,7 +88,7 @@ class Layout:
     @property
     def everything(self) -> tuple[bytes, bytes]:
         """As span: all of this generation, but for the format."""
-        return f"{self._root}/claims/".encode(), self.writers[1]
+        return f"{self._root}/held/".encode(), self.writers[1]
 
     def mark(self, writer: str) -> bytes:
         return self.writers[0] + writer.encode()
@@ -97,7 +97,7 @@ class Layout:
         """The key of what a claim, or a guard, is about."""
         if name.startswith("/"):
             return self.objects + name.encode()
-        return f"{self._root}/claims/{name}".encode()
+        return f"{self._root}/held/{name}".encode()
 
     def ours(self, revision: int, place: int) -> int:
         """Our revision of the write at a place (from 0) of etcd's transaction at a revision."""
