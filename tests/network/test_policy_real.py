@@ -469,6 +469,26 @@ async def test_nothing_starts_while_its_policies_cannot_be_read(tmp_path: Path) 
         await it.start("web", 0)
 
 
+async def test_a_table_that_somebody_removed_is_made_anew(tmp_path: Path) -> None:
+    """And no pod starts in between."""
+    async with machines(tmp_path / "ns") as it:
+        await it.start("web", 0, 80)
+        await it.start("client", 1)
+        put(it, policy("deny", policyTypes=["Ingress"]))
+        await it.comes(False, "client", "web")
+        removed = await off_loop(
+            lambda: shell(it.lan.node_ns(0), "nft", "delete", "table", *TABLE.split())
+        )
+        assert removed.returncode == 0, removed.stderr
+        assert await it.passes("client", "web")
+        with pytest.raises(NetworkFailure, match="network policies are not in force: nftables"):
+            await it.start("next", 0)
+        assert await rules(it) == ""
+        await it.start("next", 0, 80)
+        assert await it.refused("client", "next")
+        assert await it.refused("client", "web")
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_kernel_takes_every_change_and_keeps_nothing_that_is_over(
     tmp_path: Path, seed: int

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from longshore.base.clock import Clock
 from longshore.core.objects.errors import ApiError
@@ -29,8 +29,6 @@ from longshore.machinery.network.ranges import NodeNet
 from longshore.machinery.network.services.nft import Nft
 
 T = TypeVar("T")
-Run: TypeAlias = Callable[[str], Awaitable[str]]
-"""Hands a transaction to the kernel."""
 
 _RETRY_S, _RETRY_MAX_S = 0.5, 30.0
 
@@ -59,6 +57,8 @@ class PolicyEnforcement:
         self._news = asyncio.Event()
         self._sources = Sources(client, self._book, node.name, clock, self._news.set)
         self._table: nft.Table | None = None
+        # Whether the kernel has all that was last taken from the book.
+        self._in_force = False
         self._waiting: list[asyncio.Future[None]] = []
         self._log = logging.getLogger("longshore.network.policy")
         self._pods = pods
@@ -96,8 +96,8 @@ class PolicyEnforcement:
                 f"the network policies of the pod are not known: {error}"
             ) from error
         self._book.put_local(pod_of(pod, ip), metadata["name"])
-        if self._book.settle():
-            future = asyncio.get_running_loop().create_future()
+        if self._book.settle() or not self._in_force:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(future)
             self._news.set()
             await future
@@ -111,11 +111,7 @@ class PolicyEnforcement:
 
     async def _enforce(self, thread: ThreadPoolExecutor, kernel: Nft) -> None:
         """Bring over what changed, whenever all that it depends on is known."""
-
-        async def run(commands: str) -> str:
-            return await self._in(thread, partial(kernel.run, commands))
-
-        started = False
+        wait_s = _RETRY_S
         while True:
             await self._news.wait()
             self._news.clear()
@@ -123,37 +119,28 @@ class PolicyEnforcement:
             if not self._sources.complete():
                 continue
             waiting, self._waiting = self._waiting, []
-            if started and self._book.has_policies == (self._table is not None):
-                await self._bring(run)
-            else:
-                await self._rebuild(run)
-            started = True
-            for future in waiting:
-                if not future.done():
-                    future.set_result(None)
-
-    async def _bring(self, run: Run) -> None:
-        """If the kernel refuses, somebody else changed the table (or we erred): make it anew."""
-        if self._table is None or not (commands := self._table.transaction(self._book.take())):
-            return
-        try:
-            await run(commands)
-        except NftFailure as error:
-            self._log.warning("making the table of network policies anew: %s", error)
-            await self._rebuild(run)
-
-    async def _rebuild(self, run: Run) -> None:
-        wait_s = _RETRY_S
-        while True:
             try:
-                await run(self._everything())
-                return
+                if commands := self._commands():
+                    await self._in(thread, partial(kernel.run, commands))
             except NftFailure as error:
-                self._log.error(
-                    "network policies are not enforced, trying again in %s s: %s", wait_s, error
-                )
-            await self._clock.sleep(wait_s)
-            wait_s = min(2 * wait_s, _RETRY_MAX_S)
+                self._log.error("network policies are not in force: %s", error)
+                _tell(waiting, error)
+                await self._clock.sleep(wait_s)
+                wait_s = min(2 * wait_s, _RETRY_MAX_S)
+                self._news.set()
+            else:
+                self._in_force, wait_s = True, _RETRY_S
+                _tell(waiting)
+
+    def _commands(self) -> str:
+        """What changed; everything, if the kernel refused a change (somebody else changed the table,
+        or we erred), and where the first policy of the cluster comes or the last one goes."""
+        whole = not self._in_force or self._book.has_policies != (self._table is not None)
+        self._in_force = False
+        if whole:
+            return self._everything()
+        change = self._book.take()
+        return self._table.transaction(change) if self._table is not None else ""
 
     def _everything(self) -> str:
         """The table as it is to be; without any policy in the cluster there is none."""
@@ -167,3 +154,13 @@ class PolicyEnforcement:
     @staticmethod
     async def _in(thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(thread, work)
+
+
+def _tell(waiting: Iterable[asyncio.Future[None]], error: NetworkFailure | None = None) -> None:
+    for future in waiting:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(NetworkFailure(f"network policies are not in force: {error}"))
