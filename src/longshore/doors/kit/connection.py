@@ -252,7 +252,7 @@ class Connection(asyncio.BufferedProtocol):
     async def _send(self, incoming: Incoming, reply: Reply, keep: bool) -> None:
         body = reply.body
         if worth_gzip(incoming.request, reply):
-            body = await gzipped(body)
+            body = gzipped(body)
             mark_gzip(reply)
         framing = b"" if reply.status in wire.BODILESS else wire.length(len(body))
         head = self._head(reply, framing, keep)
@@ -295,11 +295,8 @@ class Connection(asyncio.BufferedProtocol):
                 piece = next(slices, None)
                 if piece is None:
                     break
-                if gzip is None:
-                    self._write_framed(piece, chunks)
+                self._write_framed(piece if gzip is None else gzip.of(piece), chunks)
                 await _turn()
-            if gzip is not None:
-                self._write_framed(await gzip.of(piece), chunks)
             if self._drained is not None:
                 await self._drained
         if gzip is not None:

@@ -21,8 +21,8 @@ from longshore.doors.kubernetes.media import YAML, As
 from longshore.doors.kubernetes.rendering import META, View, encode, metadata_only, table
 from longshore.doors.kubernetes.rows import rows
 
-# A slice is what takes about a millisecond to make and to send.
-SLICE_BYTES = 256 * 1024
+# A slice is what takes less than half a millisecond to make and to send.
+SLICE_BYTES = 128 * 1024
 _ROWS, _YAML_ITEMS = 50, 2
 _T = TypeVar("_T")
 
@@ -94,17 +94,17 @@ def _stored_slices(kind: Kind, page: Page) -> Iterator[bytes]:
 
 
 def _joined(items: Iterable[Stored]) -> Iterator[bytes]:
-    batch: list[bytes] = []
+    pieces: list[bytes] = []
     room = SLICE_BYTES
     for stored in items:
-        item = stored.item
-        batch.append(item)
-        room -= len(item)
+        if pieces:
+            pieces.append(b",{")
+        room -= stored.lay(pieces)
         if room <= 0:
-            yield b",{".join(batch)
-            batch, room = [], SLICE_BYTES
-    if batch:
-        yield b",{".join(batch)
+            yield b"".join(pieces)
+            pieces, room = [], SLICE_BYTES
+    if pieces:
+        yield b"".join(pieces)
 
 
 def _json_slices(sheet: _Sheet, items: Sequence[Stored], *, pretty: bool) -> Iterator[bytes]:
