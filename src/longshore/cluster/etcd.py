@@ -58,6 +58,7 @@ def client_pair(paths: ClusterPaths) -> Pair:
 
 def certify(config: ClusterConfig, paths: ClusterPaths, clock: Clock) -> None:
     """Make what is missing of the certificates. Idempotent."""
+    paths.etcd_pki.mkdir(mode=0o700, exist_ok=True)
     authority = Authority(paths.etcd_pki, clock)
     authority.client(_CLIENT, "longshore:server", [])
     for place in places(config):

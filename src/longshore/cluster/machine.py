@@ -55,11 +55,10 @@ def node_namespace(paths: ClusterPaths, node: str) -> Path:
     return lan.node_path(paths.namespaces, node)
 
 
-def lan_listener(paths: ClusterPaths, net: HostNet) -> socket.socket:
-    """The socket on the cluster's LAN at which a server listens."""
-    alone = net.lan_ip == LAN_GATEWAY
-    where = lan_namespace(paths) if alone else lan.node_path(paths.namespaces, net.name)
-    listener = socket_in(where)
+def lan_listener(config: ClusterConfig, paths: ClusterPaths, name: str) -> socket.socket:
+    """The socket on the cluster's LAN at which the server of that name listens."""
+    (net,) = [one for one in server_nets(config) if one.name == name]
+    listener = socket_in(node_namespace(paths, name) if config.shared else lan_namespace(paths))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((net.lan_ip, API_PORT))
     listener.listen(1024)

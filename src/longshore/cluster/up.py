@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -158,7 +159,6 @@ def _check_servers(request: UpRequest) -> None:
         raise ClusterError(f"--leader-elect: {fault}")
     if request.servers == 1:
         return
-    raise ClusterError("--servers 3 is not there yet")
     etcd.require()
     if os.geteuid() != 0:
         raise ClusterError("several servers need root, for namespaces: run as root, or --servers 1")
@@ -237,7 +237,6 @@ class _Start:
         self._listener = listener
         self._timer = timer
         self._news: dict[str, News] = {}
-        self._inside: dict[str, socket.socket] = {}
         self._alive = {process.role for process in recorded(paths.processes) if process.alive}
 
     def run(self, wait_s: float, merge: bool) -> UpResult:
@@ -285,13 +284,9 @@ class _Start:
         encryption.of_cluster(self._paths)
 
     def _network(self) -> None:
-        """Also listens on the LAN at once: agents may call before the server answers."""
-        from longshore.cluster.machine import build_network, lan_listener, server_nets
+        from longshore.cluster.machine import build_network
 
         build_network(self._config, self._paths)
-        for net in server_nets(self._config):
-            if net.name not in self._alive:
-                self._inside[net.name] = lan_listener(self._paths, net)
 
     def _members(self) -> None:
         """They elect one of them while what follows is imported."""
@@ -306,6 +301,8 @@ class _Start:
 
         if self._config.has_lan:
             from longshore.cluster import agent, gateway, hollow_agent
+        if self._config.shared:
+            import_module("longshore.core.store.etcd.store")  # gRPC, once for all servers
         gc.collect()
         gc.freeze()
         for name in self._config.server_names:
@@ -321,11 +318,15 @@ class _Start:
             self._spawn(GATEWAY, partial(gateway.main, self._config, self._paths))
 
     def _serve(self, name: str, server: ModuleType) -> None:
-        """Fork a server. What is its alone must not stay open here, nor in who is forked next: a port
-        would be held after the server's end, and its silence not be noticed."""
-        listener = self._listener or _listen(self._config.port, shared=True)
+        """Fork a server. It listens at once, so that agents may call before it answers. What is its
+        alone must not stay open here, nor in who is forked next: a port would be held after the
+        server's end, and its silence not be noticed."""
+        own = [self._listener or _listen(self._config.port, shared=True)]
         self._listener = None
-        own = [listener, *([self._inside[name]] if name in self._inside else [])]
+        if self._config.has_lan:
+            from longshore.cluster.machine import lan_listener
+
+            own.append(lan_listener(self._config, self._paths, name))
         news, tell = os.pipe()
         place = server.Place(name, own, tell)
         self._spawn(name, lambda: server.main(self._config, self._paths, place))

@@ -136,11 +136,13 @@ class HollowNodes:
     # -- nodes -------------------------------------------------------------------------------
 
     async def _keep_nodes(self) -> None:
-        """Register all; then, every ten seconds, renew all leases, and report anew what is not
-        seen as it is: a report was lost, or the node was taken for lost."""
-        await self._register(list(self._nodes.values()))
+        """Register all; then, every ten seconds by default, renew all leases, and report anew what
+        is not seen as it is: a report was lost, or the node was taken for lost."""
+        nodes = list(self._nodes.values())
+        pause_s = min((node.config.lease_renew_s for node in nodes), default=LEASE_RENEW_S)
+        await self._register(nodes)
         while True:
-            await self._clock.sleep(LEASE_RENEW_S)
+            await self._clock.sleep(pause_s)
             await self._renew()
             await self._report([self._nodes[name] for name in sorted(self._unwell)])
 
