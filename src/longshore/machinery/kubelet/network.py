@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.network.errors import AddressesExhausted
+from longshore.machinery.network.errors import AddressesExhausted, NetworkFailure
 
 
 class Attachment(Protocol):
@@ -39,6 +39,16 @@ class Guard(Protocol):
 
     async def admit(self, pod: Doc, ip: str) -> None:
         """Return once that is in force at the pod's address. Raises NetworkFailure."""
+
+
+async def admission_of(pod: Doc, ip: str, guard: Guard) -> NetworkFailure | None:
+    """Have a pod admitted; a failure as a value. Who uses the node's own address is under no policy."""
+    if not pod["spec"].get("hostNetwork"):
+        try:
+            await guard.admit(pod, ip)
+        except NetworkFailure as error:
+            return error
+    return None
 
 
 class Unguarded:

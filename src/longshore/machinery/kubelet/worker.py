@@ -17,6 +17,7 @@ from longshore.machinery.kubelet.config import RECONCILE_S, RETRY_S, VOLUME_REFR
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts
 from longshore.machinery.kubelet.files import hostname_of
 from longshore.machinery.kubelet.model import TERMINAL_PHASES, PodView, Trouble, key_of
+from longshore.machinery.kubelet.network import admission_of
 from longshore.machinery.kubelet.place import PodPlace
 from longshore.machinery.kubelet.plan import (
     Finish,
@@ -275,11 +276,15 @@ class PodWorker:
     async def _attach_and_mount(self) -> None:
         tools, pod, record = self._tools, self.pod, self._record
         netns = await self._attach()
+        # Files are made ready meanwhile.
+        admission = tools.crew.create_task(admission_of(pod, record.ips[0], tools.guard))
         self._volumes = plan_volumes(self._facts(), await tools.fetcher.volumes(pod))
         self._place.prepare(pod, record.ips, tools.node_resolv_conf)
         self._place.set_up(self._volumes, self._stamp())
         if any(isinstance(volume, Payload) for volume in self._volumes):
             self._refresh_at = tools.clock.now() + VOLUME_REFRESH_S
+        if (failure := await admission) is not None:
+            raise failure
         metadata = pod["metadata"]
         await tools.runtime.run_sandbox(
             SandboxSpec(
@@ -301,7 +306,6 @@ class PodWorker:
             record.ips = (config.node_ip,)
             return config.host_netns
         place = await self._tools.network.attach(self.uid)
-        await self._tools.guard.admit(self.pod, place.ip)
         record.ips = (place.ip,)
         return place.netns
 
