@@ -1,6 +1,6 @@
 # Every target does its own set-up: a virtual environment in .venv, pinned packages with hashes,
 # and the Debian packages that are missing (it says which).
-.PHONY: demo test check bench requirements clean help format
+.PHONY: demo test check bench soak requirements clean help format
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 BIN := .venv/bin
@@ -24,6 +24,9 @@ check: .venv/ready ## lint, format, types, floors, tidiness
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest -q tests/tidy
+
+soak: .venv/ready ## simulate clusters from ever new seeds: make soak MINUTES=10
+	@$(BIN)/longshore sim --seed $$(date +%s) --minutes $(or $(MINUTES),10) --save tests/sim/found
 
 bench: .venv/ready ## measure, print a table, write bench/results/*.json
 	@tools/bootstrap bench

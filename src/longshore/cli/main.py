@@ -393,6 +393,20 @@ def doctor(install: bool, store: bool, name: str, root: Path | None, as_json: bo
     sys.exit(0 if all(finding.ok or finding.optional for finding in findings) else 1)
 
 
+@main.command(
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def sim(words: tuple[str, ...]) -> None:
+    """Simulate a whole cluster from a seed, faults and all (sim --help)."""
+    import os
+
+    # A process of its own: a seed is a cluster only where hashes are not random.
+    command = [sys.executable, "-m", "longshore.testing.simulator", *words]
+    os.execve(sys.executable, command, {**os.environ, "PYTHONHASHSEED": "0"})
+
+
 @main.command()
 @json_option
 def version(as_json: bool) -> None:

@@ -48,7 +48,7 @@ from longshore.machinery.kubelet.node.plan import (
     node_doc,
     node_status,
 )
-from longshore.machinery.kubelet.status import doubted, pod_status
+from longshore.machinery.kubelet.status import doubted, is_certain, pod_status
 from longshore.machinery.kubelet.writer import TRANSIENT
 from longshore.machinery.loop.alarms import Alarms
 from longshore.machinery.loop.follow import follow
@@ -279,7 +279,7 @@ class HollowNodes:
         pod = self._pods.get(uid)
         if pod is None or over(pod):
             return
-        if pod.doubted_at is not None and self._clock.monotonic() - pod.doubted_at >= RECONCILE_S:
+        if is_certain(pod.doubted_at, self._clock.monotonic()):
             pod.reported, pod.doubted_at = {}, None
         wake_at = advance(pod, self._clock.now())
         if wake_at is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from longshore.base.clock import rfc3339
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.config import IMAGE_ERROR_SHOWN_S, RUNTIME_NAME
+from longshore.machinery.kubelet.config import IMAGE_ERROR_SHOWN_S, RECONCILE_S, RUNTIME_NAME
 from longshore.machinery.kubelet.model import (
     TERMINAL_PHASES,
     PodView,
@@ -28,6 +28,7 @@ from longshore.machinery.kubelet.plan import (
     should_restart,
 )
 from longshore.machinery.kubelet.qos import qos_class
+from longshore.machinery.loop.alarms import HAIR_S
 from longshore.machinery.runtime.protocol import Container, State
 
 _RANK = {"Pending": 0, "Running": 1, "Succeeded": 2, "Failed": 2}
@@ -41,6 +42,11 @@ def doubted(since: float | None, pod: Doc, reported: Doc, now: float) -> float |
     if not reported or _readiness(pod.get("status") or {}) == _readiness(reported):
         return None
     return now if since is None else since
+
+
+def is_certain(since: float | None, now: float) -> bool:
+    """Whether a doubt has stood long enough. Alarms ring a hair early."""
+    return since is not None and now - since >= RECONCILE_S - HAIR_S
 
 
 def _readiness(status: Doc) -> str:

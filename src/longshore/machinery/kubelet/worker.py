@@ -33,7 +33,7 @@ from longshore.machinery.kubelet.recall import health_reported, recalled
 from longshore.machinery.kubelet.record import PodRecord
 from longshore.machinery.kubelet.spec import pod_labels
 from longshore.machinery.kubelet.starting import Starter
-from longshore.machinery.kubelet.status import doubted, pod_status
+from longshore.machinery.kubelet.status import doubted, is_certain, pod_status
 from longshore.machinery.kubelet.support import refused
 from longshore.machinery.kubelet.tools import Tools
 from longshore.machinery.kubelet.vitals import Vitals
@@ -227,10 +227,7 @@ class PodWorker:
     def _report(self) -> None:
         """Send the status if it says anything new."""
         record = self._record
-        if (
-            record.doubted_at is not None
-            and self._tools.clock.monotonic() - record.doubted_at >= RECONCILE_S
-        ):
+        if is_certain(record.doubted_at, self._tools.clock.monotonic()):
             record.reported, record.doubted_at = {}, None
         status = pod_status(self._view())
         if status != record.reported and not record.gone:

@@ -1,0 +1,29 @@
+"""What must always hold, judged from outside: from what users and watchers were told and what became
+durable, with none of the code that is judged. Each checker is a function from a Record to what it
+found broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from longshore.testing.simulator.checkers import history, objects, placement, quotas, rest, watches
+from longshore.testing.simulator.record import Record, Violation
+
+CHECKERS: Mapping[str, Callable[[Record], Iterable[Violation]]] = {
+    "alive": rest.alive,
+    "durable": history.durable,
+    "linearizable": history.linearizable,
+    "identity": objects.identity,
+    "gapless": watches.gapless,
+    "capacity": placement.capacity,
+    "addresses": placement.addresses,
+    "quota": quotas.within,
+    "orphans": rest.orphans,
+    "converged": rest.converged,
+}
+
+
+def judge(record: Record) -> list[Violation]:
+    """The first thing that each checker found broken."""
+    found = (next(iter(check(record)), None) for check in CHECKERS.values())
+    return [violation for violation in found if violation is not None]

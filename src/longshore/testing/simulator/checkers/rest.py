@@ -1,0 +1,77 @@
+"""What must be true once nothing goes wrong any more and all had time to come to rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from longshore.core.objects.kinds import Doc
+from longshore.testing.simulator.record import Record, Violation
+
+_PODS, _NODES = "/core/pods/", "/core/nodes/"
+_DEPLOYMENTS, _NAMESPACES = "/apps/deployments/", "/core/namespaces/"
+
+
+def alive(record: Record) -> Iterator[Violation]:
+    """Nothing ended by itself."""
+    if record.died:
+        yield Violation("alive", record.died)
+
+
+def orphans(record: Record) -> Iterator[Violation]:
+    """Nothing is left of what was deleted: no dependent without an owner, nothing in a namespace that
+    is gone, nothing that waits for its deletion, no pod on a node that is not there."""
+    there = record.objects()
+    uids = {doc["metadata"]["uid"] for doc in there.values()}
+    for key, doc in there.items():
+        metadata = doc["metadata"]
+        owners = metadata.get("ownerReferences") or ()
+        if owners and not any(owner["uid"] in uids for owner in owners):
+            yield _left(key, f"its owner {owners[0]['kind']} {owners[0]['name']} is gone")
+        namespace = metadata.get("namespace")
+        if namespace and _NAMESPACES + namespace not in there:
+            yield _left(key, "its namespace is gone")
+        if "deletionTimestamp" in metadata:
+            yield _left(key, f"it was deleted at {metadata['deletionTimestamp']}")
+        node = doc["spec"].get("nodeName") if key.startswith(_PODS) else None
+        if node and _NODES + node not in there:
+            yield _left(key, f"its node {node} is gone")
+
+
+def _left(key: str, why: str) -> Violation:
+    return Violation("orphans", f"{key} is still there, and {why}", (key,))
+
+
+def converged(record: Record) -> Iterator[Violation]:
+    """Nodes are Ready, and Deployments have all their pods, of their newest template."""
+    there = record.objects()
+    for key, doc in there.items():
+        if key.startswith(_NODES) and not _is_ready(doc):
+            yield Violation("converged", f"{key} is not Ready", (key,))
+        if key.startswith(_DEPLOYMENTS) and (why := _unfinished(doc, there)):
+            yield Violation("converged", f"{key}: {why}", (key,))
+
+
+def _is_ready(node: Doc) -> bool:
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _unfinished(deployment: Doc, there: Mapping[str, Doc]) -> str:
+    metadata, spec, status = deployment["metadata"], deployment["spec"], deployment["status"]
+    if status.get("observedGeneration") != metadata["generation"]:
+        return f"generation {metadata['generation']} was not looked at"
+    wanted = spec["replicas"]
+    for field in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"):
+        if status.get(field, 0) != wanted:
+            return f"{field} is {status.get(field, 0)}, wanted are {wanted}"
+    image = spec["template"]["spec"]["containers"][0]["image"]
+    app, namespace = spec["selector"]["matchLabels"]["app"], metadata["namespace"]
+    pods = [
+        doc
+        for key, doc in there.items()
+        if key.startswith(f"{_PODS}{namespace}/")
+        and doc["metadata"].get("labels", {}).get("app") == app
+    ]
+    if len(pods) != wanted or any(pod["spec"]["containers"][0]["image"] != image for pod in pods):
+        return f"there are {len(pods)} pods, wanted are {wanted} of {image}"
+    return ""

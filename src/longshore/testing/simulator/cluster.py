@@ -1,0 +1,122 @@
+"""The simulated cluster: a server that comes and goes, nodes that vanish and return, and users."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from longshore.base.chance import Chance
+from longshore.base.users import User
+from longshore.doors.kit.http import AnyReply, Reply, Request, SlicedReply
+from longshore.machinery.kubelet.config import KubeletConfig
+from longshore.machinery.kubelet.hollow import HollowNodes, hollow_configs
+from longshore.testing.loop import LoopClock
+from longshore.testing.simulator.medium import Medium
+from longshore.testing.simulator.server import SimulatedServer, Unreachable
+from longshore.testing.simulator.wire import Weather, Wire
+
+ADMIN = User("admin", ("system:masters", "system:authenticated"))
+JSON = "application/json"
+
+
+class SimulatedNode:
+    """An agent with hollow pods, behind weather of its own."""
+
+    def __init__(self, config: KubeletConfig) -> None:
+        self.config = config
+        self.weather = Weather()
+        self.life: asyncio.Task[None] | None = None
+
+
+class SimulatedCluster:
+    """start() it within a task group; then ask() as a user, and break things."""
+
+    def __init__(self, clock: LoopClock, chance: Chance, nodes: int) -> None:
+        self.clock = clock
+        self._chance = chance
+        self.medium = Medium(clock, chance)
+        self.nodes = {c.node_name: SimulatedNode(c) for c in hollow_configs(_names(nodes))}
+        self.server = self._new_server()
+        self._crew: asyncio.TaskGroup | None = None
+
+    async def start(self, crew: asyncio.TaskGroup) -> None:
+        self._crew = crew
+        await self.start_server()
+        for name in self.nodes:
+            self.start_node(name)
+
+    async def stop(self) -> None:
+        """End everything, so that the task group of start() can end."""
+        for name in self.nodes:
+            await self.crash_node(name)
+        await self.crash_server()
+
+    # -- server ------------------------------------------------------------------------------
+
+    async def start_server(self) -> None:
+        """Start a server on what is durable, unless one is up."""
+        assert self._crew is not None, "start() comes first"
+        if not self.server.up:
+            self.server = self._new_server()
+            await self.server.start(self._crew)
+
+    async def crash_server(self) -> None:
+        if self.server.up:
+            await self.server.crash()
+
+    def _new_server(self) -> SimulatedServer:
+        return SimulatedServer(self.medium, self.clock, self._chance)
+
+    # -- nodes -------------------------------------------------------------------------------
+
+    def start_node(self, name: str) -> None:
+        assert self._crew is not None, "start() comes first"
+        node = self.nodes[name]
+        if node.life is None:
+            wire = Wire(lambda: self.server, f"node-{name}", node.weather, self.clock, self._chance)
+            agent = HollowNodes([node.config], wire, self.clock)
+            node.life = self._crew.create_task(agent.run(), name=name)
+
+    async def crash_node(self, name: str) -> None:
+        """The agent and its pods are gone, as when the power is."""
+        life, self.nodes[name].life = self.nodes[name].life, None
+        if life is not None:
+            life.cancel()
+            await asyncio.wait((life,))
+
+    # -- users -------------------------------------------------------------------------------
+
+    async def ask(
+        self, method: str, target: str, body: Any = None, content_type: str = JSON
+    ) -> Reply:
+        """One request through the door, answered whole. Raises Unreachable."""
+        reply = await self.open(method, target, body, content_type)
+        if isinstance(reply, SlicedReply):
+            return Reply(reply.status, b"".join(reply.slices), reply.content_type, reply.headers)
+        assert isinstance(reply, Reply), reply
+        return reply
+
+    async def open(
+        self, method: str, target: str, body: Any = None, content_type: str = JSON
+    ) -> AnyReply:
+        """One request through the door, answered in whatever form. Raises Unreachable."""
+        path, _, words = target.partition("?")
+        query: dict[str, list[str]] = {}
+        for word in filter(None, words.split("&")):
+            key, _, value = word.partition("=")
+            query.setdefault(key, []).append(value)
+        data = b"" if body is None else orjson.dumps(body)
+        headers = {"content-type": content_type, "accept": JSON, "user-agent": "simulated/1"}
+        request = Request(method, path, query, headers, data, ADMIN, target)
+        server = self.server
+        return await server.ask(lambda: server.door.handle(request))
+
+
+def _names(nodes: int) -> Sequence[str]:
+    return [f"node-{number}" for number in range(nodes)]
+
+
+__all__ = ["SimulatedCluster", "SimulatedNode", "Unreachable"]

@@ -1,0 +1,96 @@
+"""What goes wrong in a simulation. Each fault begins, lasts as long as its step says, and is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeAlias
+
+from longshore.testing.simulator.cluster import SimulatedCluster
+from longshore.testing.simulator.script import Args
+from longshore.testing.simulator.wire import Weather
+
+Fault: TypeAlias = Callable[[SimulatedCluster, Args], Coroutine[Any, Any, None]]
+
+
+async def _server_crash(cluster: SimulatedCluster, args: Args) -> None:
+    await cluster.crash_server()
+    await cluster.clock.sleep(args["for_s"])
+    await cluster.start_server()
+
+
+async def _node_crash(cluster: SimulatedCluster, args: Args) -> None:
+    await cluster.crash_node(args["node"])
+    await cluster.clock.sleep(args["for_s"])
+    cluster.start_node(args["node"])
+
+
+def _weather(cluster: SimulatedCluster, args: Args) -> Weather:
+    return cluster.nodes[args["node"]].weather
+
+
+async def _node_cut(cluster: SimulatedCluster, args: Args) -> None:
+    _weather(cluster, args).cut = True
+    await cluster.clock.sleep(args["for_s"])
+    _weather(cluster, args).cut = False
+
+
+async def _lossy(cluster: SimulatedCluster, args: Args) -> None:
+    _weather(cluster, args).lost = 0.3
+    await cluster.clock.sleep(args["for_s"])
+    _weather(cluster, args).lost = 0.0
+
+
+async def _doubled(cluster: SimulatedCluster, args: Args) -> None:
+    _weather(cluster, args).doubled = 0.5
+    await cluster.clock.sleep(args["for_s"])
+    _weather(cluster, args).doubled = 0.0
+
+
+async def _delayed(cluster: SimulatedCluster, args: Args) -> None:
+    _weather(cluster, args).delay_s = 2.0
+    await cluster.clock.sleep(args["for_s"])
+    _weather(cluster, args).delay_s = Weather().delay_s
+
+
+async def _watch_drop(cluster: SimulatedCluster, args: Args) -> None:
+    _weather(cluster, args).drops += 1
+
+
+async def _store_stall(cluster: SimulatedCluster, args: Args) -> None:
+    cluster.medium.stall_s = 1.0
+    await cluster.clock.sleep(args["for_s"])
+    cluster.medium.stall_s = 0.0
+
+
+async def _store_error(cluster: SimulatedCluster, args: Args) -> None:
+    """The medium fails; the server is started anew when it works again, as an operator would."""
+    cluster.medium.broken = True
+    await cluster.clock.sleep(args["for_s"])
+    cluster.medium.broken = False
+    await cluster.crash_server()
+    await cluster.start_server()
+
+
+async def _disk_full(cluster: SimulatedCluster, args: Args) -> None:
+    cluster.medium.full = True
+    await cluster.clock.sleep(args["for_s"])
+    cluster.medium.full = False
+
+
+async def _clock_jump(cluster: SimulatedCluster, args: Args) -> None:
+    cluster.clock.jump(args["seconds"])
+
+
+BREAK: Mapping[str, Fault] = {
+    "server-crash": _server_crash,
+    "node-crash": _node_crash,
+    "node-cut": _node_cut,
+    "lossy": _lossy,
+    "doubled": _doubled,
+    "delayed": _delayed,
+    "watch-drop": _watch_drop,
+    "store-stall": _store_stall,
+    "store-error": _store_error,
+    "disk-full": _disk_full,
+    "clock-jump": _clock_jump,
+}

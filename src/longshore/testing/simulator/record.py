@@ -1,0 +1,79 @@
+"""What is known of a simulation from outside: what users asked and were told, what watchers saw,
+and what became durable. Checkers need nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from longshore.core.objects.kinds import Doc
+from longshore.testing.simulator.medium import Entry
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request of a user. status 0: no answer came, and nobody knows what became of it. token
+    is in what it wrote, and in nothing else. Times are monotonic seconds."""
+
+    token: str
+    method: str
+    key: str
+    began: float
+    ended: float = 0.0
+    status: int = 0
+    doc: Doc = field(default_factory=dict)
+
+    @property
+    def revision(self) -> int:
+        return int(self.doc.get("metadata", {}).get("resourceVersion") or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One thing that a watcher was told: ADDED, MODIFIED, DELETED; or LISTED, an object of a list at
+    revision; or BEGUN, a list that has begun, at revision."""
+
+    type: str
+    key: str
+    revision: int
+    doc: Doc
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A rule that did not hold. about: keys of the objects concerned."""
+
+    rule: str
+    sentence: str
+    about: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Record:
+    """log: what became durable. watches: per kind's prefix, what each watcher was told in its order.
+    allocatable: per node. died: what ended a part of the cluster by itself."""
+
+    log: list[Entry]
+    asked: list[Asked] = field(default_factory=list)
+    watches: dict[str, list[Seen]] = field(default_factory=dict)
+    died: str = ""
+
+    def objects(self) -> Mapping[str, Doc]:
+        """What there is in the end."""
+        there: dict[str, bytes] = {}
+        for entry in self.log:
+            if entry.value is None:
+                there.pop(entry.key, None)
+            else:
+                there[entry.key] = entry.value
+        return {key: orjson.loads(value) for key, value in there.items()}
+
+
+def decoded(log: Iterable[Entry]) -> Iterable[tuple[Entry, Doc | None]]:
+    """Entries with their documents, one at a time."""
+    for entry in log:
+        doc: Any = None if entry.value is None else orjson.loads(entry.value)
+        yield entry, doc

@@ -1,0 +1,153 @@
+"""What happens in a simulation: what users do and what goes wrong, drawn from a seed. Pure.
+
+A script is a list of steps, each of which can be left out without changing what the others mean;
+that is what makes a failing one shrinkable (shrink.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from longshore.base.chance import Chance
+
+Args: TypeAlias = Mapping[str, Any]
+
+# Names are few, so that users meet one another's objects.
+_APPS = tuple(f"app-{number}" for number in range(4))
+_MAPS = tuple(f"map-{number}" for number in range(5))
+_PODS = tuple(f"pod-{number}" for number in range(8))
+_SERVICES = tuple(f"svc-{number}" for number in range(4))
+_SCRATCH = ("scratch-0", "scratch-1")
+# The namespace with a quota, in which bare pods compete for the last of it.
+LIMITED = "limited"
+LIMIT = {"pods": "6", "requests.cpu": "3", "count/configmaps": "9"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """At so many seconds after the cluster was ready, that, with those particulars."""
+
+    at: float
+    what: str
+    args: Args = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        words = " ".join(f"{key}={value}" for key, value in self.args.items())
+        return f"{self.at:8.2f} s  {self.what} {words}".rstrip()
+
+
+Draw: TypeAlias = Callable[[Chance, Sequence[str]], dict[str, Any]]
+
+
+def _namespace(chance: Chance) -> str:
+    return chance.choice(("default", "default", LIMITED, *_SCRATCH))
+
+
+def _app(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    return {"name": chance.choice(_APPS), "replicas": chance.below(9)}
+
+
+def _new_image(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    return {"name": chance.choice(_APPS), "image": f"web:{chance.below(5)}"}
+
+
+def _delete_app(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    policy = chance.choice(("Background", "Foreground"))
+    return {"name": chance.choice(_APPS), "propagation": policy}
+
+
+def _map(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    return {"namespace": _namespace(chance), "name": chance.choice(_MAPS)}
+
+
+def _pod(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    cpu = chance.choice(("250m", "1", "2"))
+    return {"namespace": _namespace(chance), "name": chance.choice(_PODS), "cpu": cpu}
+
+
+def _service(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    return {"name": chance.choice(_SERVICES)}
+
+
+def _scratch(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    return {"name": chance.choice(_SCRATCH)}
+
+
+def _node(chance: Chance, nodes: Sequence[str]) -> dict[str, Any]:
+    return {"node": chance.choice(nodes)}
+
+
+# What users do, and how often in proportion.
+DEEDS: Mapping[str, tuple[int, Draw]] = {
+    "apply deployment": (4, _app),
+    "scale": (4, _app),
+    "set image": (2, _new_image),
+    "delete deployment": (1, _delete_app),
+    "create map": (5, _map),
+    "write map": (6, _map),
+    "read map": (8, _map),
+    "delete map": (2, _map),
+    "list maps": (2, _map),
+    "create pod": (6, _pod),
+    "read pod": (2, _pod),
+    "delete pod": (4, _pod),
+    "create service": (2, _service),
+    "delete service": (1, _service),
+    "create namespace": (2, _scratch),
+    "delete namespace": (1, _scratch),
+    "cordon": (1, _node),
+    "uncordon": (2, _node),
+}
+
+
+def _lasting(low: float, high: float) -> Draw:
+    return lambda chance, _nodes: {"for_s": round(chance.uniform(low, high), 1)}
+
+
+def _node_lasting(low: float, high: float) -> Draw:
+    return lambda chance, nodes: {
+        "node": chance.choice(nodes), "for_s": round(chance.uniform(low, high), 1)
+    }  # fmt: skip
+
+
+def _jump(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    return {"seconds": round(chance.choice((-1, 1)) * chance.uniform(0.5, 120.0), 1)}
+
+
+# What goes wrong. Each is over by itself after its time.
+FAULTS: Mapping[str, Draw] = {
+    "server-crash": _lasting(0.1, 20.0),
+    "node-crash": _node_lasting(1.0, 400.0),
+    "node-cut": _node_lasting(1.0, 400.0),
+    "lossy": _node_lasting(5.0, 60.0),
+    "doubled": _node_lasting(5.0, 60.0),
+    "delayed": _node_lasting(5.0, 60.0),
+    "watch-drop": _node,
+    "store-stall": _lasting(0.5, 30.0),
+    "store-error": _lasting(0.1, 10.0),
+    "disk-full": _lasting(0.5, 30.0),
+    "clock-jump": _jump,
+}
+
+
+def written(
+    seed: int, ticks: int, faults: Sequence[str], nodes: Sequence[str], pace_s: float = 1.0
+) -> list[Step]:
+    """A script of so many simulated seconds: a deed every pace_s or so, a fault of those named every
+    twenty seconds or so."""
+    chance = Chance.seeded(f"script {seed}")
+    words = [what for what, (weight, _) in DEEDS.items() for _ in range(weight)]
+    steps = [Step(0.0, "limit", {"namespace": LIMITED})]
+    for at in _moments(chance, ticks, pace_s):
+        what = chance.choice(words)
+        steps.append(Step(at, what, DEEDS[what][1](chance, nodes)))
+    for at in _moments(chance, ticks, 20.0) if faults else ():
+        what = chance.choice(faults)
+        steps.append(Step(at, what, FAULTS[what](chance, nodes)))
+    return sorted(steps, key=lambda step: step.at)
+
+
+def _moments(chance: Chance, ticks: int, pace_s: float) -> list[float]:
+    return [round(chance.uniform(0.0, ticks), 2) for _ in range(round(ticks / pace_s))]

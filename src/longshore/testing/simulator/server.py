@@ -1,0 +1,92 @@
+"""One life of a simulated server: everything between a start and the next crash."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from longshore.base.chance import Chance
+from longshore.base.clock import Clock
+from longshore.base.users import loop_user
+from longshore.cluster.bootstrap import bootstrap
+from longshore.core.registry.inprocess import InProcess
+from longshore.core.registry.registry import Registry
+from longshore.core.store.protocol import Store
+from longshore.doors.kubernetes.door import KubernetesDoor
+from longshore.machinery.controllers.run_all import ControllerConfig, run_controllers
+from longshore.machinery.loop.recorder import Journal
+from longshore.machinery.scheduler.worker import Worker
+
+T = TypeVar("T")
+
+
+class Unreachable(ConnectionError):
+    """Nobody answers, or whoever was about to answer is gone: what was asked may have been done."""
+
+
+class SimulatedServer:
+    """Registry, door, controllers and scheduler on a store. Not started anew: make another."""
+
+    def __init__(self, store: Store, clock: Clock, chance: Chance) -> None:
+        self.registry = Registry(store, clock, chance)
+        self.door = KubernetesDoor(self.registry, clock, chance)
+        self._clock = clock
+        self._chance = chance
+        self._serving: set[asyncio.Task[Any]] = set()
+        self._life: asyncio.Task[None] | None = None
+        self.up = False
+
+    async def start(self, crew: asyncio.TaskGroup) -> None:
+        """Return when it serves; it lives until crash(). What ends it otherwise fails the crew."""
+        await self.registry.open()
+        started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._life = crew.create_task(self._live(started), name="server")
+        await started
+
+    async def crash(self) -> None:
+        """Nothing is finished, nobody is told."""
+        self.up = False
+        assert self._life is not None
+        tasks = [self._life, *self._serving]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+    async def ask(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Have work done within the server, unless whoever asks leaves. Raises Unreachable if it is
+        or goes down."""
+        if not self.up:
+            raise Unreachable("the server is down")
+        task = asyncio.get_running_loop().create_task(work())
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+        try:
+            await asyncio.wait((task,))
+        finally:
+            task.cancel()
+        if task.cancelled():
+            raise Unreachable("the server went down")
+        return task.result()
+
+    def client(self, name: str) -> InProcess:
+        return InProcess(self.registry, loop_user(name))
+
+    async def _live(self, started: asyncio.Future[None]) -> None:
+        clock, chance, cache = self._clock, self._chance, self.registry.cache
+        journal = Journal(self.client("events"), clock)
+        recorder = journal.recorder("default-scheduler")
+        scheduler = Worker(cache, self.client("scheduler"), clock, chance, recorder)
+        controllers = run_controllers(
+            cache, self.client("controllers"), clock, chance, journal, ControllerConfig()
+        )
+        parts: tuple[Coroutine[Any, Any, None], ...] = (
+            self.door.run(), journal.run(), controllers, scheduler.run(),
+        )  # fmt: skip
+        async with asyncio.TaskGroup() as crew:
+            crew.create_task(self.registry.run(), name="registry")
+            await bootstrap(self.client("bootstrap"), ())
+            for part in parts:
+                crew.create_task(part)
+            self.up = True
+            started.set_result(None)
