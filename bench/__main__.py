@@ -9,7 +9,18 @@ from pathlib import Path
 import orjson
 import uvloop
 
-from bench import fleet, opening, permission, pods, reads, startup, stores, watches, writes
+from bench import (
+    fleet,
+    opening,
+    permission,
+    pods,
+    policies,
+    reads,
+    startup,
+    stores,
+    watches,
+    writes,
+)
 from bench.table import Figure, render
 from longshore import __version__
 from longshore.base.clock import SystemClock, rfc3339
@@ -24,6 +35,7 @@ CASES = {
     "pods": pods,
     "fleet": fleet,
     "permission": permission,
+    "policies": policies,
 }
 RESULTS = Path(__file__).parent / "results"
 
