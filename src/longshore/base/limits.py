@@ -31,6 +31,9 @@ DECODED_MAX = 4_096
 ROWS_MAX = 16_384
 # Writes that may wait for the store; more are told to come again (429).
 COMMIT_QUEUE_MAX = 16_384
+# Changes that a loop takes in before others have their turn. At start all loops hear of all objects: as
+# they take as many in turn, and far less than DECODED_MAX, each is decoded once for all of them.
+LOOP_SLICE = 256
 # Changes that wait for an in-process loop: a burst of a whole cluster's pods must fit.
 LOOP_FEED_MAX = 262_144
 # Keys that may wait in one loop's queue. Keys are unique, so this is a bound on objects.

@@ -16,6 +16,7 @@ from longshore.core.watch.stored import Stored
 TIME = "2026-11-21T16:00:00Z"
 # Names and keys that look like what the text is cut by.
 TRICKY = ["web", 'a"b', "a}],", "}]", '"time":"', '{"ip":"1"}', "a\\", "]}]", "", "é\u2028"]
+TRICKY += ['{"ip":"1"}+{"ip":"2"}', '{"uid":"é"}{"ip":"x', "\ue000", "\ue0001\ue000", '"1"', "0"]
 words = st.sampled_from(TRICKY) | st.text(max_size=6)
 keys = st.builds(lambda w: f"f:{w}", words) | st.builds(
     lambda k, w: "k:" + orjson.dumps({k: w}).decode(), st.sampled_from(["ip", "uid", "x"]), words
@@ -87,6 +88,8 @@ def test_objects_that_differ_in_times_and_addresses_share_the_text() -> None:
     assert own < len(stored_of([]).rest) + 80 < len(made[0].raw) / 2
     first, second = (one.doc["metadata"]["managedFields"][0]["fieldsV1"] for one in made[:2])
     assert first is second
+    first, second = (one.doc["metadata"]["managedFields"][1]["fieldsV1"] for one in made[:2])
+    assert first["f:podIPs"]["."] is second["f:podIPs"]["."]
 
 
 def test_what_nobody_shares_any_more_is_forgotten() -> None:

@@ -8,6 +8,9 @@ Cutting and joining are exact for any JSON text: what is not recognised stays in
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
 import orjson
@@ -128,36 +131,93 @@ def _end(text: bytes, start: int, end: int) -> int:
 
 
 class _Decoded:
-    """The entries of the object of a form that was decoded last, and what of them is the same in
-    every object: sets of fields (None elsewhere), or with timed all but the times."""
+    """How to make the entries of a form from an object's values, and those made last."""
 
-    __slots__ = ("entries", "fields", "timed", "values")
+    __slots__ = ("entries", "make", "values")
 
-    def __init__(self, form: Form, values: bytes) -> None:
-        self.entries: Entries = orjson.loads(form.text(values))
-        self.values = values
-        theirs = [value + b"-" for value in values.split(_PLACE)]
-        others: Entries = orjson.loads(form.text(_PLACE.join(theirs)))
-        self.fields = [
-            mine.get("fieldsV1") if mine.get("fieldsV1") == other.get("fieldsV1") else None
-            for mine, other in zip(self.entries, others, strict=True)
-        ]
-        self.timed = len(theirs) == len(others) and others == _at_times(self.entries, theirs)
+    def __init__(self, form: Form) -> None:
+        self.values: bytes | None = None
+        self.entries: Entries = []
+        self.make = _reading(form) if any(_MARK in p for p in form.pieces) else _making(form)
 
-    def read(self, form: Form, values: bytes) -> Entries:
-        if self.timed:
-            entries = _at_times(self.entries, values.split(_PLACE))
-        else:
-            entries = orjson.loads(form.text(values))
-            for entry, fields in zip(entries, self.fields, strict=True):
-                if fields is not None:
-                    entry["fieldsV1"] = fields
-        self.entries, self.values = entries, values
+    def read(self, values: bytes) -> Entries:
+        if values != self.values:
+            self.entries, self.values = self.make(values), values
+        return self.entries
+
+
+def _reading(form: Form) -> Callable[[bytes], Entries]:
+    """For a text that our own mark stands in."""
+
+    def read(values: bytes) -> Entries:
+        entries: Entries = orjson.loads(form.text(values))
         return entries
 
+    return read
 
-def _at_times(entries: Entries, times: list[bytes]) -> Entries:
-    return [{**e, "time": time.decode()} for e, time in zip(entries, times, strict=True)]
+
+def _making(form: Form) -> Callable[[bytes], Entries]:
+    """The text is decoded once, with numbers between marks for values. What no value is in is the
+    same for all objects; the rest, such as an entry with its time, is made by a few calls."""
+    marks = [_MARK + b"%d" % place + _MARK for place in range(len(form.pieces) - 1)]
+    template = orjson.loads(form.text(_PLACE.join(marks)))
+    make = _maker(template)
+    if make is None:
+        return lambda values: template
+    return lambda values: make(values.decode().split("\n"))
+
+
+_MARK = "\ue000".encode()  # a character that has no meaning (Unicode's private use area)
+_Maker: TypeAlias = Callable[[list[str]], Any]
+
+
+def _maker(part: Any) -> _Maker | None:
+    """How to make a part of decoded JSON from values; None if it is the same for all."""
+    if isinstance(part, str):
+        return _text_maker(part)
+    if isinstance(part, list):
+        return _list_maker(part)
+    return _dict_maker(part) if isinstance(part, dict) else None
+
+
+def _text_maker(part: str) -> _Maker | None:
+    before, *found = part.split(_MARK.decode())
+    if not found:
+        return None
+    places = [int(place) for place in found[::2]]
+    if found[1:] == [""] and not before:
+        return itemgetter(*places)
+    both = list(zip(places, found[1::2], strict=True))
+    return lambda values: before + "".join([values[place] + text for place, text in both])
+
+
+def _list_maker(part: list[Any]) -> _Maker | None:
+    makers = [_maker(one) for one in part]
+    if not any(makers):
+        return None
+    both = list(zip(makers, part, strict=True))
+    return lambda values: [one if make is None else make(values) for make, one in both]
+
+
+def _dict_maker(part: dict[str, Any]) -> _Maker | None:
+    makers = [(_text_maker(key), key, _maker(value), value) for key, value in part.items()]
+    if any(make_key for make_key, *_ in makers):
+        return lambda values: {
+            (key if make_key is None else make_key(values)): value if make is None else make(values)
+            for make_key, key, make, value in makers
+        }
+    made = [(key, make) for _, key, make, _ in makers if make is not None]
+    return _dict_filler(part, made) if made else None
+
+
+def _dict_filler(part: dict[str, Any], made: list[tuple[str, _Maker]]) -> _Maker:
+    def fill(values: list[str]) -> dict[str, Any]:
+        filled = part.copy()
+        for key, make in made:
+            filled[key] = make(values)
+        return filled
+
+    return fill
 
 
 def entries(form: Form, values: bytes) -> Entries:
@@ -166,5 +226,5 @@ def entries(form: Form, values: bytes) -> Entries:
     if decoded is None:
         if len(_decoded) >= _DECODED_MAX:
             del _decoded[next(iter(_decoded))]
-        decoded = _decoded[form] = _Decoded(form, values)
-    return decoded.entries if decoded.values == values else decoded.read(form, values)
+        decoded = _decoded[form] = _Decoded(form)
+    return decoded.read(values)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from longshore.base.clock import Clock
+from longshore.base.limits import LOOP_SLICE
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import AlreadyExists, ApiError, NotFound, Unavailable
 from longshore.core.objects.kinds import Doc
@@ -205,11 +206,13 @@ class HollowNodes:
 
     # -- pods --------------------------------------------------------------------------------
 
-    def _replace(self, pods: Sequence[Doc]) -> None:
+    async def _replace(self, pods: Sequence[Doc]) -> None:
         present = set()
-        for doc in pods:  # once: each look may decode it
+        for number, doc in enumerate(pods, 1):  # once: each look may decode it
             present.add(doc["metadata"]["uid"])
             self._offer(doc)
+            if number % LOOP_SLICE == 0:
+                await self._clock.sleep(0)
         for uid in [uid for uid in self._pods if uid not in present]:
             self._drop(uid)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from longshore.base.clock import Clock
 from longshore.core.objects.errors import ApiError, Expired
@@ -20,12 +20,15 @@ async def follow(
     client: Client,
     kind: Kind,
     clock: Clock,
-    whole: Callable[[Sequence[Doc]], None],
+    whole: Callable[[Sequence[Doc]], Awaitable[None] | None],
     changes: Callable[[Sequence[Change]], None],
     *,
     fields: str = "",
 ) -> None:
-    """Hand over a snapshot, then every change; a new snapshot when the feed breaks. Never returns."""
+    """Hand over a snapshot, then every change; a new snapshot when the feed breaks. Never returns.
+
+    Where whole takes its time (is a coroutine), the changes wait for it.
+    """
     while True:
         try:
             listing, feed = await client.list_and_watch(kind, fields=fields)
@@ -34,7 +37,9 @@ async def follow(
             await clock.sleep(_RETRY_S)
             continue
         try:
-            whole(listing.items)
+            taking = whole(listing.items)
+            if taking is not None:
+                await taking
             while True:
                 changes(await feed.next_batch())
         except Expired:

@@ -15,6 +15,7 @@ from typing import Generic, Protocol, TypeVar
 
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
+from longshore.base.limits import LOOP_SLICE
 from longshore.core.objects.errors import ApiError, Conflict, Expired
 from longshore.core.objects.kinds import Kind
 from longshore.core.watch.cache import Cache
@@ -96,8 +97,10 @@ class Loop(Generic[K]):
             feed = self._cache.subscribe(*self.reconciler.watches)
             try:
                 while True:
-                    for event in await feed.next_batch():
+                    for number, event in enumerate(await feed.next_batch(), 1):
                         self._take_in(event)
+                        if number % LOOP_SLICE == 0:
+                            await self._clock.sleep(0)
             except Expired:
                 self._log.warning("fell too far behind: reading everything anew")
             finally:

@@ -11,6 +11,7 @@ import logging
 
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock, rfc3339
+from longshore.base.limits import LOOP_SLICE
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError, Conflict, Expired, NotFound
 from longshore.core.objects.kinds import Doc
@@ -22,8 +23,6 @@ from longshore.machinery.loop.backoff import Failures, Pace
 from longshore.machinery.loop.recorder import Recorder
 from longshore.machinery.scheduler.desk import Desk, Pending, Turn, unbound
 
-# Changes taken in before others get their turn of the event loop.
-SLICE = 2000
 # Bindings in one call: a transaction of this size is a few tens of milliseconds.
 BATCH = 1000
 
@@ -59,7 +58,7 @@ class Worker:
                     async with self._picture:
                         for number, event in enumerate(batch, 1):
                             self._take_in(event)
-                            if number % SLICE == 0:
+                            if number % LOOP_SLICE == 0:
                                 await self._clock.sleep(0)
                     self._some.set()
             except Expired:
