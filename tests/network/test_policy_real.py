@@ -8,6 +8,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -308,6 +309,23 @@ async def test_egress_to_a_service_is_judged_by_the_pod_behind_it(tmp_path: Path
         assert await it.passes("client", "10.96.0.50")
         assert await it.passes("client", "web")
         assert await it.refused("client", "other")
+
+
+async def test_the_cluster_s_network_is_let_in_by_its_addresses(tmp_path: Path) -> None:
+    """The API's proxy and published ports come from there, and other nodes."""
+    async with machines(tmp_path / "ns") as it:
+        web = await it.start("web", 0, 80)
+        put(it, policy("deny", policyTypes=["Ingress"]))
+        outside = it.lan.lan_ns, it.lan.node_ns(1)
+        for netns in outside:
+            await until(partial(closed, netns, web.ip))
+        put(it, policy("lan", ingress=[{"from": [{"ipBlock": {"cidr": "10.90.0.0/16"}}]}]))
+        for netns in outside:
+            await until(partial(reaches, netns, web.ip, 80, _SILENCE_S))
+
+
+async def closed(netns: str, ip: str) -> bool:
+    return not await reaches(netns, ip, 80, _SILENCE_S)
 
 
 async def test_a_pod_reaches_itself_through_its_service(tmp_path: Path) -> None:
