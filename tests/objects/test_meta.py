@@ -41,8 +41,7 @@ def test_a_new_object_has_no_say_in_what_is_the_systems() -> None:
     doc["status"] = {"phase": "Running", "podIP": "1.2.3.4"}
     made = meta.prepare_create(POD, default(POD, doc))
     assert made["metadata"] == {"name": "web", "namespace": "default", "generation": 1}
-    meta.classify(made)
-    assert made["status"] == {"phase": "Pending", "qosClass": "BestEffort"}
+    assert made["status"] == {"phase": "Pending"}
 
 
 def test_nodes_register_with_their_status() -> None:

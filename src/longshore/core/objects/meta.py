@@ -82,11 +82,6 @@ def identified(kind: Kind, doc: Doc) -> Doc:
     return with_selector(doc) if kind is JOB else doc
 
 
-def classify(pod: Doc) -> None:
-    """Give a new pod its class, once defaults and admission have said what it asks for."""
-    pod["status"]["qosClass"] = qos_class(pod)
-
-
 def prepare_update(kind: Kind, new: Doc, old: Doc, subresource: str = "") -> Doc:
     """The object to store when `new` is put over `old`, through its main endpoint or through
     "status", "approval", "ephemeralcontainers" or "finalize" (which change only their part)."""

@@ -34,7 +34,7 @@ from longshore.core.store.protocol import (
 )
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
-from longshore.core.watch.stored import Stored, encode
+from longshore.core.watch.stored import NOTHING, Encoded, Stored, encode
 
 
 class InDoubt(StoreError):
@@ -50,8 +50,9 @@ class Intent(NamedTuple):
     value: bytes | None
 
     @classmethod
-    def of(cls, doc: Doc | None, before: Stored | None) -> Intent:
-        return cls(doc, before, None if doc is None else encode(doc))
+    def of(cls, doc: Doc | None, before: Stored | None, encoded: Encoded = NOTHING) -> Intent:
+        """encoded are fields whose bytes are known."""
+        return cls(doc, before, None if doc is None else encode(doc, encoded))
 
 
 class Pending:

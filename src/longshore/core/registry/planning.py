@@ -39,6 +39,7 @@ from longshore.core.registry.binding import bound, topology_labels
 from longshore.core.registry.client import Bind, DeleteOptions
 from longshore.core.registry.commits import Intent
 from longshore.core.registry.deletion import check_preconditions, is_finished, plan_delete
+from longshore.core.registry.pod_specs import PodSpecs
 from longshore.core.registry.quotas import QuotaBooks
 from longshore.core.registry.sent import (
     WriteOptions,
@@ -81,6 +82,7 @@ class Planner:
         self._services = services
         self._admission = admission
         self._quotas = quotas if admission.has("ResourceQuota") else None
+        self._pod_specs = PodSpecs()
         self._labels_pods = admission.has(topology.NAME)
         self._needs_namespace = admission.has("NamespaceLifecycle")
         # Whether what the store has under a key is to be written anew, though it stays the same.
@@ -112,7 +114,7 @@ class Planner:
         )  # fmt: skip
         self._admission.steps("create", kind).admit(request)
         if kind is kinds.POD:
-            meta.classify(doc)
+            self._pod_specs.share(doc)
         return doc, warnings
 
     def name(self, kind: Kind, doc: Doc) -> bool:
@@ -128,7 +130,8 @@ class Planner:
             )
             raise Invalid.of(kind, "", [cause])
         metadata["name"] = metadata["generateName"] + self._chance.suffix()
-        default(kind, doc)  # some defaults follow the name
+        if kind is kinds.NAMESPACE:
+            default(kind, doc)  # it bears its name as a label
         return False
 
     def creation(self, asked: Kind, doc: Doc, options: WriteOptions) -> Plan:
@@ -144,9 +147,7 @@ class Planner:
             metadata["uid"] = self._chance.uuid()
             metadata["creationTimestamp"] = rfc3339(self._clock.now())
             made = meta.identified(kind, doc)
-            _refuse(kind, metadata["name"], validate_create(asked, made))
-            for add in self._admission.steps("create", kind).additions:
-                add(made, self.cache)
+            self._validate_new(asked, made)
             if kind is kinds.SERVICE:
                 made = dict(made)
                 self._services.complete(made)
@@ -155,6 +156,14 @@ class Planner:
             return outcome
 
         return plan
+
+    def _validate_new(self, asked: Kind, doc: Doc) -> None:
+        shared = self._pod_specs.of(doc)
+        known = shared is not None and shared.is_sound
+        causes = validate_create(asked, doc, sound_spec=known)
+        _refuse(asked.kept_as, doc["metadata"]["name"], causes)
+        if shared is not None:
+            shared.is_sound = True
 
     def _charge(self, kind: Kind, doc: Doc, there: Stored | None, options: WriteOptions) -> None:
         if self._quotas is None:
@@ -321,10 +330,15 @@ class Planner:
 
         return plan
 
+    def _storing(self, doc: Doc | None, there: Stored | None) -> Intent:
+        """The intent, made of a spec's bytes where they are known."""
+        shared = None if doc is None else self._pod_specs.of(doc)
+        return Intent.of(doc, there, {} if shared is None else {"spec": shared.encoded})
+
     def _outcome(
         self, kind: Kind, doc: Doc | None, there: Stored | None, options: WriteOptions
     ) -> Intent | Stored:
-        intent = Intent.of(doc, there)
+        intent = self._storing(doc, there)
         if len(intent.value or b"") > OBJECT_MAX_BYTES:
             raise TooLarge(f"{kind.name} is larger than {OBJECT_MAX_BYTES} bytes", kind=kind)
         if not options.dry_run:

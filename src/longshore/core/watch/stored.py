@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from functools import cache
+from typing import TypeAlias
 
 import orjson
 
@@ -18,6 +20,9 @@ _OWNED_ENTRIES = _OWNED + b"[{"
 _ITEM = _METADATA + b'"resourceVersion":"%d",'
 _OWNED_ITEM = _ITEM + _OWNED
 _BEFORE_REST = ("resourceVersion", "managedFields")
+
+Encoded: TypeAlias = Mapping[str, orjson.Fragment]
+NOTHING: Encoded = {}
 
 # Objects whose decoded form is kept beside their bytes, oldest first.
 _decoded: deque[Stored] = deque()
@@ -164,8 +169,9 @@ def metadata_size(doc: Doc) -> int:
     return len(orjson.dumps(own)) - len(b"{")
 
 
-def encode(doc: Doc) -> bytes:
-    """Canonical bytes without a revision, as the store has them."""
+def encode(doc: Doc, encoded: Encoded = NOTHING) -> bytes:
+    """Canonical bytes without a revision, as the store has them. encoded are fields whose bytes are
+    known."""
     metadata = doc["metadata"]
     entries = metadata.get("managedFields")
     first = {"managedFields": entries} if entries else {}
@@ -177,5 +183,5 @@ def encode(doc: Doc) -> bytes:
     ordered["metadata"].pop("resourceVersion", None)
     for field, value in doc.items():
         if field not in ordered:
-            ordered[field] = value
+            ordered[field] = encoded.get(field, value)
     return orjson.dumps(ordered)

@@ -7,7 +7,6 @@ from typing import Any
 
 from longshore.core.objects import names
 from longshore.core.objects.kinds import Doc
-from longshore.core.objects.recent import Recent, key_of
 from longshore.core.objects.rules import placement, resources
 from longshore.core.objects.rules.containers import container, user_id
 from longshore.core.objects.rules.problems import SPEC, Path, Problems, Rule
@@ -19,20 +18,14 @@ _PREEMPTION = ("Never", "PreemptLowerPriority")
 _SYSCTL = re.compile(r"[a-z0-9]([-_a-z0-9]*[a-z0-9])?([./][a-z0-9]([-_a-z0-9]*[a-z0-9])?)*")
 _DEADLINE_MAX = 2**31 - 1
 _NAMESERVERS_MAX = 3
-_GOOD = Recent()
 
 
 def pod(doc: Doc, problems: Problems) -> None:
     """A new pod's spec."""
     spec = doc["spec"]
-    key, known = key_of(spec), len(problems.causes)
-    if key in _GOOD:
-        return
     if spec.get("ephemeralContainers"):
         problems.forbidden((SPEC, "ephemeralContainers"), "cannot be set on create")
     pod_spec(spec, SPEC, problems)
-    if len(problems.causes) == known:
-        _GOOD.add(key)
 
 
 def pod_spec(spec: Doc, path: Path, problems: Problems) -> None:

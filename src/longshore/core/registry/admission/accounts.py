@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
+from zlib import crc32
 
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
@@ -14,7 +16,6 @@ from longshore.core.registry.admission.attributes import (
     Hooks,
     containers,
 )
-from longshore.core.watch.cache import Cache
 
 DEFAULT = "default"
 MIRROR = "kubernetes.io/config.mirror"
@@ -66,20 +67,9 @@ def _give_account(request: Attributes) -> None:
     if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
         spec["imagePullSecrets"] = [dict(one) for one in account["imagePullSecrets"]]
     _check_secrets(request, account)
-
-
-def _hand_token(pod: Doc, cache: Cache) -> None:
-    """Mount a token, unless the pod or its account declines. Added last: the volume that it takes is
-    nothing to validate, and costs a third of all that a pod costs to validate."""
-    if _is_mirror(pod):
-        return
-    spec, namespace = pod["spec"], pod["metadata"]["namespace"]
-    wanted = spec.get("automountServiceAccountToken")
-    if wanted is None:
-        account = cache.get(kinds.SERVICE_ACCOUNT, namespace, spec["serviceAccountName"])
-        wanted = (account or _TO_COME).get("automountServiceAccountToken")
+    wanted = spec.get("automountServiceAccountToken", account.get("automountServiceAccountToken"))
     if wanted is not False:
-        _mount(spec, pod["metadata"]["uid"])
+        _mount(spec, _volume_name(request.namespace, account["metadata"]["name"]))
 
 
 def _account(request: Attributes, name: str) -> Doc:
@@ -96,19 +86,25 @@ def _account(request: Attributes, name: str) -> Doc:
     )
 
 
-def _mount(spec: Doc, uid: str) -> None:
-    """The volume's name ends in five characters of chance, which the pod's uid has plenty of."""
+@lru_cache(maxsize=1024)
+def _volume_name(namespace: str, account: str) -> str:
+    """Upstream draws the last five characters for each pod. All that is asked of the name is that a
+    pod has no other volume of it, so pods of an account have the same one, and may share a spec."""
+    return f"{VOLUME_PREFIX}{crc32(f'{namespace}/{account}'.encode()):08x}"[:21]
+
+
+def _mount(spec: Doc, name: str) -> None:
     volumes = spec.get("volumes") or []
-    name = next((v["name"] for v in volumes if v["name"].startswith(VOLUME_PREFIX)), "")
-    known, needed = bool(name), False
-    name = name or VOLUME_PREFIX + uid[-5:]
+    named = (volume.get("name", "") for volume in volumes)
+    there = next((one for one in named if one.startswith(VOLUME_PREFIX)), "")
+    needed, name = False, there or name
     for container in (*(spec.get("initContainers") or ()), *spec.get("containers", ())):
         mounts = container.get("volumeMounts") or []
         if not any(mount.get("mountPath") == MOUNT_PATH for mount in mounts):
             mount = {"name": name, "readOnly": True, "mountPath": MOUNT_PATH}
             container["volumeMounts"] = [*mounts, mount]
             needed = True
-    if needed and not known:
+    if needed and not there:
         spec["volumes"] = [*volumes, {"name": name, "projected": _SOURCE}]
 
 
@@ -193,5 +189,4 @@ def _limit_secrets(request: Attributes, account: Doc) -> None:
 HOOKS = Hooks(
     changes=(Hook(_give_account, (kinds.POD,)),),
     checks=(Hook(_check_ephemeral, (kinds.POD,), ("update",), "ephemeralcontainers"),),
-    additions=((kinds.POD, _hand_token),),
 )

@@ -62,8 +62,6 @@ class Attributes:
 
 Function: TypeAlias = Callable[[Attributes], None]
 """Changes the document of a request in place, or raises what speaks against it."""
-Addition: TypeAlias = Callable[[Doc, Cache], None]
-"""Adds to a new object, in place, what needs no validation; more than once if it has to be."""
 
 
 class Hook(NamedTuple):
@@ -83,11 +81,10 @@ class Hook(NamedTuple):
 
 
 class Hooks(NamedTuple):
-    """What a plug-in does. additions are made to new objects of a kind once they are valid."""
+    """What a plug-in does."""
 
     changes: tuple[Hook, ...] = ()
     checks: tuple[Hook, ...] = ()
-    additions: tuple[tuple[Kind, Addition], ...] = ()
 
 
 def containers(spec: Doc) -> Iterator[Doc]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from longshore.core.objects.kinds import Kind
-from longshore.core.registry.admission.attributes import Addition, Attributes, Function, Hook, Hooks
+from longshore.core.registry.admission.attributes import Attributes, Function, Hook, Hooks
 from longshore.core.registry.admission.surroundings import AdmissionConfig, Surroundings
 from longshore.core.registry.admission.table import PLUGINS, Plugin
 
@@ -22,7 +22,6 @@ class Steps(NamedTuple):
 
     changes: tuple[Function, ...]
     checks: tuple[Function, ...]
-    additions: tuple[Addition, ...]
 
     def admit(self, request: Attributes) -> None:
         """Complete the request's object in place, then judge it. Raises ApiError."""
@@ -48,7 +47,6 @@ class Admission:
         built += always
         self._changes = [hook for hooks in built for hook in hooks.changes]
         self._checks = [hook for hooks in built for hook in hooks.checks]
-        self._additions = [one for hooks in built for one in hooks.additions]
         self._steps: dict[tuple[str, Kind, str], Steps] = {}
 
     def has(self, name: str) -> bool:
@@ -60,8 +58,7 @@ class Admission:
         key = (verb, kind, subresource)
         found = self._steps.get(key)
         if found is None:
-            added = tuple(add for one, add in self._additions if one is kind)
-            found = self._steps[key] = Steps(_of(self._changes, key), _of(self._checks, key), added)
+            found = self._steps[key] = Steps(_of(self._changes, key), _of(self._checks, key))
         return found
 
 
