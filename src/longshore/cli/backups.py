@@ -8,7 +8,13 @@ from typing import Any
 
 import click
 
-from longshore.cli.options import echo_json, json_option, name_option, root_option
+from longshore.cli.options import (
+    echo_json,
+    json_option,
+    name_option,
+    root_option,
+    store_options,
+)
 
 _FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 _TELL_AFTER_S = 1.0
@@ -48,25 +54,24 @@ def backup(file: Path, name: str, with_keys: bool, root: Path | None, as_json: b
 @click.option(
     "--dry-run", is_flag=True, help="Check FILE and say what would change; change nothing."
 )
+@click.option(
+    "--replace", is_flag=True,
+    help="Put it in the place of what that etcd has, of whichever cluster it is.",
+)  # fmt: skip
+@store_options
 @root_option
 @json_option
-def restore(
-    file: Path,
-    name: str | None,
-    keys: Path | None,
-    dry_run: bool,
-    root: Path | None,
-    as_json: bool,
-) -> None:
-    """Make a cluster of a backup, or take a stopped one back to it."""
+def restore(as_json: bool, **options: Any) -> None:
+    """Make a cluster of a backup, or take a stopped one back to it. With --store, its objects go into
+    that store, whichever they were in."""
     from longshore.cluster.backup.restore import RestoreRequest, restore
 
-    done = restore(RestoreRequest(file, name, root, keys, dry_run), _progress())
+    done = restore(RestoreRequest(**options), _progress())
     if as_json:
         echo_json(done)
         return
     click.echo(_as_text(done))
-    if not dry_run:
+    if not done["dryRun"]:
         click.echo(f"longshore start --name {done['cluster']} starts it")
 
 
@@ -79,8 +84,10 @@ def _as_text(done: dict[str, Any]) -> str:
         f"{counts['removed']} removed; {counts['same']} stay as they are",
         f"  revisions go on above {done['revision']}",
     ]
-    if not done["new"]:
+    if not done["new"] and not done["store"]:
         lines.append(f"  the store of now {would}kept in state.before-restore")
+    if done["store"]:
+        lines.append(f"  its objects {would}in {done['store']}")
     if unreadable:
         lines.append(f"  the store of now cannot be read: {unreadable}")
     return "\n".join(lines)

@@ -3,7 +3,9 @@ completion stay instant."""
 
 from __future__ import annotations
 
+import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,13 @@ import click
 
 from longshore import __version__
 from longshore.cli.backups import backup, restore
-from longshore.cli.options import echo_json, json_option, name_option, root_option
+from longshore.cli.options import (
+    echo_json,
+    json_option,
+    name_option,
+    root_option,
+    store_options,
+)
 from longshore.cli.tenants import tenant
 
 # What a person can mend ends with this code and one sentence.
@@ -255,6 +263,32 @@ def agent(invitation: Path, node: str, directory: Path, runtime: str) -> None:
     from longshore.cluster.joining import join
 
     join(invitation, node, directory)
+
+
+@main.command("server")
+@name_option
+@click.option("--port", type=int, help="Where it listens. [default: as before, else 6443]")
+@click.option(
+    "--address", "addresses", multiple=True, metavar="IP",
+    help="An address of this machine at which it listens, besides 127.0.0.1.",
+)  # fmt: skip
+@store_options
+@click.option(
+    "--server-name", default=socket.gethostname, show_default="the host's name",
+    help="As whom it writes to etcd: every server of a cluster has a name of its own.",
+)  # fmt: skip
+@click.option(
+    "--encryption-config", type=click.Path(path_type=Path, dir_okay=False),
+    help="What is encrypted at rest, the same for all servers. [default: as before, else as with up]",
+)  # fmt: skip
+@root_option
+def server_command(server_name: str, store: Any, **options: Any) -> None:
+    """Be one server of a cluster, in the foreground, until interrupted. Nodes join it with
+    longshore agent; several share an etcd, and one of them runs the controllers."""
+    from longshore.cluster.standalone import ServerRequest, serve
+
+    where = store and replace(store, writer=server_name)
+    serve(ServerRequest(store=where, **options))
 
 
 @main.group()

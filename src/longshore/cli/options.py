@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,36 @@ root_option = click.option(
     help="Where clusters live. [default: /var/lib/longshore; without root ~/.local/share/longshore]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+
+
+_STORE = {
+    "address": (
+        "--store", "sqlite|etcd://HOST:PORT[,HOST:PORT...]",
+        "The file of one server, or the members of an etcd that several may share. "
+        "[default: as before, else sqlite]",
+    ),
+    "authority": ("--store-ca", "FILE", "The authority of etcd's certificates (PEM)."),
+    "certificate": ("--store-cert", "FILE", "The certificate that is shown to etcd (PEM)."),
+    "key": ("--store-key", "FILE", "The key of that certificate (PEM)."),
+}  # fmt: skip
+
+
+def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--store and the certificates that go with it, as one parameter, store: a StoreConfig that was
+    checked, or None if nothing is said. Raises ClusterError."""
+
+    @wraps(command)
+    def with_store(**options: Any) -> Any:
+        from longshore.cluster.config import StoreConfig
+        from longshore.cluster.stores import checked
+
+        said = {field: str(options.pop(f"store_{field}") or "") for field in _STORE}
+        where = checked(StoreConfig(**said)) if any(said.values()) else None
+        return command(store=where, **options)
+
+    for field, (option, metavar, help_) in reversed(_STORE.items()):
+        with_store = click.option(option, f"store_{field}", metavar=metavar, help=help_)(with_store)
+    return with_store
 
 
 def echo_json(content: Any) -> None:

@@ -50,17 +50,27 @@ class Loops:
 
     async def run(self) -> None:
         """Until cancelled. Everything runs here."""
-        config, clock = self._work.config, self._clock
-        journal = Journal(self._client("events"), clock)
+        journal = Journal(self._client("events"), self._clock)
         async with asyncio.TaskGroup() as crew:
             crew.create_task(journal.run(), name="events")
             crew.create_task(self._controllers(journal), name="controllers")
             crew.create_task(self._scheduler(journal), name="scheduler")
-            if config.hollow:
-                nodes = hollow_nodes(config, self._work.paths)
-                hollow = HollowNodes(nodes, self._client("hollow"), clock)
-                crew.create_task(hollow.run(), name="hollow nodes")
-                return
+            self._beside(crew, journal)
+
+    async def beside(self) -> None:
+        """Until cancelled. What a cluster's only server on a machine does for it, whoever leads."""
+        journal = Journal(self._client("events"), self._clock)
+        async with asyncio.TaskGroup() as crew:
+            crew.create_task(journal.run(), name="events")
+            self._beside(crew, journal)
+
+    def _beside(self, crew: asyncio.TaskGroup, journal: Journal) -> None:
+        config, clock = self._work.config, self._clock
+        if config.hollow:
+            nodes = hollow_nodes(config, self._work.paths)
+            hollow = HollowNodes(nodes, self._client("hollow"), clock)
+            crew.create_task(hollow.run(), name="hollow nodes")
+        else:
             lan = lan_namespace(self._work.paths)
             balancer = Balancer(self._client("balancer"), lan, clock, journal)
             crew.create_task(balancer.run(), name="balancer")

@@ -73,7 +73,7 @@ def spawn(role: str, records: Path, log: Path, main: Callable[[], None]) -> Proc
         return Process(role, pid, start_time(pid))
     status = 1
     try:
-        _record(role, records)
+        record(role, records)
         # Away from the caller's directory: it must not be kept busy, and conmon leaves a file
         # where it runs when a container is out of memory.
         os.chdir(records.parent)
@@ -89,7 +89,8 @@ def spawn(role: str, records: Path, log: Path, main: Callable[[], None]) -> Proc
         os._exit(status)
 
 
-def _record(role: str, records: Path) -> None:
+def record(role: str, records: Path) -> None:
+    """Write down that this process is the one of that role."""
     content = {"role": role, "pid": os.getpid(), "started": start_time(os.getpid())}
     write_private(records / f"{role}.json", orjson.dumps(content))
 

@@ -156,7 +156,11 @@ class _Cluster:
 
     async def _run_loops(self, crew: asyncio.TaskGroup, place: Place) -> None:
         if self._config.elects:
-            crew.create_task(self._loops.stand(place.name), name="loops")
+            crew.create_task(
+                self._loops.stand(self._config.store.writer or place.name), name="loops"
+            )
+            if not self._config.shared:
+                crew.create_task(self._loops.beside(), name="what is this machine's")
             await self._until_ready()
             _tell(place.tell, "ready")
             return

@@ -10,7 +10,7 @@ import gc
 import os
 import select
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -46,6 +46,7 @@ from longshore.cluster.probe import await_nodes
 from longshore.cluster.processes import Process, recorded, spawn
 from longshore.core.objects.rbac.platform import ADMINISTRATORS
 from longshore.core.pki.authority import Authority
+from longshore.core.pki.pairs import Pair
 from longshore.core.pki.token_keys import TokenKeys
 from longshore.machinery.election.plan import Rules
 from longshore.machinery.network.ranges import node_net, server_net
@@ -262,19 +263,15 @@ class _Start:
         )  # fmt: skip
 
     def _certificates(self) -> None:
-        config, pki = self._config, self._paths.pki
-        self._authority = Authority(pki, SystemClock())
-        self._authority.server("server", (*API_NAMES, *addresses_of_servers(config)))
-        self._authority.client("server-to-nodes", "longshore:server", [MASTERS])
-        self._admin = self._authority.client("admin", "longshore:admin", [ADMINISTRATORS])
-        self._authority.client("super-admin", "longshore:super-admin", [MASTERS])
+        config = self._config
+        self._authority = certify_server(config, self._paths, addresses_of_servers(config))
+        self._admin = Pair.named(self._paths.pki, "admin")
         for number, node in enumerate(config.node_names, 1):
             if config.has_lan:
                 self._authority.client(f"{node}-client", f"system:node:{node}", ["system:nodes"])
                 self._authority.server(f"{node}-server", [node_net(node, number).lan_ip, node])
         if config.shared:
             self._shared_secrets()
-        kubeconfig.write(config, self._paths)
 
     def _shared_secrets(self) -> None:
         """What the only server makes when it starts, and several must find."""
@@ -381,6 +378,20 @@ class News:
         more = os.read(self._pipe, 4096)
         self._said += more
         return bool(more)
+
+
+def certify_server(
+    config: ClusterConfig, paths: ClusterPaths, addresses: Sequence[str]
+) -> Authority:
+    """Make what is missing of what servers have, and the kubeconfigs; addresses are those that others
+    know them by."""
+    authority = Authority(paths.pki, SystemClock())
+    authority.server("server", (*API_NAMES, *addresses))
+    authority.client("server-to-nodes", "longshore:server", [MASTERS])
+    authority.client("admin", "longshore:admin", [ADMINISTRATORS])
+    authority.client("super-admin", "longshore:super-admin", [MASTERS])
+    kubeconfig.write(config, paths)
+    return authority
 
 
 def addresses_of_servers(config: ClusterConfig) -> list[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from ipaddress import IPv4Network
+from pathlib import Path
 
 import pytest
 
+from longshore.base.clock import SystemClock
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import (
     AlreadyExists,
@@ -16,6 +18,7 @@ from longshore.core.objects.errors import (
     Forbidden,
     InternalError,
     NotFound,
+    Timeout,
     Unavailable,
 )
 from longshore.core.objects.kinds import Doc, Ref
@@ -27,7 +30,8 @@ from longshore.core.store.etcd import rpc_pb2 as rpc
 from longshore.core.store.etcd.members import COMPACT, RANGE
 from longshore.core.watch.stored import Stored
 from tests.core.registry.servers import ADMIN, Server, new_prefix, running
-from tests.core.store.etcds import Cluster
+from tests.core.store import etcds
+from tests.core.store.etcds import Cluster, needs_etcd
 
 FEW = RegistryConfig(ServiceRanges(IPv4Network("10.96.0.0/26"), range(30000, 30012)))
 
@@ -260,3 +264,67 @@ async def test_the_same_name_twice_ends_the_server_that_had_it(etcd: Cluster) ->
         await running_first
     assert "StoreBusy" in repr(ended.value)
     await first.registry.close()
+
+
+def hears(server: Server) -> bool:
+    return server.registry.hears
+
+
+@pytest.mark.slow
+@needs_etcd
+async def test_without_a_majority_writers_and_readers_are_told_and_the_rest_goes_on(
+    tmp_path: Path,
+) -> None:
+    with etcds.running(tmp_path, 3) as cluster:
+        server, clock = Server(cluster, "/majority", "a", 1), SystemClock()
+        async with running(server):
+            await server.create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
+            made = await server.create(kinds.CONFIG_MAP, config_map("one"))
+            feed = server.registry.cache.subscribe(kinds.CONFIG_MAP)
+            await feed.next_batch()
+            for member in cluster.members[:2]:
+                member.kill()
+            begun = clock.monotonic()
+            works = [server.create(kinds.CONFIG_MAP, config_map(f"n{n}")) for n in range(3)]
+            again = [server.registry.confirm() for _ in range(3)]
+            answers = await both(*works, *again)
+            assert {type(answer) for answer in answers} == {Timeout, Unavailable}
+            assert clock.monotonic() - begun < 40
+            assert not hears(server)
+            begun = clock.monotonic()
+            for refused in (
+                server.create(kinds.CONFIG_MAP, config_map("x")),
+                server.registry.confirm(),
+            ):
+                with pytest.raises(Unavailable, match="the store does not answer") as told:
+                    await refused
+                assert told.value.retry_after_s
+            assert clock.monotonic() - begun < 1
+            assert server.registry.get(ADMIN, ref("one")).doc == made, "as resourceVersion=0 has it"
+            for member in cluster.members[:2]:
+                cluster.start(member)
+            async with asyncio.timeout(30):
+                while not hears(server):
+                    await clock.sleep(0.05)
+            late = await server.create(kinds.CONFIG_MAP, config_map("late"))
+            names = await server.newest(kinds.CONFIG_MAP)
+            heard = [frame.stored.name for frame in await feed.next_batch()]
+            assert sorted(heard) == [name for name in names if name != "one"]
+            assert late["metadata"]["name"] in heard
+
+
+@needs_etcd
+async def test_a_feed_that_breaks_goes_on_at_the_next_member(tmp_path: Path) -> None:
+    """Nothing is missed, nothing comes twice; see tests/core/store/test_etcd_faults.py for more."""
+    with etcds.running(tmp_path, 3) as cluster:
+        a, b = Server(cluster, "/break", "a", 1), Server(cluster, "/break", "b", 2)
+        async with running(a, b):
+            await a.create(kinds.NAMESPACE, {"metadata": {"name": "default"}})
+            feed, heard = b.registry.cache.subscribe(kinds.CONFIG_MAP), list[str]()
+            for number in range(60):
+                if number == 20:
+                    cluster.members[0].kill()
+                await a.create(kinds.CONFIG_MAP, config_map(f"n{number}"))
+            while len(heard) < 60:
+                heard += [frame.stored.name for frame in await feed.next_batch()]
+            assert heard == [f"n{number}" for number in range(60)]

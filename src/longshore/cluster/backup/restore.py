@@ -83,6 +83,7 @@ def restore(request: RestoreRequest, told: Told, clock: Clock | None = None) -> 
         "fromRevision": contents.revision, "revision": revision,
         "objects": contents.header["objects"], "files": len(contents.files),
         **before.compared(form.records(file)), "dryRun": request.dry_run,
+        "store": store.address,
     }  # fmt: skip
     if not request.dry_run:
         kept = replace(config, name=name, port=_port(config, paths), servers=1, store=store)

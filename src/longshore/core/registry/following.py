@@ -17,7 +17,7 @@ from longshore.base.clock import Clock
 from longshore.core.objects.kinds import Kinds
 from longshore.core.registry.commits import Pending, refusal
 from longshore.core.registry.loading import Loaded, Prefixes
-from longshore.core.registry.shared import SharedPending
+from longshore.core.registry.shared import NO_ANSWER, SharedPending
 from longshore.core.store.protocol import (
     Change,
     Changes,
@@ -53,6 +53,7 @@ class Following:
         self._asked: asyncio.Future[None] | None = None
         self._wake = asyncio.Event()
         self._window_at = 0.0
+        self.silent = False
 
     async def run(self) -> None:
         """Follow the store, and answer those who confirm, until cancelled."""
@@ -70,6 +71,8 @@ class Following:
     async def confirm(self) -> None:
         """Return once the cache has all that was written before this call. Raises Unavailable if
         the store does not answer."""
+        if self.silent:
+            raise refusal(StoreSilent(NO_ANSWER))
         if self._asked is None:
             self._asked = asyncio.get_running_loop().create_future()
             self._wake.set()
@@ -85,9 +88,29 @@ class Following:
             assert asked is not None
             try:
                 self._when(await self._store.newest(), asked)
+            except StoreSilent as error:
+                self._refuse(asked, error)
+                await self._until_it_answers(error)
             except StoreError as error:
-                asked.set_exception(refusal(error))
-                asked.exception()  # whoever asked may be gone
+                self._refuse(asked, error)
+
+    async def _until_it_answers(self, error: StoreSilent) -> None:
+        """Whoever asks meanwhile is told at once."""
+        self.silent = True
+        if self._asked is not None:
+            self._refuse(self._asked, error)
+            self._asked = None
+            self._wake.clear()
+        while self.silent:
+            try:
+                await self._store.newest()
+                self.silent = False
+            except StoreError:
+                await self._clock.sleep(_AGAIN_S)
+
+    def _refuse(self, asked: asyncio.Future[None], error: StoreError) -> None:
+        asked.set_exception(refusal(error))
+        asked.exception()  # whoever asked may be gone
 
     def _when(self, revision: int, reached: asyncio.Future[None]) -> None:
         heappush(self._waiting, (revision, next(self._order), reached))

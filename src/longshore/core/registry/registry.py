@@ -160,7 +160,7 @@ class Registry(Reader):
     @property
     def hears(self) -> bool:
         """Whether the store answers, as far as is known."""
-        return self._shared is None or not self._shared.queue.silent
+        return self._shared is None or self._shared.hears
 
     async def close(self) -> None:
         await self._store.close()

@@ -40,7 +40,7 @@ log = logging.getLogger("longshore.registry")
 PATIENCE_S = 10.0
 _LOOK_S = 1.0
 _AGAIN_S = 0.5
-_NO_ANSWER = "the store does not answer; etcd may have lost its majority"
+NO_ANSWER = "the store does not answer; etcd may have lost its majority"
 
 Claims = Callable[[Kind, str, Intent], tuple[Claim, ...]]
 
@@ -110,7 +110,7 @@ class SharedQueue(CommitQueue):
     def check_room(self) -> None:
         """Raises Unavailable too, while the store is silent."""
         if self.silent:
-            raise refusal(StoreSilent(_NO_ANSWER))
+            raise refusal(StoreSilent(NO_ANSWER))
         super().check_room()
 
     async def watch_over(self) -> None:
@@ -122,10 +122,10 @@ class SharedQueue(CommitQueue):
 
     def _give_up(self) -> None:
         if not self.silent:
-            log.warning(_NO_ANSWER)
+            log.warning(NO_ANSWER)
         self.silent = True
         for pending in self._under_way:
-            pending.error = InDoubt(f"{_NO_ANSWER}: it is not known whether this was written")
+            pending.error = InDoubt(f"{NO_ANSWER}: it is not known whether this was written")
             pending.answer()
             if not pending.batch_done.done():
                 pending.batch_done.set_result(None)
@@ -133,7 +133,7 @@ class SharedQueue(CommitQueue):
         if done is not None:
             self._gathering, self._batch_done = [], None
             self._wake.clear()
-            self._fail(waiting, StoreSilent(_NO_ANSWER))
+            self._fail(waiting, StoreSilent(NO_ANSWER))
             self._end(waiting, done)
 
     async def _commit(self, batch: list[Pending]) -> None:

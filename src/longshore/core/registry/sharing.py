@@ -21,6 +21,11 @@ class Sharing:
         self.following.in_flight = self.queue.in_flight
         self._store = store
 
+    @property
+    def hears(self) -> bool:
+        """Whether the store answers, as far as is known."""
+        return not (self.queue.silent or self.following.silent)
+
     async def run(self) -> None:
         """All of it, until cancelled. Raises StoreError when this server may not go on: another has
         taken its name over, the store was restored, or a value in it cannot be read."""

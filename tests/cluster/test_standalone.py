@@ -1,0 +1,152 @@
+"""`longshore server`: processes of their own on one etcd, asked over HTTPS as kubectl does."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from longshore.cluster.config import ClusterPaths, StoreConfig
+from longshore.core.pki.pairs import Pair
+from longshore.core.pki.tls import client_context
+from tests.core.store.etcds import free_ports
+
+MAPS = "/api/v1/namespaces/default/configmaps"
+COMMAND = [sys.executable, "-c", "from longshore.cli.main import main; main()", "server"]
+
+
+class Running:
+    """A server, once it says that it is ready."""
+
+    def __init__(self, root: Path, port: int, *options: str) -> None:
+        self.paths, self.port = ClusterPaths(root, "default"), port
+        command = [*COMMAND, "--root", str(root), "--port", str(port), *options]
+        root.mkdir(exist_ok=True)
+        with (root / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+        assert self.process.stdout is not None
+        said = [self.process.stdout.readline(), self.process.stdout.readline()]
+        assert said == [b"serving\n", b"ready\n"], (root / "log").read_text()
+
+    def connection(self) -> http.client.HTTPSConnection:
+        pki = self.paths.pki
+        context = client_context(Pair.named(pki, "admin"), pki / "ca.crt")
+        return http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=30)
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        connection = self.connection()
+        content = None if body is None else orjson.dumps(body)
+        connection.request(method, path, content, {"content-type": "application/json"})
+        answer = connection.getresponse()
+        found = answer.read()
+        connection.close()
+        return answer.status, orjson.loads(found) if found.startswith(b"{") else found
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+
+@contextmanager
+def running(root: Path, *options: str) -> Iterator[Running]:
+    (port,) = free_ports(1)
+    server = Running(root, port, *options)
+    try:
+        yield server
+    finally:
+        server.process.kill()
+        server.process.wait()
+        assert server.process.stdout is not None
+        server.process.stdout.close()
+
+
+def config_map(name: str, **more: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name, **more}, "data": {"key": "value"}}
+
+
+def copied(source: ClusterPaths, root: Path) -> None:
+    """What servers of one cluster share."""
+    home = ClusterPaths(root, "default").home
+    home.mkdir(parents=True)
+    shutil.copytree(source.pki, home / "pki")
+    shutil.copy(source.encryption, home)
+
+
+def test_two_servers_are_one_cluster(tmp_path: Path, own_etcd: StoreConfig) -> None:
+    store = ("--store", own_etcd.address)
+    with ExitStack() as stack:
+        a = stack.enter_context(running(tmp_path / "a", *store, "--server-name", "a"))
+        refused = subprocess.run(
+            [*COMMAND, "--root", str(tmp_path / "b"), *store], capture_output=True, text=True
+        )
+        assert refused.returncode == 2
+        assert "of a cluster: copy pki/ and encryption.yaml from the directory" in refused.stderr
+        copied(a.paths, tmp_path / "b")
+        b = stack.enter_context(running(tmp_path / "b", *store, "--server-name", "b"))
+
+        watching = b.connection()
+        watching.request(
+            "GET", f"{MAPS}?watch=true&resourceVersion=0&fieldSelector=metadata.name=one"
+        )
+        events = watching.getresponse()
+        status, made = a.ask("POST", MAPS, config_map("one"))
+        assert status == 201
+        event = orjson.loads(events.readline())
+        assert (event["type"], event["object"]["metadata"]["uid"]) == (
+            "ADDED",
+            made["metadata"]["uid"],
+        )
+        watching.close()
+
+        assert b.ask("GET", f"{MAPS}/one") == (200, made)
+        status, changed = b.ask("PUT", f"{MAPS}/one", {**made, "data": {"key": "new"}})
+        assert status == 200
+        status, told = a.ask("PUT", f"{MAPS}/one", {**made, "data": {"key": "late"}})
+        assert (status, told["reason"]) == (409, "Conflict")
+        assert a.ask("GET", f"{MAPS}/one") == (200, changed)
+        assert b.ask("POST", MAPS, config_map("one"))[0] == 409
+        assert a.ask("GET", "/readyz/etcd")[0] == 200
+
+        assert a.end() == 0
+        assert b.ask("POST", MAPS, config_map("two"))[0] == 201
+        with running(tmp_path / "a") as again:  # the store is as before
+            status, found = again.ask("GET", MAPS)
+            names = {item["metadata"]["name"] for item in found["items"]}
+            assert (status, names) == (200, {"kube-root-ca.crt", "one", "two"})
+
+
+def test_alone_it_keeps_its_objects_in_a_file(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        assert server.ask("POST", MAPS, config_map("one"))[0] == 201
+        second = subprocess.run([*COMMAND, "--root", str(tmp_path)], capture_output=True, text=True)
+        assert (second.returncode, "is running: longshore stop" in second.stderr) == (2, True)
+        assert server.end() == 0
+    with running(tmp_path) as server:
+        assert server.ask("GET", f"{MAPS}/one")[0] == 200
+    assert server.paths.store.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--store", "http://a"], "want etcd://HOST[:PORT]"),
+        (["--store-ca", "/x"], "go with --store etcd://"),
+        (["--store", "etcd://127.0.0.1:1", "--store-ca", "/x"], "go together"),
+        (["--address", "here"], "want an IP address"),
+    ],
+)
+def test_options_are_checked(tmp_path: Path, options: list[str], why: str) -> None:
+    done = subprocess.run(
+        [*COMMAND, "--root", str(tmp_path), *options], capture_output=True, text=True
+    )
+    assert (done.returncode, why in done.stderr) == (2, True), done.stderr
+    assert not (tmp_path / "default").exists()
