@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
+from typing import NamedTuple
 
 from longshore.doors.kit.http import Reply, Request, SlicedReply
 
@@ -53,3 +55,43 @@ class Gzip:
 def gzipped(body: bytes) -> bytes:
     whole = Gzip()
     return whole.of(body) + whole.rest()
+
+
+# Parts that are packed by themselves, to be joined later.
+
+
+class Packed(NamedTuple):
+    """A part of a text, compressed without regard to the others; crc and size are of the text."""
+
+    data: bytes
+    crc: int
+    size: int
+
+
+def pack(part: bytes) -> Packed:
+    from isal import isal_zlib
+
+    deflate = isal_zlib.compressobj(1, isal_zlib.DEFLATED, -zlib.MAX_WBITS)
+    data = deflate.compress(part) + deflate.flush(isal_zlib.Z_FULL_FLUSH)
+    return Packed(data, isal_zlib.crc32(part), len(part))
+
+
+class Joined:
+    """Parts as one gzip member (RFC 1952): START, what of() gives for each, and end()."""
+
+    START = b"\x1f\x8b\x08\0\0\0\0\0\x04\xff"
+
+    def __init__(self) -> None:
+        from isal import isal_zlib
+
+        self._combine = isal_zlib.crc32_combine
+        self._crc = self._size = 0
+
+    def of(self, part: Packed) -> bytes:
+        self._crc = self._combine(self._crc, part.crc, part.size)
+        self._size += part.size
+        return part.data
+
+    def end(self) -> bytes:
+        """An empty last block, and what the whole text must come to."""
+        return b"\x03\0" + struct.pack("<II", self._crc, self._size & 0xFFFFFFFF)

@@ -13,11 +13,21 @@ from longshore.core.objects.errors import Cause, Expired, Invalid, NotAcceptable
 from longshore.core.objects.kinds import Kind
 from longshore.core.registry.reads import ListOptions, begun_at, inconsistent_continue
 from longshore.core.registry.registry import Registry
-from longshore.doors.kit.http import AnyReply, Reply, Request, StreamReply, Takeover, sliced
+from longshore.doors.kit.compress import accepts_gzip, mark_gzip
+from longshore.doors.kit.http import (
+    AnyReply,
+    Reply,
+    Request,
+    SlicedReply,
+    StreamReply,
+    Takeover,
+    sliced,
+)
 from longshore.doors.kit.websocket import is_websocket
 from longshore.doors.kubernetes import translate
 from longshore.doors.kubernetes.media import JSON, negotiate
-from longshore.doors.kubernetes.pages import page_slices
+from longshore.doors.kubernetes.packing import Packing
+from longshore.doors.kubernetes.pages import packed_slices, page_slices
 from longshore.doors.kubernetes.rendering import View
 from longshore.doors.kubernetes.translate import Target, flag, number
 from longshore.doors.kubernetes.watching import Watch, Watches
@@ -36,6 +46,7 @@ class Listing:
         self._registry = registry
         self._clock = clock
         self._chance = chance
+        self._packing = Packing()
 
     async def list(self, request: Request, target: Target, who: User) -> AnyReply:
         """GET of a collection; with ?watch, a watch of it."""
@@ -49,6 +60,12 @@ class Listing:
             page = self._registry.list(who, target.kind, target.namespace, options)
         except Expired as error:
             return _expired_page(error, options)
+        if accepts_gzip(request.headers.get("accept-encoding", "")):
+            packed = packed_slices(self._packing, view, target.kind, page)
+            if packed is not None:
+                reply = SlicedReply(packed, 200, view.media)
+                mark_gzip(reply)
+                return reply
         return sliced(page_slices(view, target.kind, page), 200, view.media)
 
     async def _watch(

@@ -17,7 +17,9 @@ from longshore.core.objects.columns import printer
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.reads import Page
 from longshore.core.watch.stored import Stored
+from longshore.doors.kit.compress import GZIP_FROM_BYTES
 from longshore.doors.kubernetes.media import YAML, As
+from longshore.doors.kubernetes.packing import Packing
 from longshore.doors.kubernetes.rendering import META, View, encode, metadata_only, table
 from longshore.doors.kubernetes.rows import rows
 
@@ -38,7 +40,7 @@ class _Sheet:
 
 def page_slices(view: View, kind: Kind, page: Page) -> Iterator[bytes]:
     """The body of a list; a short one is one slice."""
-    if view.form is As.ITSELF and view.media != YAML and not view.pretty:
+    if _is_stored(view):
         return _stored_slices(kind, page)
     sheet = _sheet(view, kind, page)
     if not page.items:
@@ -87,10 +89,28 @@ def _untyped(doc: Doc) -> Doc:
 
 def _stored_slices(kind: Kind, page: Page) -> Iterator[bytes]:
     """Items do not repeat apiVersion and kind."""
-    head = orjson.dumps(_around(kind, page))[:-1] + b',"items":['
+    head = _head(kind, page)
     if not page.items:
         return iter([head + b"]}"])
     return _woven(head + b"{", _joined(page.items), b",{", b"]}")
+
+
+def packed_slices(packing: Packing, view: View, kind: Kind, page: Page) -> Iterator[bytes] | None:
+    """The body as gzip if it is a long one of stored bytes, see page_slices()."""
+    room = GZIP_FROM_BYTES
+    for stored in page.items if _is_stored(view) else ():
+        room -= stored.size
+        if room <= 0:
+            return packing.slices(_head(kind, page) + b"{", page.items, b"]}")
+    return None
+
+
+def _is_stored(view: View) -> bool:
+    return view.form is As.ITSELF and view.media != YAML and not view.pretty
+
+
+def _head(kind: Kind, page: Page) -> bytes:
+    return orjson.dumps(_around(kind, page))[:-1] + b',"items":['
 
 
 def _joined(items: Iterable[Stored]) -> Iterator[bytes]:
