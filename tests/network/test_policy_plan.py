@@ -240,6 +240,21 @@ def test_an_address_that_changes_hands_is_the_newest_pod_s() -> None:
     assert not book.take(), "what the old pod leaves is no longer its own"
 
 
+def test_a_pod_of_which_only_its_address_is_known_speaks_to_nobody() -> None:
+    """Left by an earlier life of the agent; a pod that is gone from the API stays so."""
+    book, kernel = Book(), Remembered()
+    for uid, ip in (("a-web", WEB), ("a-gone", "10.42.1.99")):
+        book.adopt(uid, ip)
+    tell(book, *WORLD[:2], policy("x", {"app": "x"}))
+    kernel.take(book.take())
+    assert not kernel.passes(WEB, OUTSIDE, 1)
+    assert not kernel.passes(OUTSIDE, WEB, 1)
+    tell(book, pod("web", WEB, {"app": "web"}))
+    kernel.take(book.take())
+    assert kernel.passes(WEB, OUTSIDE, 1)
+    assert not kernel.passes(WEB, "10.42.1.99", 1)
+
+
 # --- bit by bit ---
 
 APPS, TEAMS, NAMESPACES = ("web", "db", "client"), ("red", "blue"), ("a", "b", "c")

@@ -100,6 +100,27 @@ async def test_a_watch_tells_of_pods_as_peers(ask: Kube, chosen: str) -> None:
     await reply.pieces.aclose()
 
 
+async def test_what_changes_of_a_pod_and_not_of_its_peer_is_not_told(ask: Kube) -> None:
+    reply = await ask.raw("GET", f"{PEER_PODS}?watch=true&resourceVersion=")
+    assert isinstance(reply, StreamReply)
+    await anext(reply.pieces)
+    ask.user = ADMIN
+    merge = "application/merge-patch+json"
+    for metadata in ({"annotations": {"b": "c"}}, {"labels": {"app": "other"}}):
+        patched = await ask("PATCH", f"{PODS}/placed", {"metadata": metadata}, content_type=merge)
+        assert patched.status == 200, patched.doc
+    (event,) = (await anext(reply.pieces)).splitlines()
+    assert orjson.loads(event)["object"]["metadata"]["labels"] == {"app": "other"}
+    await reply.pieces.aclose()
+
+
+async def test_they_are_shown_as_a_table_too(ask: Kube) -> None:
+    table = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    shown = (await ask("GET", PEER_PODS, accept=table)).doc
+    assert [column["name"] for column in shown["columnDefinitions"]] == ["Name", "Age"]
+    assert [row["cells"][0] for row in shown["rows"]] == ["placed", "waiting"]
+
+
 def named(piece: bytes) -> list[tuple[str, str]]:
     events = [orjson.loads(line) for line in piece.splitlines()]
     assert all(event["object"]["kind"] == POD_PEER.name for event in events)

@@ -268,9 +268,19 @@ def _converting(
 ) -> Callable[[Frame], Frame | None]:
     def converted(frame: Frame) -> Frame | None:
         seen = select(frame)
-        return None if seen is None else frame_as_version(kind, seen)
+        if seen is None:
+            return None
+        shown = frame_as_version(kind, seen)
+        return None if kind in kinds.PEERS and _is_same(shown) else shown
 
     return converted
+
+
+def _is_same(frame: Frame) -> bool:
+    """Whether nothing that is shown changed."""
+    return frame.type == "MODIFIED" and frame.before is not None and (
+        frame.before.rest == frame.stored.rest
+    )  # fmt: skip
 
 
 def _key(stored: Stored) -> str:
