@@ -53,6 +53,8 @@ class _Player:
             await self._cluster.clock.sleep(_BEGIN_S)
             async with asyncio.TaskGroup() as stage:
                 await self._steps(stage)
+            for name in self._cluster.nodes:  # or nothing that waits for room could come to rest
+                await self.users.do("uncordon", {"node": name})
             await self._cluster.clock.sleep(calm_s)
             for task in watching:
                 task.cancel()
