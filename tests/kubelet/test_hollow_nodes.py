@@ -26,9 +26,10 @@ async def w(tmp_path: Path) -> AsyncIterator[World]:
         yield made
 
 
-def start(w: World) -> None:
+def start(w: World) -> HollowNodes:
     nodes = HollowNodes(hollow_configs([f"hollow-{n}" for n in range(3)]), w.client, w.clock)
     w.agents.append(w.crew.create_task(nodes.run()))
+    return nodes
 
 
 async def run_pods(w: World, *docs: Doc) -> None:
@@ -101,6 +102,25 @@ async def test_nodes_that_start_again_go_on_where_they_were(w: World) -> None:
     await run_pods(w, named("r"))
     await until(lambda: w.ready("r"))
     assert w.status("r")["podIP"] != before["podIP"]
+
+
+async def test_pods_at_rest_hold_no_document_and_what_is_known_is_not_said_again(w: World) -> None:
+    await run_pods(w, named("p"), named("q"), named("done", "0", restartPolicy="Never"))
+    await until(lambda: w.ready("p") and w.ready("q") and w.phase("done") == "Succeeded")
+    await w.stop_agent()
+    revision = w.registry.cache.shelf(kinds.POD).history.newest
+    nodes = start(w)
+    await w.clock.advance(11)
+    assert [known.doc for known in nodes._pods.values()] == [{}] * 3
+    assert w.registry.cache.shelf(kinds.POD).history.newest == revision
+    await w.delete("p", grace_s=30)
+    await w.delete("done", grace_s=30)
+    await until(
+        lambda: [one["metadata"]["name"] for one in w.registry.cache.all(kinds.POD)] == ["q"]
+    )
+    await declare_lost(w, "q", node="hollow-1")
+    await w.clock.advance(21)
+    await until(lambda: w.ready("q"))
 
 
 async def test_a_node_that_was_declared_lost_and_its_pods_come_back(w: World) -> None:

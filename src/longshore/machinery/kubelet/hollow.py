@@ -36,9 +36,13 @@ from longshore.machinery.kubelet.hollow_pod import (
     HollowNode,
     HollowPod,
     advance,
+    has_news,
     leave,
     new_pod,
     over,
+    rest,
+    seen_of,
+    take,
 )
 from longshore.machinery.kubelet.network import HollowNetwork
 from longshore.machinery.kubelet.node.plan import (
@@ -231,18 +235,19 @@ class HollowNodes:
         if known is None:
             known = new_pod(doc, node, self._clock.now())
             self._pods[known.uid] = known
-        elif _concerns(known.doc, doc):
-            known.doc = doc
+        elif known.seen != seen_of(doc):
+            take(known, doc)
         else:
             # Our own status, come back, or somebody else's word against it.
-            known.doc = doc
-            self._doubt(known)
+            self._doubt(known, doc)
             return
         self._touch(known.uid)
 
-    def _doubt(self, pod: HollowPod) -> None:
+    def _doubt(self, pod: HollowPod, doc: Doc) -> None:
         since = pod.doubted_at
-        pod.doubted_at = doubted(since, pod.doc, pod.reported, self._clock.monotonic())
+        pod.doubted_at = doubted(since, doc, pod.reported, self._clock.monotonic())
+        if pod.doc or pod.doubted_at is not None:
+            pod.doc = doc
         if since is None and pod.doubted_at is not None:
             self._alarm(pod.uid, RECONCILE_S)
 
@@ -274,22 +279,31 @@ class HollowNodes:
             for uid in again & self._pods.keys():
                 self._pods[uid].reported, self._pods[uid].finished = {}, False
                 self._alarm(uid, _RETRY_S)
+            self._let_rest(uid for uid in batch if uid not in again)
             if len(batch) == BATCH_MAX:
                 await self._clock.sleep(max(_PACE_S, (self._clock.monotonic() - begun) / 2))
+
+    def _let_rest(self, uids: Iterable[str]) -> None:
+        """Of thousands of pods, few have something to be decided about them at a time."""
+        for uid in uids:
+            pod = self._pods.get(uid)
+            if pod is not None and pod.calm and pod.doubted_at is None and uid not in self._dirty:
+                rest(pod)
 
     def _operations(self, uid: str) -> Iterator[tuple[HollowPod, Operation]]:
         """What the API server must hear of a pod after all that is due has been done."""
         pod = self._pods.get(uid)
-        if pod is None or over(pod):
+        if pod is None or over(pod) or not pod.doc:
             return
         if is_certain(pod.doubted_at, self._clock.monotonic()):
             pod.reported, pod.doubted_at = {}, None
         wake_at = advance(pod, self._clock.now())
+        pod.calm = wake_at is None
         if wake_at is not None:
             self._alarm(uid, wake_at - self._clock.now())
         metadata, status = pod.doc["metadata"], pod_status(pod.view(self._clock.now()))
         namespace, name = metadata["namespace"], metadata["name"]
-        if status != pod.reported:
+        if has_news(pod, status):
             pod.reported, pod.phase = status, status["phase"]
             yield pod, Patch(kinds.POD, namespace, name, {"status": status}, "status")
         if pod.finished:
@@ -311,9 +325,3 @@ class HollowNodes:
 def _is_ready(node: Doc) -> bool:
     conditions = (node.get("status") or {}).get("conditions") or ()
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
-
-
-def _concerns(old: Doc, new: Doc) -> bool:
-    """Whether a change is not just a status: spec and deletion count up the generation."""
-    before, after = old["metadata"], new["metadata"]
-    return any(before.get(f) != after.get(f) for f in ("generation", "deletionTimestamp"))

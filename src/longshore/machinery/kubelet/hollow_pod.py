@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from longshore.base.clock import parse_rfc3339
 from longshore.core.objects.kinds import Doc
@@ -32,6 +33,9 @@ _INIT_TAKES_S = 0.0
 _STOPPED = 143
 
 
+Seen: TypeAlias = tuple[int | None, str | None]
+
+
 @dataclass(slots=True)
 class HollowNode:
     config: KubeletConfig
@@ -41,9 +45,16 @@ class HollowNode:
 
 @dataclass(slots=True)
 class HollowPod:
-    """One pod: what plan.py must know of it, and when its containers end by themselves."""
+    """One pod: what plan.py must know of it, and when its containers end by themselves.
 
+    doc is empty while the pod is at rest, see rest(); seen is what of it says that there is
+    something to decide.
+    """
+
+    uid: str
+    host_network: bool
     doc: Doc
+    seen: Seen
     node: HollowNode
     ending: Ending | None
     started_at: float
@@ -56,11 +67,7 @@ class HollowPod:
     doubted_at: float | None = None
     sandbox: bool = False
     finished: bool = False
-
-    @property
-    def uid(self) -> str:
-        uid: str = self.doc["metadata"]["uid"]
-        return uid
+    calm: bool = False
 
     def view(self, now: float) -> PodView:
         return PodView(
@@ -79,6 +86,32 @@ class HollowPod:
         )
 
 
+def seen_of(doc: Doc) -> Seen:
+    """What of a pod is not just its status: spec and deletion count up the generation."""
+    metadata = doc["metadata"]
+    return metadata.get("generation"), metadata.get("deletionTimestamp")
+
+
+def rest(pod: HollowPod) -> None:
+    """Let go of what only decisions need; the change that asks for one brings it. Of what was
+    reported, readiness stays, which others may have another word about."""
+    pod.doc = {}
+    conditions = pod.reported.get("conditions") or ()
+    pod.reported = {"conditions": [one for one in conditions if one["type"] == "Ready"]}
+
+
+def take(pod: HollowPod, doc: Doc) -> None:
+    """There is something to decide about the pod."""
+    if not pod.doc:
+        pod.reported = doc.get("status") or {}
+    pod.doc, pod.seen, pod.calm = doc, seen_of(doc), False
+
+
+def has_news(pod: HollowPod, status: Doc) -> bool:
+    """Whether a status, sent as a merge patch, says what was not reported yet."""
+    return any(pod.reported.get(field) != value for field, value in status.items())
+
+
 def over(pod: HollowPod) -> bool:
     return pod.finished
 
@@ -88,15 +121,19 @@ def new_pod(doc: Doc, node: HollowNode, now: float) -> HollowPod:
     status = doc.get("status") or {}
     started = status.get("startTime")
     pod = HollowPod(
+        uid=doc["metadata"]["uid"],
+        host_network=bool(doc["spec"].get("hostNetwork")),
         doc=doc,
+        seen=seen_of(doc),
         node=node,
         ending=_ending(doc),
         started_at=parse_rfc3339(started) if started else now,
         phase=status.get("phase") or "Pending",
+        reported=status,
     )
     if address := status.get("podIP"):
         pod.ips, pod.sandbox = (address,), pod.phase == "Running"
-        if pod.sandbox and not doc["spec"].get("hostNetwork"):
+        if pod.sandbox and not pod.host_network:
             node.network.reserve(address)
     for container in _still_running(doc):
         pod.containers[container.name] = container
@@ -148,8 +185,8 @@ def _apply(pod: HollowPod, step: Step, now: float) -> None:
     match step:
         case Prepare():
             if not pod.ips:
-                host = pod.doc["spec"].get("hostNetwork")
-                pod.ips = (pod.node.config.node_ip if host else pod.node.network.take(),)
+                config, network = pod.node.config, pod.node.network
+                pod.ips = (config.node_ip if pod.host_network else network.take(),)
             pod.sandbox = True
         case Start(name, attempt):
             _start(pod, name, attempt, now)
@@ -164,7 +201,7 @@ def _apply(pod: HollowPod, step: Step, now: float) -> None:
 
 
 def leave(pod: HollowPod) -> None:
-    if pod.sandbox and not pod.doc["spec"].get("hostNetwork"):
+    if pod.sandbox and not pod.host_network:
         pod.node.network.give_back(pod.ips[0])
     pod.sandbox = False
 
