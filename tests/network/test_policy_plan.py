@@ -228,6 +228,25 @@ def test_pods_of_other_nodes_are_asked_for_only_where_something_depends_on_them(
     assert book.names_pods
 
 
+def test_however_many_ports_and_blocks_a_packet_is_looked_up_once() -> None:
+    book = Book()
+    blocks = ["10.0.0.0/8", "10.1.0.0/16", "11.0.0.0/8", "192.0.2.7/32", "0.0.0.0/32"]
+    ports = [tcp(80), tcp(81, endPort=90), tcp(85, endPort=99), tcp(443), {"protocol": "UDP"}]
+    some = [block("10.0.0.0/8", "10.1.0.0/16", "10.0.0.0/16", "10.5.0.0/16")]
+    rule = {"from": [*map(block, blocks), *some], "ports": ports}
+    tell(book, *WORLD, ingress(rule), here=("web",))
+    lines = nft.Table().transaction(book.take()).splitlines()
+    assert [line.split(" ", 5)[5] for line in lines if line.startswith("add rule")] == [
+        "ct original ip saddr { 10.0.0.0-10.1.255.255, 10.5.0.0-10.5.255.255 } return",
+        "ct original ip saddr 10.0.0.0/8 accept",
+        "ct original ip saddr { 0.0.0.0, 10.0.0.0-11.255.255.255, 192.0.2.7 } accept",
+        "jump block/1",
+        "meta l4proto tcp ct reply proto-src { 80-99, 443 } jump peers/2",
+        "meta l4proto udp jump peers/2",
+        "drop",
+    ]
+
+
 def test_an_address_that_changes_hands_is_the_newest_pod_s() -> None:
     book, kernel = Book(), Remembered()
     tell(book, ingress(), pod("web", WEB, {"app": "web"}), here=("web",))
