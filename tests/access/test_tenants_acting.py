@@ -121,7 +121,25 @@ async def test_bounds_are_not_ones_own_to_move(ask: Kube, path: str) -> None:
     level = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}
     for method, body in (("PATCH", level), ("PUT", level), ("DELETE", None), ("POST", level)):
         answer = await ask(method, path, body, **(MERGE if method == "PATCH" else {}))
-        assert answer.status in (403, 405), (method, answer.doc)
+        assert answer.status == 403, (method, answer.doc)
+
+
+async def test_addresses_of_others_are_not_drawn_to_ones_own_service(ask: Kube) -> None:
+    """CVE-2020-8554, whatever plug-ins are on. An administrator of the cluster may."""
+    path, drawn = f"{CORE}/{RED}/services", {"externalIPs": ["198.51.100.7"]}
+    ports: Doc = {"ports": [{"port": 80}]}
+    service = {"metadata": {"name": "thief"}, "spec": {**ports, **drawn}}
+    why = "Use of external IPs is denied by admission control in the namespace of a tenant"
+    refused(await ask("POST", path, service), why)
+    honest = {"metadata": {"name": "honest"}, "spec": ports}
+    assert (await ask("POST", path, honest)).status == 201
+    refused(await ask("PATCH", f"{path}/honest", {"spec": drawn}, **MERGE), why)
+    answer = await as_admin(ask, "PATCH", f"{path}/honest", {"spec": drawn}, **MERGE)
+    assert answer.status == 200, answer.doc
+    label = {"metadata": {"labels": {"tier": "one"}}}
+    assert (await ask("PATCH", f"{path}/honest", label, **MERGE)).status == 200
+    more = {"spec": {"externalIPs": ["198.51.100.7", "198.51.100.8"]}}
+    refused(await ask("PATCH", f"{path}/honest", more, **MERGE), why)
 
 
 async def test_the_level_holds(ask: Kube) -> None:

@@ -141,7 +141,6 @@ def test_an_administrator_shows_and_changes_a_tenant(teams: Teams) -> None:
     assert shown["networkPolicies"] == ["allow-dns", "allow-same-namespace", "default-deny"]
     access = {one["role"]: one["subjects"] for one in shown["access"]}
     assert access["admin"] == ["group:tenant:red:admins", "ann"]
-    assert not any("NetworkPolicies" in note for note in shown["notes"])
     assert "--update applies" in cluster.longshore("tenant create", "red", code=2)
     cluster.kubectl("create", "namespace", "plain")
     assert "is no tenant's" in cluster.longshore("tenant create", "plain", code=2)

@@ -12,8 +12,9 @@ from click.testing import CliRunner
 from longshore.cli.main import main
 from longshore.cluster.config import ClusterError
 from longshore.cluster.tenants.manage import planned
-from longshore.cluster.tenants.template import LABEL, Request, rendered
+from longshore.cluster.tenants.template import Request, rendered
 from longshore.core.objects.kinds import Doc
+from longshore.core.registry.admission.namespaces import TENANT_LABEL
 
 NAMESPACE = b"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: ${tenant}\n"
 
@@ -30,7 +31,7 @@ def test_the_template_bounds_a_team_before_it_lets_it_in() -> None:
     ]  # fmt: skip
     found = titled(docs)
     labels = found["Namespace/blue"]["metadata"]["labels"]
-    assert labels[LABEL] == "blue"
+    assert labels[TENANT_LABEL] == "blue"
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     hard = found["ResourceQuota/tenant"]["spec"]["hard"]
     assert (hard["requests.cpu"], hard["limits.memory"], hard["pods"]) == ("4", "8Gi", "7")
@@ -83,7 +84,7 @@ metadata:
 ---
 """
     namespace, robot = rendered(Request("blue", cpu="3"), account + NAMESPACE)
-    assert namespace["metadata"] == {"name": "blue", "labels": {LABEL: "blue"}}
+    assert namespace["metadata"] == {"name": "blue", "labels": {TENANT_LABEL: "blue"}}
     assert robot["metadata"]["name"] == "robot-blue"
     assert robot["metadata"]["annotations"] == {"price": "$5 of 3", "plain": "$HOME"}
 

@@ -52,7 +52,7 @@ def tenant_create(
     tenant_name: str, template: Path | None, file: Path | None, as_json: bool, **options: Any
 ) -> None:
     """Make the tenant NAME."""
-    from longshore.cluster.tenants.manage import create, notes, planned
+    from longshore.cluster.tenants.manage import create, planned
     from longshore.cluster.tenants.template import Request
 
     wanted = {word: options[word] for word in ("admins", "cpu", "memory", "pods", "level")}
@@ -62,7 +62,7 @@ def tenant_create(
         return
     cluster = options["name"], options["root"]
     applied = create(*cluster, docs, update=options["update"])
-    _print_created(tenant_name, applied, notes(*cluster), as_json)
+    _print_created(tenant_name, applied, as_json)
 
 
 @tenant.command("list")
@@ -93,9 +93,9 @@ def tenant_list(name: str, root: Path | None, as_json: bool) -> None:
 @json_option
 def tenant_show(tenant_name: str, name: str, root: Path | None, as_json: bool) -> None:
     """What bounds the tenant NAME, and who may use it."""
-    from longshore.cluster.tenants.manage import notes, shown
+    from longshore.cluster.tenants.manage import shown
 
-    found = shown(name, root, tenant_name) | {"notes": notes(name, root)}
+    found = shown(name, root, tenant_name)
     if as_json:
         echo_json(found)
         return
@@ -106,7 +106,6 @@ def tenant_show(tenant_name: str, name: str, root: Path | None, as_json: bool) -
     click.echo(f"  network policies {', '.join(found['networkPolicies']) or 'none'}")
     for one in found["access"]:
         click.echo(f"  {one['role']:<16} {', '.join(one['subjects'])}")
-    _print_notes(found["notes"])
 
 
 @tenant.command("delete")
@@ -151,18 +150,12 @@ def _write(file: Path, text: str) -> None:
         raise ClusterError(f"--file: {file}: {error.strerror}") from None
 
 
-def _print_created(tenant_name: str, applied: list[str], notes: list[str], as_json: bool) -> None:
+def _print_created(tenant_name: str, applied: list[str], as_json: bool) -> None:
     if as_json:
-        echo_json({"tenant": tenant_name, "applied": applied, "notes": notes})
+        echo_json({"tenant": tenant_name, "applied": applied})
         return
     for title in applied:
         click.echo(f"{title} applied")
-    _print_notes(notes)
-
-
-def _print_notes(notes: list[str]) -> None:
-    for sentence in notes:
-        click.echo(f"note: {sentence}", err=True)
 
 
 def _share(amount: dict[str, str]) -> str:

@@ -8,33 +8,19 @@ from typing import Any
 
 from longshore.cluster.administrator import with_admin
 from longshore.cluster.config import ClusterConfig, ClusterError, ClusterPaths, default_root
-from longshore.cluster.tenants.template import LABEL, Request, kind_of, rendered
+from longshore.cluster.tenants.template import Request, kind_of, rendered
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError, NotFound, Unavailable
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.podsecurity.policy import PREFIX
+from longshore.core.registry.admission.namespaces import TENANT_LABEL
 from longshore.core.registry.client import Delete, DeleteOptions
 from longshore.doors.kubernetes.client import HttpClient
 
 _MANAGER = "longshore-tenant"
-# CVE-2020-8554: off by default, as upstream's.
-_NO_EXTERNAL_ADDRESSES = "DenyServiceExternalIPs"
 _TEMPLATE = Path(__file__).with_name("template.yaml")
 _SHOWN = (kinds.RESOURCE_QUOTA, kinds.LIMIT_RANGE, kinds.NETWORK_POLICY, kinds.ROLE_BINDING)
 _COUNTED = ("pods", "requests.cpu", "requests.memory")
-
-
-def notes(name: str, root: Path | None) -> list[str]:
-    """What a tenant of that cluster is not held back from, in sentences for whoever makes one. Raises
-    ClusterError."""
-    config, _ = _cluster(name, root)
-    found = []
-    if _NO_EXTERNAL_ADDRESSES not in config.enable_admission:
-        found.append(
-            "a Service may draw traffic for any address to itself by spec.externalIPs; longshore up "
-            f"--enable-admission-plugins {_NO_EXTERNAL_ADDRESSES} refuses that"
-        )
-    return found
 
 
 def planned(request: Request, template: Path | None) -> list[Doc]:
@@ -60,7 +46,7 @@ def listed(name: str, root: Path | None) -> list[dict[str, Any]]:
     """Of each tenant name, state, level, and used and hard amounts of what is counted."""
 
     async def ask(client: HttpClient) -> list[dict[str, Any]]:
-        namespaces = await client.list(kinds.NAMESPACE, labels=LABEL)
+        namespaces = await client.list(kinds.NAMESPACE, labels=TENANT_LABEL)
         quotas: dict[str, list[Doc]] = {}
         for quota in (await client.list(kinds.RESOURCE_QUOTA)).items:
             quotas.setdefault(quota["metadata"]["namespace"], []).append(quota)
@@ -110,7 +96,7 @@ async def _tenant(client: HttpClient, tenant: str) -> Doc:
         doc = await client.get(kinds.NAMESPACE, "", tenant)
     except NotFound:
         doc = {"metadata": {}}
-    if LABEL not in doc["metadata"].get("labels", {}):
+    if TENANT_LABEL not in doc["metadata"].get("labels", {}):
         raise ClusterError(f"no tenant has the name {tenant!r}: longshore tenant list shows them")
     return doc
 
@@ -120,7 +106,7 @@ async def _check_free(client: HttpClient, tenant: str, *, update: bool) -> None:
         doc = await client.get(kinds.NAMESPACE, "", tenant)
     except NotFound:
         return
-    if LABEL not in doc["metadata"].get("labels", {}):
+    if TENANT_LABEL not in doc["metadata"].get("labels", {}):
         raise ClusterError(f"the namespace {tenant!r} exists and is no tenant's; use another name")
     if "deletionTimestamp" in doc["metadata"]:
         raise ClusterError(f"the tenant {tenant!r} is being deleted; try again when it is gone")

@@ -20,10 +20,9 @@ from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import KINDS, Doc, Kind
 from longshore.core.objects.names import label_problems
+from longshore.core.registry.admission.namespaces import TENANT_LABEL
 from longshore.doors.kubernetes.yamlbody import read_yaml
 
-LABEL = "longshore.io/tenant"
-"""On the namespace of a tenant, with the tenant's name."""
 # In the order in which they are applied: what bounds a team is there before anybody may do anything.
 ORDER: tuple[Kind, ...] = (
     kinds.NAMESPACE, kinds.RESOURCE_QUOTA, kinds.LIMIT_RANGE, kinds.NETWORK_POLICY,
@@ -160,7 +159,7 @@ def _placed(doc: Doc, tenant: str) -> Doc:
         labels = metadata.get("labels") or {}
         if not isinstance(labels, dict):
             raise ClusterError("template: Namespace: metadata.labels: must be a map")
-        return {**doc, "metadata": {**metadata, "labels": {**labels, LABEL: tenant}}}
+        return {**doc, "metadata": {**metadata, "labels": {**labels, TENANT_LABEL: tenant}}}
     if metadata.get("namespace", tenant) != tenant:
         raise ClusterError(
             f'template: {kind.name} "{name}": metadata.namespace: Invalid value: '

@@ -11,6 +11,8 @@ from longshore.core.watch.cache import Cache
 
 # These are always there, whatever a client deletes (upstream's system namespaces).
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+TENANT_LABEL = "longshore.io/tenant"
+"""On the namespace of a tenant, with the tenant's name."""
 
 
 def _lives(request: Attributes) -> None:
