@@ -119,6 +119,32 @@ async def test_a_container_whose_pod_is_isolated_never_speaks(teams: Teams) -> N
     await eventually(lambda: teams.asks(_GREEN, server, "early-0"), "it may speak now")
 
 
+async def test_tenants_are_apart_from_their_first_moment(teams: Teams) -> None:
+    """By the policies that every tenant is made with."""
+    cluster, names = teams.cluster, ("policy-red", "policy-blue")
+    for name in names:
+        cluster.longshore("tenant create", name, "--pod-security", "baseline")
+        cluster.apply(container_pod("server", name, _SERVE))
+        cluster.apply(container_pod("client", name, "exec sleep 7777"))
+    for name in names:
+        ready = ("--for=condition=Ready", "--timeout=60s", "-n", name)
+        cluster.kubectl("wait", "pod", "--all", *ready)
+    red, blue = names
+    for name in names:
+        await teams.comes(True, name, teams.ip(name))
+        asked = ("exec", "-n", name, "client", "--", "/bin/sh", "-c")
+        found = cluster.kubectl(
+            *asked, "busybox nslookup -type=a kubernetes.default.svc.cluster.local 10.96.0.10"
+        )
+        assert "10.96.0.1" in found.replace("10.96.0.10", "")
+    assert not teams.asks(red, teams.ip(blue))
+    assert not teams.asks(blue, teams.ip(red))
+    assert not teams.asks(_GREY, teams.ip(red)), "nor does anybody else come in"
+    assert not teams.asks(red, teams.ip(_GREY)), "nor it anywhere"
+    for name in names:
+        cluster.longshore("tenant delete", name)
+
+
 def _log(cluster: Cluster, pod: str) -> str:
     return cluster.kubectl_run("logs", "-n", _GREEN, pod).stdout
 

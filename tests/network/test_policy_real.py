@@ -324,6 +324,29 @@ async def test_the_cluster_s_network_is_let_in_by_its_addresses(tmp_path: Path) 
             await until(partial(reaches, netns, web.ip, 80, _SILENCE_S))
 
 
+async def test_labels_of_pods_and_namespaces_change_what_passes(tmp_path: Path) -> None:
+    async with machines(tmp_path / "ns") as it:
+        await it.start("web", 0, 80)
+        await it.start("guest", 1, namespace="b")
+        team, tier = {"matchLabels": {"team": "b"}}, {"matchLabels": {"app": "guest"}}
+        rule = {"from": [{"namespaceSelector": team, "podSelector": tier}]}
+        put(it, policy("in", {"app": "web"}, ingress=[rule]))
+        await until(partial(judged, it))
+        await it.comes(True, "guest", "web")
+        it.cluster.put(NAMESPACE_PEER, policies.namespace("b", team="x"))
+        await it.comes(False, "guest", "web")
+        it.cluster.put(NAMESPACE_PEER, policies.namespace("b", team="b"))
+        await it.comes(True, "guest", "web")
+        guest = it.cluster.docs[POD_PEER, "b", "guest"]
+        other = {**guest, "metadata": {**guest["metadata"], "labels": {"app": "other"}}}
+        it.cluster.put(POD_PEER, other)
+        await it.comes(False, "guest", "web")
+        web = it.cluster.docs[POD_PEER, "a", "web"]
+        it.cluster.put(POD_PEER, {**web, "metadata": {**web["metadata"], "labels": {}}})
+        await it.comes(True, "guest", "web")
+        it.cluster.drop(POD_PEER, other)
+
+
 async def closed(netns: str, ip: str) -> bool:
     return not await reaches(netns, ip, 80, _SILENCE_S)
 
