@@ -69,7 +69,8 @@ def contents(config: ClusterConfig, paths: ClusterPaths, take: Take) -> int:
     revision. Raises StoreError, ClusterError."""
     if config.shared:
         raise ClusterError(
-            f"the etcd of {config.name!r} does not run: longshore start it first, then take the backup"
+            f"the etcd of {config.name!r} is its own, and none but its servers reach it: "
+            f"longshore start --name {config.name}, then longshore backup reads it through them"
         )
     return asyncio.run(_contents(config.store, paths, take))
 
