@@ -91,7 +91,13 @@ def test_two_servers_are_one_cluster(tmp_path: Path, own_etcd: StoreConfig) -> N
         assert refused.returncode == 2
         assert "of a cluster: copy pki/ and encryption.yaml from the directory" in refused.stderr
         copied(a.paths, tmp_path / "b")
-        b = stack.enter_context(running(tmp_path / "b", *store, "--server-name", "b"))
+        own = ("--server-name", "b", "--address", "127.0.0.2")
+        b = stack.enter_context(running(tmp_path / "b", *store, *own))
+        there = client_context(Pair.named(b.paths.pki, "admin"), a.paths.pki / "ca.crt")
+        elsewhere = http.client.HTTPSConnection("127.0.0.2", b.port, context=there, timeout=30)
+        elsewhere.request("GET", "/version")
+        assert elsewhere.getresponse().status == 200
+        elsewhere.close()
 
         watching = b.connection()
         watching.request(

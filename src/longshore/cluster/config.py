@@ -53,7 +53,8 @@ class ClusterConfig:
     node_grace_s is how long a node may be silent before it counts as lost. enable_admission and
     disable_admission are names of admission plug-ins. servers is 1, whose store is embedded, or how
     many share the members of etcd, of which there are as many; election is by which rules one of
-    them leads. store is an etcd of somebody else, which servers on other machines may share."""
+    them leads. store is an etcd of somebody else, which servers on other machines may share; addresses are
+    those of this machine at which its server listens besides 127.0.0.1."""
 
     name: str
     nodes: int
@@ -66,6 +67,7 @@ class ClusterConfig:
     servers: int = 1
     election: Rules = field(default_factory=Rules)
     store: StoreConfig = field(default_factory=StoreConfig)
+    addresses: tuple[str, ...] = ()
 
     @property
     def hollow(self) -> bool:
@@ -175,7 +177,8 @@ class ClusterPaths:
 def config_of(kept: dict[str, Any]) -> ClusterConfig:
     """What cluster.json says. Raises TypeError for what this version does not know."""
     election, store = Rules(**kept.pop("election", {})), StoreConfig(**kept.pop("store", {}))
-    return ClusterConfig(**kept, election=election, store=store)
+    addresses = tuple(kept.pop("addresses", ()))
+    return ClusterConfig(**kept, election=election, store=store, addresses=addresses)
 
 
 def default_root() -> Path:

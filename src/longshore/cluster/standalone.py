@@ -34,7 +34,7 @@ _RECORD = "server"
 
 @dataclass(frozen=True, slots=True)
 class ServerRequest:
-    """What the command line asked for; None is as it was at the last start. addresses are those of
+    """What the command line asked for; None, and no addresses, is as it was at the last start. addresses are those of
     this machine at which others reach the server, besides 127.0.0.1."""
 
     name: str = "default"
@@ -62,12 +62,12 @@ def serve(request: ServerRequest) -> None:
     if request.encryption_config is not None:
         encryption.read(request.encryption_config)
     _refuse_strangers(config, paths)
-    listeners = list(_listeners(config, request.addresses))
+    listeners = list(_listeners(config))
     paths.create()
     if request.encryption_config is not None:
         write_private(paths.encryption, request.encryption_config.read_bytes())
     paths.save(config)
-    certify_server(config, paths, request.addresses)
+    certify_server(config, paths, config.addresses)
     record(_RECORD, paths.processes)
     server.main(config, paths, server.Place(_RECORD, listeners, sys.stdout.fileno()))
 
@@ -83,7 +83,8 @@ def _config(request: ServerRequest, paths: ClusterPaths) -> ClusterConfig:
         there = ClusterConfig(request.name, 0, "hollow", "none", API_PORT)
     port = there.port if request.port is None else request.port
     store = there.store if request.store is None else request.store
-    return replace(there, nodes=0, port=port, store=store)
+    addresses = request.addresses or there.addresses
+    return replace(there, nodes=0, port=port, store=store, addresses=addresses)
 
 
 def _refuse_strangers(config: ClusterConfig, paths: ClusterPaths) -> None:
@@ -111,8 +112,8 @@ def _check_addresses(addresses: tuple[str, ...]) -> None:
             raise ClusterError(f"--address {address}: want an IP address of this machine") from None
 
 
-def _listeners(config: ClusterConfig, addresses: tuple[str, ...]) -> Iterator[socket.socket]:
-    for address in dict.fromkeys(("127.0.0.1", *addresses)):
+def _listeners(config: ClusterConfig) -> Iterator[socket.socket]:
+    for address in dict.fromkeys(("127.0.0.1", *config.addresses)):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         try:
             yield socket.create_server((address, config.port), family=family, backlog=1024)

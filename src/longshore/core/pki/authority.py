@@ -81,7 +81,8 @@ class Authority:
         return self._certificate.public_bytes(serialization.Encoding.PEM).decode()
 
     def server(self, name: str, addresses: Sequence[str]) -> Pair:
-        """A serving certificate for DNS names and IP addresses, kept as NAME.crt and NAME.key."""
+        """A serving certificate for DNS names and IP addresses, kept as NAME.crt and NAME.key until
+        it lacks one of them."""
         return self._kept(name, Wanted(name, names=tuple(addresses)), _SERVER)
 
     def client(self, file: str, user: str, groups: Sequence[str]) -> Pair:
@@ -111,9 +112,9 @@ class Authority:
 
     def _kept(self, file: str, wanted: Wanted, usages: Iterable[str]) -> Pair:
         pair = Pair.named(self._directory, file)
-        if not pair.exists:
+        names = requests.alternatives(wanted.names)
+        if not pair.exists or not _has_names(pair, names):
             key = requests.new_key()
-            names = requests.alternatives(wanted.names)
             leaf = _Leaf(requests.subject(wanted), key.public_key(), _said(names, usages))
             pair.write(requests.pem_of(key), self._signed(leaf))
         return pair
@@ -184,6 +185,14 @@ def _said(
     if list(names):
         said.append(_extension(names, critical=False))
     return tuple(said)
+
+
+def _has_names(pair: Pair, wanted: x509.SubjectAlternativeName) -> bool:
+    """Whether a kept certificate has all names that it is wanted for."""
+    if not list(wanted):
+        return True
+    kept = pair.read().extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return set(kept) >= set(wanted)
 
 
 def _extension(value: x509.ExtensionType, *, critical: bool) -> x509.Extension[x509.ExtensionType]:
