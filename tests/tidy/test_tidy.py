@@ -90,3 +90,19 @@ def test_no_file_names_the_machine_it_was_written_on() -> None:
         and any(place in path.read_text(errors="replace") for place in telling)
     ]
     assert guilty == []
+
+
+_NAMED = re.compile(r"`(?=tests/|::)(tests/[\w/]+\.py)?(?:::(\w+))?`")
+
+
+def test_tests_that_docs_name_are_there() -> None:
+    """`tests/FILE.py::TEST`, or `::TEST` of the file that was named before it."""
+    missing = []
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        file = ""
+        for found in _NAMED.finditer(page.read_text()):
+            file, test = found[1] or file, found[2] or ""
+            path = ROOT / file
+            if not path.is_file() or (test and f"def {test}(" not in path.read_text()):
+                missing.append(f"{page.name}: {file}::{test}")
+    assert missing == []
