@@ -107,6 +107,7 @@ def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
     if not 1 <= request.nodes <= NODES_MAX:
         raise ClusterError(f"--nodes {request.nodes}: a cluster here has 1 to {NODES_MAX} nodes")
     doctor.require(request.runtime)
+    _check_servers(request)
     if not 1 <= request.node_grace_s <= 86400:
         raise ClusterError(f"--node-grace {request.node_grace_s:g}: use 1 to 86400 seconds")
     if request.audit_policy is not None:
@@ -118,7 +119,6 @@ def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
     if request.encryption_config is not None:
         encryption.read(request.encryption_config)
     admission.read(request.enable_admission, request.disable_admission, request.admission_config)
-    _check_servers(request)
     if paths.config.exists():
         raise ClusterError(
             f"there is a cluster {request.name!r} already: longshore start, down, or another --name"
