@@ -8,6 +8,7 @@ from pathlib import Path
 from longshore.base.addresses import API_PORT, LAN_GATEWAY
 from longshore.cluster import etcd
 from longshore.cluster.config import ClusterConfig, ClusterPaths
+from longshore.cluster.process import BACKLOG
 from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.network import lan
 from longshore.machinery.network.namespaces import socket_in
@@ -61,7 +62,7 @@ def lan_listener(config: ClusterConfig, paths: ClusterPaths, name: str) -> socke
     listener = socket_in(node_namespace(paths, name) if config.shared else lan_namespace(paths))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((net.lan_ip, API_PORT))
-    listener.listen(1024)
+    listener.listen(BACKLOG)
     return listener
 
 

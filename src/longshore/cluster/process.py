@@ -12,6 +12,8 @@ import uvloop
 
 from longshore.core.store.protocol import StoreError
 
+# Connections that wait to be accepted.
+BACKLOG = 1024
 log = logging.getLogger("longshore.process")
 
 # Collecting is rare: what the cache holds is bytes, and the rest dies young.

@@ -31,7 +31,7 @@ from longshore.cluster.default_roles import ensure_roles
 from longshore.cluster.loops import Loops, Work
 from longshore.cluster.machine import api_endpoints, lan_namespace, node_namespace
 from longshore.cluster.probe import is_ready
-from longshore.cluster.process import prepare_process, run_to_the_end, until_signalled
+from longshore.cluster.process import BACKLOG, prepare_process, run_to_the_end, until_signalled
 from longshore.cluster.renewal import SERVER_PAIRS, Renewals
 from longshore.cluster.statistics import HollowStatistics, NodeStatistics
 from longshore.cluster.streams import NodeStreams, NoStreams
@@ -183,6 +183,8 @@ class _Cluster:
         server = Server(door.handle, self._clock, refusal=door.refusal)
         pair, trusted = self._pairs["server"], self._authority.pair.certificate
         context = self._renewals.shown_by(server_context(pair, trusted), pair)
+        for listener in listeners:
+            listener.listen(BACKLOG)
         crew.create_task(server.serve(listeners, context), name="door")
         crew.create_task(door.run(), name="watch times")
         crew.create_task(self._renewals.run(), name="certificates")

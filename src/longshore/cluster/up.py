@@ -43,6 +43,7 @@ from longshore.cluster.config import (
     default_root,
 )
 from longshore.cluster.probe import await_nodes
+from longshore.cluster.process import BACKLOG
 from longshore.cluster.processes import Process, recorded, spawn
 from longshore.core.objects.rbac.platform import ADMINISTRATORS
 from longshore.core.pki.authority import Authority
@@ -315,7 +316,7 @@ class _Start:
             self._spawn(GATEWAY, partial(gateway.main, self._config, self._paths))
 
     def _serve(self, name: str, server: ModuleType) -> None:
-        """Fork a server. It listens at once, so that agents may call before it answers. What is its
+        """Fork a server. On the LAN it listens at once: agents may call before it answers. What is its
         alone must not stay open here, nor in who is forked next: a port would be held after the
         server's end, and its silence not be noticed."""
         own = [self._listener or _listen(self._config.port, shared=True)]
@@ -402,7 +403,8 @@ def addresses_of_servers(config: ClusterConfig) -> list[str]:
 
 def _listen(port: int, *, shared: bool) -> socket.socket:
     """A socket that listens on 127.0.0.1. Several servers each have one at the same port: the kernel
-    gives each of them a share of the connections, and all of them to those that are left."""
+    gives each of them a share of the connections, and all of them to those that are left. Such a
+    one listens when its server can answer, for no connection shall wait that another could take."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if shared:
@@ -414,7 +416,8 @@ def _listen(port: int, *, shared: bool) -> socket.socket:
         raise ClusterError(
             f"port {port} on 127.0.0.1 is taken by another program ({error.strerror}): stop that one, then start again"
         ) from error
-    listener.listen(1024)
+    if not shared:
+        listener.listen(BACKLOG)
     return listener
 
 
