@@ -13,6 +13,7 @@ from longshore.base.metrics import gauge
 from longshore.base.users import loop_user
 from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.machine import hollow_nodes, lan_namespace
+from longshore.core.registry.client import Client
 from longshore.core.registry.fencing import Fence
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry
@@ -30,12 +31,13 @@ _NAMESPACE, _CONTROLLERS, _SCHEDULER = "kube-system", "kube-controller-manager",
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What loops need besides a registry. first: what whoever runs the controllers does before."""
+    """What loops need besides a registry. beside: what whoever begins to run the controllers does, as
+    that client."""
 
     config: ClusterConfig
     paths: ClusterPaths
     controllers: ControllerConfig
-    first: Callable[[], Awaitable[None]]
+    beside: Callable[[Client], Awaitable[None]]
 
 
 class Loops:
@@ -106,11 +108,11 @@ class Loops:
         return Election(candidate, client, self._clock, self._chance, rules, lead)
 
     async def _lead(self, term: Fence) -> None:
-        await self._work.first()
         journal = Journal(self._client("events", term), self._clock)
         async with asyncio.TaskGroup() as crew:
             crew.create_task(journal.run(), name="events of controllers")
             crew.create_task(self._controllers(journal, term), name="controllers")
+            await self._work.beside(self._client("roles", term))
 
     async def _lead_scheduler(self, term: Fence) -> None:
         journal = Journal(self._client("events", term), self._clock)

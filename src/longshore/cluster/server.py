@@ -42,6 +42,7 @@ from longshore.core.pki.authority import Authority
 from longshore.core.pki.pairs import Pair
 from longshore.core.pki.tls import client_context, server_context
 from longshore.core.pki.token_keys import TokenKeys
+from longshore.core.registry.client import Client
 from longshore.core.registry.identity.bearers import Bearers
 from longshore.core.registry.identity.bootstrap_tokens import BootstrapTokens
 from longshore.core.registry.identity.jws import Keyring
@@ -226,13 +227,12 @@ class _Cluster:
             permits=self._permits,
             nodes=NodeRules(grace_s=self._config.node_grace_s),
         )
-        work = Work(self._config, self._paths, controllers, self._first)
+        work = Work(self._config, self._paths, controllers, self._all_roles)
         return Loops(work, self._registry, self._clock, self._chance)
 
-    async def _first(self) -> None:
-        """What one of several servers does, when it begins to lead."""
-        await self._ensure_roles(objects_of_users())
-        await self._ensure_roles(objects_of_controllers())
+    async def _all_roles(self, client: Client) -> None:
+        for defaults in (objects_of_users(), objects_of_controllers()):
+            await ensure_roles(self._registry.cache, client, defaults)
 
     async def _permits(self, who: User, wish: Wish) -> bool:
         return await decided(partial(self._registry.permission.allowed, who, wish))
