@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from longshore.core.objects.duplicates import duplicate_fields
-from longshore.core.objects.kinds import CONFIG_MAP, DEPLOYMENT, LEASE, POD, SECRET, Kind
+from longshore.core.objects.kinds import CONFIG_MAP, DEPLOYMENT, LEASE, POD, SECRET, Doc, Kind
 from longshore.core.objects.recent import Recent, key_of
 from longshore.core.objects.validation import check, decoding_error
 
@@ -172,3 +172,17 @@ def test_the_oldest_is_forgotten_and_the_large_are_not_kept() -> None:
 )
 def test_duplicates_are_found_with_their_place(raw: bytes, found: list[str]) -> None:
     assert duplicate_fields(raw, orjson.loads(raw)) == found
+
+
+def test_what_a_known_document_shares_is_not_looked_at_again() -> None:
+    known: Doc = {"metadata": {"name": "c"}, "data": {"a": 1}}
+    assert not check(CONFIG_MAP, {**known, "immutable": True}, known).causes
+    wrong = check(CONFIG_MAP, {**known, "immutable": "yes"}, known)
+    assert "immutable" in [cause.field for cause in wrong.causes]
+    assert check(CONFIG_MAP, {**known, "data": {"a": 1}}, known).causes
+
+
+def test_a_field_that_is_null_is_not_one_that_a_known_document_lacks() -> None:
+    known: Doc = {"metadata": {"name": "c"}}
+    assert check(CONFIG_MAP, {**known, "data": None}, known).doc == known
+    assert check(CONFIG_MAP, {**known, "foo": None}, known).unknown

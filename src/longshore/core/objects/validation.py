@@ -25,6 +25,7 @@ from longshore.core.objects.recent import Recent, key_of
 from longshore.core.objects.schema import INT_OR_STRING, QUANTITY, Schema, definition, referred
 
 _Test = Callable[[Any], bool]
+_NOTHING: Doc = {}
 _INT32, _INT64 = 2**31, 2**63
 # How many unknown and doubled fields a decoder reports (sigs.k8s.io/json saveStrictError).
 PROBLEMS_MAX = 100
@@ -42,9 +43,13 @@ class Checked(NamedTuple):
     causes: list[Cause]
 
 
-def check(kind: Kind, doc: Any) -> Checked:
-    """Check a decoded document of any origin. Nulls count as absent and are pruned."""
-    if _test_named(kind.schema)(doc):
+def check(kind: Kind, doc: Any, known: Doc = _NOTHING) -> Checked:
+    """Check a decoded document of any origin. Nulls count as absent and are pruned. known is one that
+    passed: fields that are its own are not looked at again."""
+    news = doc
+    if known:
+        news = {f: v for f, v in doc.items() if v is None or v is not known.get(f)}
+    if _test_named(kind.schema)(news):
         return Checked(doc, [], [])
     walk = _Walk()
     pruned = walk.named(kind.schema, doc, _Place("", "", ""))

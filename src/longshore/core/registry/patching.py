@@ -69,7 +69,8 @@ def _problems_of_operations(raw: bytes, content: Any) -> tuple[str, ...]:
 
 
 def apply_patch(kind: Kind, doc: Doc, patch: ReadPatch) -> Doc:
-    """The patched document, which shares with doc what did not change. Raises BadRequest, Invalid."""
+    """The patched document, which shares with doc what did not change, but for metadata itself.
+    Raises BadRequest, Invalid."""
     if patch.type == JSON_PATCH:
         patched = json_patch(kind, doc, patch.content)
     elif patch.type == MERGE_PATCH:
@@ -78,6 +79,8 @@ def apply_patch(kind: Kind, doc: Doc, patch: ReadPatch) -> Doc:
         patched = strategic_merge(kind, doc, patch.content)
     if not isinstance(patched, dict):
         raise BadRequest("the patch leaves no object")
+    if isinstance(metadata := patched.get("metadata"), dict):
+        patched["metadata"] = dict(metadata)
     return patched
 
 

@@ -178,8 +178,11 @@ class Planner:
 
     # --- changed objects ---
 
-    def replacement(self, ref: Ref, doc: Doc, options: WriteOptions) -> tuple[Doc, list[str]]:
-        """What a client sent to replace an object with, checked as far as it can be alone."""
+    def replacement(
+        self, ref: Ref, doc: Doc, options: WriteOptions, known: Doc | None = None
+    ) -> tuple[Doc, list[str]]:
+        """What a client sent to replace an object with, checked as far as it can be alone. Fields
+        that are those of known, which passed before, are good."""
         if ref.subresource == "scale":
             return checked_scale(doc, options)
         expect_type(ref.kind, doc)
@@ -190,7 +193,7 @@ class Planner:
                 f"the name on the URL ({ref.name})"
             )
         metadata["name"] = ref.name
-        return checked(ref.kind, doc, options)
+        return checked(ref.kind, doc, options, known or {})
 
     def update(
         self,
@@ -305,6 +308,8 @@ class Planner:
         _refuse(kind, new["metadata"]["name"], validate_update(ref.kind, new, old, part))
         if kind is kinds.SERVICE and not part:
             self._services.complete(new)
+        if relabelled and "spec" in old and new["spec"] == old["spec"]:
+            new["spec"] = old["spec"]  # one for both, whose bytes may be known
         return new
 
     def binding(self, operation: Bind) -> Plan:

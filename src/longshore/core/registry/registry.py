@@ -243,11 +243,11 @@ class Registry(Reader):
             shown = meta.scale_of(there) if ref.subresource == "scale" else there
             patched = apply_patch(kinds.SCALE if shown is not there else ref.kind, shown, read)
             try:
-                new, unknown = self._planner.replacement(ref, _own(ref, patched, shown), _WARNING)
+                new, unknown = self._planner.replacement(ref, patched, _WARNING, known=shown)
             except Undecodable as error:
                 raise invalid_patch(ref.kind, read, error.why) from None
             warnings[:] = judged(ref.kind, read, unknown, options.field_validation)
-            return new
+            return _own(ref, new, shown)
 
         plan = self._planner.update(ref, changed, options.by(who), warnings)
         stored = await self._write(ref, plan)

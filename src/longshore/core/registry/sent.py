@@ -3,8 +3,8 @@ taken."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from longshore.base.users import User
 from longshore.core.objects import kinds
@@ -13,9 +13,10 @@ from longshore.core.objects.errors import BadRequest, Cause, Invalid
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.validation import PROBLEMS_MAX, check, decoding_error, strict_error
 
+_NOTHING: Doc = {}
 
-@dataclass(frozen=True, slots=True)
-class WriteOptions:
+
+class WriteOptions(NamedTuple):
     """field_validation is Strict, Warn or Ignore, as the query parameter fieldValidation has it.
     manager is who is recorded as the owner of what is written, forced says that an apply takes
     from others what it sets. who asks (None: a writer without a name) is for admission, and for
@@ -68,10 +69,12 @@ def metadata_of(kind: Kind, doc: Doc, namespace: str) -> Doc:
     return metadata
 
 
-def checked(kind: Kind, doc: Doc, options: WriteOptions) -> tuple[Doc, list[str]]:
-    """The document as its kind is kept, without unknown fields, and warnings of them. Raises
-    Undecodable for wrong types, and for unknown fields where validation is strict."""
-    checked = check(kind, doc)
+def checked(
+    kind: Kind, doc: Doc, options: WriteOptions, known: Doc = _NOTHING
+) -> tuple[Doc, list[str]]:
+    """The document as its kind is kept, without unknown fields, and warnings of them; known is as of
+    check(). Raises Undecodable for wrong types, and for unknown fields where validation is strict."""
+    checked = check(kind, doc, known)
     if checked.causes:
         raise decoding_error(kind, checked)
     if checked.unknown and options.field_validation == "Strict":
