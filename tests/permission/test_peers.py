@@ -140,6 +140,9 @@ async def test_they_are_read_and_never_written(ask: Kube) -> None:
         for method in ("POST", "DELETE"):
             body = {"metadata": {"name": "x"}} if method == "POST" else None
             assert (await ask(method, path, body)).status in (403, 405)
+    for method in ("GET", "PUT", "PATCH", "DELETE"):
+        one = await ask(method, f"{GROUP}/namespaces/default/podpeers/placed", {"metadata": {}})
+        assert one.status in (403, 404, 405, 415), (method, one.doc)
     ask.user = node("n1")
     assert (await ask("GET", POLICIES)).status == 200
     assert (await ask("POST", POLICIES, {"metadata": {"name": "x"}})).status in (403, 405)
