@@ -5,8 +5,8 @@ writer patches them at a fixed rate.
 
 Every change carries the time at which it was asked for; the first watcher of all reads it, the
 others only count. Prints one JSON object: changes made, changes received by each watcher (least and
-most), latencies in ms, the CPU of the server (also for one change told to one watcher) and of this
-process, in cores.
+most), latencies in ms, the CPU of the server (also for one change told to one watcher, and for one
+watcher told once: a round, as the first watcher reads them) and of this process, in cores.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Watcher(asyncio.BufferedProtocol):
 
     def __init__(self, path: str, latencies: list[float] | None) -> None:
         self.path, self.latencies = path, latencies
-        self.count = 0
+        self.count = self.reads = 0
         self._rest = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -53,6 +53,7 @@ class Watcher(asyncio.BufferedProtocol):
         return self.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
+        self.reads += 1
         data = self._rest + self.buffer[:nbytes]
         self.count += data.count(_EVENT)
         if self.latencies is not None:
@@ -94,10 +95,11 @@ async def run(args: argparse.Namespace) -> None:
     watchers += [await _connect(args, tls, Watcher(path, None)) for _ in range(args.watchers - 1)]
     await clock.sleep(2.0)
     latencies.clear()
+    read_before = watchers[0].reads
     begun, cpu, own = time.perf_counter(), cpu_seconds(args.pid), time.process_time()
     changes = await _write(args, writers, clock)
     took, spent = time.perf_counter() - begun, cpu_seconds(args.pid) - cpu
-    reading = time.process_time() - own
+    reading, rounds = time.process_time() - own, watchers[0].reads - read_before
     await clock.sleep(2.0)
     counts = [watcher.count for watcher in watchers]
     latencies.sort()
@@ -106,6 +108,7 @@ async def run(args: argparse.Namespace) -> None:
         "p50_ms": statistics.median(latencies) * 1e3,
         "p99_ms": latencies[len(latencies) * 99 // 100] * 1e3, "server_cores": spent / took,
         "client_cores": reading / took, "told_us": spent / (len(watchers) * changes) * 1e6,
+        "rounds_per_second": rounds / took, "round_us": spent / (len(watchers) * rounds) * 1e6,
     }  # fmt: skip
     print(orjson.dumps(told).decode())
 

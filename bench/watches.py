@@ -35,5 +35,11 @@ async def figures() -> list[Figure]:
         Figure("watch: added latency, p99", told["p99_ms"], "ms", note=of),
         Figure("watch: server", told["server_cores"] * 100, "% of a core", 60, note=of),
         Figure("watch: server, one change to one watcher", told["told_us"], "us", note=of),
+        Figure(
+            "watch: server, one round to one watcher",
+            told["round_us"],
+            "us",
+            note=f"{told['rounds_per_second']:.0f} rounds/s, the changes themselves included",
+        ),
         Figure("watch: the client of it all", told["client_cores"] * 100, "% of a core", note=of),
     ]
