@@ -50,6 +50,15 @@ def test_a_default_cluster_and_what_people_do_to_it(short_root: Path) -> None:
         cluster.longshore("down")
 
 
+@pytest.mark.root
+def test_nothing_fails_in_a_default_cluster_of_real_nodes(short_root: Path) -> None:
+    cluster = started("sound", short_root)
+    try:
+        assert _failing(cluster) == {}
+    finally:
+        cluster.longshore("down")
+
+
 def test_a_table_ends_with_a_summary(hollow: Cluster) -> None:
     lines = _said(hollow).splitlines()
     assert lines[0].split() == ["CONTROL", "VERDICT", "TITLE", "WHY"]

@@ -191,7 +191,10 @@ async def test_nobody_from_outside_is_the_cluster_s_own(tmp_path: Path) -> None:
         issuer.keys.tokens.issuer = bare
         await issuer.keys.refresh()
         assert issuer.bearer(issuer.token()).name == "jane"
-        for changes in ({"sub": "system:admin"}, {"groups": ["system:masters"]}):
+        for changes in (
+            {"sub": "system:admin"}, {"groups": ["system:masters"]},
+            {"sub": "longshore:admin"}, {"groups": ["longshore:cluster-admins"]},
+        ):  # fmt: skip
             with pytest.raises(Unauthorized, match="a name of the cluster's own"):
                 issuer.bearer(issuer.token(**changes))
 

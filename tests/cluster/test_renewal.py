@@ -52,7 +52,8 @@ class Cluster:
         self.keys = TokenKeys(directory, self.clock)
         self.servers = [
             self.authority.server("server", ["localhost"]),
-            self.authority.client("admin", "longshore:admin", ["system:masters"]),
+            self.authority.client("admin", "longshore:admin", ["longshore:cluster-admins"]),
+            self.authority.client("super-admin", "longshore:super-admin", ["system:masters"]),
         ]
         self.node = [
             self.authority.client("n1-client", "system:node:n1", ["system:nodes"]),

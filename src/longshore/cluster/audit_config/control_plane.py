@@ -168,7 +168,7 @@ API_SERVER = (
     Control("1.2.1", "nobody anonymous is served", _anonymous),
     Control("1.2.2", "no file of static tokens", _no_static_secrets),
     Control("1.2.3", "DenyServiceExternalIPs", _may_have(
-        "DenyServiceExternalIPs", "keeps tenants from drawing others' addresses to their Services",
+        "DenyServiceExternalIPs", "keeps everybody, and not tenants alone, from drawing others' addresses to Services",
     )),
     Control("1.2.4", "the server proves to nodes who it is", of_nodes(_reaches_nodes)),
     Control("1.2.5", "the server checks nodes' certificates", of_nodes(always(

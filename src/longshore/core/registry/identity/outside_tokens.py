@@ -2,7 +2,7 @@
 
 Follows kubernetes.io/docs/reference/access-authn-authz/authentication
 (#openid-connect-tokens) and OpenID Connect Core 1.0, 3.1.3.7. Nobody from outside is one of the
-cluster's own: names that begin with system: are refused.
+cluster's own: names that begin with system: or longshore: are refused.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS
 # Seconds by which clocks may differ where a token is not valid yet.
 LEEWAY_S = 300
 _TOKEN_MAX_BYTES = 16 * 1024
-_OWN = "system:"
+_OWN = ("system:", "longshore:")
 _STRANGER = ""
 """What is said of a token that is another issuer's: nothing."""
 
