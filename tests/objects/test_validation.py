@@ -186,3 +186,12 @@ def test_a_field_that_is_null_is_not_one_that_a_known_document_lacks() -> None:
     known: Doc = {"metadata": {"name": "c"}}
     assert check(CONFIG_MAP, {**known, "data": None}, known).doc == known
     assert check(CONFIG_MAP, {**known, "foo": None}, known).unknown
+
+
+def test_of_known_metadata_only_what_is_new_is_looked_at() -> None:
+    known: Doc = {"metadata": {"name": "c", "generation": "one"}}
+    relabelled = {"metadata": {**known["metadata"], "labels": {"a": "b"}}}
+    assert not check(CONFIG_MAP, relabelled, known).causes
+    relabelled["metadata"]["labels"] = {"a": 1}
+    assert check(CONFIG_MAP, relabelled, known).causes
+    assert check(CONFIG_MAP, {"metadata": "none"}, known).causes

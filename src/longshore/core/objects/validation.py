@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from longshore.base import quantities
+from longshore.base.remembering import remembered
 from longshore.core.objects.errors import BadRequest, Cause, bounded
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.recent import Recent, key_of
@@ -45,15 +46,24 @@ class Checked(NamedTuple):
 
 def check(kind: Kind, doc: Any, known: Doc = _NOTHING) -> Checked:
     """Check a decoded document of any origin. Nulls count as absent and are pruned. known is one that
-    passed: fields that are its own are not looked at again."""
-    news = doc
-    if known:
-        news = {f: v for f, v in doc.items() if v is None or v is not known.get(f)}
-    if _test_named(kind.schema)(news):
+    passed: fields, and those of metadata, that are its own are not looked at again."""
+    if _test_named(kind.schema)(_news(doc, known) if known else doc):
         return Checked(doc, [], [])
     walk = _Walk()
     pruned = walk.named(kind.schema, doc, _Place("", "", ""))
     return Checked(pruned, walk.unknown, walk.causes)
+
+
+def _news(doc: Doc, known: Doc) -> Doc:
+    news = {name: part for name, part in doc.items() if _is_new(part, known.get(name))}
+    metadata, before = news.get("metadata"), known.get("metadata")
+    if isinstance(metadata, dict) and isinstance(before, dict):
+        news["metadata"] = {n: p for n, p in metadata.items() if _is_new(p, before.get(n))}
+    return news
+
+
+def _is_new(part: Any, known: Any) -> bool:
+    return part is None or part is not known
 
 
 class Undecodable(BadRequest):
@@ -222,7 +232,12 @@ def _is_int_or_string(value: Any) -> bool:
 
 
 def _is_time(value: Any) -> bool:
-    if type(value) is not str or _TIME.fullmatch(value) is None:
+    return type(value) is str and _reads_as_time(value)
+
+
+@remembered(4096)
+def _reads_as_time(value: str) -> bool:
+    if _TIME.fullmatch(value) is None:
         return False
     try:
         datetime.fromisoformat(value[:19])

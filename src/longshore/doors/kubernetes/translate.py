@@ -122,9 +122,9 @@ def write_options(request: Request, options_kind: str) -> WriteOptions:
     query = request.query
     agent = managers.of_agent(request.headers.get("user-agent", ""))
     patches = options_kind == "PatchOptions"
-    if not query and not patches:
-        return _warning(agent)
     applies = patches and _media(request) == managers.APPLY_PATCH
+    if not query and not applies:
+        return _warning(agent)
     level, dry_run = _first(query, "fieldValidation"), query.get("dryRun", ())
     wrong = [
         *managers.problems(request, applies, patches),
