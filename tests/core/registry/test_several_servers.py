@@ -28,6 +28,7 @@ from longshore.core.registry.registry import RegistryConfig
 from longshore.core.registry.services import ServiceRanges
 from longshore.core.store.etcd import rpc_pb2 as rpc
 from longshore.core.store.etcd.members import COMPACT, RANGE
+from longshore.core.store.sealing import AesGcm, Identity, Sealing
 from longshore.core.watch.stored import Stored
 from tests.core.registry.servers import ADMIN, Server, new_prefix, running
 from tests.core.store import etcds
@@ -264,6 +265,28 @@ async def test_the_same_name_twice_ends_the_server_that_had_it(etcd: Cluster) ->
         await running_first
     assert "StoreBusy" in repr(ended.value)
     await first.registry.close()
+
+
+async def test_a_server_that_lacks_a_key_says_so_and_hears_on_when_it_has_it(
+    pair: tuple[Server, Server],
+) -> None:
+    a, b = pair
+    old, new = AesGcm("old", b"o" * 32), AesGcm("new", b"n" * 32)
+    a.store.turn_to(Sealing({kinds.SECRET.prefix: [new, old, Identity()]}))
+    await a.create(kinds.SECRET, {"metadata": {"name": "s"}, "stringData": {"key": "value"}})
+    async with asyncio.timeout(10):
+        while hears(b):
+            await SystemClock().sleep(0.01)
+    with pytest.raises(Unavailable, match="this server lacks a key of what another one encrypts"):
+        await b.registry.confirm()
+    assert b.names(kinds.SECRET) == []
+    b.store.turn_to(Sealing({kinds.SECRET.prefix: [old, new, Identity()]}))
+    async with asyncio.timeout(10):
+        while not hears(b):
+            await SystemClock().sleep(0.01)
+    assert await b.newest(kinds.SECRET) == ["s"]
+    await b.create(kinds.SECRET, {"metadata": {"name": "t"}})
+    assert await a.newest(kinds.SECRET) == ["s", "t"]
 
 
 def hears(server: Server) -> bool:

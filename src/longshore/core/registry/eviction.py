@@ -54,6 +54,7 @@ class Evictions:
         permission.authorize(who, "create", kinds.POD, namespace, name, "eviction")
         self._registry.admit("create", who, Ref(kinds.POD, namespace, name, "eviction"))
         ref = Ref(kinds.POD, namespace, name)
+        await self._registry.confirm()
         for _ in range(_TRIES):
             try:
                 return await self._evict(ref, options, dry_run=dry_run)

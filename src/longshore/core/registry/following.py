@@ -26,6 +26,7 @@ from longshore.core.store.protocol import (
     StoreError,
     StoreSilent,
 )
+from longshore.core.store.sealing import Unreadable
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.core.watch.stored import Stored
@@ -54,6 +55,12 @@ class Following:
         self._wake = asyncio.Event()
         self._window_at = 0.0
         self.silent = False
+        self._deaf = False  # something that was told cannot be read
+
+    @property
+    def hears(self) -> bool:
+        """Whether the store answers, and what it tells can be read."""
+        return not (self.silent or self._deaf)
 
     async def run(self) -> None:
         """Follow the store, and answer those who confirm, until cancelled."""
@@ -71,6 +78,8 @@ class Following:
     async def confirm(self) -> None:
         """Return once the cache has all that was written before this call. Raises Unavailable if
         the store does not answer."""
+        if self._deaf:
+            raise refusal(StoreSilent("this server lacks a key of what another one encrypts"))
         if self.silent:
             raise refusal(StoreSilent(NO_ANSWER))
         if self._asked is None:
@@ -130,11 +139,16 @@ class Following:
             try:
                 async for told in self._store.changes(self.cache.revision):
                     await self._take(told)
+            except Unreadable as error:
+                log.error("hearing nothing more until this can be read: %s", error)
+                self._deaf = True
+                await self._clock.sleep(_AGAIN_S)
             except Compacted as error:
                 log.warning("reading everything anew: %s", error)
                 await self._reread()
 
     async def _take(self, told: Changes) -> None:
+        self._deaf = False
         for number, change in enumerate(told.made, 1):
             self._apply(change)
             if number % _SLICE == 0:

@@ -24,11 +24,11 @@ class Sharing:
     @property
     def hears(self) -> bool:
         """Whether the store answers, as far as is known."""
-        return not (self.queue.silent or self.following.silent)
+        return self.following.hears and not self.queue.silent
 
     async def run(self) -> None:
         """All of it, until cancelled. Raises StoreError when this server may not go on: another has
-        taken its name over, the store was restored, or a value in it cannot be read."""
+        taken its name over, or the store was restored."""
         async with asyncio.TaskGroup() as crew:
             crew.create_task(self.queue.run(), name="commits")
             crew.create_task(self.queue.watch_over(), name="patience of writers")

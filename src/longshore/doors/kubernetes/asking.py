@@ -56,6 +56,7 @@ class Asking:
         options = translate.write_options(request, "CreateOptions")
         doc, doubled = translate.read_object(request, target, options, kinds.TOKEN_REQUEST)
         doc, warnings = checked(kinds.TOKEN_REQUEST, doc, options)
+        await self._registry.confirm()
         status = self._tokens.issue(who, target.namespace, target.name, doc.get("spec") or {})
         metadata = {
             "name": target.name, "namespace": target.namespace,

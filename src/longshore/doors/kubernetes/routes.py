@@ -118,6 +118,7 @@ class Api:
         return await self._listing.list(request, target, who)
 
     async def log(self, request: Request, target: Target, who: User) -> AnyReply:
+        await self.registry.come_to("", partial(self.registry.check_get, who, target.ref))
         pod = self.registry.get(who, target.ref).doc
         if self._streams is None:
             raise Unavailable("this server reaches no nodes: logs cannot be read here")
@@ -140,6 +141,7 @@ class Api:
         kind, namespace, name = target.kind, target.namespace, target.name
         permission = self.registry.permission
         permission.authorize(who, "create", kind, namespace, name, target.subresource)
+        await self.registry.confirm()
         pod = self.registry.cache.get(kind, namespace, name)
         if pod is None:
             raise NotFound.of(kind, name)
@@ -149,6 +151,7 @@ class Api:
         permission, verb = self.registry.permission, verb_of(request, target)
         # A role that names a backend names its scheme and port too, as upstream.
         permission.authorize(who, verb, target.kind, target.namespace, target.name, "proxy")
+        await self.registry.confirm()
         place = proxying.place_of(self.registry.cache, self._chance, target)
         return await proxying.proxy(self._reachable(), request, target, place)
 
