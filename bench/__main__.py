@@ -10,6 +10,7 @@ import orjson
 import uvloop
 
 from bench import (
+    failover,
     fleet,
     opening,
     permission,
@@ -35,6 +36,7 @@ CASES = {
     "pods": pods,
     "fleet": fleet,
     "permission": permission,
+    "failover": failover,
     "policies": policies,
 }
 RESULTS = Path(__file__).parent / "results"
