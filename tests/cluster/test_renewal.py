@@ -207,3 +207,20 @@ async def test_open_contexts_show_what_is_new(tmp_path: Path) -> None:
     renewals.renew_due()
     assert serial() != first
     assert after == ["renewed"]
+
+
+def test_servers_that_share_their_files_renew_once_and_all_take_it_up(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    authority, keys = Authority(tmp_path, clock), TokenKeys(tmp_path, clock)
+    pair = authority.server("server", ["localhost"])
+    taken_up: list[str] = []
+    servers = [
+        Renewals(authority, [pair], keys, clock, partial(taken_up.append, name)) for name in "abc"
+    ]
+    asyncio.run(clock.advance(293 * DAY_S))
+    certificates, signing = set(), set()
+    for server in (*servers, *servers):
+        server.renew_due()
+        certificates.add(pair.certificate.read_bytes())
+        signing.add(tuple(keys.read()))
+    assert (taken_up, len(certificates), len(signing)) == (["a", "b", "c"], 1, 1)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from longshore.base.clock import Clock
 from longshore.cluster.config import ClusterConfig, ClusterError, ClusterPaths
+from longshore.cluster.renewal import SHARE
 from longshore.core.pki.authority import Authority
 from longshore.core.pki.pairs import Pair
 from longshore.machinery.network import namespaces
@@ -57,12 +58,15 @@ def client_pair(paths: ClusterPaths) -> Pair:
 
 
 def certify(config: ClusterConfig, paths: ClusterPaths, clock: Clock) -> None:
-    """Make what is missing of the certificates. Idempotent."""
+    """Make what is missing of the certificates, and anew what ends soon: members read their files at
+    every handshake, and servers at their start. Idempotent."""
     paths.etcd_pki.mkdir(mode=0o700, exist_ok=True)
     authority = Authority(paths.etcd_pki, clock)
-    authority.client(_CLIENT, "longshore:server", [])
-    for place in places(config):
-        authority.peer(place.name, [place.lan_ip, place.name])
+    pairs = [authority.client(_CLIENT, "longshore:server", [])]
+    pairs += [authority.peer(place.name, [place.lan_ip, place.name]) for place in places(config)]
+    for pair in (authority.pair, *pairs):
+        if clock.now() >= pair.lifetime.renewal(SHARE):
+            authority.renew(pair)
 
 
 def main(config: ClusterConfig, paths: ClusterPaths, name: str) -> None:

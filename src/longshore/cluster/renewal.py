@@ -6,9 +6,12 @@ A node renews its own through the API (machinery/kubelet/certificates.py).
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from longshore.base.clock import Clock
 from longshore.core.pki import tls
@@ -43,6 +46,7 @@ class Renewals:
         self._pairs = [authority.pair, *pairs]
         self._clock = clock
         self._after = after
+        self._known = self._ends()
         self._shown: list[tuple[ssl.SSLContext, Pair]] = []
 
     def shown_by(self, context: ssl.SSLContext, pair: Pair) -> ssl.SSLContext:
@@ -53,25 +57,36 @@ class Renewals:
     async def run(self) -> None:
         """Until cancelled. Looks at least once a week: a machine may have slept."""
         while True:
-            ends = (pair.lifetime.renewal(SHARE) for pair in self._pairs)
-            due = min(self._token_keys.ends, *ends)
+            due = min(self._ends())
             await self._clock.sleep(min(max(due - self._clock.now(), 1.0), _LOOK_S))
             self.renew_due()
 
     def renew_due(self) -> None:
-        due = [pair for pair in self._pairs if self._is_due(pair)]
-        for pair in due:
-            self._authority.renew(pair)
-            log.info("%s is renewed", pair.certificate.name)
-        rotates = self._clock.now() >= self._token_keys.ends
-        if rotates:
-            self._token_keys.rotate()
-            log.info("service account tokens are signed with a new key")
-        if due:
+        """Renew what is due, and take up what another server of the same files has renewed."""
+        with self._alone():
+            for pair in self._pairs:
+                if self._clock.now() >= pair.lifetime.renewal(SHARE):
+                    self._authority.renew(pair)
+                    log.info("%s is renewed", pair.certificate.name)
+            if self._clock.now() >= self._token_keys.ends:
+                self._token_keys.rotate()
+                log.info("service account tokens are signed with a new key")
+        known, self._known = self._known, self._ends()
+        if known != self._known:
             for context, pair in self._shown:
                 tls.reload(context, pair, self._authority.pair.certificate)
-        if due or rotates:
             self._after()
 
-    def _is_due(self, pair: Pair) -> bool:
-        return self._clock.now() >= pair.lifetime.renewal(SHARE)
+    def _ends(self) -> list[float]:
+        """When the key of tokens and each certificate are due."""
+        return [self._token_keys.ends, *(pair.lifetime.renewal(SHARE) for pair in self._pairs)]
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Several servers on one machine share their files, and find them due at the same moment."""
+        descriptor = os.open(self._authority.pair.key.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
