@@ -4,16 +4,21 @@
 from __future__ import annotations
 
 import os
-import resource
+import sys
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 from longshore.base.metrics import counter, gauge
 
+if sys.platform != "win32":
+    import resource
+
 
 def lines() -> Iterator[str]:
-    """All of it, as Prometheus reads it."""
+    """All of it, as Prometheus reads it; nothing where there is no Linux."""
+    if sys.platform != "linux":
+        return
     usage = resource.getrusage(resource.RUSAGE_SELF)
     virtual, resident = map(int, _PROC.joinpath("statm").read_text().split()[:2])
     page, open_most = resource.getpagesize(), resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -23,8 +23,6 @@ from longshore.base.clock import SystemClock
 
 # 2026-01-01T00:00:00Z: where simulated time begins.
 EPOCH = 1_767_225_600.0
-# How long the world outside is given to say something before time jumps on, in real seconds.
-_GRACE_S = 0.001
 
 
 class Deadlock(RuntimeError):
@@ -39,6 +37,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         self._wall = SystemClock() if flowing else None
         self._ahead = -self._wall.monotonic() if self._wall else 0.0
         self._target = 0.0
+        self._patient_until = 0.0
         self._at_rest: list[asyncio.Future[None]] = []
         self._draw = order
         self._ready: deque[asyncio.Handle]  # asyncio.base_events: what runs in the next turn
@@ -53,6 +52,16 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def jump_to(self, when: float) -> None:
         """Let a flowing loop jump ahead, deadline by deadline, until when (in time()'s seconds)."""
         self._target = max(self._target, when)
+
+    def hold(self) -> None:
+        """Jump no further: time flows again."""
+        self._target = self.time()
+
+    def wait_for_others(self, seconds: float) -> None:
+        """Let a flowing loop not jump for so many real seconds from now: somebody outside, whose time
+        cannot jump, has just been told something."""
+        if self._wall is not None:
+            self._patient_until = max(self._patient_until, self._wall.monotonic() + seconds)
 
     async def rest(self) -> None:
         """Return when no task can go on without time passing or a word from outside."""
@@ -86,11 +95,13 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
             self._ahead += timeout
             return []
         left = self._target - self.time()
+        patience = self._patient_until - self._wall.monotonic()
         if left <= 0:
             return poll(timeout)
-        if not (events := poll(_GRACE_S)):
-            self._ahead += left if timeout is None else min(timeout, left)
-        return events
+        if patience > 0:
+            return poll(patience if timeout is None else min(patience, timeout))
+        self._ahead += left if timeout is None else min(timeout, left)
+        return []
 
     def _mix(self) -> None:
         """Deal the places of ready tasks among them anew."""

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from longshore.core.store.protocol import Guard, Take, Write
+
+Records: TypeAlias = Mapping[str, tuple[bytes, int]]
+"""What a store holds: values and their revisions by key."""
 
 
 class MemoryStore:
     """Keeps everything in a dictionary. Reopening it finds what was committed."""
 
-    def __init__(self) -> None:
-        self._records: dict[str, tuple[bytes, int]] = {}
-        self._revision = 0
+    def __init__(self, records: Records | None = None, revision: int = 0) -> None:
+        """records are what is there from the start, none of them newer than revision."""
+        self._records = dict(records or {})
+        self._revision = revision
+
+    def records(self) -> Records:
+        """All that is there now."""
+        return self._records.copy()
+
+    @property
+    def revision(self) -> int:
+        """That of the last write."""
+        return self._revision
 
     async def open(self, take: Take) -> int:
         for key, (value, revision) in self._records.items():
