@@ -30,6 +30,8 @@ SCHEMA_VERSION = 2
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES, _MARK_AT = 100, 68
+# What is asked for at a time: Linux cuts what is more than the disk takes in one request.
+_AHEAD_BYTES = 256 * 1024
 _CREATE_1 = "CREATE TABLE log (revision INTEGER PRIMARY KEY, key TEXT NOT NULL, value BLOB)"
 _ALL_BITS = 0xFFFFFFFF
 
@@ -134,11 +136,25 @@ def _check_header(path: Path) -> None:
         raise StoreForeign(f"{path} is not a file: move it away, or name another place")
     with path.open("rb") as file:
         header = file.read(_HEADER_BYTES)
+        if header.startswith(_MAGIC):
+            _read_ahead(file.fileno())
     if len(header) < _HEADER_BYTES and _MAGIC.startswith(header[: len(_MAGIC)]):
         raise damaged(path, f"it ends after {len(header)} bytes")
     mark = int.from_bytes(header[_MARK_AT : _MARK_AT + 4], "big")
     if not header.startswith(_MAGIC) or mark not in (0, APPLICATION_ID):
         raise _foreign(path)
+
+
+def _read_ahead(descriptor: int) -> None:
+    """Ask the system for the file. Its rows are read newest first, from the end, and what is read
+    backwards the system does not fetch ahead by itself: 400 MB of a disk took 20 s, and take 1.6.
+
+    Before SQLite opens it: the locks of a process on a file end when any descriptor is closed.
+    """
+    if not hasattr(os, "posix_fadvise"):
+        return
+    for at in reversed(range(0, os.fstat(descriptor).st_size, _AHEAD_BYTES)):
+        os.posix_fadvise(descriptor, at, _AHEAD_BYTES, os.POSIX_FADV_WILLNEED)
 
 
 def _foreign(path: Path) -> StoreForeign:
