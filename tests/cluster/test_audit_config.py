@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from longshore.base.clock import SystemClock
+from longshore.cluster import etcd
 from longshore.cluster.audit_config import handshakes, report, tries
 from longshore.cluster.audit_config.controls import CONTROLS
 from longshore.cluster.audit_config.evidence import (
@@ -30,6 +31,7 @@ from longshore.cluster.audit_config.evidence import (
     PROFILING,
     SELF_REVIEW,
     Door,
+    Etcd,
     Evidence,
     File,
     Node,
@@ -38,6 +40,7 @@ from longshore.cluster.audit_config.evidence import (
 )
 from longshore.cluster.audit_config.handshakes import Place
 from longshore.cluster.audit_config.listeners import listeners
+from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.podsecurity.policy import Policy, Standard
@@ -170,6 +173,56 @@ def test_every_control_is_said_once_and_with_a_reason() -> None:
     found = report.judge(evidence())
     assert len({one.number for one in found}) == len(found) == len(CONTROLS)
     assert all(one.why and one.title for one in found)
+
+
+# --- etcd ---
+
+OF_ETCD = {"1.2.23", "1.2.26", *(f"2.{number}" for number in range(1, 8))}
+
+
+def own_etcd(**changed: str | None) -> Etcd:
+    """As the members of three servers are told."""
+    config, paths = (
+        ClusterConfig("c", 1, "hollow", "none", 1, servers=3),
+        ClusterPaths(Path("/r"), "c"),
+    )
+    told = etcd.arguments(config, paths, "etcd-1")
+    options = dict(one.removeprefix("--").split("=", 1) for one in told)
+    for name, value in changed.items():
+        options.pop(name.replace("_", "-"), None)
+        if value is not None:
+            options[name.replace("_", "-")] = value
+    return Etcd("etcd://10.0.0.1:2379", True, options)
+
+
+def test_a_cluster_without_etcd_has_none_to_judge() -> None:
+    assert verdicts(evidence(), "n/a") >= OF_ETCD
+
+
+def test_its_own_members_are_as_they_should_be() -> None:
+    assert verdicts(evidence(etcd=own_etcd()), "pass") >= OF_ETCD
+
+
+def test_members_of_somebody_else_are_for_a_person_to_look_at() -> None:
+    theirs = Etcd("etcd://e:2379", True, {})
+    assert verdicts(evidence(etcd=theirs), "manual") - LOOKS == OF_ETCD - {"1.2.23", "1.2.26"}
+    assert verdicts(evidence(etcd=theirs._replace(certified=False)), "fail") == {"1.2.23", "1.2.26"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "fails"),
+    [
+        ({"cert_file": None}, "2.1"),
+        ({"client_cert_auth": "false"}, "2.2"),
+        ({"auto_tls": "true"}, "2.3"),
+        ({"peer_cert_file": None}, "2.4"),
+        ({"peer_client_cert_auth": None}, "2.5"),
+        ({"peer_auto_tls": "true"}, "2.6"),
+        ({"trusted_ca_file": "/r/c/pki/ca.crt"}, "2.7"),
+    ],
+)
+def test_members_that_are_told_otherwise_fail(changed: dict[str, str | None], fails: str) -> None:
+    assert verdicts(evidence(etcd=own_etcd(**changed)), "fail") == {fails}
 
 
 # --- files, doors, settings ---

@@ -1,8 +1,8 @@
-"""Controls about the API server, the loops beside it and the store (1.2 to 2)."""
+"""Controls about the API server and the loops beside it (1.2 to 1.4)."""
 
 from __future__ import annotations
 
-from longshore.cluster.audit_config import auditing, doors
+from longshore.cluster.audit_config import auditing, doors, etcd
 from longshore.cluster.audit_config.evidence import (
     ANONYMOUS,
     MADE_UP_TOKEN,
@@ -159,9 +159,6 @@ _FINISHED_MAX = ControllerConfig().finished_pods_max
 _SAME_PROCESS = always(
     not_applicable("controllers are loops inside the server: there is no credential to share out")
 )
-_NO_ETCD = always(
-    not_applicable("the store is a file that the server alone opens; there is no etcd")
-)
 _KEYS = no_more_than(0o600, "pki/service-accounts*.key")
 
 API_SERVER = (
@@ -205,10 +202,10 @@ API_SERVER = (
         passed("at every use of a token its account, and the pod it is bound to, must still be there"),
     )),
     Control("1.2.22", "tokens have a key pair of their own", _KEYS),
-    Control("1.2.23", "the server proves to etcd who it is", _NO_ETCD),
+    Control("1.2.23", "the server proves to etcd who it is", etcd.proves_itself),
     Control("1.2.24", "the server shows a certificate", lambda evidence: doors.is_known(evidence.api)),
     Control("1.2.25", "clients' certificates are checked", lambda evidence: doors.refuses_foreign(evidence.api)),
-    Control("1.2.26", "the server checks etcd's certificate", _NO_ETCD),
+    Control("1.2.26", "the server checks etcd's certificate", etcd.checks_it),
     Control("1.2.27", "Secrets are encrypted at rest", _sealed),
     Control("1.2.28", "with a strong cipher", _sealed),
     Control("1.2.29", "strong ciphers towards clients", lambda evidence: doors.strong_ciphers(evidence.api)),
@@ -232,13 +229,3 @@ LOOPS = (
     Control("1.4.1", "no profiling of the scheduler", _no_profiling),
     Control("1.4.2", "the scheduler listens on loopback", _on_loopback),
 )  # fmt: skip
-
-STORE = (
-    Control("2.1", "etcd shows a certificate", _NO_ETCD),
-    Control("2.2", "etcd checks clients' certificates", _NO_ETCD),
-    Control("2.3", "etcd signs no certificate itself", _NO_ETCD),
-    Control("2.4", "etcd peers show certificates", _NO_ETCD),
-    Control("2.5", "etcd checks its peers", _NO_ETCD),
-    Control("2.6", "etcd peers sign no certificate themselves", _NO_ETCD),
-    Control("2.7", "etcd has an authority of its own", _NO_ETCD),
-)

@@ -4,8 +4,9 @@ those of the Pod Security Standards (kubernetes.io/docs/concepts/security/pod-se
 from __future__ import annotations
 
 from longshore.cluster.audit_config.auditing import LOGGING
-from longshore.cluster.audit_config.control_plane import API_SERVER, LOOPS, STORE
+from longshore.cluster.audit_config.control_plane import API_SERVER, LOOPS
 from longshore.cluster.audit_config.credentials import AUTHENTICATION
+from longshore.cluster.audit_config.etcd import ETCD
 from longshore.cluster.audit_config.files import CONTROL_PLANE_FILES, NODE_FILES
 from longshore.cluster.audit_config.nodes import KUBELET, PROXY
 from longshore.cluster.audit_config.permissions import PERMISSIONS
@@ -16,7 +17,7 @@ CONTROLS = (
     *CONTROL_PLANE_FILES,
     *API_SERVER,
     *LOOPS,
-    *STORE,
+    *ETCD,
     *AUTHENTICATION,
     *LOGGING,
     *NODE_FILES,

@@ -80,12 +80,22 @@ class Settings:
     sealed_by: str
 
 
+class Etcd(NamedTuple):
+    """certified: whether certificates are shown to it, and wanted from it; options are what its
+    members are told, none where they are not the cluster's own."""
+
+    address: str
+    certified: bool
+    options: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """hollow: the nodes run nothing. owner is the user id that the cluster's files should have.
     nodes is None when they cannot be reached from here. listeners are the addresses on which the
     server listens in the host's network, None where that cannot be seen. authority is its
-    certificate (PEM); administrators are the groups of the kubeconfig's certificate."""
+    certificate (PEM); administrators are the groups of the kubeconfig's certificate. etcd is None
+    where the store is a file."""
 
     hollow: bool
     files: Sequence[File]
@@ -99,6 +109,7 @@ class Evidence:
     authority: str
     administrators: Sequence[str]
     objects: Mapping[Kind, Sequence[Doc]] = field(default_factory=dict)
+    etcd: Etcd | None = None
 
     def all(self, kind: Kind) -> Sequence[Doc]:
         return self.objects.get(kind, ())

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from longshore.base.clock import Clock
-from longshore.cluster import admission, audit, encryption, issuers
+from longshore.cluster import admission, audit, encryption, etcd, issuers, stores
 from longshore.cluster.administrator import with_admin
 from longshore.cluster.audit_config import handshakes, tries
 from longshore.cluster.audit_config.evidence import (
@@ -20,6 +20,7 @@ from longshore.cluster.audit_config.evidence import (
     NODE_ITSELF,
     SELF_REVIEW,
     Door,
+    Etcd,
     Evidence,
     File,
     Node,
@@ -65,7 +66,7 @@ def gather(config: ClusterConfig, paths: ClusterPaths, clock: Clock, say: Say) -
     before = _size(paths.audit_log)
     say("what there is")
     objects = with_admin(config, paths, _objects)
-    reviews = with_admin(config, paths, partial(_reviews, config.node_names[0]))
+    reviews = with_admin(config, paths, partial(_reviews, (config.node_names or ["node-1"])[0]))
     api, nodes = _doors(config, paths, clock, say)
     return Evidence(
         hollow=config.hollow,
@@ -80,7 +81,18 @@ def gather(config: ClusterConfig, paths: ClusterPaths, clock: Clock, say: Say) -
         authority=(paths.pki / "ca.crt").read_text(),
         administrators=groups_of(Pair.named(paths.pki, "admin").read()),
         objects=objects,
+        etcd=_etcd(config, paths),
     )
+
+
+def _etcd(config: ClusterConfig, paths: ClusterPaths) -> Etcd | None:
+    where, told = stores.address_of(config, paths), list[str]()
+    if not where.address:
+        return None
+    if config.shared:
+        told = etcd.arguments(config, paths, config.member_names[0])
+    options = dict(one.removeprefix("--").split("=", 1) for one in told)
+    return Etcd(where.address, bool(where.certificate), options)
 
 
 def _settings(config: ClusterConfig, paths: ClusterPaths) -> Settings:
