@@ -208,7 +208,9 @@ def test_a_changed_or_shortened_file_is_refused_and_changes_nothing(
     damaged += [
         whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :] for at in range(0, len(whole), 397)
     ]
-    for content in damaged:
+    broken = whole.replace(b'"}\n', b"#}\n", 1)
+    assert broken != whole
+    for content in (*damaged, broken):
         file.write_bytes(content)
         with pytest.raises(BadBackup):
             restore(file, "c", paths.root)

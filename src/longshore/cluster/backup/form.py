@@ -159,12 +159,12 @@ def verified(file: Path) -> Contents:
     """Read a file through. Raises BadBackup unless every byte is as it was written."""
     total, last, objects = hashlib.sha256(), b"", 0
     first: bytes | None = None
-    files: dict[str, bytes] = {}
+    files: list[bytes] = []
     for text in _lines(file):
         if first is None:
             first = _header_line(file, text)
         elif last.startswith(b'{"file":'):
-            files.update([_file(last)])
+            files.append(last)
         elif is_record(last):
             objects += 1
         total.update(last)
@@ -174,7 +174,7 @@ def verified(file: Path) -> Contents:
     header = orjson.loads(first or b"{}")
     if header["objects"] != objects:
         raise BadBackup(f"{file} has {objects} objects and says {header['objects']}")
-    return Contents(header, files)
+    return Contents(header, dict(map(_file, files)))
 
 
 def records(file: Path) -> Iterator[Record]:
