@@ -117,3 +117,15 @@ def test_what_ends_when(hollow: Cluster) -> None:
     assert names["admin"]["groups"] == "longshore:cluster-admins"
     assert names["super-admin"]["groups"] == "system:masters"
     assert "by the server" in names["admin"]["renews"]
+
+
+async def test_a_machine_that_knows_several_servers_joins_through_any_that_answers(
+    hollow: Cluster, invitation: Path, tmp_path: Path
+) -> None:
+    nobody = "https://127.0.0.1:1"
+    words = ("--file", str(invitation), "--server", nobody, "--server", hollow.server)
+    hollow.longshore("token create", *words)
+    with agent(invitation, "edge", tmp_path / "node"):
+        await eventually(lambda: ready(hollow, "edge"), "it joins")
+    refusal = hollow.longshore("token create", "--server", "127.0.0.1:1", code=2)
+    assert "--server '127.0.0.1:1': want https://HOST:PORT" in refusal

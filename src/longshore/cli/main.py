@@ -300,21 +300,31 @@ def token() -> None:
 @click.option("--ttl", default="24h", show_default=True, help="How long it is good: 90m, 24h, 7d.")
 @click.option("--description", default="", help="What it is for.")
 @click.option(
+    "--server", "servers", multiple=True, metavar="URL",
+    help="A server that the machine finds there, first of all; again for each other one. "
+    "[default: this one]",
+)  # fmt: skip
+@click.option(
     "--file", type=click.Path(path_type=Path, dir_okay=False),
     help="Write it there, readable by you alone. [default: print it]",
 )  # fmt: skip
 @name_option
 @root_option
 def token_create(
-    ttl: str, description: str, file: Path | None, name: str, root: Path | None
+    ttl: str,
+    description: str,
+    servers: tuple[str, ...],
+    file: Path | None,
+    name: str,
+    root: Path | None,
 ) -> None:
-    """Make a token, as a bootstrap kubeconfig: server, authority and token in one file."""
+    """Make a token, as a bootstrap kubeconfig: servers, authority and token in one file."""
     from longshore.base.files import write_private
     from longshore.cluster.durations import seconds
     from longshore.cluster.join import create
     from longshore.cluster.kubeconfig import render
 
-    made = render(create(name, root, seconds(ttl, "--ttl"), description))
+    made = render(create(name, root, seconds(ttl, "--ttl"), description, servers))
     if file is None:
         click.echo(made, nl=False)
     else:

@@ -28,6 +28,8 @@ OPTIONAL_COMMANDS = (
     ("pasta", "passt", "--uplink user"),
 )
 INOTIFY_INSTANCES_MIN = 128
+# Not installed with the others: Debian's package starts an etcd of the machine's own.
+UNASKED = ("etcd", "etcd-server", "--servers 3")
 _SBIN = ":/usr/sbin:/sbin"
 
 
@@ -88,7 +90,7 @@ def examine() -> list[Finding]:
     findings = [Finding("Linux", sys.platform == "linux", "only --hollow works here")]
     findings.append(Finding("root", os.geteuid() == 0, "run as root, or use --hollow"))
     findings += [_command(*entry) for entry in COMMANDS]
-    findings += [_optional(*entry) for entry in OPTIONAL_COMMANDS]
+    findings += [_optional(*entry) for entry in (*OPTIONAL_COMMANDS, UNASKED)]
     findings.append(_file("overlayfs", Path("/proc/filesystems"), "\toverlay", "modprobe overlay"))
     findings.append(
         Finding("cgroups", Path("/sys/fs/cgroup").is_dir(), "mount them on /sys/fs/cgroup")

@@ -7,8 +7,10 @@ authority and token in one file, so that no secret is ever on a command line.
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock, rfc3339
@@ -23,9 +25,13 @@ from longshore.core.registry.identity import bootstrap_tokens as tokens
 _USER = "tls-bootstrap-token-user"
 
 
-def create(name: str, root: Path | None, ttl_s: float, description: str) -> dict[str, Any]:
-    """A new token that is good for so many seconds, as a bootstrap kubeconfig. Raises
+def create(
+    name: str, root: Path | None, ttl_s: float, description: str, servers: Sequence[str] = ()
+) -> dict[str, Any]:
+    """A new token that is good for so many seconds, as a bootstrap kubeconfig. servers are URLs at
+    which the machine finds servers, if the cluster's own one is not what it can reach. Raises
     ClusterError."""
+    _check_servers(servers)
     if not 60 <= ttl_s <= 365 * 86_400:
         raise ClusterError(
             "--ttl: use 1m to 365d; a token that lasts is a password that lies about"
@@ -35,7 +41,20 @@ def create(name: str, root: Path | None, ttl_s: float, description: str) -> dict
     secret = tokens.secret_of(token, description, SystemClock().now() + ttl_s)
     config, paths = _cluster(name, root)
     with_admin(config, paths, lambda client: client.write(Create(kinds.SECRET, secret)))
-    return _bootstrap_kubeconfig(config, paths.pki / "ca.crt", token)
+    own = [f"https://{_host(address)}:{config.port}" for address in config.addresses]
+    known = servers or own or [config.server]
+    return _bootstrap_kubeconfig(config.context, known, paths.pki / "ca.crt", token)
+
+
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _check_servers(servers: Sequence[str]) -> None:
+    for server in servers:
+        url = urlsplit(server)
+        if url.scheme != "https" or not url.hostname or url.path.strip("/"):
+            raise ClusterError(f"--server {server!r}: want https://HOST:PORT")
 
 
 def listed(name: str, root: Path | None) -> list[dict[str, str]]:
@@ -75,15 +94,24 @@ def _cluster(name: str, root: Path | None) -> tuple[ClusterConfig, ClusterPaths]
     return paths.load(), paths
 
 
-def _bootstrap_kubeconfig(config: ClusterConfig, authority: Path, token: str) -> dict[str, Any]:
+def _bootstrap_kubeconfig(
+    name: str, servers: Sequence[str], authority: Path, token: str
+) -> dict[str, Any]:
+    """A kubeconfig knows one server for a context. The others are clusters that no context names:
+    what reads it here takes all that the same authority vouches for, other programs the first."""
     trusted = base64.b64encode(authority.read_bytes()).decode()
-    cluster = {"server": config.server, "certificate-authority-data": trusted}
-    context = {"cluster": config.context, "user": _USER}
+    clusters = [
+        {
+            "name": f"{name}-{number}" if number else name,
+            "cluster": {"server": server, "certificate-authority-data": trusted},
+        }
+        for number, server in enumerate(servers)
+    ]
     return {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": config.context, "cluster": cluster}],
+        "clusters": clusters,
         "users": [{"name": _USER, "user": {"token": token}}],
-        "contexts": [{"name": "bootstrap", "context": context}],
+        "contexts": [{"name": "bootstrap", "context": {"cluster": name, "user": _USER}}],
         "current-context": "bootstrap",
     }

@@ -37,10 +37,10 @@ _LOOK_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """What a bootstrap kubeconfig says: where the server is, whom it is vouched for by, and the
-    token."""
+    """What a bootstrap kubeconfig says: where servers are, the one to ask first in front, whom they
+    are vouched for by, and the token."""
 
-    server: str
+    servers: tuple[str, ...]
     authority: bytes
     token: str
 
@@ -56,7 +56,13 @@ def read(file: Path) -> Invitation:
         context = contexts[doc["current-context"]]
         cluster, user = clusters[context["cluster"]], users[context["user"]]
         authority = base64.b64decode(cluster["certificate-authority-data"])
-        return Invitation(cluster["server"], authority, user["token"])
+        trusted = cluster["certificate-authority-data"]
+        others = [
+            one["server"]
+            for one in clusters.values()
+            if one is not cluster and one.get("certificate-authority-data") == trusted
+        ]
+        return Invitation((cluster["server"], *others), authority, user["token"])
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ClusterError(f"--join {file}: {error}") from None
     except (KeyError, TypeError, binascii.Error) as error:
@@ -92,7 +98,7 @@ class _Joining:
             await self._serve()
         except (ApiError, NotIssued) as error:
             raise ClusterError(
-                f"{self._invitation.server} does not take this node: {error}"
+                f"{self._invitation.servers[0]} does not take this node: {error}"
             ) from None
 
     async def _become(self) -> None:
@@ -133,5 +139,5 @@ class _Joining:
 
     def _client(self, context: ssl.SSLContext, token: str = "") -> HttpClient:
         return HttpClient(
-            [self._invitation.server], context, self._clock, said=Introduction("kubelet", token)
+            self._invitation.servers, context, self._clock, said=Introduction("kubelet", token)
         )
