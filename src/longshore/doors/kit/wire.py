@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -40,19 +40,15 @@ def head(status: int, content_type: str, headers: Mapping[str, str], *framing: b
     start = _start(status, content_type)
     if not headers:
         return b"".join((start, *framing, b"\r\n"))
-    return b"".join((start, *map(_line, headers.items()), *framing, b"\r\n"))
+    return b"".join((start, lines(headers.items()), *framing, b"\r\n"))
 
 
-def lines(headers: Sequence[tuple[str, str]]) -> bytes:
+def lines(headers: Collection[tuple[str, str]]) -> bytes:
     """Header lines, repeats and all. ValueError as for head()."""
-    return b"".join(map(_line, headers))
-
-
-def _line(header: tuple[str, str]) -> bytes:
-    line = f"{header[0]}: {header[1]}"
-    if "\n" in line or "\r" in line or "\0" in line:
-        raise ValueError(f"header {header[0]!r} holds a line break")
-    return line.encode() + b"\r\n"
+    text = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    if not text.count("\r") == text.count("\n") == len(headers) or "\0" in text:
+        raise ValueError(f"a header holds a line break: {text!r:.200}")
+    return text.encode()
 
 
 def length(size: int) -> bytes:

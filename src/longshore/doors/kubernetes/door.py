@@ -219,9 +219,10 @@ class KubernetesDoor:
 
     def _audit_id(self, request: Request) -> str:
         self._asked += 1
-        given = request.headers.get("audit-id", "")
-        proper = given.isascii() and given.isprintable() and 0 < len(given) <= 64
-        return given if proper else f"{self._audit}{self._asked:012x}"
+        given = request.headers.get("audit-id")
+        if given and len(given) <= 64 and given.isascii() and given.isprintable():
+            return given
+        return f"{self._audit}{self._asked:012x}"
 
     @staticmethod
     def _stamp(reply: Reply | SlicedReply | StreamReply, course: _Course) -> None:

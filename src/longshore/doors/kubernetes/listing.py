@@ -114,6 +114,8 @@ class Listing:
 def view_of(request: Request, clock: Clock) -> View:
     """How a request wants objects to be shown. Raises NotAcceptable."""
     media, form = negotiate(request.headers.get("accept", ""))
+    if not request.query:
+        return View(media, form, "Metadata", clock.now)
     include = request.param("includeObject") or "Metadata"
     return View(media, form, include, clock.now, pretty=flag(request.query, "pretty"))
 

@@ -109,9 +109,10 @@ class Api:
     # --- reads ---
 
     async def get(self, request: Request, target: Target, who: User) -> AnyReply:
-        view = self._view(request)
-        check = partial(self.registry.check_get, who, target.ref)
-        await self.registry.come_to(request.param("resourceVersion"), check)
+        view, revision = self._view(request), request.param("resourceVersion")
+        if revision or self.registry.is_shared:
+            check = partial(self.registry.check_get, who, target.ref)
+            await self.registry.come_to(revision, check)
         return self._shown(view, self.registry.get(who, target.ref), target)
 
     async def list(self, request: Request, target: Target, who: User) -> AnyReply:

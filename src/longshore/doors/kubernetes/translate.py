@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -50,14 +50,14 @@ class Target:
     namespace: str = ""
     name: str = ""
     subresource: str = ""
+    # Made once, as targets are remembered.
+    shape: str = field(init=False, compare=False)
+    ref: Ref = field(init=False, compare=False)
 
-    @property
-    def shape(self) -> str:
-        return "object" if self.name else "collection"
-
-    @property
-    def ref(self) -> Ref:
-        return Ref(self.kind, self.namespace, self.name, self.subresource)
+    def __post_init__(self) -> None:
+        ref = Ref(self.kind, self.namespace, self.name, self.subresource)
+        object.__setattr__(self, "shape", "object" if self.name else "collection")
+        object.__setattr__(self, "ref", ref)
 
 
 def parse_target(kinds: Kinds, path: str) -> Target | None:
