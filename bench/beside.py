@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 import threading
@@ -40,6 +41,8 @@ async def longest_waits(place: Place, pool: Pool, one: str, seconds: float) -> l
 
 
 def _read_all(place: Place, over: threading.Event) -> None:
+    # Who reads long lists shall not keep the one who waits from its turn on this side.
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
     buffer = bytearray(256 * 1024)
     while not over.is_set():
         with _asked(place) as connection:
