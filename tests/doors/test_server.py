@@ -14,7 +14,15 @@ import pytest
 from longshore.base.clock import SystemClock
 from longshore.core.pki.authority import Authority
 from longshore.core.pki.tls import client_context, server_context
-from longshore.doors.kit.http import Reply, Request, StreamReply, Takeover, Wire
+from longshore.doors.kit.http import (
+    AnyReply,
+    Reply,
+    Request,
+    SlicedReply,
+    StreamReply,
+    Takeover,
+    Wire,
+)
 from longshore.doors.kit.pulse import ServerLimits
 from longshore.testing.clock import VirtualClock
 
@@ -29,6 +37,36 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
         client.send(b"".join(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % n for n in range(50)))
         paths = [json.loads((await client.reply())[2])["path"] for _ in range(50)]
         assert paths == [f"/{n}" for n in range(50)]
+        await client.close()
+
+
+async def test_answers_of_all_kinds_leave_in_the_order_in_which_they_were_asked_for() -> None:
+    """Small ones wait for the end of the turn, and what is written at once comes behind them."""
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        yield b"in "
+        yield b"pieces"
+
+    async def answer(request: Request) -> AnyReply:
+        match request.path:
+            case "/stream":
+                return StreamReply(pieces())
+            case "/slices":
+                return SlicedReply(iter((b"in ", b"slices")))
+            case "/large":
+                return Reply(200, b"x" * 200_000)
+        return Reply(200, request.path.encode())
+
+    asked = ["/a", "/stream", "/b", "/c", "/slices", "/d", "/large", "/e"]
+    shown = {"/stream": b"in pieces", "/slices": b"in slices", "/large": b"x" * 200_000}
+    async with serving(answer) as (_, port):
+        client = await Raw.to(port)
+        client.send(b"".join(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % p.encode() for p in asked))
+        for path in asked:
+            assert (await client.reply())[2] == shown.get(path, path.encode())
+        client.send(b"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await client.reply())[2] == b"/last"
+        assert await client.closed()
         await client.close()
 
 
