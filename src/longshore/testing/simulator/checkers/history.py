@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from longshore.testing.linearizability import UNSURE
 from longshore.testing.simulator.deeds import TOKEN
 from longshore.testing.simulator.medium import Entry
 from longshore.testing.simulator.record import Asked, Record, Violation, decoded
 
-# What a server says when it does not know, or could not say, whether a write was kept.
-_UNKNOWN = frozenset((0, 500, 503, 504))
 _WRITES = frozenset(("POST", "PUT", "PATCH"))
 
 
@@ -36,7 +35,7 @@ def _judged_write(one: Asked, kept: list[int]) -> Iterator[Violation]:
         if one.revision not in kept:
             where = f"is in the log at {kept}" if kept else "is nowhere in the log"
             yield Violation("durable", f"{said} at revision {one.revision} and {where}", (one.key,))
-    elif one.status not in _UNKNOWN and kept:
+    elif one.status not in UNSURE and kept:
         yield Violation("durable", f"{said}, and is in the log at {kept}", (one.key,))
 
 
