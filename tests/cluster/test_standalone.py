@@ -15,10 +15,13 @@ from typing import Any
 import orjson
 import pytest
 
+from longshore.base.clock import SystemClock
 from longshore.cluster.config import ClusterPaths, StoreConfig
+from longshore.core.pki.authority import Authority
 from longshore.core.pki.pairs import Pair
 from longshore.core.pki.tls import client_context
-from tests.core.store.etcds import free_ports
+from tests.core.store import etcds
+from tests.core.store.etcds import free_ports, needs_etcd
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 COMMAND = [sys.executable, "-c", "from longshore.cli.main import main; main()", "server"]
@@ -128,6 +131,23 @@ def test_two_servers_are_one_cluster(tmp_path: Path, own_etcd: StoreConfig) -> N
             status, found = again.ask("GET", MAPS)
             names = {item["metadata"]["name"] for item in found["items"]}
             assert (status, names) == (200, {"kube-root-ca.crt", "one", "two"})
+
+
+@needs_etcd
+def test_it_shows_etcd_a_certificate_and_wants_one(tmp_path: Path) -> None:
+    (tmp_path / "pki").mkdir()
+    authority = Authority(tmp_path / "pki", SystemClock())
+    server = authority.server("etcd", ["127.0.0.1"])
+    client = authority.client("writer", "longshore", [])
+    ca = str(tmp_path / "pki" / "ca.crt")
+    told = ["--cert-file", str(server.certificate), "--key-file", str(server.key)]
+    told += ["--client-cert-auth", "--trusted-ca-file", ca]
+    with etcds.running(tmp_path, 1, told, "https") as cluster:
+        options = ["--store", f"etcd://{cluster.endpoints[0]}", "--store-ca", ca]
+        options += ["--store-cert", str(client.certificate), "--store-key", str(client.key)]
+        with running(tmp_path / "a", *options) as one:
+            assert one.ask("POST", MAPS, config_map("one"))[0] == 201
+            assert one.ask("GET", f"{MAPS}/one")[0] == 200
 
 
 def test_alone_it_keeps_its_objects_in_a_file(tmp_path: Path) -> None:

@@ -68,3 +68,11 @@ async def test_versions_of_a_kind_have_rows_of_their_own() -> None:
             [row] = await rows(ask, HPAS.replace("v1", version))
             assert row["cells"]["MaxPods"] == 3
             assert row["object"]["metadata"]["name"] == "web"
+
+
+async def test_an_object_that_nobody_owns_a_field_of_has_a_whole_row() -> None:
+    maps = "/api/v1/namespaces/default/configmaps"
+    async with kube() as ask:
+        answer = await ask("POST", maps, {"metadata": {"name": "bare"}})
+        [row] = await rows(ask, maps)
+        assert row["object"]["metadata"] == answer.doc["metadata"]

@@ -165,7 +165,10 @@ def opening(kind: Kind) -> bytes:
 def metadata_size(doc: Doc) -> int:
     """How many bytes of a stored object's rest are metadata, its closing bracket included: all but
     what stands before rest."""
-    own = {k: v for k, v in doc["metadata"].items() if k not in _BEFORE_REST}
+    metadata = doc["metadata"]
+    own = {k: v for k, v in metadata.items() if k not in _BEFORE_REST}
+    if metadata.get("managedFields") == []:  # nothing to be kept apart
+        own["managedFields"] = []
     return len(orjson.dumps(own)) - len(b"{")
 
 
