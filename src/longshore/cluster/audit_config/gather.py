@@ -126,7 +126,8 @@ def _files(paths: ClusterPaths) -> Iterator[File]:
 
 
 def _listeners(paths: ClusterPaths) -> list[str] | None:
-    found = [one for one in recorded(paths.processes) if one.role == "server" and one.alive]
+    names = paths.load().server_names
+    found = [one for one in recorded(paths.processes) if one.role in names and one.alive]
     return listeners(found[0].pid) if found else None
 
 
