@@ -70,6 +70,9 @@ class Backend(Protocol):
     def expect(self, others: int) -> None:
         """So many more (or fewer) take part from now on who have no connection yet."""
 
+    def hang_up(self) -> None:
+        """Break all connections from outside; no more are taken."""
+
     def nudge(self) -> None:
         """Let a wait look again now. From any thread."""
 

@@ -90,13 +90,19 @@ class Cluster:
                 started.set_result(0)
                 return
             listener = socket.create_server(("127.0.0.1", 0))
-            crew.create_task(self._server.serve([listener], context), name="listener")
+            serving = self._server.serve([listener], context)
+            self._listener = crew.create_task(serving, name="listener")
             started.set_result(listener.getsockname()[1])
 
     async def _begin(self) -> None:
         self.life = Life(self._store, self.clock, self._settings, self._keys, self.token)
         await self.life.start(self._crew, self._nodes)
         self.outside.open(self.life.door.handle)
+
+    async def hang_up(self) -> None:
+        """Break all connections, and take no more."""
+        self._listener.cancel()
+        await asyncio.wait((self._listener,))
 
     def _check(self) -> None:
         if self._task is not None and self._task.done() and not self._task.cancelled():

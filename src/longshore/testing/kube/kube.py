@@ -19,7 +19,7 @@ from longshore.testing.kube.faults import Failure
 from longshore.testing.kube.kopf import kopf_operator
 from longshore.testing.kube.manifests import Source
 from longshore.testing.kube.requests import Asked
-from longshore.testing.kube.running import Controller, Running, run_in_thread
+from longshore.testing.kube.running import Controller, Running, run_in_thread, stop_all
 
 Documents: TypeAlias = list[Document]
 _APPLY = "application/apply-patch+yaml"
@@ -215,8 +215,7 @@ class Kube:
 
     def close(self) -> None:
         """Stop all that was run."""
-        while self._running:
-            self._running.pop().stop()
+        stop_all(self._running, self._backend)
 
     def _started(self, running: Running) -> Running:
         self._running.append(running)

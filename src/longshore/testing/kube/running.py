@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from types import TracebackType
 from typing import Any, TypeAlias
@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 from longshore.testing.kube.backend import Backend
 
 Controller: TypeAlias = Callable[..., Any]
-# How long something is given to end when it is told to, in real seconds, before it is left behind.
-_END_S = 5.0
+# How long something is given to end when it is told to, in real seconds, before its connections are
+# broken, and before it is left behind.
+_GRACE_S, _END_S = 0.5, 5.0
 
 
 class Running:
@@ -58,12 +59,21 @@ class Running:
         self.check()
 
     def stop(self) -> None:
-        """End it. What it had failed with before is raised by check()."""
+        """End it, or leave it behind. What it had failed with before is raised by check()."""
+        self.end()
+        self.join(_END_S)
+
+    def end(self) -> None:
+        """Tell it to end."""
         if not self._stopped:
             self._stopped = True
-            self._end()
-            self._thread.join(_END_S)
             self._backend.expect(-1)
+            self._end()
+
+    def join(self, seconds: float) -> bool:
+        """Whether it has ended within so many real seconds."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def __enter__(self) -> Running:
         return self
@@ -90,6 +100,17 @@ class Running:
         finally:
             if self._ready is not None:
                 self._ready.set()
+
+
+def stop_all(running: Sequence[Running], backend: Backend) -> None:
+    """End all of it. What is deaf because it waits for news of the cluster hears that there are none."""
+    for one in running:
+        one.end()
+    if all([one.join(_GRACE_S) for one in running]):
+        return
+    backend.hang_up()
+    for one in running:
+        one.join(_END_S)
 
 
 def run_in_thread(controller: Controller, kube: object, backend: Backend) -> Running:

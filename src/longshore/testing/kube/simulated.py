@@ -83,6 +83,9 @@ class SimulatedBackend:
     def expect(self, others: int) -> None:
         self._cluster.others += others
 
+    def hang_up(self) -> None:
+        self._engine.call(self._cluster.hang_up())
+
     def nudge(self) -> None:
         self._engine.soon(self._cluster)
 
