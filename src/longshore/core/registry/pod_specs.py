@@ -13,7 +13,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.objects.meta import qos_class
 from longshore.core.objects.recent import key_of
 
-# Together some 20 MB: a spec has about 2 KB, and ten times that decoded.
+# Together some 10 MB, at most 50: a spec has about 2 KB (key_of: at most 8), and ten times that decoded.
 _SPECS_MAX = 512
 
 
