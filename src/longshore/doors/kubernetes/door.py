@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from email.utils import formatdate
-from functools import cached_property, partial
+from functools import partial
 from itertools import chain
 
 import orjson
@@ -22,9 +20,6 @@ from longshore.base.version import GIT_VERSION, KUBERNETES_VERSION
 from longshore.core.objects.errors import (
     ApiError,
     InternalError,
-    MethodNotAllowed,
-    NotAcceptable,
-    NotFound,
     Unauthorized,
 )
 from longshore.core.objects.kinds import KINDS, MEASURED, Doc, Kinds
@@ -43,16 +38,14 @@ from longshore.doors.kit.http import (
     StreamReply,
     Takeover,
 )
-from longshore.doors.kubernetes import discovery, gnostic, translate
+from longshore.doors.kubernetes import translate
 from longshore.doors.kubernetes.audit.auditor import Auditor, Entry
 from longshore.doors.kubernetes.callers import acting, authenticated
+from longshore.doors.kubernetes.documents import HEALTH, Documents, only_get
 from longshore.doors.kubernetes.fairness.admission import MUST_WAIT, Fairness
 from longshore.doors.kubernetes.fairness.upkeep import keep_up
 from longshore.doors.kubernetes.measuring import Measured
-from longshore.doors.kubernetes.media import JSON, YAML, negotiate, ranked
 from longshore.doors.kubernetes.metrics import Metrics
-from longshore.doors.kubernetes.openapi import OpenApi
-from longshore.doors.kubernetes.rendering import encode
 from longshore.doors.kubernetes.requested import wish_of, wish_of_unknown
 from longshore.doors.kubernetes.routes import Api
 from longshore.doors.kubernetes.translate import Target
@@ -63,8 +56,6 @@ log = logging.getLogger(__name__)
 SNAPSHOT_PATH = "/longshore/snapshot"
 """Where a backup is read: the administrator's, since no role but cluster-admin grants it."""
 _JSON_LINES = "application/x-ndjson"
-_YEAR_S = 365 * 86_400
-_HEALTH = ("healthz", "livez", "readyz")
 _REFUSALS = {400: "BadRequest", 405: "MethodNotAllowed", 413: "RequestEntityTooLarge"}
 
 
@@ -134,7 +125,6 @@ class KubernetesDoor:
         self, registry: Registry, clock: Clock, chance: Chance, config: DoorConfig | None = None
     ) -> None:
         config = config or DoorConfig()
-        self._clock = clock
         self._api = Api(registry, clock, chance, config.streams, config.tokens)
         self._kinds = config.kinds
         self._metrics: Metrics | None = None
@@ -148,10 +138,9 @@ class KubernetesDoor:
         self._more_metrics = config.metrics
         self._fairness = Fairness(registry, clock, config.seats)
         self._measured = Measured(registry, config.kinds, clock, self._api.watches)
-        self._checks: dict[str, Callable[[], bool]] = {"ping": lambda: True, **config.checks}
-        self._version = config.version.doc()
-        self._address = config.address
-        self._openapi = OpenApi(self._kinds, KUBERNETES_VERSION)
+        self._documents = Documents(
+            self._kinds, config.tokens, clock, config.address, config.version.doc(), config.checks
+        )
         # Audit-ID: unique by a random part for this door and a count.
         self._audit = chance.uuid()[:24]
         self._asked = 0
@@ -238,8 +227,8 @@ class KubernetesDoor:
     async def _answer(self, request: Request, course: _Course) -> AnyReply:
         path = request.path
         first = path.split("/", 2)[1] if path.count("/") else ""
-        if path[1:] in _HEALTH:
-            return self._health(request)
+        if path[1:] in HEALTH:
+            return self._documents.health(request)
         target = translate.parse_target(self._kinds, path) if first in ("api", "apis") else None
         course.target = target
         asker = authenticated(request, self._tokens)
@@ -278,29 +267,14 @@ class KubernetesDoor:
 
     def _document(self, request: Request, first: str) -> Reply | StreamReply:
         """What is no object."""
-        path = request.path
-        if first in ("api", "apis"):
-            return self._discover(request)
-        if first in _HEALTH:
-            return self._health(request)
-        if first in (".well-known", "openid"):
-            return self._issuer(request)
-        if first == "openapi":
-            return self._publish(request)
-        if path == "/metrics":
-            _only_get(request)
+        if request.path == "/metrics":
+            only_get(request)
             told = self._measured.text(chain(self._fairness.lines(), self._more_metrics()))
             return Reply(200, told, METRICS_MEDIA)
-        if path == SNAPSHOT_PATH and self._snapshot is not None:
-            _only_get(request)
+        if request.path == SNAPSHOT_PATH and self._snapshot is not None:
+            only_get(request)
             return StreamReply(self._snapshot(), content_type=_JSON_LINES)
-        if path in ("/version", "/version/"):
-            _only_get(request)
-            return Reply(200, encode(self._version, JSON, pretty=True))
-        if path == "/":
-            _only_get(request)
-            return Reply(200, encode({"paths": self._root_paths}, JSON, pretty=True))
-        return _not_found()
+        return self._documents.answer(request, first)
 
     def _judged(self, request: Request, target: Target | None, who: User) -> Verdict:
         """Whether the request is allowed, and why: for those who are told of it."""
@@ -316,159 +290,3 @@ class KubernetesDoor:
             self._permission.authorize_path(who, request.method.lower(), request.path)
         else:
             self._permission.check(who, wish)
-
-    # --- documents ---
-
-    def _discover(self, request: Request) -> Reply:
-        parts = request.path.strip("/").split("/")
-        if len(parts) == 1:
-            version = _aggregated_version(request.headers.get("accept", ""))
-            if version and request.method in ("GET", "HEAD"):
-                return self._aggregated(request, version, core=parts[0] == "api")
-        doc = self._discovery(parts)
-        if doc is None:
-            return self._nothing_there(parts)
-        _only_get(request)
-        media, _ = negotiate(request.headers.get("accept", ""))
-        return Reply(200, encode(doc, media), media)
-
-    def _nothing_there(self, parts: list[str]) -> Reply:
-        """Within a group that is served, unknown resources are refused as clients know it."""
-        group = parts[1:3] if parts[0] == "apis" else ["", *parts[1:2]]
-        served = len(group) == 2 and discovery.resource_list(self._kinds, *group) is not None
-        if served:
-            raise NotFound("the server could not find the requested resource")
-        return _not_found()
-
-    def _discovery(self, parts: list[str]) -> Doc | None:
-        match parts:
-            case ["api"]:
-                return discovery.core_versions(self._address)
-            case ["api", version]:
-                return discovery.resource_list(self._kinds, "", version)
-            case ["apis"]:
-                return discovery.group_list(self._kinds)
-            case ["apis", group]:
-                return discovery.group(self._kinds, group)
-            case ["apis", group, version]:
-                return discovery.resource_list(self._kinds, group, version)
-        return None
-
-    def _aggregated(self, request: Request, version: str, *, core: bool) -> Reply:
-        body = encode(discovery.aggregated(self._kinds, version, core=core), JSON)
-        media = f"{JSON};g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
-        return _cacheable(request, body, media)
-
-    def _publish(self, request: Request) -> Reply:
-        _only_get(request)
-        match request.path.strip("/").split("/", 2):
-            case [_, "v2"]:
-                if _wants_gnostic(request.headers.get("accept", "")):
-                    return _cacheable(request, self._openapi.v2_protobuf, gnostic.REPLY_MEDIA)
-                return _cacheable(request, self._openapi.v2, JSON)
-            case [_, "v3"]:
-                return _cacheable(request, self._openapi.v3_index, JSON)
-            case [_, "v3", name]:
-                return self._versioned(request, name)
-        return _not_found()
-
-    def _versioned(self, request: Request, name: str) -> Reply:
-        """One document of OpenAPI v3. Under the hash that the index gives it never changes; under
-        another one clients are sent on (kube-openapi pkg/handler3)."""
-        body = self._openapi.v3(name)
-        if body is None:
-            return _not_found()
-        reply = _cacheable(request, body, JSON)
-        asked = request.param("hash")
-        if not asked:
-            return reply
-        url = self._openapi.address(name)
-        if not url.endswith(f"?hash={asked}"):
-            return Reply(301, b"", "", {**reply.headers, "Location": url})
-        expires = formatdate(self._clock.now() + _YEAR_S, usegmt=True)
-        reply.headers |= {"Cache-Control": "public, immutable", "Expires": expires}
-        return reply
-
-    def _issuer(self, request: Request) -> Reply:
-        """What others need to know to verify service account tokens."""
-        _only_get(request)
-        body, media = None, JSON
-        if request.path.rstrip("/") == "/.well-known/openid-configuration":
-            body = self._tokens.configuration(f"https://{self._address}/openid/v1/jwks")
-        elif request.path.rstrip("/") == "/openid/v1/jwks":
-            body, media = self._tokens.keys, "application/jwk-set+json"
-        if body is None:
-            return _not_found()
-        return Reply(200, body, media, {"Cache-Control": "public, max-age=3600"})
-
-    @cached_property
-    def _root_paths(self) -> list[str]:
-        paths = ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz"]
-        for group, versions in discovery.groups(self._kinds).items():
-            if group:
-                paths += [f"/apis/{group}", *(f"/apis/{group}/{one}" for one in versions)]
-            else:
-                paths += [f"/api/{one}" for one in versions]
-        return sorted([*paths, "/version"])
-
-    # --- health ---
-
-    def _health(self, request: Request) -> Reply:
-        _only_get(request)
-        kind, _, only = request.path.strip("/").partition("/")
-        if only and only not in self._checks:
-            return _not_found()
-        excluded = request.query.get("exclude", ())
-        names = [only] if only else [name for name in self._checks if name not in excluded]
-        results = {name: self._checks[name]() for name in names}
-        healthy = all(results.values())
-        if healthy and "verbose" not in request.query:
-            return Reply(200, b"ok", "text/plain")
-        lines = [
-            f"[+]{name} ok" if passed else f"[-]{name} failed: reason withheld"
-            for name, passed in results.items()
-        ]
-        lines.append(f"{kind} check {'passed' if healthy else 'failed'}\n")
-        return Reply(200 if healthy else 500, "\n".join(lines).encode(), "text/plain")
-
-
-def _only_get(request: Request) -> None:
-    if request.method not in ("GET", "HEAD"):
-        raise MethodNotAllowed(f"{request.path} can only be read")
-
-
-def _not_found() -> Reply:
-    # Upstream's own words and form for paths that nothing serves.
-    return Reply(404, b"404 page not found\n", "text/plain")
-
-
-def _aggregated_version(accept: str) -> str:
-    """v2 or v2beta1 if the client asks for aggregated discovery before plain JSON."""
-    for media, parameters in ranked(accept):
-        wanted = parameters.get("as")
-        if media == JSON and wanted == "APIGroupDiscoveryList":
-            version = parameters.get("v", "")
-            if version in ("v2", "v2beta1") and parameters.get("g") == "apidiscovery.k8s.io":
-                return version
-        elif media in (JSON, YAML, "*/*") and not wanted:
-            return ""
-    return ""
-
-
-def _wants_gnostic(accept: str) -> bool:
-    """Whether protobuf is the best offer that can be met. Raises NotAcceptable."""
-    for media, _ in ranked(accept):
-        if media in (JSON, "application/*", "*/*"):
-            return False
-        if media == gnostic.MEDIA:
-            return True
-    raise NotAcceptable(f"only the following media types are accepted: {JSON}, {gnostic.MEDIA}")
-
-
-def _cacheable(request: Request, body: bytes, media: str) -> Reply:
-    """With an ETag; nothing but it if the client has that already."""
-    etag = '"' + hashlib.sha256(body).hexdigest().upper() + '"'
-    headers = {"ETag": etag, "Vary": "Accept", "Cache-Control": "public"}
-    if request.headers.get("if-none-match") == etag:
-        return Reply(304, b"", "", headers)
-    return Reply(200, body, media, headers)
