@@ -126,6 +126,15 @@ async def test_bodies_are_told_where_the_policy_says_so() -> None:
         assert "managedFields" not in complete["responseObject"]["metadata"]
 
 
+async def test_long_lists_are_told_as_text_however_they_were_sent() -> None:
+    async with audited({"level": "RequestResponse"}) as (api, log):
+        for number in range(3):
+            await api("POST", MAPS, config_map(f"m-{number}", text="x" * 100_000))
+        answer = await api("GET", MAPS, accept_encoding="gzip")
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert len(log.events[-1]["responseObject"]["items"]) == 3
+
+
 async def test_a_watch_is_told_when_it_begins_and_when_it_is_over() -> None:
     async with audited({"level": "Metadata"}, omitStages=["RequestReceived"]) as (api, log):
         reply = await api.raw("GET", f"{MAPS}?watch=1&timeoutSeconds=5")

@@ -4,6 +4,7 @@ long answer is over."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable
+from gzip import decompress as gunzip
 from typing import Any, NamedTuple
 
 from longshore.base.clock import Clock, rfc3339_micro
@@ -119,7 +120,9 @@ class Entry:
         if isinstance(reply, SlicedReply) and self._judgement.level == policy.RESPONSE:
             slices = list(reply.slices)
             reply.slices = iter(slices)
-            self._add("responseObject", b"".join(slices), reply.content_type)
+            body = b"".join(slices)
+            packed = reply.headers.get("Content-Encoding") == "gzip"
+            self._add("responseObject", gunzip(body) if packed else body, reply.content_type)
         if isinstance(reply, StreamReply):
             self._started(reply.status)
             reply.pieces = Ending(reply.pieces, self._over(reply.status))
