@@ -29,6 +29,7 @@ from longshore.core.store.protocol import (
     StoreBusy,
     StoreError,
     StoreFull,
+    StoreTooLarge,
     Write,
 )
 from longshore.testing.clock import VirtualClock
@@ -321,6 +322,19 @@ class Any(int):
         return isinstance(other, int) and other > int(self)
 
     __hash__ = int.__hash__
+
+
+async def test_claims_have_room_in_large_batches_and_too_many_of_one_write_are_refused(
+    store: EtcdStore,
+) -> None:
+    since = await store.newest()
+
+    def claiming(key: str, count: int) -> Write:
+        return Write(key, b"v", 0, claims=tuple(Claim(f"c{key}/{n}", since) for n in range(count)))
+
+    assert all(await store.commit([claiming(f"/{n}", n) for n in range(100)]))
+    with pytest.raises(StoreTooLarge, match="too many operations"):
+        await store.commit([claiming("/many", 200)])
 
 
 async def test_another_format_is_refused(store: EtcdStore, lossy: Lossy, naming: Naming) -> None:

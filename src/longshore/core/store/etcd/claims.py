@@ -58,6 +58,9 @@ def held(writes: Sequence[Write], layout: Layout, moves: Moves) -> dict[bytes, H
     found: dict[bytes, Held] = {}
     for write in writes:
         for claim in write.claims:
+            assert not (claim.moves and claim.name.startswith("/")), (
+                "only its writers move an object"
+            )
             key = layout.claim(claim.name)
             since, until = layout.theirs(claim.since), moves.until(key, claim, layout)
             one = found.setdefault(key, Held(since, until, claim.moves))

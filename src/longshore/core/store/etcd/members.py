@@ -218,7 +218,11 @@ def _refused(error: grpc.aio.AioRpcError) -> StoreError:
         return StoreFull(
             f"etcd has no room: {said}; compact and defragment it, then disarm the alarm"
         )
-    if "too large" in said or error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+    if (
+        "too large" in said
+        or "too many operations" in said
+        or error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    ):
         return StoreTooLarge(f"etcd refused: {said}")
     if error.code() is grpc.StatusCode.DATA_LOSS:
         return StoreDamaged(f"etcd: {said}")
