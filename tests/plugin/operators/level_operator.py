@@ -8,7 +8,7 @@ then, so that nothing depends on having seen every event, and doing it twice doe
 import asyncio
 
 import kr8s.asyncio
-from kr8s.asyncio.objects import Deployment, PodDisruptionBudget
+from kr8s.asyncio.objects import PodDisruptionBudget
 
 
 async def run():
@@ -34,19 +34,18 @@ async def reconcile_or_retry(api, queue, key):
 
 
 async def reconcile(api, namespace, name):
-    wanted = await found(Deployment, api, namespace, name)
-    budget = await found(PodDisruptionBudget, api, namespace, name)
+    wanted = await found(api, "deployments", namespace, name)
+    budget = await found(api, "poddisruptionbudgets", namespace, name)
     if wanted and wanted.spec.replicas >= 2 and not budget:
         await (await PodDisruptionBudget(budget_of(wanted), api=api)).create()
     if budget and not (wanted and wanted.spec.replicas >= 2):
         await budget.delete()
 
 
-async def found(kind, api, namespace, name):
-    try:
-        return await kind.get(name, namespace=namespace, api=api)
-    except kr8s.NotFoundError:
-        return None
+async def found(api, kind, namespace, name):
+    async for one in api.get(kind, name, namespace=namespace):
+        return one
+    return None
 
 
 def budget_of(deployment):
