@@ -13,6 +13,7 @@ from longshore.core.objects.errors import InsufficientStorage
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.client import Bind, Create, Delete, Operation
 from longshore.machinery.kubelet.hollow import HollowNodes, hollow_configs
+from longshore.machinery.loop.giving_way import LOOK_S
 
 from .docs import container, pod
 from .world import World, declare_lost, until, world
@@ -186,6 +187,7 @@ async def test_hundreds_of_pods_take_a_handful_of_calls(w: World) -> None:
     await submit([Create(kinds.POD, doc) for doc in docs])
     w.client.submit = counted  # type: ignore[method-assign, assignment]
     await submit([Bind("shop", f"p{n}", f"hollow-{n % 3}") for n in range(300)])
+    await w.clock.advance(LOOK_S)
     await until(lambda: all(w.ready(f"p{n}") for n in range(300)))
     assert sum(calls) == 300
     assert len(calls) <= 4

@@ -57,14 +57,12 @@ from longshore.machinery.kubelet.status import doubted, is_certain, pod_status
 from longshore.machinery.kubelet.writer import TRANSIENT
 from longshore.machinery.loop.alarms import Alarms
 from longshore.machinery.loop.follow import follow
+from longshore.machinery.loop.giving_way import give_way
 
 _log = logging.getLogger("longshore.kubelet.hollow")
 # Writes in one call: enough to make one transaction worth it, few enough to let others in between
 # (they are planned in one turn of the loop, at some 100 us each).
-BATCH_MAX = 500
-# In a burst the control plane that shares this process goes first: between two batches there is half
-# of the time that a batch took (which is longer the more others have to do), and at least this.
-_PACE_S = 0.05
+BATCH_MAX = 250
 _RETRY_S = 1.0
 _NODES = ipaddress.ip_network("10.90.0.0/16")
 _PODS = ipaddress.ip_network("10.128.0.0/9")
@@ -265,7 +263,6 @@ class HollowNodes:
         """Advance what changed and send all of it, a batch at a time."""
         while True:
             await self._some.wait()
-            begun = self._clock.monotonic()
             batch = list(self._dirty)[:BATCH_MAX]
             for uid in batch:
                 del self._dirty[uid]
@@ -281,7 +278,8 @@ class HollowNodes:
                 self._alarm(uid, _RETRY_S)
             self._let_rest(uid for uid in batch if uid not in again)
             if len(batch) == BATCH_MAX:
-                await self._clock.sleep(max(_PACE_S, (self._clock.monotonic() - begun) / 2))
+                # In a burst the control plane that shares this process goes first.
+                await give_way(self._clock)
 
     def _let_rest(self, uids: Iterable[str]) -> None:
         """Of thousands of pods, few have something to be decided about them at a time."""

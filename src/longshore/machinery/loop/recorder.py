@@ -18,6 +18,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Client, Create, Operation, Patch
+from longshore.machinery.loop.giving_way import give_way
 
 T = TypeVar("T")
 EventType: TypeAlias = Literal["Normal", "Warning"]
@@ -29,9 +30,6 @@ WAITING_MAX = 16_384
 BATCH_MAX = 250
 # What comes within this time of the first is written with it.
 GATHER_S = 0.1
-# Between two batches of a burst, as news must not crowd out the writes that it is about: twice as long
-# as a batch took (which is longer the more others have to do), and at least this.
-PACE_S = 0.075
 # After so long a repeat begins a new Event (client-go: ten minutes).
 REPEAT_WINDOW_S = 600.0
 # That many different messages of one reason about one object are folded into one Event.
@@ -122,10 +120,9 @@ class Journal:
             await self._clock.sleep(GATHER_S)
             self._some.clear()
             while self._waiting:
-                begun = self._clock.monotonic()
                 await self._write_some()
-                if self._waiting:
-                    await self._clock.sleep(max(PACE_S, 2 * (self._clock.monotonic() - begun)))
+                if self._waiting:  # news must not crowd out the writes that it is about
+                    await give_way(self._clock)
 
     async def flush(self) -> None:
         """Write what waits now."""

@@ -1,0 +1,39 @@
+"""Who gives way comes after those who are busy, and comes all the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from longshore.machinery.loop.giving_way import LOOK_S, LOOKS_MAX, give_way
+
+
+class Busy:
+    """A clock of a loop that comes back late from so many sleeps."""
+
+    def __init__(self, late: int) -> None:
+        self.sleeps = 0
+        self._late = late
+        self._at = 0.0
+
+    def now(self) -> float:
+        return self._at
+
+    def monotonic(self) -> float:
+        return self._at
+
+    async def sleep(self, seconds: float) -> None:
+        self._at += seconds + (0.05 if self.sleeps < self._late else 0.0)
+        self.sleeps += 1
+
+
+@pytest.mark.parametrize(("late", "looks"), [(0, 1), (3, 4), (1000, LOOKS_MAX)])
+async def test_it_looks_until_the_loop_has_time(late: int, looks: int) -> None:
+    clock = Busy(late)
+    await give_way(clock)
+    assert clock.sleeps == looks
+
+
+async def test_an_idle_loop_is_hardly_waited_for() -> None:
+    clock = Busy(0)
+    await give_way(clock)
+    assert clock.monotonic() == LOOK_S
