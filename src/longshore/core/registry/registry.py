@@ -7,7 +7,7 @@ newest state, in the same turn of the loop in which it is queued, so nothing com
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -16,7 +16,7 @@ from longshore.base.chance import Chance
 from longshore.base.clock import Clock
 from longshore.base.users import User
 from longshore.core.objects import kinds, meta
-from longshore.core.objects.errors import AlreadyExists, ApiError, Conflict, NotFound
+from longshore.core.objects.errors import AlreadyExists, ApiError, NotFound
 from longshore.core.objects.kinds import KINDS, Doc, Kind, Kinds, Ref
 from longshore.core.objects.patches import detached, json_merge_patch, own_fields
 from longshore.core.objects.validation import Undecodable
@@ -43,20 +43,18 @@ from longshore.core.registry.loading import Loaded
 from longshore.core.registry.patching import apply_patch, invalid_patch, judged, read_patch
 from longshore.core.registry.permission.union import Stage, UnionAuthorizer
 from longshore.core.registry.planning import Plan
-from longshore.core.registry.questions import Undecided
 from longshore.core.registry.quotas import QuotaBooks
-from longshore.core.registry.reads import Filter, ListOptions, Reader, reached
+from longshore.core.registry.reads import Filter, ListOptions
 from longshore.core.registry.sent import PLAIN, WriteOptions, of_loop
 from longshore.core.registry.services import ServiceAddresses, ServiceRanges
 from longshore.core.registry.sharing import Sharing
 from longshore.core.registry.versions import as_version
+from longshore.core.registry.writing import Writing
 from longshore.core.store.protocol import SharedStore, Store
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.core.watch.stored import Stored
 
-# How often a write is planned again because other servers were faster.
-STALE_TRIES = 30
 # How often a generated name is tried again when it is taken (upstream tries 8 times).
 GENERATE_NAME_TRIES = 8
 # Kinds whose strategies say so (pkg/registry/*/strategy.go AllowCreateOnUpdate).
@@ -77,7 +75,7 @@ class RegistryConfig:
     outdated: Callable[[str], bool] | None = None
 
 
-class Registry(Reader):
+class Registry(Writing):
     """Reads from the cache (see Reader) and writes through the commit queue.
 
     run() must be running for writes to get anywhere. Documents given to create and update become
@@ -137,30 +135,6 @@ class Registry(Reader):
             await self._queue.run()
         else:
             await self._shared.run()
-
-    async def confirm(self) -> None:
-        """Return once the cache has all that anybody was told is written: at once, where nobody else
-        writes. Raises Unavailable."""
-        if self._shared is not None:
-            await self._shared.following.confirm()
-
-    def come_to(self, revision: str, check: Callable[[], None]) -> Awaitable[None]:
-        """Wait until a read of that resourceVersion can be answered; none given asks for what is newest.
-        See reached() and confirm()."""
-        if revision or self._shared is None:
-            return reached(self.cache, self.clock, revision, check)
-        check()
-        return self._shared.following.confirm()
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether other servers write to the store too."""
-        return self._shared is not None
-
-    @property
-    def hears(self) -> bool:
-        """Whether the store answers, as far as is known."""
-        return self._shared is None or self._shared.hears
 
     async def close(self) -> None:
         await self._store.close()
@@ -396,18 +370,6 @@ class Registry(Reader):
         except ApiError as error:
             return error if self._is_final(error) else None
 
-    def _queued(self, ref: Ref, plan: Plan, fence: Fence | None = None) -> Doc | Pending | None:
-        """Run a plan and queue its outcome at once; None as of _begin()."""
-        self._queue.check_room()
-        if self._queue.in_flight(ref.key) is not None:
-            return None
-        if fence is not None:
-            fence.check(self.cache)
-        intent = plan(self.cache.shelf(ref.kind).get(ref.key))
-        if isinstance(intent, Stored):
-            return intent.doc if self._shared is None else None
-        return self._queue.put(ref, intent, fence)
-
     async def _finish(
         self, who: User, operation: Operation, pending: Pending, fence: Fence | None
     ) -> Doc | ApiError:
@@ -423,54 +385,7 @@ class Registry(Reader):
         except ApiError as error:
             return error
 
-    async def _write_all(self, plans: Sequence[tuple[Ref, Plan]]) -> list[ApiError]:
-        """Run many plans in one go, so that they share a transaction; what speaks against some."""
-        begun: list[Doc | Pending | ApiError | None] = []
-        for ref, plan in plans:
-            try:
-                begun.append(self._queued(ref, plan))
-            except ApiError as error:
-                begun.append(error if self._is_final(error) else None)
-        refused = [answer for answer in begun if isinstance(answer, ApiError)]
-        for (ref, plan), answer in zip(plans, begun, strict=True):
-            try:
-                if answer is None or (isinstance(answer, Pending) and await answer.wait() is None):
-                    await self._write(ref, plan)
-            except ApiError as error:
-                refused.append(error)
-        return refused
-
     # --- the core of it ---
-
-    async def _write(self, ref: Ref, plan: Plan, fence: Fence | None = None) -> Stored:
-        """Plan a write on the newest state and have it stored, until nobody else is faster."""
-        stale, is_newest = 0, self._shared is None
-        while stale < STALE_TRIES:
-            self._queue.check_room()
-            busy = self._queue.in_flight(ref.key)
-            if busy is not None:
-                await busy.settled()
-                continue
-            if fence is not None:
-                fence.check(self.cache)
-            try:
-                intent = plan(self.cache.shelf(ref.kind).get(ref.key))
-            except ApiError as error:
-                if is_newest or self._is_final(error):
-                    raise
-                intent = None
-            if isinstance(intent, Intent):
-                stored = await self._queue.put(ref, intent, fence).wait()
-                if stored is not None:
-                    return stored
-                stale += 1
-            elif intent is not None and is_newest:
-                return intent
-            else:
-                # A refusal, or that nothing is to be done, counts by what is newest.
-                await self.confirm()
-                is_newest = True
-        raise Conflict.of(ref.kind, ref.name)
 
     async def _newly(
         self, kind: Kind, doc: Doc, namespace: str, options: WriteOptions
@@ -484,10 +399,6 @@ class Registry(Reader):
                 raise
             await self.confirm()
             return self._planner.new(kind, copy, namespace, options)
-
-    def _is_final(self, error: ApiError) -> bool:
-        """Whether what speaks against a plan may not be outdated."""
-        return self._shared is None or isinstance(error, Undecided)
 
     def _deletion(self, who: User, ref: Ref, options: DeleteOptions, dry_run: bool) -> Plan:
         plan = self._planner.deletion(ref, options, dry_run)
