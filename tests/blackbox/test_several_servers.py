@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.request import urlopen
 
 import pytest
 
@@ -25,7 +26,7 @@ from longshore.doors.kubernetes.client import HttpClient
 from longshore.machinery.network.namespaces import socket_in
 
 from .conftest import started
-from .driver import Cluster, longshore, machine, nothing_left
+from .driver import Cluster, eventually, longshore, machine, nothing_left
 from .test_failures import deployment, process
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
@@ -272,3 +273,47 @@ def test_what_cannot_be_is_refused_in_a_sentence(
 ) -> None:
     refusal = longshore("up", "--hollow", "--root", str(short_root), *words, code=2)
     assert why in refusal and "Traceback" not in refusal
+
+
+async def test_pods_and_services_of_real_nodes_go_on_without_a_server(
+    short_root: Path, images: list[Path]
+) -> None:
+    cluster = started("real3", short_root, "--servers", "3", "--nodes", "2", *QUICK)
+    try:
+        cluster.longshore("image load", str(images[0]))
+        cluster.apply(web := deployment("web", 2))
+        container = web["spec"]["template"]["spec"]["containers"][0]
+        container |= {"image": "nginx:1.17.9"}
+        del container["command"]
+        cluster.apply(web)
+        cluster.kubectl("expose", "deployment", "web", "--port=80", "--type=LoadBalancer")
+        await eventually(lambda: len(cluster.running("app=web")) == 2, "two replicas")
+        await eventually(lambda: answers(cluster), "nginx answers on 127.0.0.1")
+        assert len(servers_listed(cluster)) == 3
+        process(cluster, "server-2").kill(signal.SIGKILL)
+        await eventually(lambda: len(servers_listed(cluster)) == 2, "pods are led to the living")
+        assert answers(cluster)
+        (one, _) = cluster.running("app=web")
+        cluster.kubectl("delete", "pod", one["metadata"]["name"])
+        await eventually(lambda: len(cluster.running("app=web")) == 2, "two replicas again")
+        assert answers(cluster)
+    finally:
+        cluster.longshore("down")
+
+
+def servers_listed(cluster: Cluster) -> list[str]:
+    subsets = cluster.get("endpoints", "kubernetes")["subsets"]
+    return [one["ip"] for one in subsets[0]["addresses"]]
+
+
+def answers(cluster: Cluster) -> bool:
+    """Whether nginx answers at the port that its Service has on 127.0.0.1."""
+    annotations = cluster.get("service", "web")["metadata"].get("annotations", {})
+    port = annotations.get("longshore.io/local-ports", "").rpartition("=")[2]
+    if not port:
+        return False
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/", timeout=3) as reply:
+            return bool(reply.status == 200)
+    except OSError:
+        return False

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from longshore.base.addresses import API_PORT, API_SERVICE_ADDRESS, SERVICE_RANGE
 from longshore.core.objects import kinds
-from longshore.core.objects.errors import AlreadyExists, ApiError
+from longshore.core.objects.errors import AlreadyExists, ApiError, NotFound
 from longshore.core.objects.flow_defaults import FLOW_SCHEMAS, PRIORITY_LEVELS
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.priorities import SYSTEM_PRIORITIES
@@ -21,17 +21,40 @@ SERVICE_NAME = "kubernetes"
 
 async def bootstrap(client: Client, endpoints: Sequence[tuple[str, int]]) -> None:
     """Create what is missing, and point the `kubernetes` Service at endpoints, the addresses at which
-    pods reach the API servers (none: there are no pods that could). Idempotent."""
+    pods reach the API servers (none: there are no pods that could). Of several, whoever leads sees
+    to it later which are there. Idempotent."""
     await _ensure(client, _first_objects())
     if not endpoints:
         return
     await _ensure(client, [Create(kinds.SERVICE, _service())])
     addresses, port = [address for address, _ in endpoints], endpoints[0][1]
-    for kind, doc in (
+    if len(addresses) == 1:
+        await point_at(client, addresses, port)
+        return
+    await _ensure(client, [Create(kind, doc) for kind, doc in _targets(addresses, port)])
+
+
+async def point_at(client: Client, addresses: list[str], port: int) -> None:
+    """Point the `kubernetes` Service there, if it is not. An empty list leaves it as it is: whoever
+    asks is a server."""
+    if not addresses:
+        return
+    for kind, doc in _targets(addresses, port):
+        content = {field: value for field, value in doc.items() if field != "metadata"}
+        try:
+            there = await client.get(kind, "default", SERVICE_NAME)
+        except NotFound:
+            await client.write(Create(kind, doc))
+            continue
+        if any(there.get(field) != value for field, value in content.items()):
+            await client.write(Patch(kind, "default", SERVICE_NAME, content))
+
+
+def _targets(addresses: list[str], port: int) -> list[tuple[Kind, Doc]]:
+    return [
         (kinds.ENDPOINTS, _endpoints(addresses, port)),
         (kinds.ENDPOINT_SLICE, _slice(addresses, port)),
-    ):
-        await _put(client, kind, doc)
+    ]
 
 
 def _first_objects() -> list[Operation]:
@@ -50,14 +73,6 @@ async def _ensure(client: Client, creates: list[Operation]) -> None:
     for answer in await client.submit(creates):
         if isinstance(answer, ApiError) and not isinstance(answer, AlreadyExists):
             raise answer
-
-
-async def _put(client: Client, kind: Kind, doc: Doc) -> None:
-    try:
-        await client.write(Create(kind, doc))
-    except AlreadyExists:
-        content = {field: value for field, value in doc.items() if field != "metadata"}
-        await client.write(Patch(kind, "default", SERVICE_NAME, content))
 
 
 def _namespace(name: str) -> Doc:

@@ -12,7 +12,8 @@ from longshore.base.clock import Clock
 from longshore.base.metrics import gauge
 from longshore.base.users import loop_user
 from longshore.cluster.config import ClusterConfig, ClusterPaths
-from longshore.cluster.machine import hollow_nodes, lan_namespace
+from longshore.cluster.machine import hollow_nodes, lan_namespace, server_nets
+from longshore.cluster.presence import LivingServers, Me, Presence
 from longshore.core.registry.client import Client
 from longshore.core.registry.fencing import Fence
 from longshore.core.registry.inprocess import InProcess
@@ -89,6 +90,19 @@ class Loops:
                 election = self._election(Candidate(_NAMESPACE, name, identity), lead)
                 self._elections[name] = election
                 crew.create_task(election.run(), name=f"stand for {name}")
+            if self._has_pods:
+                crew.create_task(self._presence(role).run(), name="presence")
+
+    @property
+    def _has_pods(self) -> bool:
+        """Whether there are pods that can reach a server."""
+        return self._work.config.shared and not self._work.config.hollow
+
+    def _presence(self, role: str) -> Presence:
+        config = self._work.config
+        (net,) = [one for one in server_nets(config) if one.name == role]
+        me = Me(role, net.lan_ip, config.election.lease_s)
+        return Presence(me, self._client("presence"), self._clock)
 
     def metrics(self) -> Iterator[str]:
         """Which Leases are held here, as component-base tells it (leaderelection metrics)."""
@@ -112,6 +126,9 @@ class Loops:
         async with asyncio.TaskGroup() as crew:
             crew.create_task(journal.run(), name="events of controllers")
             crew.create_task(self._controllers(journal, term), name="controllers")
+            if self._has_pods:
+                living = LivingServers(self._client("servers", term), self._clock)
+                crew.create_task(living.run(), name="living servers")
             await self._work.beside(self._client("roles", term))
 
     async def _lead_scheduler(self, term: Fence) -> None:
