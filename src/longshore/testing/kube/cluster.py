@@ -70,14 +70,14 @@ class Cluster:
         started: asyncio.Future[int] = self._loop.create_future()
         self._task = self._loop.create_task(self._run(context, started), name="a test's cluster")
         await asyncio.wait((self._task, started), return_when=asyncio.FIRST_COMPLETED)
-        self._check()
+        self.check()
         await self._loop.rest()
-        self._check()
+        self.check()
         return started.result()
 
     async def stop(self) -> None:
         """End everything. Raises Broken if it had ended by itself."""
-        self._check()
+        self.check()
         assert self._task is not None
         self._task.cancel()
         await asyncio.wait((self._task,))
@@ -104,7 +104,8 @@ class Cluster:
         self._listener.cancel()
         await asyncio.wait((self._listener,))
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise what broke it, if something did."""
         if self._task is not None and self._task.done() and not self._task.cancelled():
             error = self._task.exception()
             if error is not None:
@@ -114,7 +115,7 @@ class Cluster:
 
     async def ask(self, request: Request) -> Reply:
         """One request past the listener, answered whole."""
-        self._check()
+        self.check()
         reply = await self.life.door.handle(request)
         if isinstance(reply, SlicedReply):
             return Reply(reply.status, b"".join(reply.slices), reply.content_type, reply.headers)
@@ -130,9 +131,10 @@ class Cluster:
         """Whether that came to hold of an object within so many seconds of the cluster's time, which
         jumps as long as nothing else happens. Where somebody from outside takes part, it is
         given as many real seconds."""
+        await self.life.complete.wait()
         deadline, patience = self._loop.time() + seconds, self._wall.monotonic() + seconds
         while not holds(self.find(ref)):
-            self._check()
+            self.check()
             left = deadline - self._loop.time()
             if left <= 0 and self._is_alone:
                 return False
@@ -147,6 +149,7 @@ class Cluster:
 
     async def advance(self, seconds: float) -> None:
         """Let so many seconds pass, without waiting for what takes none."""
+        await self.life.complete.wait()
         end = self._loop.time() + seconds
         self._loop.jump_to(end)
         try:
@@ -154,12 +157,13 @@ class Cluster:
         finally:
             self._loop.hold()
         await self._loop.rest()
-        self._check()
+        self.check()
 
     async def settle(self) -> None:
         """Return when nothing is left to do without time passing."""
+        await self.life.complete.wait()
         await self._loop.rest()
-        self._check()
+        self.check()
 
     def nudge(self) -> None:
         """Let whoever waits look again."""
@@ -205,7 +209,7 @@ class Cluster:
     # -- snapshots ---------------------------------------------------------------------------
 
     async def snapshot(self) -> Snapshot:
-        await self._loop.rest()
+        await self.settle()
         return Snapshot(self._store.records())
 
     async def restore(self, snapshot: Snapshot) -> None:
@@ -215,7 +219,7 @@ class Cluster:
         await self.life.end()
         self._store = _restored(self._store, snapshot)
         await self._begin()
-        await self._loop.rest()
+        await self.settle()
 
 
 def _restored(now: MemoryStore, then: Snapshot) -> MemoryStore:

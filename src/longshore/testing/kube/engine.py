@@ -20,10 +20,12 @@ from longshore.core.pki.tls import server_context
 from longshore.core.pki.token_keys import TokenKeys
 from longshore.testing.kube.cluster import Cluster, Snapshot
 from longshore.testing.kube.life import Keys
-from longshore.testing.kube.settings import Settings
+from longshore.testing.kube.settings import ACCOUNTS, Settings
 from longshore.testing.loop import SimulatedLoop
 
 T = TypeVar("T")
+# There is nothing to be scheduled when all begins.
+_BASE = Settings(nodes=0, controllers=frozenset({ACCOUNTS, "clusterrole-aggregation"}))
 
 
 class Engine:
@@ -70,6 +72,7 @@ class Engine:
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
         shutil.rmtree(self.directory)
 
@@ -83,7 +86,7 @@ class Engine:
 
     async def _bootstrapped(self) -> Snapshot:
         """What every cluster of the session begins with."""
-        cluster = Cluster(self._loop, Settings(nodes=0), self._keys, Snapshot({}))
+        cluster = Cluster(self._loop, _BASE, self._keys, Snapshot({}))
         await cluster.start(None)
         life = cluster.life
         await bootstrap(life.client("bootstrap"), ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from longshore.base.chance import Chance
@@ -22,7 +23,6 @@ from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.hollow import HollowNodes
 from longshore.machinery.loop.loop import Loop
 from longshore.machinery.loop.recorder import Journal
-from longshore.machinery.scheduler.worker import Worker
 from longshore.testing.kube.outside import OneToken
 from longshore.testing.kube.settings import ACCOUNTS, SCHEDULER, Settings, check_names
 from longshore.testing.loop import LoopClock
@@ -52,11 +52,13 @@ class Life:
         self.registry = Registry(store, clock, self._chance, _rules(settings))
         tokens = Bearers(Tokens(self.registry, clock, self._chance, keys.tokens), [token])
         self.door = KubernetesDoor(self.registry, clock, self._chance, DoorConfig(tokens=tokens))
+        self.complete = asyncio.Event()
+        """Set when all runs that shall run. Until then no time may be skipped."""
         self._task: asyncio.Task[None] | None = None
         self._crew: asyncio.TaskGroup | None = None
 
     async def start(self, crew: asyncio.TaskGroup, nodes: Sequence[KubeletConfig]) -> None:
-        """Return when everything runs."""
+        """Return when everything runs but the scheduler, see complete."""
         await self.registry.open()
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task = crew.create_task(self._live(started, nodes), name="a test's server")
@@ -86,8 +88,7 @@ class Life:
             crew.create_task(journal.run(), name="events")
             for loop in self._controllers(journal):
                 crew.create_task(loop.run(), name=f"{loop.name} controller")
-            if self._settings.runs(SCHEDULER):
-                crew.create_task(self._scheduler(journal).run(), name=SCHEDULER)
+            crew.create_task(self._schedule(journal), name=SCHEDULER)
             if nodes:
                 self.add_nodes(nodes)
             started.set_result(None)
@@ -101,10 +102,16 @@ class Life:
         chosen = [loop for loop in loops if self._settings.runs(loop.name)]
         return [Loop(one.reconciler, cache, clock, chance, workers=_WORKERS) for one in chosen]
 
-    def _scheduler(self, journal: Journal) -> Worker:
-        cache, client = self.registry.cache, self.client("scheduler")
-        recorder = journal.recorder("default-scheduler")
-        return Worker(cache, client, self._clock, self._chance, recorder)
+    async def _schedule(self, journal: Journal) -> None:
+        if self._settings.runs(SCHEDULER):
+            # It takes NumPy, and so as long as half of all the rest: a test's first steps do not wait.
+            room = await asyncio.to_thread(import_module, "longshore.machinery.scheduler.worker")
+            cache, client = self.registry.cache, self.client("scheduler")
+            recorder = journal.recorder("default-scheduler")
+            worker = room.Worker(cache, client, self._clock, self._chance, recorder)
+            self.complete.set()
+            await worker.run()
+        self.complete.set()
 
 
 def _rules(settings: Settings) -> RegistryConfig:

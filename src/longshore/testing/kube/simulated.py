@@ -90,4 +90,4 @@ class SimulatedBackend:
         self._engine.soon(self._cluster)
 
     def broken(self) -> None:
-        self._engine.call(self._cluster.settle())
+        self._cluster.check()
