@@ -275,6 +275,35 @@ def test_what_cannot_be_is_refused_in_a_sentence(
     assert why in refusal and "Traceback" not in refusal
 
 
+def test_a_machine_without_etcd_is_told_what_to_install(short_root: Path) -> None:
+    words = ("up", "--hollow", "--servers", "3", "--root", str(short_root))
+    refusal = longshore(*words, code=2, env={"PATH": "/nonexistent"})
+    assert "apt-get install etcd-server" in refusal and "Traceback" not in refusal
+
+
+def test_etcd_takes_no_certificate_of_the_cluster(trio: Cluster) -> None:
+    """A node's, or even the administrator's: those of etcd's own authority alone."""
+    paths = ClusterPaths(trio.root, trio.name)
+    ours = Pair.named(paths.etcd_pki, "server-to-etcd")
+    assert _etcd_takes(paths, ours)
+    for name in ("node-1-client", "super-admin", "server-to-nodes"):
+        assert not _etcd_takes(paths, Pair.named(paths.pki, name)), name
+
+
+def _etcd_takes(paths: ClusterPaths, pair: Pair) -> bool:
+    context = client_context(pair, paths.etcd_pki / "ca.crt")
+    context.set_alpn_protocols(["h2"])
+    with socket_in(lan_namespace(paths)) as plain:
+        plain.settimeout(5)
+        plain.connect(("10.90.0.6", 2379))
+        try:
+            with context.wrap_socket(plain, server_hostname="10.90.0.6") as line:
+                line.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+                return bool(line.recv(1))  # in TLS 1.3 a refusal comes after the handshake
+        except OSError:
+            return False
+
+
 async def test_pods_and_services_of_real_nodes_go_on_without_a_server(
     short_root: Path, images: list[Path]
 ) -> None:

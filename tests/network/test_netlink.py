@@ -71,6 +71,8 @@ def test_a_pod_never_asks_by_arp() -> None:
 
 
 def test_nodes_have_their_places() -> None:
+    assert ranges.server_net("s", 1) == ranges.HostNet("s", "10.90.0.2")
+    assert ranges.member_net("m", 3) == ranges.HostNet("m", "10.90.0.8")
     assert ranges.node_net("a", 1) == ranges.NodeNet("a", "10.90.0.11", "10.42.1.0/24")
     last = ranges.node_net("z", 255)
     assert (last.lan_ip, last.pod_cidr, last.gateway) == (
