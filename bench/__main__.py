@@ -11,6 +11,7 @@ import uvloop
 
 from bench import (
     failover,
+    fixture,
     fleet,
     opening,
     permission,
@@ -37,6 +38,7 @@ CASES = {
     "fleet": fleet,
     "permission": permission,
     "failover": failover,
+    "fixture": fixture,
     "policies": policies,
 }
 RESULTS = Path(__file__).parent / "results"
