@@ -72,6 +72,8 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "pause_reading")
         self.transport = transport  # type: ignore[assignment]
+        if not self.reusable:  # whoever wanted it has given up meanwhile
+            transport.abort()  # type: ignore[attr-defined]
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -289,12 +291,13 @@ class Pool:
         context = self._ssl if url.scheme == "https" else None
         name = host if context is not None else None
         sock = await self._socket(host, port)
+        connection = _Connection(server)
         try:
-            _, connection = await loop.create_connection(
-                lambda: _Connection(server), sock=sock, ssl=context, server_hostname=name
+            await loop.create_connection(
+                lambda: connection, sock=sock, ssl=context, server_hostname=name
             )
         except BaseException:
-            sock.close()
+            connection.abort()  # the socket is its transport's: to close it here would be behind its back
             raise
         return connection
 

@@ -1,0 +1,44 @@
+"""The client's connections when whoever asked gives up before they are there."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+
+from longshore.base.clock import SystemClock
+from longshore.core.pki.authority import Authority
+from longshore.doors.kit.fetch import Pool
+
+
+async def test_a_request_given_up_at_any_moment_of_connecting_leaves_its_socket_to_its_transport(
+    tmp_path: Path,
+) -> None:
+    """The next socket gets the same number: the loop must not think that it is still in use."""
+    writers: list[asyncio.StreamWriter] = []
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+
+    served, asked = contexts(tmp_path)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=served)
+    pool = Pool([f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"], asked)
+    for turns in range(120):
+        asking = asyncio.ensure_future(pool.fetch("GET", "/", {}))
+        for _ in range(turns % 40):
+            await SystemClock().sleep(0)
+        asking.cancel()
+        (outcome,) = await asyncio.gather(asking, return_exceptions=True)
+        assert isinstance(outcome, asyncio.CancelledError)
+    for writer in writers:
+        writer.transport.abort()
+    server.close()
+    await server.wait_closed()
+
+
+def contexts(directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's, and that of a client that believes it."""
+    pair = Authority(directory, SystemClock()).server("server", ["127.0.0.1"])
+    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    served.load_cert_chain(pair.certificate, pair.key)
+    return served, ssl.create_default_context(cafile=str(directory / "ca.crt"))
