@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,10 +17,12 @@ from longshore.machinery.kubelet.hollow import HollowNodes, hollow_configs
 from longshore.testing.loop import LoopClock
 from longshore.testing.simulator.medium import Medium
 from longshore.testing.simulator.server import SimulatedServer, Unreachable
-from longshore.testing.simulator.wire import Weather, Wire
+from longshore.testing.simulator.wire import Way, Weather, Wire
 
 ADMIN = User("admin", ("system:masters", "system:authenticated"))
 JSON = "application/json"
+# How late the copy of a doubled request may be.
+_LATE_S = 5.0
 
 
 class SimulatedNode:
@@ -39,6 +42,7 @@ class SimulatedCluster:
         self._chance = chance
         self.medium = Medium(clock, chance)
         self.nodes = {c.node_name: SimulatedNode(c) for c in hollow_configs(_names(nodes))}
+        self.outside = Way(Weather(), clock, chance)  # between users and the server
         self.server = self._new_server()
         self._crew: asyncio.TaskGroup | None = None
 
@@ -76,7 +80,8 @@ class SimulatedCluster:
         assert self._crew is not None, "start() comes first"
         node = self.nodes[name]
         if node.life is None:
-            wire = Wire(lambda: self.server, f"node-{name}", node.weather, self.clock, self._chance)
+            way = Way(node.weather, self.clock, self._chance)
+            wire = Wire(lambda: self.server, f"node-{name}", way)
             agent = HollowNodes([node.config], wire, self.clock)
             node.life = self._crew.create_task(agent.run(), name=name)
 
@@ -93,11 +98,23 @@ class SimulatedCluster:
         self, method: str, target: str, body: Any = None, content_type: str = JSON
     ) -> Reply:
         """One request through the door, answered whole. Raises Unreachable."""
+        await self.outside.cross()
         reply = await self.open(method, target, body, content_type)
+        await self.outside.cross()
         if isinstance(reply, SlicedReply):
             return Reply(reply.status, b"".join(reply.slices), reply.content_type, reply.headers)
         assert isinstance(reply, Reply), reply
         return reply
+
+    def ask_again(self, method: str, target: str, body: Any, content_type: str) -> None:
+        """Let the copy of a request arrive a while from now. Nobody waits for its answer."""
+        assert self._crew is not None, "start() comes first"
+        self._crew.create_task(self._ask_late(method, target, body, content_type))
+
+    async def _ask_late(self, method: str, target: str, body: Any, content_type: str) -> None:
+        await self.clock.sleep(self._chance.uniform(0.0, _LATE_S))
+        with contextlib.suppress(Unreachable):
+            await self.ask(method, target, body, content_type)
 
     async def open(
         self, method: str, target: str, body: Any = None, content_type: str = JSON

@@ -1,7 +1,8 @@
-"""What the users of a simulation do: each deed is one request, or a read and the write it leads to."""
+"""What the users of a simulation do: each deed is one request, or a few that belong together."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 import orjson
@@ -15,6 +16,10 @@ from longshore.testing.simulator.server import Unreachable
 TOKEN = "simulated/token"
 _MERGE = "application/merge-patch+json"
 _CORE, _APPS = "/api/v1", "/apis/apps/v1"
+_LISTED = (
+    (_CORE, "configmaps"), (_CORE, "pods"), (_CORE, "services"), (_CORE, "nodes"),
+    (_CORE, "namespaces"), (_APPS, "deployments"), (_APPS, "replicasets"),
+)  # fmt: skip
 _PREFIXES = {_CORE: "/core/", _APPS: "/apps/"}
 
 
@@ -27,6 +32,11 @@ class Users:
 
     async def do(self, what: str, args: Args) -> None:
         await _DEEDS[what](self, args)
+
+    async def look_around(self) -> None:
+        """List all that users make: what was lost without anybody's noticing shows."""
+        for root, plural in _LISTED:
+            await self.send("GET", root, f"/{plural}")
 
     async def send(
         self,
@@ -42,6 +52,9 @@ class Users:
         self.asked.append(one)
         if body is not None and method in ("POST", "PUT", "PATCH"):
             body = _marked(body, token)
+        if method != "GET" and self._cluster.outside.doubles():
+            one.twice = True
+            self._cluster.ask_again(method, root + path, body, content_type)
         try:
             reply = await self._cluster.ask(method, root + path, body, content_type)
         except Unreachable:
@@ -145,6 +158,14 @@ async def _create_pod(users: Users, args: Args) -> None:
     await users.send("POST", _CORE, f"/namespaces/{args['namespace']}/pods", body)
 
 
+async def _rush(users: Users, args: Args) -> None:
+    """Several pods at the same moment: for the last of a quota, or of a node."""
+    async with asyncio.TaskGroup() as crowd:
+        for number in range(args["count"]):
+            one = {**args, "name": f"rush-{number}"}
+            crowd.create_task(_create_pod(users, one))
+
+
 async def _read_pod(users: Users, args: Args) -> None:
     await users.send("GET", _CORE, f"/namespaces/{args['namespace']}/pods/{args['name']}")
 
@@ -206,6 +227,7 @@ _DEEDS: Mapping[str, Callable[[Users, Args], Awaitable[None]]] = {
     "delete map": _delete_map,
     "list maps": _list_maps,
     "create pod": _create_pod,
+    "rush": _rush,
     "read pod": _read_pod,
     "delete pod": _delete_pod,
     "create service": _create_service,

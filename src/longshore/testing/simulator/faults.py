@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeAlias
 
 from longshore.testing.simulator.cluster import SimulatedCluster
 from longshore.testing.simulator.script import Args
+from longshore.testing.simulator.server import Unreachable
 from longshore.testing.simulator.wire import Weather
 
 Fault: TypeAlias = Callable[[SimulatedCluster, Args], Coroutine[Any, Any, None]]
@@ -24,8 +26,19 @@ async def _node_crash(cluster: SimulatedCluster, args: Args) -> None:
     cluster.start_node(args["node"])
 
 
+async def _node_gone(cluster: SimulatedCluster, args: Args) -> None:
+    """A machine is switched off, somebody deletes its Node, and it is switched on again."""
+    name = args["node"]
+    await cluster.crash_node(name)
+    with contextlib.suppress(Unreachable):
+        await cluster.ask("DELETE", f"/api/v1/nodes/{name}")
+    await cluster.clock.sleep(args["for_s"])
+    cluster.start_node(name)
+
+
 def _weather(cluster: SimulatedCluster, args: Args) -> Weather:
-    return cluster.nodes[args["node"]].weather
+    """That of a node, or of users where no node is named."""
+    return cluster.nodes[args["node"]].weather if "node" in args else cluster.outside.weather
 
 
 async def _node_cut(cluster: SimulatedCluster, args: Args) -> None:
@@ -84,11 +97,17 @@ async def _clock_jump(cluster: SimulatedCluster, args: Args) -> None:
 BREAK: Mapping[str, Fault] = {
     "server-crash": _server_crash,
     "node-crash": _node_crash,
+    "agent-restart": _node_crash,
+    "node-gone": _node_gone,
     "node-cut": _node_cut,
     "lossy": _lossy,
     "doubled": _doubled,
     "delayed": _delayed,
     "watch-drop": _watch_drop,
+    "users-lossy": _lossy,
+    "users-doubled": _doubled,
+    "users-delayed": _delayed,
+    "users-watch-drop": _watch_drop,
     "store-stall": _store_stall,
     "store-error": _store_error,
     "disk-full": _disk_full,

@@ -56,6 +56,7 @@ class _Player:
             for name in self._cluster.nodes:  # or nothing that waits for room could come to rest
                 await self.users.do("uncordon", {"node": name})
             await self._cluster.clock.sleep(calm_s)
+            await self.users.look_around()
             for task in watching:
                 task.cancel()
             await self._cluster.stop()

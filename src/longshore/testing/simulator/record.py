@@ -16,7 +16,8 @@ from longshore.testing.simulator.medium import Entry
 @dataclass(slots=True)
 class Asked:
     """A request of a user. status 0: no answer came, and nobody knows what became of it. token
-    is in what it wrote, and in nothing else. Times are monotonic seconds."""
+    is in what it wrote, and in nothing else. twice: a copy of it came later. Times are monotonic
+    seconds."""
 
     token: str
     method: str
@@ -24,6 +25,7 @@ class Asked:
     began: float
     ended: float = 0.0
     status: int = 0
+    twice: bool = False
     doc: Doc = field(default_factory=dict)
 
     @property

@@ -67,6 +67,11 @@ def _pod(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
     return {"namespace": _namespace(chance), "name": chance.choice(_PODS), "cpu": cpu}
 
 
+def _rush(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    namespace, count = chance.choice((LIMITED, LIMITED, "default")), 2 + chance.below(4)
+    return {"namespace": namespace, "count": count, "cpu": chance.choice(("250m", "1"))}
+
+
 def _service(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
     return {"name": chance.choice(_SERVICES)}
 
@@ -91,6 +96,7 @@ DEEDS: Mapping[str, tuple[int, Draw]] = {
     "delete map": (2, _map),
     "list maps": (2, _map),
     "create pod": (6, _pod),
+    "rush": (1, _rush),
     "read pod": (2, _pod),
     "delete pod": (4, _pod),
     "create service": (2, _service),
@@ -120,11 +126,17 @@ def _jump(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
 FAULTS: Mapping[str, Draw] = {
     "server-crash": _lasting(0.1, 20.0),
     "node-crash": _node_lasting(1.0, 400.0),
+    "agent-restart": _node_lasting(0.1, 5.0),
+    "node-gone": _node_lasting(1.0, 200.0),
     "node-cut": _node_lasting(1.0, 400.0),
     "lossy": _node_lasting(5.0, 60.0),
     "doubled": _node_lasting(5.0, 60.0),
     "delayed": _node_lasting(5.0, 60.0),
     "watch-drop": _node,
+    "users-lossy": _lasting(5.0, 60.0),
+    "users-doubled": _lasting(5.0, 60.0),
+    "users-delayed": _lasting(5.0, 60.0),
+    "users-watch-drop": lambda _chance, _nodes: {},
     "store-stall": _lasting(0.5, 30.0),
     "store-error": _lasting(0.1, 10.0),
     "disk-full": _lasting(0.5, 30.0),

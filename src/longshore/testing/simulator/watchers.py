@@ -62,13 +62,14 @@ class Watcher:
             await reply.pieces.aclose()
 
     async def _follow(self, pieces: AsyncIterator[bytes]) -> None:
-        server = self._cluster.server
+        server, weather = self._cluster.server, self._cluster.outside.weather
+        drops = weather.drops
         while True:
             try:
                 piece = await server.ask(lambda: _next(pieces))
             except StopAsyncIteration:
                 return
-            if piece is None:
+            if piece is None or weather.drops != drops:
                 return
             for line in filter(None, piece.split(b"\n")):
                 self._take(orjson.loads(line))

@@ -1,4 +1,5 @@
-"""The network between an agent and the server, as a Client: slow, deaf, and forgetful when told to."""
+"""The network between the server and those who ask it: slow, deaf, and forgetful when told to. An
+agent has a Client over it."""
 
 from __future__ import annotations
 
@@ -30,22 +31,36 @@ class Weather:
     drops: int = 0
 
 
-class Wire:
-    """Client over the weather of one node, to whichever server is up."""
+class Way:
+    """What lies between two who talk, under some weather."""
 
-    def __init__(
-        self,
-        server: Callable[[], SimulatedServer],
-        user: str,
-        weather: Weather,
-        clock: Clock,
-        chance: Chance,
-    ) -> None:
+    def __init__(self, weather: Weather, clock: Clock, chance: Chance) -> None:
+        self.weather = weather
+        self.clock = clock
+        self._chance = chance
+
+    async def cross(self) -> None:
+        """One message, one way. Raises Unreachable once its sender gives it up for lost."""
+        if self.weather.cut or self._happens(self.weather.lost):
+            await self.clock.sleep(_TIMEOUT_S)
+            raise Unreachable("no answer")
+        await self.clock.sleep(self._chance.uniform(0.0, self.weather.delay_s))
+
+    def doubles(self) -> bool:
+        """Whether a message arrives twice."""
+        return self._happens(self.weather.doubled)
+
+    def _happens(self, probability: float) -> bool:
+        return probability > 0 and self._chance.uniform(0.0, 1.0) < probability
+
+
+class Wire:
+    """Client over a way, to whichever server is up."""
+
+    def __init__(self, server: Callable[[], SimulatedServer], user: str, way: Way) -> None:
         self._server = server
         self._user = user
-        self._weather = weather
-        self._clock = clock
-        self._chance = chance
+        self._way = way
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Doc:
         return await self._sent(lambda client: client.get(kind, namespace, name))
@@ -64,7 +79,7 @@ class Wire:
         listing, feed = await self._sent(
             lambda client: client.list_and_watch(kind, namespace, labels=labels, fields=fields)
         )
-        return listing, _WireFeed(feed, server, self._weather, self._clock)
+        return listing, _WireFeed(feed, server, self._way)
 
     async def submit(self, operations: Sequence[Operation]) -> Answers:
         return await self._sent(lambda client: client.submit(operations), again=True)
@@ -76,34 +91,23 @@ class Wire:
         self, ask: Callable[[Client], Coroutine[Any, Any, T]], *, again: bool = False
     ) -> T:
         """One request and its answer. again: it may arrive twice."""
-        await self._pass()
+        await self._way.cross()
         server = self._server()
         answer = await server.ask(lambda: ask(server.client(self._user)))
-        if again and self._happens(self._weather.doubled):
+        if again and self._way.doubles():
             await server.ask(lambda: ask(server.client(self._user)))
-        await self._pass()
+        await self._way.cross()
         return answer
-
-    async def _pass(self) -> None:
-        """One way of a message."""
-        if self._weather.cut or self._happens(self._weather.lost):
-            await self._clock.sleep(_TIMEOUT_S)
-            raise Unreachable("no answer")
-        await self._clock.sleep(self._chance.uniform(0.0, self._weather.delay_s))
-
-    def _happens(self, probability: float) -> bool:
-        return probability > 0 and self._chance.uniform(0.0, 1.0) < probability
 
 
 class _WireFeed:
     """A feed that ends with its server, and when the weather breaks it."""
 
-    def __init__(self, feed: Feed, server: SimulatedServer, weather: Weather, clock: Clock) -> None:
+    def __init__(self, feed: Feed, server: SimulatedServer, way: Way) -> None:
         self._feed = feed
         self._server = server
-        self._weather = weather
-        self._drops = weather.drops
-        self._clock = clock
+        self._weather, self._clock = way.weather, way.clock
+        self._drops = way.weather.drops
 
     async def next_batch(self) -> list[Change]:
         changes = await self._server.ask(self._feed.next_batch)

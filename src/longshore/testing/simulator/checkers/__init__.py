@@ -6,7 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from longshore.testing.simulator.checkers import history, objects, placement, quotas, rest, watches
+from longshore.testing.simulator.checkers import (
+    history,
+    objects,
+    placement,
+    quotas,
+    rest,
+    scheduling,
+    watches,
+)
 from longshore.testing.simulator.record import Record, Violation
 
 CHECKERS: Mapping[str, Callable[[Record], Iterable[Violation]]] = {
@@ -18,6 +26,7 @@ CHECKERS: Mapping[str, Callable[[Record], Iterable[Violation]]] = {
     "capacity": placement.capacity,
     "addresses": placement.addresses,
     "quota": quotas.within,
+    "scheduled": scheduling.scheduled,
     "orphans": rest.orphans,
     "converged": rest.converged,
 }

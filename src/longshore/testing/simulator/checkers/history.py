@@ -35,7 +35,7 @@ def _judged_write(one: Asked, kept: list[int]) -> Iterator[Violation]:
         if one.revision not in kept:
             where = f"is in the log at {kept}" if kept else "is nowhere in the log"
             yield Violation("durable", f"{said} at revision {one.revision} and {where}", (one.key,))
-    elif one.status not in UNSURE and kept:
+    elif one.status not in UNSURE and not one.twice and kept:
         yield Violation("durable", f"{said}, and is in the log at {kept}", (one.key,))
 
 
@@ -76,7 +76,11 @@ def linearizable(record: Record) -> Iterator[Violation]:
     states = _states(record.log)
     told = _acknowledged(record)
     for one in record.asked:
-        if one.method == "GET" and one.status in (200, 404) and one.key.count("/") > 3:
+        if one.method != "GET" or one.status not in (200, 404):
+            continue
+        if one.status == 200 and one.doc["kind"].endswith("List"):
+            yield from _judged_list(one, record.log, told)
+        else:
             yield from _judged_read(one, states.get(one.key, []), told.get(one.key, []))
 
 
@@ -123,6 +127,29 @@ def _judged_read(
             f"known before it was asked; possible: {[s.revision for s in possible]}"
         )
         yield Violation("linearizable", sentence, (one.key,))
+
+
+def _judged_list(
+    one: Asked, log: list[Entry], told: dict[str, list[tuple[float, int]]]
+) -> Iterator[Violation]:
+    """A list is what there was at its revision, which is no older than what was known of it."""
+    prefix, at = one.key + "/", one.revision
+    state: dict[str, int] = {}
+    for entry in log:
+        if entry.revision <= at and entry.key.startswith(prefix):
+            state[entry.key] = entry.revision if entry.value is not None else 0
+    there = sorted(revision for revision in state.values() if revision)
+    seen = sorted(int(item["metadata"]["resourceVersion"]) for item in one.doc["items"])
+    if seen != there:
+        odd = sorted(set(seen) ^ set(there))[:5]
+        about = tuple(key for key, revision in state.items() if revision in odd)
+        sentence = f"the list of {one.key} at {at} ({one.token}) differs from the log in {odd}"
+        yield Violation("linearizable", sentence, about)
+    for key in filter(lambda key: key.startswith(prefix), told):
+        newest = max((revision for ended, revision in told[key] if ended < one.began), default=0)
+        if newest > at:
+            sentence = f"the list of {one.key} at {at} ({one.token}) is older than {newest}"
+            yield Violation("linearizable", f"{sentence}, which was known before", (key,))
 
 
 def _gone_meanwhile(states: list[_State], floor: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from longshore.core.objects.kinds import Doc
+from longshore.testing.simulator.checkers.scheduling import is_ready, waits
 from longshore.testing.simulator.record import Record, Violation
 
 _PODS, _NODES = "/core/pods/", "/core/nodes/"
@@ -42,29 +43,21 @@ def _left(key: str, why: str) -> Violation:
 
 
 def converged(record: Record) -> Iterator[Violation]:
-    """Nodes are Ready, and Deployments have all their pods, of their newest template."""
+    """Nodes are Ready, and Deployments have all their pods, of their newest template, unless one of
+    them waits for room (scheduling.scheduled judges whether it has to). StatefulSets, Jobs and
+    DaemonSets have no controllers yet."""
     there = record.objects()
     for key, doc in there.items():
-        if key.startswith(_NODES) and not _is_ready(doc):
+        if key.startswith(_NODES) and not is_ready(doc):
             yield Violation("converged", f"{key} is not Ready", (key,))
         if key.startswith(_DEPLOYMENTS) and (why := _unfinished(doc, there)):
             yield Violation("converged", f"{key}: {why}", (key,))
-
-
-def _is_ready(node: Doc) -> bool:
-    conditions = (node.get("status") or {}).get("conditions") or ()
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 def _unfinished(deployment: Doc, there: Mapping[str, Doc]) -> str:
     metadata, spec, status = deployment["metadata"], deployment["spec"], deployment["status"]
     if status.get("observedGeneration") != metadata["generation"]:
         return f"generation {metadata['generation']} was not looked at"
-    wanted = spec["replicas"]
-    for field in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"):
-        if status.get(field, 0) != wanted:
-            return f"{field} is {status.get(field, 0)}, wanted are {wanted}"
-    image = spec["template"]["spec"]["containers"][0]["image"]
     app, namespace = spec["selector"]["matchLabels"]["app"], metadata["namespace"]
     pods = [
         doc
@@ -72,6 +65,13 @@ def _unfinished(deployment: Doc, there: Mapping[str, Doc]) -> str:
         if key.startswith(f"{_PODS}{namespace}/")
         and doc["metadata"].get("labels", {}).get("app") == app
     ]
+    if any(map(waits, pods)):
+        return ""
+    wanted = spec["replicas"]
+    for field in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"):
+        if status.get(field, 0) != wanted:
+            return f"{field} is {status.get(field, 0)}, wanted are {wanted}"
+    image = spec["template"]["spec"]["containers"][0]["image"]
     if len(pods) != wanted or any(pod["spec"]["containers"][0]["image"] != image for pod in pods):
         return f"there are {len(pods)} pods, wanted are {wanted} of {image}"
     return ""

@@ -1,0 +1,58 @@
+"""Whether pods that wait for a node have to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+
+from longshore.core.objects.kinds import Doc
+from longshore.testing.simulator.checkers.placement import amount, is_over, requests
+from longshore.testing.simulator.record import Record, Violation
+
+_PODS, _NODES = "/core/pods/", "/core/nodes/"
+
+
+def scheduled(record: Record) -> Iterator[Violation]:
+    """In the end, no pod waits for a node while one has room for it."""
+    there = record.objects()
+    free = room(there)
+    for key, pod in there.items():
+        if key.startswith(_PODS) and waits(pod) and (node := _fitting(pod, free)):
+            sentence = f"{key} has no node, though {node} has room for it"
+            yield Violation("scheduled", sentence, (key, _NODES + node))
+
+
+def waits(pod: Doc) -> bool:
+    """It needs a node and has none."""
+    on_its_way_out = is_over(pod) or "deletionTimestamp" in pod["metadata"]
+    return not pod["spec"].get("nodeName") and not on_its_way_out
+
+
+def room(there: Mapping[str, Doc]) -> dict[str, dict[str, Fraction]]:
+    """What each node that takes pods has left."""
+    free: dict[str, dict[str, Fraction]] = {}
+    for key, doc in there.items():
+        if key.startswith(_NODES) and not doc["spec"].get("unschedulable") and is_ready(doc):
+            free[doc["metadata"]["name"]] = {
+                name: amount(text) for name, text in doc["status"]["allocatable"].items()
+            }
+    for key, doc in there.items():
+        left = free.get(doc["spec"].get("nodeName", "")) if key.startswith(_PODS) else None
+        if left is not None and not is_over(doc):
+            for name, used in requests(doc).items():
+                left[name] = left.get(name, Fraction(0)) - used
+    return free
+
+
+def is_ready(node: Doc) -> bool:
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _fitting(pod: Doc, free: Mapping[str, Mapping[str, Fraction]]) -> str:
+    """The name of a node with room for the pod; "" if there is none."""
+    asked = requests(pod)
+    for name, left in free.items():
+        if all(left.get(what, 0) >= much for what, much in asked.items()):
+            return name
+    return ""
