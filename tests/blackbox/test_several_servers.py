@@ -71,6 +71,7 @@ async def admin(cluster: Cluster, *, on_lan: bool = False) -> AsyncIterator[Http
         yield client
     finally:
         client.close()
+        await SystemClock().sleep(0.05)  # connections that are closed want a turn of the loop
 
 
 class Writer:
@@ -233,6 +234,7 @@ async def test_a_watch_through_the_door_goes_on(trio: Cluster) -> None:
                 seen += [change.doc["metadata"]["name"] for change in await feed.next_batch()]
             if role:
                 process(trio, role).kill(signal.SIGKILL)
+        feed.close()
         assert [name for name in seen if name in "abc"] == ["a", "b", "c"]
     trio.longshore("start")
 
