@@ -1,6 +1,6 @@
 # Every target does its own set-up: a virtual environment in .venv, pinned packages with hashes,
 # and the Debian packages that are missing (it says which).
-.PHONY: demo test check bench soak requirements clean help format
+.PHONY: demo test proof check bench soak requirements clean help format
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 BIN := .venv/bin
@@ -17,6 +17,10 @@ demo: .venv/ready ## a three-node cluster with a web application, from nothing
 test: .venv/ready ## all tests that this user and machine can run
 	@tools/bootstrap test
 	@$(BIN)/python -m pytest
+
+proof: .venv/ready ## kill, cut off and restore under load, count what was acknowledged and lost (10 minutes)
+	@tools/bootstrap test
+	@$(BIN)/python -m tests.proof $(CASES)
 
 check: .venv/ready ## lint, format, types, floors, tidiness
 	@$(BIN)/ruff check .
