@@ -1,0 +1,223 @@
+"""Bugs on purpose: each takes the place of something in the product for a while. For each there is the
+checker that is meant to find it, and clusters in which it soon matters.
+
+`python -m tests.sim.planted [NAME...]` plants one after another and tries seed after seed. It prints
+after how many the checker found the bug and in what words, and what it says of these seeds without.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
+from typing import Any
+
+from longshore.core.objects import kinds, meta
+from longshore.core.registry.commits import CommitQueue
+from longshore.core.registry.quotas import QuotaBooks
+from longshore.core.registry.reads import Reader
+from longshore.core.store.memory import MemoryStore
+from longshore.core.watch.feeds import CacheFeed
+from longshore.core.watch.history import History
+from longshore.core.watch.stored import Stored
+from longshore.machinery.controllers.gc.run import GarbageCollector
+from longshore.machinery.controllers.replicaset import plan as replicas
+from longshore.machinery.kubelet.network import HollowNetwork
+from longshore.machinery.scheduler import podclass
+from longshore.testing.simulator.checkers import CHECKERS
+from longshore.testing.simulator.play import play
+from longshore.testing.simulator.simulate import Setting
+
+SEEDS = 500
+Whole = Callable[..., Any]
+
+
+@contextmanager
+def swapped(owner: Any, name: str, broken: Callable[[Whole], Whole]) -> Iterator[None]:
+    """Let owner.name be what broken makes of it."""
+    whole = getattr(owner, name)
+    setattr(owner, name, broken(whole))
+    try:
+        yield
+    finally:
+        setattr(owner, name, whole)
+
+
+def _acknowledged_though_refused(fail: Whole) -> Whole:
+    def broken(queue: Any, batch: Any, error: Any) -> None:
+        fail(queue, batch, error)
+        for pending in batch:
+            value, revision = pending.intent.value, queue.cache.revision
+            if error is not None and value is not None:
+                pending.stored = Stored.read(pending.kind, pending.key, value, revision)
+                pending.error = None
+
+    return broken
+
+
+def _lost_at_restart(_open: Whole) -> Whole:
+    async def broken(store: Any, take: Any) -> int:
+        maps = [key for key in store._records if key.startswith(kinds.CONFIG_MAP.prefix)]
+        for key in sorted(maps, key=store._at)[-1:]:
+            del store._records[key]
+        return int(await _open(store, take))
+
+    return broken
+
+
+def _stale_read(get: Whole) -> Whole:
+    def broken(reader: Any, who: Any, ref: Any) -> Any:
+        now = get(reader, who, ref)
+        changes = reader.cache.shelf(ref.kind).history.since(0)
+        before = [one.before for one in changes if one.stored.key == ref.key and one.before]
+        return before[-1] if before else now
+
+    return broken
+
+
+def _skipped_event(take: Whole) -> Whole:
+    turns = count(1)
+
+    def broken(feed: Any) -> Any:
+        batch = take(feed)
+        if feed.teller is None and next(turns) % 50 == 0:
+            return type(batch)(batch[1:])
+        return batch
+
+    return broken
+
+
+def _repeated_events(since: Whole) -> Whole:
+    return lambda history, revision: since(history, max(revision - 3, history.start))
+
+
+def _forgotten_resource(requests: Whole) -> Whole:
+    return lambda spec: {k: v for k, v in requests(spec).items() if k != "cpu"}
+
+
+def _address_given_twice(_reserve: Whole) -> Whole:
+    return lambda network, address: None
+
+
+def _unseen_in_flight(charge: Whole) -> Whole:
+    def broken(books: Any, *words: Any, dry_run: bool) -> None:
+        charge(books, *words, dry_run=True)
+
+    return broken
+
+
+def _forgotten_kind(init: Whole) -> Whole:
+    def broken(collector: Any, *words: Any) -> None:
+        init(collector, *words)
+        collector._kinds = tuple(kind for kind in collector._kinds if kind is not kinds.POD)
+
+    return broken
+
+
+def _deletion_taken_back(prepare: Whole) -> Whole:
+    def broken(kind: Any, new: Any, old: Any, subresource: str = "") -> Any:
+        made = prepare(kind, new, old, subresource)
+        if subresource == "status":
+            metadata = {k: v for k, v in made["metadata"].items() if k != "deletionTimestamp"}
+            return {**made, "metadata": metadata}
+        return made
+
+    return broken
+
+
+def _one_too_many(plan: Whole) -> Whole:
+    def broken(*words: Any) -> Any:
+        whole = plan(*words)
+        return replace(whole, delete=whole.delete[1:])
+
+    return broken
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """plant makes the context in which it is there; rule is the checker meant for it."""
+
+    plant: Callable[[], AbstractContextManager[None]]
+    rule: str
+    setting: Setting
+
+
+def _busy(*faults: str, ticks: int = 40, calm_s: float = 20.0, nodes: int = 2) -> Setting:
+    return Setting(ticks=ticks, faults=faults, nodes=nodes, pace_s=0.25, calm_s=calm_s)
+
+
+def _bug(
+    rule: str, owner: Any, name: str, broken: Callable[[Whole], Whole], setting: Setting
+) -> Bug:
+    return Bug(partial(swapped, owner, name, broken), rule, setting)
+
+
+BUGS: Mapping[str, Bug] = {
+    "a write acknowledged though the store refused it": _bug(
+        "durable", CommitQueue, "_fail", _acknowledged_though_refused, _busy("disk-full")
+    ),
+    "a write lost at a restart": _bug(
+        "linearizable", MemoryStore, "open", _lost_at_restart, _busy("server-crash")
+    ),
+    "a stale read": _bug("linearizable", Reader, "get", _stale_read, _busy()),
+    "a watch that skips one batch's first event in fifty": _bug(
+        "gapless", CacheFeed, "take", _skipped_event, _busy()
+    ),
+    "a watch that repeats events after a reconnect": _bug(
+        "gapless", History, "since", _repeated_events, _busy("users-watch-drop")
+    ),
+    "a scheduler that forgets a resource": _bug(
+        "capacity", podclass, "_requests", _forgotten_resource, _busy(ticks=60)
+    ),
+    "two pods with one address after an agent's restart": _bug(
+        "addresses", HollowNetwork, "reserve", _address_given_twice, _busy("agent-restart")
+    ),
+    "a quota that does not see writes in flight": _bug(
+        "quota", QuotaBooks, "charge", _unseen_in_flight, _busy()
+    ),
+    "a garbage collector that forgets a kind": _bug(
+        "orphans", GarbageCollector, "__init__", _forgotten_kind, _busy(calm_s=60.0)
+    ),
+    "a deletion taken back": _bug(
+        "identity", meta, "prepare_update", _deletion_taken_back, _busy()
+    ),
+    "a set that stops one short after a scale-down": _bug(
+        "converged", replicas, "plan", _one_too_many, _busy(calm_s=60.0)
+    ),
+}
+
+
+def first_found(name: str) -> tuple[int, str]:
+    """After how many seeds the checker for it found a bug, and its words; (0, "") if it never did."""
+    with BUGS[name].plant():
+        for seed in range(SEEDS):
+            if said := _said(name, seed):
+                return seed + 1, said
+    return 0, ""
+
+
+def _said(name: str, seed: int) -> str:
+    """What the checker for a bug says of a seed."""
+    rule, setting = BUGS[name].rule, BUGS[name].setting
+    record = play(setting.script(seed), seed, setting.nodes, setting.calm_s)
+    gc.collect()
+    return next((violation.sentence for violation in CHECKERS[rule](record)), "")
+
+
+def _tell(name: str) -> None:
+    seeds, said = first_found(name)
+    without = [_said(name, seed) for seed in range(seeds)]
+    print(json.dumps({"bug": name, "seeds": seeds, "said": said, "without": without}))
+
+
+if __name__ == "__main__":
+    logging.disable(logging.CRITICAL)
+    gc.set_threshold(100_000, 50, 100)
+    for bug in sys.argv[1:] or BUGS:
+        _tell(bug)
