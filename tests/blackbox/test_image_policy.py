@@ -33,7 +33,7 @@ async def test_images_are_judged_whoever_makes_the_pods(short_root: Path, tmp_pa
         head = {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration"}
         file = tmp_path / "admission.yaml"
         file.write_text(json.dumps(head | {"plugins": [plugin]}))
-        words = ("--enable-admission-plugins", "ImagePolicyWebhook")
+        words: tuple[str, ...] = ("--enable-admission-plugins", "ImagePolicyWebhook")
         words += ("--admission-control-config-file", str(file))
         cluster = await asyncio.to_thread(started, "judged", short_root, "--hollow", *words)
 
