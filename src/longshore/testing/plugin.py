@@ -7,6 +7,7 @@ the fixture is made of comes when it is first asked for. docs/testing.md tells h
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from importlib import import_module
 from typing import Any
 
@@ -31,6 +32,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """pytest rewrites every module of a distribution that has a plugin, so that its asserts explain
+    themselves. Longshore's are no tests: to rewrite them would take seconds of the first cluster."""
+    hook = early_config.pluginmanager.rewrite_hook
+    marked = getattr(hook, "_must_rewrite", None)
+    if isinstance(marked, set):
+        marked.difference_update([name for name in marked if name.split(".")[0] == "longshore"])
+        getattr(hook, "_marked_for_rewrite_cache", {}).clear()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", _MARK)
 
@@ -51,11 +63,12 @@ def kube(request: pytest.FixtureRequest, _kube_session: Any) -> Iterator[Any]:
     settings = import_module("longshore.testing.kube.settings").Settings
     mark = request.node.get_closest_marker("kube")
     args, options = (mark.args, mark.kwargs) if mark else ((), {})
-    try:
-        chosen = settings.of(args, options)
-    except (ValueError, TypeError) as error:
-        raise pytest.UsageError(f"{request.node.nodeid}: {error}") from None
-    with _kube_session.cluster(chosen, request.path.parent) as cluster:
+    with ExitStack() as ending:
+        try:
+            wanted = settings.of(args, options)
+            cluster = ending.enter_context(_kube_session.cluster(wanted, request.path.parent))
+        except (ValueError, TypeError) as error:
+            raise pytest.UsageError(f"{request.node.nodeid}: {error}") from None
         request.node.stash[_KUBE] = cluster
         yield cluster
 

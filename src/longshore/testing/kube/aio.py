@@ -9,13 +9,17 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
+from longshore.testing.kube.backend import Backend
+
 
 class Aio:
     """await kube.aio.wait("deploy/web", "Available"): each method of kube, in a thread beside the
-    test's loop, which may be asyncio's or trio's."""
+    test's loop, which may be asyncio's or trio's. What else runs on that loop may be what is waited
+    for, and is given time as clients from outside are."""
 
-    def __init__(self, kube: object) -> None:
+    def __init__(self, kube: object, backend: Backend) -> None:
         self._kube = kube
+        self._backend = backend
 
     def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
         method = getattr(self._kube, name)
@@ -23,7 +27,11 @@ class Aio:
             raise AttributeError(f"kube.aio has kube's methods alone: {name} is none")
 
         async def call(*args: Any, **options: Any) -> Any:
-            return await _in_thread(partial(method, *args, **options))
+            self._backend.expect(1)
+            try:
+                return await _in_thread(partial(method, *args, **options))
+            finally:
+                self._backend.expect(-1)
 
         return call
 

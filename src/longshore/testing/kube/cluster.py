@@ -62,8 +62,7 @@ class Cluster:
         self._nodes = hollow_configs([f"node-{n + 1}" for n in range(settings.nodes)])
         self._nudges: set[Callable[[], None]] = set()
         self._task: asyncio.Task[None] | None = None
-        self.others = 0
-        """How many things run against it that have no connection yet, or not always."""
+        self._others = 0
 
     async def start(self, context: ssl.SSLContext | None) -> int:
         """The port of 127.0.0.1 at which it listens, with everything at rest."""
@@ -170,13 +169,18 @@ class Cluster:
         for nudge in self._nudges:
             nudge()
 
+    def expect(self, others: int) -> None:
+        """So many more, or fewer, run against it who have no connection yet, or not always."""
+        self._others += others
+        self.told()
+
     def told(self) -> None:
         """A client may be about to answer."""
         self._loop.wait_for_others(REACTION_S)
 
     @property
     def _is_alone(self) -> bool:
-        return not self.others and not self._server.connections
+        return not self._others and not self._server.connections
 
     async def _change_of(self, ref: Ref, seconds: float) -> None:
         """Return when the kind has changed, or that much time has passed, or somebody nudges."""

@@ -62,7 +62,7 @@ class Kube:
         self._base = base
         self._running: list[Running] = []
         self.clock = Clock(backend)
-        self.aio = Aio(self)
+        self.aio = Aio(self, backend)
 
     # -- the cluster -------------------------------------------------------------------------
 
@@ -195,11 +195,13 @@ class Kube:
         """Run an asynchronous function, or a plain one, beside the test until its end. Of the
         arguments kube and stop it is given those that it has: stop is a threading.Event that a plain
         function looks at. What it raises fails the test."""
+        __tracebackhide__ = True
         return self._started(run_in_thread(controller, self, self._backend))
 
     def kopf(self, *paths: str | Path, **options: Any) -> Running:
         """Run an operator written with kopf until the end of a with statement, or of the test; options
         are arguments of kopf.operator(). Returns when its startup handlers are through."""
+        __tracebackhide__ = True
         files = [self._base / path for path in paths]
         wide = not self._backend.is_real
         return self._started(kopf_operator(files, options, self._backend, cluster_wide=wide))
@@ -218,6 +220,7 @@ class Kube:
         stop_all(self._running, self._backend)
 
     def _started(self, running: Running) -> Running:
+        __tracebackhide__ = True
         self._running.append(running)
         running.wait_until_ready()
         return running

@@ -7,6 +7,7 @@ import inspect
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeAlias
 
@@ -54,9 +55,10 @@ class Running:
             raise error
 
     def wait_until_ready(self) -> None:
+        __tracebackhide__ = True
         if self._ready is not None:
             self._ready.wait()
-        self.check()
+            self.check()
 
     def stop(self) -> None:
         """End it, or leave it behind. What it had failed with before is raised by check()."""
@@ -89,6 +91,7 @@ class Running:
             self.check()
 
     def _run(self) -> None:
+        __tracebackhide__ = True
         try:
             self._work()
         except (CancelledError, asyncio.CancelledError):
@@ -121,8 +124,8 @@ def run_in_thread(controller: Controller, kube: object, backend: Backend) -> Run
     given = {name: value for name, value in offered.items() if name in wanted}
     name = getattr(controller, "__name__", "controller")
     if not inspect.iscoroutinefunction(controller):
-        return Running(name, lambda: controller(**given), stop.set, backend)
-    task = _Task(lambda: controller(**given))
+        return Running(name, partial(controller, **given), stop.set, backend)
+    task = _Task(partial(controller, **given))
     return Running(name, task.run, task.cancel, backend)
 
 
@@ -136,6 +139,7 @@ class _Task:
         self._running: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
 
     def run(self) -> None:
+        __tracebackhide__ = True
         asyncio.run(self._main())
 
     def cancel(self) -> None:
@@ -147,6 +151,7 @@ class _Task:
                     loop.call_soon_threadsafe(task.cancel)
 
     async def _main(self) -> None:
+        __tracebackhide__ = True
         task = asyncio.current_task()
         assert task is not None
         with self._lock:

@@ -81,7 +81,7 @@ class SimulatedBackend:
         self._engine.call(self._cluster.add_node(name, capacity, labels))
 
     def expect(self, others: int) -> None:
-        self._cluster.others += others
+        self._cluster.expect(others)
 
     def hang_up(self) -> None:
         self._engine.call(self._cluster.hang_up())
