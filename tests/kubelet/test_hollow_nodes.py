@@ -92,6 +92,20 @@ async def test_pods_of_jobs_succeed_after_a_moment_and_init_containers_pass(w: W
     await until(lambda: w.phase("job") == "Succeeded")
 
 
+async def test_broken_images_are_pulled_again_ever_more_seldom(w: World) -> None:
+    await run_pods(w, pod(container(image="registry.test/broken:1"), name="p"))
+    await until(lambda: w.waiting(pod="p") == "ErrImagePull")
+    await w.clock.advance(2.1)
+    await until(lambda: w.waiting(pod="p") == "ImagePullBackOff")
+    await w.clock.advance(8)
+    await until(lambda: w.waiting(pod="p") == "ErrImagePull")
+    assert w.phase("p") == "Pending"
+    await w.clock.advance(19)
+    await until(lambda: w.waiting(pod="p") == "ImagePullBackOff")
+    await w.delete("p", grace_s=30)
+    await until(lambda: not w.registry.cache.all(kinds.POD))
+
+
 async def test_nodes_that_start_again_go_on_where_they_were(w: World) -> None:
     await run_pods(w, named("p"), named("q"))
     await until(lambda: w.ready("p") and w.ready("q"))

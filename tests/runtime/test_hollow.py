@@ -12,6 +12,7 @@ from longshore.machinery.runtime.hollow import EXIT_LABEL, Ending, HollowRuntime
 from longshore.machinery.runtime.protocol import (
     Container,
     ContainerSpec,
+    ImagePullFailed,
     Runtime,
     SandboxSpec,
     StartFailed,
@@ -124,6 +125,14 @@ async def test_every_image_is_present(harness: HollowHarness) -> None:
     image = await harness.runtime.image("any/thing:1")
     assert image is not None
     assert image == await harness.runtime.pull("any/thing:1")
+
+
+async def test_images_named_broken_are_nowhere(harness: HollowHarness) -> None:
+    for image in ("broken", "broken:1", "registry.test:5000/team/broken@sha256:00"):
+        assert await harness.runtime.image(image) is None
+        with pytest.raises(ImagePullFailed, match="not found"):
+            await harness.runtime.pull(image)
+    assert await harness.runtime.image("broken/web:1") is not None
 
 
 async def test_a_container_costs_no_task(harness: HollowHarness) -> None:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from longshore.base.clock import parse_rfc3339
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.config import KubeletConfig
-from longshore.machinery.kubelet.model import Backoff, PodView, is_sidecar
+from longshore.machinery.kubelet.model import Backoff, PodView, Trouble, is_sidecar
 from longshore.machinery.kubelet.network import HollowNetwork
 from longshore.machinery.kubelet.plan import (
     Finish,
@@ -24,7 +24,7 @@ from longshore.machinery.kubelet.plan import (
 )
 from longshore.machinery.kubelet.recall import recalled
 from longshore.machinery.kubelet.spec import hollow_exit
-from longshore.machinery.runtime.hollow import Ending, parse_ending
+from longshore.machinery.runtime.hollow import Ending, is_broken, parse_ending
 from longshore.machinery.runtime.protocol import Container, State
 
 _log = logging.getLogger("longshore.kubelet.hollow")
@@ -63,6 +63,7 @@ class HollowPod:
     containers: dict[str, Container] = field(default_factory=dict)
     previous: dict[str, Container] = field(default_factory=dict)
     backoffs: dict[str, Backoff] = field(default_factory=dict)
+    troubles: dict[str, Trouble] = field(default_factory=dict)
     reported: Doc = field(default_factory=dict)
     doubted_at: float | None = None
     sandbox: bool = False
@@ -77,6 +78,7 @@ class HollowPod:
             previous=self.previous,
             sandbox=self.sandbox,
             ips=self.ips,
+            troubles=self.troubles,
             host_ip=self.node.config.node_ip,
             backoffs=self.backoffs,
             reported=self.reported,
@@ -217,11 +219,21 @@ def _start(pod: HollowPod, name: str, attempt: int, now: float) -> None:
         )
         if c["name"] == name
     )
+    if is_broken(document["image"]):
+        pod.troubles[name] = _pull_failed(pod.troubles.get(name), document["image"], now)
+        return
     if (ended := pod.containers.get(name)) is not None:
         pod.previous[name] = ended
         old = pod.backoffs.get(name)
         pod.backoffs[name] = next_backoff(old, ended.finished_at, now)
     pod.containers[name] = _container(pod.uid, document, attempt, now)
+
+
+def _pull_failed(before: Trouble | None, image: str, now: float) -> Trouble:
+    """As an agent tells of an image that is not to be had; it is tried again ever more seldom."""
+    old = None if before is None else Backoff(before.retry_at - before.since, before.since)
+    message = f'failed to pull image "{image}": not found'
+    return Trouble("ErrImagePull", message, now, now + next_backoff(old, now, now).delay_s)
 
 
 def _container(uid: str, document: Doc, attempt: int, started_at: float) -> Container:

@@ -5,6 +5,9 @@ for ever, unless its label says how it ends:
 
     longshore.io/hollow-exit: "1"            ends at once with code 1
     longshore.io/hollow-exit: "0 after 2.5"  ends 2.5 seconds later with code 0
+
+Every image is present but those whose repository is named broken (broken:1, registry.test/broken):
+no registry has them.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from longshore.machinery.runtime.protocol import (
     Container,
     ContainerSpec,
     Image,
+    ImagePullFailed,
     RuntimeFailure,
     Sandbox,
     SandboxSpec,
@@ -55,6 +59,11 @@ def parse_ending(text: str) -> Ending:
     return ending
 
 
+def is_broken(image: str) -> bool:
+    """Whether it is one of those that cannot be pulled."""
+    return image.rpartition("/")[2].partition("@")[0].partition(":")[0] == "broken"
+
+
 class HollowRuntime:
     """A Runtime without containers. Deadlines wait in one heap that changed() looks after, so that
     a container costs a record and no task."""
@@ -80,10 +89,12 @@ class HollowRuntime:
         return [_image(name) for name in sorted(names)]
 
     async def image(self, reference: str) -> Image | None:
-        """Every reference is present."""
-        return _image(reference)
+        """Every reference is present that is to be had at all."""
+        return None if is_broken(reference) else _image(reference)
 
     async def pull(self, reference: str) -> Image:
+        if is_broken(reference):
+            raise ImagePullFailed(f"{reference}: not found")
         return _image(reference)
 
     async def run_sandbox(self, spec: SandboxSpec) -> Sandbox:
