@@ -74,7 +74,9 @@ async def _measure(
 
     async def create() -> None:
         for start in range(0, PODS, BATCH):
-            await client.submit([Create(kinds.POD, _pod(n)) for n in range(start, start + BATCH)])
+            await client.submit(
+                [Create(kinds.POD, pod(n, PODS)) for n in range(start, start + BATCH)]
+            )
 
     async with asyncio.TaskGroup() as crew:
         crew.create_task(create())
@@ -91,9 +93,9 @@ async def _measure(
     return PODS / bound_s, PODS / (clock.monotonic() - begun), spent / PODS * 1e6
 
 
-def _pod(number: int) -> Doc:
+def pod(number: int, pods: int) -> Doc:
     """Ten ReplicaSets' worth of pods, as a controller makes them."""
-    owner = number * 10 // PODS
+    owner = number * 10 // pods
     container = {
         "name": "web", "image": "nginx:1.27.1",
         "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
