@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
+from longshore.base.users import SERVERS, User
 from longshore.cluster.nodeapi import NodeApi
 from longshore.core.objects.errors import NotFound
 from longshore.core.streams.protocols import ExecOptions, LogOptions, Session
@@ -22,7 +23,7 @@ from longshore.machinery.kubelet.environment import ALL_MAX, Sources, container_
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts
 from longshore.machinery.kubelet.volumes import mounting
 from longshore.machinery.kubelet.volumes.run import pin_sub_path
-from tests.doors.rig import ADMIN
+from tests.doors.rig import ADMIN, kube
 from tests.permission.rig import JANE, node
 
 FACTS = Facts({"metadata": {"name": "p", "namespace": "n"}, "spec": {}}, "n1", "10.0.0.1")
@@ -174,6 +175,16 @@ async def test_a_log_is_a_containers_and_no_path(path: str) -> None:
     api = NodeApi(Containers())
     reply = await api.handle(request_of(path))
     assert isinstance(reply, Reply) and reply.status == 404, path
+
+
+async def test_servers_are_known_to_nodes_and_may_nothing_at_the_api() -> None:
+    server = User("longshore:server", (SERVERS,))
+    reply = await NodeApi(Containers()).handle(request_of("/stats/summary", server))
+    assert isinstance(reply, Reply) and reply.status == 200
+    async with kube(roles=True) as ask:
+        ask.user = server
+        for path in ("/api/v1/secrets", "/api/v1/nodes", "/api/v1/namespaces/default/pods"):
+            assert (await ask("GET", path)).status == 403
 
 
 @pytest.mark.parametrize("who", [None, JANE, node("n1"), node("n2")], ids=str)

@@ -17,7 +17,7 @@ import orjson
 import pytest
 
 from longshore.base.clock import SystemClock
-from longshore.base.users import User
+from longshore.base.users import SERVERS, User
 from longshore.cluster.nodeapi import NodeApi
 from longshore.core.objects.errors import BadRequest
 from longshore.core.objects.kinds import Doc
@@ -138,7 +138,7 @@ class World:
 async def world(tmp_path: Path, auditor: Auditor | None = None) -> AsyncIterator[World]:
     authority = Authority(tmp_path, SystemClock())
     pair = authority.server("node", ["127.0.0.1"])
-    mine = client_context(authority.client("me", "server", ["system:masters"]), tmp_path / "ca.crt")
+    mine = client_context(authority.client("me", "server", [SERVERS]), tmp_path / "ca.crt")
     node = EchoNode()
     tls = server_context(pair, tmp_path / "ca.crt")
     async with serving(NodeApi(node).handle, tls=tls) as (_, node_port):

@@ -26,6 +26,10 @@ class User:
         return "system:masters" in self.groups
 
 
+# Whom nodes answer: servers, which have asked for permission before. At the API it grants nothing.
+SERVERS = "longshore:servers"
+
+
 def loop_user(name: str) -> User:
     """The user that an in-process loop acts as."""
     return User(f"system:longshore:{name}", ("system:masters",))

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from longshore.base.users import SERVERS
 from longshore.core.objects.errors import ApiError, InternalError
 from longshore.core.streams.protocols import ExecOptions, LogOptions, Session
 from longshore.doors.kit import websocket
@@ -46,7 +47,7 @@ class Containers(Protocol):
 
 class NodeApi:
     """Handles /logs, /exec and /attach, each /NAMESPACE/POD/CONTAINER, and
-    /stats/summary, for callers in system:masters, and /healthz for everybody."""
+    /stats/summary, for servers and masters, and /healthz for everybody."""
 
     def __init__(self, containers: Containers) -> None:
         self._containers = containers
@@ -54,7 +55,8 @@ class NodeApi:
     async def handle(self, request: Request) -> AnyReply:
         if request.path == "/healthz":
             return Reply(200, b"ok", "text/plain")
-        if request.user is None or not request.user.is_master:
+        who = request.user
+        if who is None or not (who.is_master or SERVERS in who.groups):
             return _failure(403, "only the cluster's server may ask a node")
         try:
             return await self._answer(request)

@@ -22,6 +22,7 @@ from typing import Any
 from longshore.base.addresses import API_SERVICE_ADDRESS, LAN_GATEWAY
 from longshore.base.clock import SystemClock
 from longshore.base.files import write_private
+from longshore.base.users import SERVERS
 from longshore.cluster import (
     admission,
     audit,
@@ -57,7 +58,7 @@ API_NAMES = (
     "kubernetes.default.svc.cluster.local", API_SERVICE_ADDRESS, LAN_GATEWAY,
 )  # fmt: skip
 MASTERS = "system:masters"
-SERVERS = (1, 3)
+SERVER_COUNTS = (1, 3)
 Phase = Callable[[str], AbstractContextManager[None]]
 Say = Callable[[str], None]
 
@@ -153,7 +154,7 @@ def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
 
 def _check_servers(request: UpRequest) -> None:
     """Raises ClusterError for what several servers cannot do, here or at all."""
-    if request.servers not in SERVERS:
+    if request.servers not in SERVER_COUNTS:
         raise ClusterError(
             f"--servers {request.servers}: a cluster here has 1 server, or 3, of which any may fail"
         )
@@ -388,7 +389,7 @@ def certify_server(
     know them by."""
     authority = Authority(paths.pki, SystemClock())
     authority.server("server", (*API_NAMES, *addresses))
-    authority.client("server-to-nodes", "longshore:server", [MASTERS])
+    authority.client("server-to-nodes", "longshore:server", [SERVERS])
     authority.client("admin", "longshore:admin", [ADMINISTRATORS])
     authority.client("super-admin", "longshore:super-admin", [MASTERS])
     kubeconfig.write(config, paths)
