@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 from pathlib import Path
 from statistics import quantiles
 
@@ -16,7 +17,7 @@ import uvloop
 
 from longshore.base.clock import SystemClock
 from longshore.core.store.etcd.members import Members
-from longshore.core.store.etcd.store import EtcdStore
+from longshore.core.store.etcd.store import EtcdStore, Naming
 from longshore.core.store.protocol import Store, Write
 from longshore.core.store.sqlite import SqliteStore
 
@@ -24,10 +25,11 @@ VALUE = b"x" * 1500
 
 
 def opened(at: str) -> Store:
-    """The store at PATH, or at HOST:PORT of an etcd."""
+    """The store at PATH, or a place of its own at HOST:PORT of an etcd."""
     if "/" in at:
         return SqliteStore(Path(at))
-    return EtcdStore(Members([at], SystemClock()), SystemClock())
+    clock = SystemClock()
+    return EtcdStore(Members([at], clock), clock, Naming(f"/bench-{os.getpid()}"))
 
 
 async def load(at: str, writers: int, seconds: float) -> dict[str, float]:

@@ -4,25 +4,21 @@ the same disk, and a bare TLS server, which is the floor under the reads."""
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from bench import etcds
 from bench.cluster import Bed, bed
+from bench.etcds import CLIENT_CORE, ETCD_PORT, SERVER_CORE
 from bench.table import Figure
-from longshore.base.clock import SystemClock
 
 ROUNDS = 3
 SECONDS = 4.0
 CONNECTIONS = 64
-SERVER_CORE, CLIENT_CORE = 0, 1
-ETCD_PORT, ETCD_PEER_PORT = 23790, 23800
 HERE = Path(__file__).parent
 PODS = "/api/v1/namespaces/default/pods"
 
@@ -34,7 +30,7 @@ async def figures() -> list[Figure]:
     cost: dict[str, list[float]] = defaultdict(list)
     etcd: list[float] = []
     with TemporaryDirectory(prefix="lb-") as work:
-        caller = etcd_caller(Path(work))
+        caller = etcds.caller(Path(work))
         for _ in range(ROUNDS):
             for kind, rates in ours.items():
                 with bed("--hollow") as cluster:
@@ -122,48 +118,12 @@ def _told_by_load(pki: Path, port: int, pid: int, verb: str, kind: str) -> dict[
     return told
 
 
-def etcd_caller(work: Path) -> Path | None:
-    """The Go client of bench/etcd, built; None where etcd or Go is missing."""
-    if shutil.which("etcd") is None or shutil.which("go") is None:
-        return None
-    source = work / "source"
-    shutil.copytree(HERE / "etcd", source)
-    for command in (
-        ["go", "mod", "init", "bench"],
-        ["go", "get", "go.etcd.io/etcd/client/v3@v3.5.17"],
-        ["go", "build", "-o", "caller", "."],
-    ):
-        if subprocess.run(command, cwd=source, capture_output=True).returncode:
-            return None
-    return source / "caller"
-
-
 async def _etcd_creates(caller: Path, data: Path) -> float:
     """One run against a fresh etcd, each pinned to its core."""
-    async with etcd_running(data):
+    async with etcds.running(data):
         done = subprocess.run(
             ["taskset", "-c", str(CLIENT_CORE), str(caller), "-endpoint", f"127.0.0.1:{ETCD_PORT}",
              "-clients", str(CONNECTIONS), "-seconds", str(SECONDS)],
             check=True, capture_output=True, text=True,
         )  # fmt: skip
     return float(json.loads(done.stdout)["creates_per_second"])
-
-
-@asynccontextmanager
-async def etcd_running(data: Path) -> AsyncIterator[None]:
-    """A fresh etcd with a core of its own, and nothing left of it."""
-    here, peer = f"http://127.0.0.1:{ETCD_PORT}", f"http://127.0.0.1:{ETCD_PEER_PORT}"
-    etcd = subprocess.Popen(
-        ["taskset", "-c", str(SERVER_CORE), "etcd", "--data-dir", str(data),
-         "--listen-client-urls", here, "--advertise-client-urls", here,
-         "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
-         "--initial-cluster", f"default={peer}"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        await SystemClock().sleep(2)
-        yield
-    finally:
-        etcd.terminate()
-        etcd.wait()
-        shutil.rmtree(data, ignore_errors=True)

@@ -6,11 +6,12 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
+	"syscall"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -30,7 +31,7 @@ func main() {
 		defer client.Close()
 		shared[i] = client
 	}
-	var created atomic.Int64
+	latencies := make([][]float64, *clients)
 	var crew sync.WaitGroup
 	begun := time.Now()
 	end := begun.Add(time.Duration(*seconds * float64(time.Second)))
@@ -38,25 +39,42 @@ func main() {
 		crew.Add(1)
 		go func() {
 			defer crew.Done()
-			created.Add(create(shared[number%len(shared)], number, end))
+			latencies[number] = create(shared[number%len(shared)], number, end)
 		}()
 	}
 	crew.Wait()
-	rate := float64(created.Load()) / time.Since(begun).Seconds()
-	must(json.NewEncoder(os.Stdout).Encode(map[string]float64{"creates_per_second": rate}))
+	elapsed := time.Since(begun).Seconds()
+	all := slices.Concat(latencies...)
+	slices.Sort(all)
+	count := float64(len(all))
+	must(json.NewEncoder(os.Stdout).Encode(map[string]float64{
+		"creates_per_second": count / elapsed,
+		"cpu_us":             cpuSeconds() / count * 1e6,
+		"p99_ms":             all[len(all)*99/100] * 1e3,
+	}))
 }
 
-func create(client *clientv3.Client, number int, end time.Time) int64 {
+// How long each create took, in seconds.
+func create(client *clientv3.Client, number int, end time.Time) (took []float64) {
 	value := strings.Repeat("x", 1500)
-	for count := int64(0); ; count++ {
-		if time.Now().After(end) {
-			return count
+	for {
+		began := time.Now()
+		if began.After(end) {
+			return took
 		}
-		key := "/bench/" + strconv.Itoa(number) + "/" + strconv.FormatInt(count, 10)
+		key := fmt.Sprintf("/bench/%d/%d/%d", os.Getpid(), number, len(took))
 		absent := clientv3.Compare(clientv3.ModRevision(key), "=", 0)
 		_, err := client.Txn(context.Background()).If(absent).Then(clientv3.OpPut(key, value)).Commit()
 		must(err)
+		took = append(took, time.Since(began).Seconds())
 	}
+}
+
+// Of all threads of this process.
+func cpuSeconds() float64 {
+	var used syscall.Rusage
+	must(syscall.Getrusage(syscall.RUSAGE_SELF, &used))
+	return float64(used.Utime.Nano()+used.Stime.Nano()) / 1e9
 }
 
 func must(err error) {
