@@ -137,6 +137,44 @@ def test_alone(kube, number):
     run(pytester, text, "-n", "2").assert_outcomes(passed=8)
 
 
+@pytest.mark.slow
+def test_on_a_real_cluster(pytester: pytest.Pytester) -> None:
+    """The same tests, in a namespace each; what needs a simulated cluster is left out by name."""
+    text = """
+POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
+       "spec": {"containers": [{"name": "c", "image": "i"}]}}
+
+@pytest.mark.parametrize("number", range(2))
+def test_runs(kube, number):
+    kube.apply(MAP, POD)
+    assert names(kube) == ["a", "kube-root-ca.crt"]
+    pod = kube.wait("pod/p", "Ready")
+    assert pod.metadata.namespace == kube.namespace != "default"
+    with pytest.raises(kube.Unmet, match="did not have data.k=2 within 0.2s"):
+        kube.wait("cm/a", "data.k=2", timeout="200ms")
+    import kubernetes
+    kubernetes.config.load_kube_config()
+    found = kubernetes.client.CoreV1Api().read_namespaced_config_map("a", kube.namespace)
+    assert found.data == {"k": "1"}
+    kube.delete("pod/p")
+    assert kube.gone("pod/p")
+
+def test_advances(kube):
+    kube.clock.advance("10m")
+
+@pytest.mark.kube(nodes=2)
+def test_orders_nodes(kube): ...
+
+def test_fails(kube):
+    kube.get("cm/never")
+"""
+    result = run(pytester, text, "--kube=real", "-rs")
+    result.assert_outcomes(passed=2, skipped=2, failed=1)
+    result.stdout.fnmatch_lines_random(["*kube.clock.advance is of simulated clusters alone*"])
+    left = subprocess.run(["ps", "-A", "-o", "args"], capture_output=True, text=True, check=True)
+    assert "longshore-real-" not in left.stdout
+
+
 def test_nothing_is_imported_where_no_test_asks(pytester: pytest.Pytester) -> None:
     """Only the plugin itself is loaded, which costs a hundredth of the 50 ms that it may."""
     result = run(

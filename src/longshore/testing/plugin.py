@@ -90,8 +90,7 @@ def pytest_runtest_makereport(
     """A failed test shows what clients asked of its cluster."""
     report = yield
     cluster = item.stash.get(_KUBE, None)
-    if cluster is not None and call.when == "call" and report.failed:
-        asked = import_module("longshore.testing.kube.reports").asked(cluster.requests)
-        if asked:
-            report.sections.append((_ASKED, asked))
+    failed = call.when == "call" and report.failed
+    if failed and cluster is not None and (asked := cluster.asked()):
+        report.sections.append((_ASKED, asked))
     return report

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -31,6 +32,17 @@ def read_yaml(body: bytes) -> Any:
         return orjson.loads(orjson.dumps(value, option=_AS_JSON))
     except (yaml.YAMLError, ValueError, TypeError) as error:
         raise BadRequest(f"the body is not valid YAML: {error}") from None
+
+
+def read_documents(text: str) -> Iterator[Any]:
+    """All documents of a text that is one's own, unbounded and with aliases. Raises BadRequest."""
+    import yaml
+
+    try:
+        for value in yaml.load_all(text, _loader()):
+            yield orjson.loads(orjson.dumps(value, option=_AS_JSON))
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        raise BadRequest(str(error)) from None
 
 
 def doubled_keys(body: bytes) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
 
@@ -63,6 +64,7 @@ class Cluster:
         self._nudges: set[Callable[[], None]] = set()
         self._task: asyncio.Task[None] | None = None
         self._others = 0
+        self._targets: list[float] = []
 
     async def start(self, context: ssl.SSLContext | None) -> int:
         """The port of 127.0.0.1 at which it listens, with everything at rest."""
@@ -121,42 +123,50 @@ class Cluster:
         assert isinstance(reply, Reply), reply
         return reply
 
-    def find(self, ref: Ref) -> Doc | None:
+    def _find(self, ref: Ref) -> Doc | None:
         """The newest state of an object; read-only."""
         stored = self.life.registry.cache.shelf(ref.kind.kept_as).get(ref.key)
         return None if stored is None else as_version(ref.kind, stored).doc
 
-    async def until(self, ref: Ref, holds: Callable[[Doc | None], bool], seconds: float) -> bool:
+    async def until(
+        self, ref: Ref, holds: Callable[[Doc | None], bool], seconds: float
+    ) -> tuple[bool, Doc | None]:
         """Whether that came to hold of an object within so many seconds of the cluster's time, which
-        jumps as long as nothing else happens. Where somebody from outside takes part, it is
-        given as many real seconds."""
+        jumps as long as nothing else happens; and the object. Where somebody from outside takes
+        part, it is given as many real seconds."""
         await self.life.complete.wait()
         deadline, patience = self._loop.time() + seconds, self._wall.monotonic() + seconds
-        while not holds(self.find(ref)):
+        while not holds(doc := self._find(ref)):
             self.check()
             left = deadline - self._loop.time()
-            if left <= 0 and self._is_alone:
-                return False
-            if left <= 0 and (left := patience - self._wall.monotonic()) <= 0:
-                return False
-            self._loop.jump_to(deadline)
-            try:
+            if left <= 0 and not self._is_alone:
+                left = patience - self._wall.monotonic()
+            if left <= 0:
+                return False, doc
+            with self._jumping(deadline):
                 await self._change_of(ref, left)
-            finally:
-                self._loop.hold()
-        return True
+        return True, doc
 
     async def advance(self, seconds: float) -> None:
         """Let so many seconds pass, without waiting for what takes none."""
         await self.life.complete.wait()
-        end = self._loop.time() + seconds
-        self._loop.jump_to(end)
-        try:
+        with self._jumping(self._loop.time() + seconds):
             await self.clock.sleep(seconds)
-        finally:
-            self._loop.hold()
         await self._loop.rest()
         self.check()
+
+    @contextmanager
+    def _jumping(self, until: float) -> Iterator[None]:
+        """Within, time jumps to that moment, in the loop's seconds; several may want that at once."""
+        self._targets.append(until)
+        self._loop.jump_to(until)
+        try:
+            yield
+        finally:
+            self._targets.remove(until)
+            self._loop.hold()
+            for other in self._targets:
+                self._loop.jump_to(other)
 
     async def settle(self) -> None:
         """Return when nothing is left to do without time passing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
@@ -36,6 +37,7 @@ class Clock:
     def advance(self, duration: str | float) -> None:
         """Let that much time pass ("10m", or seconds) in the cluster: everything happens that
         would. Clients from outside have their own time, which stays."""
+        __tracebackhide__ = True
         self._backend.advance(naming.seconds(duration))
 
     def now(self) -> float:
@@ -78,16 +80,19 @@ class Kube:
 
     def node(self, name: str, labels: Mapping[str, str] | None = None, **capacity: str) -> Document:
         """One more node, with pods that run nothing: kube.node("big", cpu="64", memory="256Gi")."""
+        __tracebackhide__ = True
         self._backend.add_node(name, capacity, labels or {})
         return self.wait(f"node/{name}", "Ready")
 
     def snapshot(self) -> Any:
         """All that the cluster holds, for restore()."""
+        __tracebackhide__ = True
         return self._backend.snapshot()
 
     def restore(self, snapshot: Any) -> None:
         """Have the cluster hold what it held then. Who watches has to list again (410 Gone), since
         revisions never go back."""
+        __tracebackhide__ = True
         self._backend.restore(snapshot)
 
     # -- objects -----------------------------------------------------------------------------
@@ -96,31 +101,32 @@ class Kube:
         """Apply objects (server-side, as manager "pytest", by force): files, directories, YAML text,
         dictionaries or lists of them. What has only a generateName is created. Raises Refused,
         ValueError."""
+        __tracebackhide__ = True
         docs = manifests.read(sources, self._base)
-        applied, made = [], []
-        for number, doc in enumerate(docs):
-            applied.append(self._applied(doc, namespace))
-            if doc["kind"] == "Namespace":
-                made.append(doc["metadata"]["name"])
-            if made and (number + 1 == len(docs) or docs[number + 1]["kind"] != "Namespace"):
-                for name in made:
-                    self._backend.settle(name)
-                made = []
+        applied = []
+        for is_namespace, some in groupby(docs, lambda doc: doc["kind"] == "Namespace"):
+            made = [self._applied(doc, namespace) for doc in some]
+            for one in made if is_namespace else ():
+                self._backend.settle(one.metadata.name)
+            applied += made
         return applied
 
     def create(self, *sources: Source, namespace: str = "") -> Documents:
         """Create objects, which must not be there. Raises Refused, ValueError."""
+        __tracebackhide__ = True
         docs = manifests.read(sources, self._base)
         return [self._created(doc, namespace) for doc in docs]
 
     def get(self, name: str, *, namespace: str = "") -> Document:
         """An object: kube.get("deploy/web"). Raises Refused (404) if it is not there."""
+        __tracebackhide__ = True
         return Document(self._ask("GET", self._path(name, namespace)).doc)
 
     def list(
         self, kind: str, *, namespace: str = "", labels: str = "", fields: str = ""
     ) -> Documents:
         """All objects of a kind in a namespace ("*": in all) that meet the selectors."""
+        __tracebackhide__ = True
         found = naming.kind_of(kind)
         where = "" if namespace == "*" else namespace or self.namespace
         query = {"labelSelector": labels, "fieldSelector": fields}
@@ -133,15 +139,18 @@ class Kube:
         self, name: str, patch: Doc, *, namespace: str = "", subresource: str = ""
     ) -> Document:
         """Merge a patch (RFC 7396) into an object, or into its subresource "status" or "scale"."""
+        __tracebackhide__ = True
         path = self._path(name, namespace) + (f"/{subresource}" if subresource else "")
         return Document(self._ask("PATCH", path, patch, _MERGE).doc)
 
     def delete(self, name: str, *, namespace: str = "") -> None:
         """Ask for an object's deletion; gone() waits for it. Raises Refused (404)."""
+        __tracebackhide__ = True
         self._ask("DELETE", self._path(name, namespace))
 
     def events(self, name: str, *, namespace: str = "") -> Documents:
         """The Events about an object, and about what was made for it and is named after it."""
+        __tracebackhide__ = True
         ref = naming.ref_of(name, namespace or self.namespace)
         doc = self._backend.ask("GET", naming.path_of(ref.kind, ref.namespace, ref.name)).doc
         return [Document(event) for event in self._events(ref, doc)]
@@ -179,6 +188,7 @@ class Kube:
     @property
     def requests(self) -> Sequence[Asked]:
         """What clients from outside have asked, the oldest first; kube's own calls are not there."""
+        __tracebackhide__ = True
         return self._backend.requests()
 
     def forget_requests(self) -> None:
@@ -189,6 +199,7 @@ class Kube:
         """Refuse the next requests from outside that match ("PATCH pods/*", "watch pods",
         "* leases/*", "GET /version"), with a status (409, 500, ...) or, "drop", by breaking the
         connection. Raises ValueError."""
+        __tracebackhide__ = True
         self._backend.fail_next(pattern, failure, times)
 
     def run(self, controller: Controller) -> Running:
@@ -215,6 +226,10 @@ class Kube:
             running.check()
         self._backend.broken()
 
+    def asked(self) -> str:
+        """What clients asked last, a line each, where that is known."""
+        return "" if self._backend.is_real else reports.asked(self._backend.requests())
+
     def close(self) -> None:
         """Stop all that was run."""
         stop_all(self._running, self._backend)
@@ -226,10 +241,12 @@ class Kube:
         return running
 
     def _path(self, name: str, namespace: str) -> str:
+        __tracebackhide__ = True
         ref = naming.ref_of(name, namespace or self.namespace)
         return naming.path_of(ref.kind, ref.namespace, ref.name)
 
     def _applied(self, doc: Doc, namespace: str) -> Document:
+        __tracebackhide__ = True
         if not doc.get("metadata", {}).get("name"):
             return self._created(doc, namespace)
         path = self._collection(doc, namespace) + f"/{doc['metadata']['name']}"
@@ -237,10 +254,12 @@ class Kube:
         return Document(self._ask("PATCH", path, doc, _APPLY, **query).doc)
 
     def _created(self, doc: Doc, namespace: str) -> Document:
+        __tracebackhide__ = True
         query = {"fieldManager": _MANAGER, "fieldValidation": "Strict"}
         return Document(self._ask("POST", self._collection(doc, namespace), doc, **query).doc)
 
     def _collection(self, doc: Doc, namespace: str) -> str:
+        __tracebackhide__ = True
         kind = _kind_of_doc(doc)
         own = (doc.get("metadata") or {}).get("namespace", "")
         return naming.path_of(kind, own or namespace or self.namespace)
@@ -248,6 +267,7 @@ class Kube:
     def _ask(
         self, method: str, path: str, body: Any = None, media: str = JSON, **query: str
     ) -> Answer:
+        __tracebackhide__ = True
         answer = self._backend.ask(method, path, body, media, **query)
         if answer.status >= 400:
             raise Refused(answer.doc, answer.status)
@@ -266,6 +286,8 @@ class Kube:
         __tracebackhide__ = True
         ref = naming.ref_of(name, namespace or self.namespace)
         seconds = naming.seconds(timeout)
+        if not ref.kind.kept_as.is_stored:
+            raise ValueError(f"{ref.kind.resource} are kept nowhere: there is nothing to wait for")
 
         def over(doc: Doc | None) -> bool:
             return holds(doc) or any(one.failed for one in self._running)

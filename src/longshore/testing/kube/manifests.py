@@ -9,7 +9,9 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from longshore.core.objects.errors import BadRequest
 from longshore.core.objects.kinds import Doc
+from longshore.doors.kubernetes.yamlbody import read_documents
 
 Source: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Iterable[Mapping[str, Any]]"
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -30,7 +32,7 @@ def read(sources: Iterable[Source], base: Path) -> list[Doc]:
 def _docs(source: Source, base: Path) -> Iterator[Doc]:
     if isinstance(source, Mapping):
         yield from _items(orjson.loads(orjson.dumps(dict(source))))
-    elif isinstance(source, str) and "\n" in source.strip():
+    elif isinstance(source, str) and "\n" in source:
         yield from parsed(source, "YAML text")
     elif isinstance(source, (str, os.PathLike)):
         for file in _files(base / source):
@@ -51,16 +53,13 @@ def _files(path: Path) -> list[Path]:
 
 def parsed(text: str, where: str) -> Iterator[Doc]:
     """The objects in YAML or JSON. Raises ValueError."""
-    import yaml
-
     try:
-        for doc in yaml.load_all(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-            if doc is None:
-                continue
-            if not isinstance(doc, dict):
+        for doc in read_documents(text):
+            if isinstance(doc, dict):
+                yield from _items(doc)
+            elif doc is not None:
                 raise ValueError(f"{where}: an object was expected, not {str(doc)[:80]!r}")
-            yield from _items(doc)
-    except yaml.YAMLError as error:
+    except BadRequest as error:
         raise ValueError(f"{where} is not YAML: {error}") from None
 
 

@@ -12,11 +12,14 @@ from types import TracebackType
 from typing import Any, TypeAlias
 
 from longshore.testing.kube.backend import Backend
+from longshore.testing.kube.errors import Unmet
 
 Controller: TypeAlias = Callable[..., Any]
 # How long something is given to end when it is told to, in real seconds, before its connections are
 # broken, and before it is left behind.
 _GRACE_S, _END_S = 0.5, 5.0
+# How long it may take to start.
+_READY_S = 60.0
 
 
 class Running:
@@ -57,8 +60,10 @@ class Running:
     def wait_until_ready(self) -> None:
         __tracebackhide__ = True
         if self._ready is not None:
-            self._ready.wait()
+            told = self._ready.wait(_READY_S)
             self.check()
+            if not told:
+                raise Unmet(f"{self.name} did not start within {_READY_S:g}s")
 
     def stop(self) -> None:
         """End it, or leave it behind. What it had failed with before is raised by check()."""

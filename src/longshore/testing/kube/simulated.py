@@ -50,8 +50,7 @@ class SimulatedBackend:
     def until(
         self, ref: Ref, holds: Callable[[Doc | None], bool], seconds: float
     ) -> tuple[bool, Doc | None]:
-        met = self._engine.call(self._cluster.until(ref, holds, seconds))
-        return met, self._cluster.find(ref)
+        return self._engine.call(self._cluster.until(ref, holds, seconds))
 
     def settle(self, namespace: str) -> None:
         self._engine.call(self._cluster.settle())

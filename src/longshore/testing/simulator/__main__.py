@@ -134,8 +134,8 @@ def _tell(verdict: Verdict, trace: bool, as_json: bool) -> None:
         for step in verdict.script:
             click.echo(f"    {step}")
         for key, doc in verdict.objects.items():
-            doc["metadata"].pop("managedFields", None)
-            click.echo(f"  {key}: {json.dumps(doc)}")
+            metadata = {k: v for k, v in doc["metadata"].items() if k != "managedFields"}
+            click.echo(f"  {key}: {json.dumps({**doc, 'metadata': metadata})}")
 
 
 def _tell_all(verdict: Verdict) -> None:

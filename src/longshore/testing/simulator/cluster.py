@@ -41,6 +41,7 @@ class SimulatedCluster:
         self.clock = clock
         self._chance = chance
         self.medium = Medium(clock, chance)
+        self.token_keys: Sequence[bytes] = ()  # of the next server
         self.nodes = {c.node_name: SimulatedNode(c) for c in hollow_configs(_names(nodes))}
         self.outside = Way(Weather(), clock, chance)  # between users and the server
         self.server = self._new_server()
@@ -72,7 +73,7 @@ class SimulatedCluster:
             await self.server.crash()
 
     def _new_server(self) -> SimulatedServer:
-        return SimulatedServer(self.medium, self.clock, self._chance)
+        return SimulatedServer(self.medium, self.clock, self._chance, self.token_keys)
 
     # -- nodes -------------------------------------------------------------------------------
 

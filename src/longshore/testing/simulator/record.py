@@ -3,9 +3,8 @@ and what became durable. Checkers need nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 
@@ -62,20 +61,21 @@ class Record:
     asked: list[Asked] = field(default_factory=list)
     watches: dict[str, list[Seen]] = field(default_factory=dict)
     died: str = ""
+    _decoded: list[tuple[Entry, Doc | None]] = field(default_factory=list)
+
+    def decoded(self) -> Sequence[tuple[Entry, Doc | None]]:
+        """The log with its documents, to be read only. To be called once the log is whole."""
+        if not self._decoded:
+            self._decoded = [
+                (e, None if e.value is None else orjson.loads(e.value)) for e in self.log
+            ]
+        return self._decoded
 
     def objects(self) -> Mapping[str, Doc]:
         """What there is in the end."""
-        there: dict[str, bytes] = {}
-        for entry in self.log:
-            if entry.value is None:
-                there.pop(entry.key, None)
-            else:
-                there[entry.key] = entry.value
-        return {key: orjson.loads(value) for key, value in there.items()}
-
-
-def decoded(log: Iterable[Entry]) -> Iterable[tuple[Entry, Doc | None]]:
-    """Entries with their documents, one at a time."""
-    for entry in log:
-        doc: Any = None if entry.value is None else orjson.loads(entry.value)
-        yield entry, doc
+        there: dict[str, Doc] = {}
+        for entry, doc in self.decoded():
+            there.pop(entry.key, None)
+            if doc is not None:
+                there[entry.key] = doc
+        return there

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
 from longshore.base.users import loop_user
 from longshore.cluster.bootstrap import bootstrap
+from longshore.core.registry.identity.tokens import NoTokens, Tokens
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry
 from longshore.core.store.protocol import Store
-from longshore.doors.kubernetes.door import KubernetesDoor
+from longshore.doors.kubernetes.door import DoorConfig, KubernetesDoor
 from longshore.machinery.controllers.run_all import ControllerConfig, run_controllers
 from longshore.machinery.loop.recorder import Journal
 from longshore.machinery.scheduler.worker import Worker
@@ -28,9 +29,13 @@ class Unreachable(ConnectionError):
 class SimulatedServer:
     """Registry, door, controllers and scheduler on a store. Not started anew: make another."""
 
-    def __init__(self, store: Store, clock: Clock, chance: Chance) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, chance: Chance, token_keys: Sequence[bytes] = ()
+    ) -> None:
+        """token_keys: what signs the tokens of service accounts, in PEM form (none: none are issued)."""
         self.registry = Registry(store, clock, chance)
-        self.door = KubernetesDoor(self.registry, clock, chance)
+        accounts = Tokens(self.registry, clock, chance, token_keys) if token_keys else NoTokens()
+        self.door = KubernetesDoor(self.registry, clock, chance, DoorConfig(tokens=accounts))
         self._clock = clock
         self._chance = chance
         self._serving: set[asyncio.Task[Any]] = set()
@@ -58,11 +63,18 @@ class SimulatedServer:
         or goes down."""
         if not self.up:
             raise Unreachable("the server is down")
-        task = asyncio.get_running_loop().create_task(work())
+        loop = asyncio.get_running_loop()
+        task, over = loop.create_task(work()), loop.create_future()
         self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
+
+        def end(_: asyncio.Task[T]) -> None:
+            self._serving.discard(task)
+            if not over.done():
+                over.set_result(None)
+
+        task.add_done_callback(end)
         try:
-            await asyncio.wait((task,))
+            await over
         finally:
             task.cancel()
         if task.cancelled():

@@ -11,7 +11,7 @@ from itertools import pairwise
 from longshore.testing.linearizability import UNSURE
 from longshore.testing.simulator.deeds import TOKEN
 from longshore.testing.simulator.medium import Entry
-from longshore.testing.simulator.record import Asked, Record, Violation, decoded
+from longshore.testing.simulator.record import Asked, Record, Violation
 
 _WRITES = frozenset(("POST", "PUT", "PATCH"))
 
@@ -52,7 +52,7 @@ def _revisions_by_token(record: Record) -> dict[str, list[int]]:
     """Where the log first shows each token: later writes of the same object carry it on."""
     found: dict[str, list[int]] = defaultdict(list)
     last: dict[str, str] = {}
-    for entry, doc in decoded(record.log):
+    for entry, doc in record.decoded():
         token = (doc or {}).get("metadata", {}).get("annotations", {}).get(TOKEN, "")
         if token and last.get(entry.key) != token:
             found[token].append(entry.revision)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from longshore.core.objects.kinds import Doc
-from longshore.testing.simulator.record import Record, Violation, decoded
+from longshore.testing.simulator.record import Record, Violation
 
 _NEVER_CHANGE = ("uid", "creationTimestamp", "name", "namespace")
 
@@ -15,7 +15,7 @@ def identity(record: Record) -> Iterator[Violation]:
     has a node keeps it, and no two objects share a uid."""
     there: dict[str, Doc] = {}
     uids: dict[str, str] = {}
-    for entry, doc in decoded(record.log):
+    for entry, doc in record.decoded():
         before = there.pop(entry.key, None)
         if doc is None:
             continue

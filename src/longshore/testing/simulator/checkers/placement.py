@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from longshore.core.objects.kinds import Doc
-from longshore.testing.simulator.record import Record, Violation, decoded
+from longshore.testing.simulator.record import Record, Violation
 
 _PODS, _NODES, _SERVICES = "/core/pods/", "/core/nodes/", "/core/services/"
 _UNITS = {
@@ -44,7 +44,7 @@ def capacity(record: Record) -> Iterator[Violation]:
     room: dict[str, dict[str, Fraction]] = {}
     used: dict[str, dict[str, Fraction]] = defaultdict(lambda: defaultdict(Fraction))
     placed: dict[str, tuple[str, dict[str, Fraction]]] = {}
-    for entry, doc in decoded(record.log):
+    for entry, doc in record.decoded():
         if entry.key.startswith(_NODES) and doc is not None:
             allocatable = (doc.get("status") or {}).get("allocatable") or {}
             room[doc["metadata"]["name"]] = {k: amount(v) for k, v in allocatable.items()}
@@ -77,7 +77,7 @@ def addresses(record: Record) -> Iterator[Violation]:
     of the nodes."""
     holders: dict[str, str] = {}
     held: dict[str, list[str]] = {}
-    for entry, doc in decoded(record.log):
+    for entry, doc in record.decoded():
         for address in held.pop(entry.key, ()):
             holders.pop(address, None)
         for address in _addresses(entry.key, doc) if doc is not None else ():

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from longshore.core.objects.kinds import Doc
 from longshore.testing.simulator.checkers.placement import amount, is_over, requests
-from longshore.testing.simulator.record import Record, Violation, decoded
+from longshore.testing.simulator.record import Record, Violation
 
 _QUOTAS = "/core/resourcequotas/"
 _COUNTED = ("/core/pods/", "/core/configmaps/")
@@ -20,7 +20,7 @@ def within(record: Record) -> Iterator[Violation]:
     hard: dict[str, dict[str, Fraction]] = {}
     used: dict[str, dict[str, Fraction]] = defaultdict(lambda: defaultdict(Fraction))
     there: dict[str, dict[str, Fraction]] = {}
-    for entry, doc in decoded(record.log):
+    for entry, doc in record.decoded():
         namespace = entry.key.split("/")[3]
         if entry.key.startswith(_QUOTAS):
             hard[namespace] = {} if doc is None else _limits(doc)
