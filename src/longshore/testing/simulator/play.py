@@ -17,10 +17,14 @@ from longshore.testing.simulator.script import Step
 from longshore.testing.simulator.watchers import Watcher
 
 WATCHED = (kinds.POD, kinds.CONFIG_MAP, kinds.DEPLOYMENT, kinds.NODE)
-# Until all nodes are there; and after the last step, until all must have come to rest: pods leave
-# a dead node after 300 s, and a back-off is at most five minutes long.
+# Until all nodes are there; and after the last step, until all must have come to rest.
 _BEGIN_S = 15.0
 CALM_S = 900.0
+# It is at rest when nothing has been written for so long, but that nodes live: pods leave a dead node
+# after 300 s, and a back-off is at most five minutes long.
+_REST_S = 330.0
+_LOOK_S = 10.0
+_RESTLESS = (kinds.LEASE.prefix, kinds.EVENT.prefix)
 
 
 def play(script: Sequence[Step], seed: int, nodes: int, calm_s: float = CALM_S) -> Record:
@@ -55,11 +59,22 @@ class _Player:
                 await self._steps(stage)
             for name in self._cluster.nodes:  # or nothing that waits for room could come to rest
                 await self.users.do("uncordon", {"node": name})
-            await self._cluster.clock.sleep(calm_s)
+            await self._rest(calm_s)
             await self.users.look_around()
             for task in watching:
                 task.cancel()
             await self._cluster.stop()
+
+    async def _rest(self, at_most_s: float) -> None:
+        """Wait until the cluster is at rest."""
+        clock, log = self._cluster.clock, self._cluster.medium.log
+        since = clock.monotonic()
+        end, seen = since + at_most_s, len(log)
+        while clock.monotonic() < min(end, since + _REST_S):
+            await clock.sleep(min(_LOOK_S, end - clock.monotonic()))
+            if any(not entry.key.startswith(_RESTLESS) for entry in log[seen:]):
+                since = clock.monotonic()
+            seen = len(log)
 
     def _watchers(self) -> list[Watcher]:
         watchers = [Watcher(self._cluster, kind) for kind in WATCHED]
