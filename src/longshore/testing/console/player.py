@@ -31,7 +31,17 @@ def play(script: Script) -> list[list[str]]:
         clock = LoopClock(loop)
         cluster = SimulatedCluster(clock, Chance.seeded("scenario"), script.nodes)
         cluster.token_keys = [pem_of(new_key())]
-        return loop.run_until_complete(_play(cluster, script.commands))
+        try:
+            return loop.run_until_complete(_play(cluster, script.commands))
+        except BaseExceptionGroup as group:
+            raise _first(group) from None
+
+
+def _first(error: BaseException) -> BaseException:
+    """What is at the bottom of groups of errors."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _play(cluster: SimulatedCluster, commands: Sequence[Command]) -> list[list[str]]:
