@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 import tempfile
 import threading
@@ -43,6 +44,8 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="longshore kube", daemon=True)
         self._thread.start()
         self._base = self.call(self._bootstrapped())
+        # What is there now stays: collections, of which each cluster causes some, skip it.
+        gc.freeze()
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Have work done on the loop, and wait for it."""
@@ -70,6 +73,7 @@ class Engine:
         return self.call(self._started(settings))
 
     def close(self) -> None:
+        gc.unfreeze()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.run_until_complete(self._loop.shutdown_default_executor())

@@ -21,14 +21,13 @@ from longshore.testing.simulator.saved import load, save
 from longshore.testing.simulator.script import FAULTS
 from longshore.testing.simulator.simulate import (
     NODES,
+    PACE_S,
     Setting,
     Verdict,
     replay,
     shrunk,
     simulate,
 )
-
-_SHRINK_TRIES = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +38,20 @@ class _Asked:
     ticks: int
     faults: str
     nodes: int
+    pace: float
     minutes: float
     trace: bool
     shrink: bool
+    tries: int
+    quiet: bool
     directory: Path | None
     file: Path | None
     as_json: bool
 
     @property
     def setting(self) -> Setting:
-        return Setting(ticks=self.ticks, faults=_chosen(self.faults), nodes=self.nodes)
+        faults = _chosen(self.faults)
+        return Setting(ticks=self.ticks, faults=faults, nodes=self.nodes, pace_s=self.pace)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -60,11 +63,15 @@ class _Asked:
 @click.option("--faults", default="all", show_default=True, metavar="all|none|LIST",
               help=f"What may go wrong, separated by commas: {', '.join(FAULTS)}.")  # fmt: skip
 @click.option("--nodes", default=NODES, show_default=True, help="How many nodes.")
+@click.option("--pace", default=PACE_S, show_default=True,
+              help="Simulated seconds from one deed of users to the next.")  # fmt: skip
 @click.option("--minutes", default=0.0, help="Go on with further seeds for so long.")
 @click.option("--trace", is_flag=True, help="Print every step and every durable write.")
 @click.option(
     "--shrink/--no-shrink", default=True, help="Look for a shorter script that fails too."
 )
+@click.option("--tries", default=120, show_default=True, help="How often to try a shorter one.")
+@click.option("--quiet", is_flag=True, help="Say nothing of seeds that hold.")
 @click.option("--save", "directory", type=click.Path(path_type=Path, file_okay=False),
               help="Keep what failed as a file in this directory.")  # fmt: skip
 @click.option("--replay", "file", type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -76,14 +83,18 @@ def main(**options: Any) -> None:
     logging.disable(logging.CRITICAL)
     gc.set_threshold(100_000, 50, 100)
     asked = _Asked(**options)
-    failed = 0
+    tried = failed = 0
     for verdict in _verdicts(asked):
+        tried += 1
         failed += bool(verdict.violations)
         if verdict.violations and asked.shrink and asked.file is None:
-            verdict = shrunk(verdict, asked.setting, _SHRINK_TRIES)
+            verdict = shrunk(verdict, asked.setting, asked.tries)
         if verdict.violations and asked.directory is not None:
             _keep(asked.directory, verdict, asked.nodes)
-        _tell(verdict, asked.trace, asked.as_json)
+        if verdict.violations or not asked.quiet:
+            _tell(verdict, asked.trace, asked.as_json)
+    if tried > 1 and not asked.as_json and not asked.quiet:
+        click.echo(f"{tried - failed} of {tried} seeds held")
     sys.exit(1 if failed else 0)
 
 
