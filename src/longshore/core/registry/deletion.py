@@ -40,7 +40,7 @@ def check_preconditions(kind: Kind, doc: Doc, options: DeleteOptions) -> None:
 def plan_delete(kind: Kind, doc: Doc, options: DeleteOptions, now: float) -> Doc | None:
     """The object as the delete leaves it, or None when it is to go at once.
 
-    doc is the caller's own copy and is changed in place. now is in seconds since the epoch.
+    doc and its fields are the caller's own, and are changed in place; what is below them may be shared. now is in seconds since the epoch.
     """
     if options.grace_s is not None and options.grace_s < 0:
         raise Invalid.of(kind, doc["metadata"]["name"], [])

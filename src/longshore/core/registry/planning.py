@@ -27,6 +27,7 @@ from longshore.core.objects.errors import (
 )
 from longshore.core.objects.kinds import Doc, Kind, Ref
 from longshore.core.objects.owners import with_distinct_owners
+from longshore.core.objects.patches import own_fields
 from longshore.core.objects.rules import validate_create, validate_update
 from longshore.core.objects.signing import asked_by, with_times
 from longshore.core.registry import ownership
@@ -328,10 +329,10 @@ class Planner:
             if there is None:
                 raise NotFound.of(ref.kind, ref.name)
             check_preconditions(ref.kind, there.doc, options)
-            left = plan_delete(ref.kind, there.fresh(), options, self._clock.now())
+            left = plan_delete(ref.kind, own_fields(there.doc), options, self._clock.now())
             if dry_run or left == there.doc:
                 return there
-            return Intent.of(left, there)
+            return self._storing(left, there)
 
         return plan
 

@@ -150,8 +150,12 @@ class Stored:
         return apart
 
     def at(self, revision: int) -> Stored:
-        """The same state under another revision, as a DELETED event shows it."""
-        return Stored(self.kind, self.key, self.rest, revision, self._form, self._values)
+        """The same state under another revision, as a DELETED event shows it; decoded if this is."""
+        made = Stored(self.kind, self.key, self.rest, revision, self._form, self._values)
+        if self._doc is not None:
+            metadata = {**self._doc["metadata"], "resourceVersion": str(revision)}
+            made.keep({**self._doc, "metadata": metadata})
+        return made
 
 
 @cache

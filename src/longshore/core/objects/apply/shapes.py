@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from enum import Enum
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
+from longshore.core.objects.apply.fields import MEMBER, Fields, as_member
 from longshore.core.objects.schema import Schema, definition, referred
 
 
@@ -27,7 +28,9 @@ class Form(Enum):
 
 
 # Looked up once: a member of an enumeration costs as much as a call.
-_STRUCT, _SET = Form.STRUCT, Form.SET
+_LEAF, _STRUCT, _SET = Form.LEAF, Form.STRUCT, Form.SET
+# Of a structure, sets of names whose outline is kept.
+_OUTLINES_MAX = 256
 
 # Structures that Go's types hold by value from the top on, and lists without omitempty: they are
 # there even if nobody set them, so nobody owns them as such.
@@ -39,10 +42,31 @@ _ALWAYS = frozenset((
 _KEY_DEFAULTS = {"protocol": "TCP"}
 
 
+class Outline(NamedTuple):
+    """What follows for a set of fields from which fields a structure has, whatever their values are.
+
+    fields has them all, as if they had no parts, and whole the structure itself too: read-only. parted
+    are those that may have parts: name, key in the set, shape, whether it always is.
+    """
+
+    fields: Fields
+    whole: Fields
+    parted: list[tuple[str, str, Shape, bool]]
+
+
 class Shape:
     """element is what maps and lists hold; keys are the fields that tell items of a list apart."""
 
-    __slots__ = ("_fields", "_properties", "_schema", "element", "form", "keys")
+    __slots__ = (
+        "_fields",
+        "_key_opening",
+        "_outlines",
+        "_properties",
+        "_schema",
+        "element",
+        "form",
+        "keys",
+    )
 
     def __init__(self, form: Form, schema: Schema, keys: tuple[str, ...] = ()) -> None:
         self.form = form
@@ -51,6 +75,8 @@ class Shape:
         self._schema = schema
         self._properties: dict[str, Schema] = schema.get("properties", {})
         self._fields: dict[str, tuple[str, Shape, bool]] = {}
+        self._outlines: dict[tuple[str, ...], Outline] = {}
+        self._key_opening = f'k:{{"{keys[0]}":' if len(keys) == 1 else ""
 
     def field(self, name: str) -> tuple[str, Shape, bool]:
         """Of a structure's field: its key in a set of fields, its shape, whether it always is."""
@@ -72,8 +98,24 @@ class Shape:
             return self._fields.get(name) or self._look_up(name)
         return f"f:{name}", self.element, False
 
+    def outline(self, names: tuple[str, ...]) -> Outline:
+        """Of a structure with these fields, in this order: see Outline."""
+        return self._outlines.get(names) or self._drawn(names)
+
+    def _drawn(self, names: tuple[str, ...]) -> Outline:
+        parts = [(name, *self.field(name)) for name in names]
+        fields = {key: MEMBER for _, key, _, _ in parts}
+        parted = [part for part in parts if part[2].form is not _LEAF]
+        made = Outline(fields, as_member(fields), parted)
+        # Clients choose which fields there are: of so many sets, most are never seen again.
+        if len(self._outlines) < _OUTLINES_MAX and self._fields.keys() >= {*names}:
+            self._outlines[names] = made
+        return made
+
     def key_of(self, item: Any) -> str:
         """The key of a list's item in a set of fields."""
+        if self._key_opening and type(value := item.get(self.keys[0])) is str:
+            return f"{self._key_opening}{orjson.dumps(value).decode()}}}"
         if self.form is _SET:
             return "v:" + orjson.dumps(item, option=orjson.OPT_SORT_KEYS).decode()
         named = {

@@ -51,6 +51,8 @@ def _is_items(shape: Shape, value: Any) -> bool:
 
 def everything(value: Any, shape: Shape, always: bool = False) -> Fields:
     """The set of all that a value has, itself among it unless it is always there."""
+    if shape.form is _STRUCT and type(value) is dict:
+        return _structure(value, shape, always)
     node: Fields = {}
     if _has_parts(shape, value):
         for name, item in value.items():
@@ -64,6 +66,19 @@ def everything(value: Any, shape: Shape, always: bool = False) -> Fields:
     if not node:
         return MEMBER
     return node if always else {".": MEMBER, **node}
+
+
+def _structure(value: Doc, shape: Shape, always: bool) -> Fields:
+    """The same of a structure: what its names say is known, and its parts are looked at."""
+    fields, whole, parted = shape.outline(tuple(value))
+    known = fields if always else whole
+    node = known
+    for name, key, inner, kept in parted:
+        item = value[name]
+        if type(item) in _NESTED:
+            node = known.copy() if node is known else node
+            node[key] = everything(item, inner, always and kept)
+    return node
 
 
 def compare(old: Any, new: Any, shape: Shape, always: bool = True) -> Changes:
