@@ -100,6 +100,9 @@ def _differing(old: _Items, new: _Items, step: Callable[[str], _Step], always: b
         if was is value or was == value:
             continue
         key, inner, kept = step(name)
+        if inner.form is _LEAF or type(value) not in _NESTED:
+            changed[key] = MEMBER
+            continue
         if was is None:
             changed[key] = everything(value, inner, always and kept)
             continue
@@ -116,7 +119,8 @@ def _differing(old: _Items, new: _Items, step: Callable[[str], _Step], always: b
 
 
 def _by_key(items: list[Any], shape: Shape) -> _Items:
-    return {shape.key_of(item): item for item in items}
+    key_of = shape.key_of
+    return {key_of(item): item for item in items}
 
 
 # ---- what a configuration sets

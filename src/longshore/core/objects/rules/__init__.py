@@ -99,8 +99,7 @@ def validate_create(kind: Kind, doc: Doc, *, sound_spec: bool = False) -> list[C
 def validate_update(kind: Kind, new: Doc, old: Doc, subresource: str = "") -> list[Cause]:
     """Every rule that a change breaks. new is what prepare_update made of it; kind as above."""
     problems, kept = Problems(), kind.kept_as
-    metadata.metadata(kept, new["metadata"], problems)
-    metadata.metadata_update(new["metadata"], old["metadata"], problems)
+    metadata.metadata_update(kept, new["metadata"], old["metadata"], problems)
     if subresource in ("status", "approval") or _same_spec(new, old):
         status_rule = _STATUS_RULES.get(kept.schema)
         if status_rule is not None:

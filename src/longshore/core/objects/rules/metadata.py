@@ -26,6 +26,16 @@ _NAME_RULES: dict[str, _NameRule] = {
     kinds.IP_ADDRESS.schema: names.canonical_address_problems,
 }
 _STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
+# What of metadata there are rules about.
+_RULED = (
+    "name",
+    "generateName",
+    "namespace",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+)
 _OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 
 
@@ -49,8 +59,12 @@ def shared_metadata(meta: Doc, path: Path, problems: Problems) -> None:
         _annotations(meta["annotations"], (path, "annotations"), problems)
 
 
-def metadata_update(new: Doc, old: Doc, problems: Problems) -> None:
-    """What may not change; the system's own fields were carried over before."""
+def metadata_update(kind: Kind, new: Doc, old: Doc, problems: Problems) -> None:
+    """metadata of a changed object: what may not change, and what it must be where it is not as it was.
+    The system's own fields were carried over before."""
+    if all(new.get(field) == old.get(field) for field in _RULED):
+        return
+    metadata(kind, new, problems)
     for field in ("name", "namespace"):
         problems.unchanged((METADATA, field), new.get(field), old.get(field))
     if "deletionTimestamp" in old:
