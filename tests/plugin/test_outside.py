@@ -6,7 +6,9 @@ import asyncio
 import base64
 import contextlib
 import http.client
+import shutil
 import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -195,3 +197,27 @@ def test_a_condition_that_asks_kube_is_told_so(kube: Kube) -> None:
     kube.apply(config_map("a"))
     with pytest.raises(RuntimeError, match="cannot itself ask kube"):
         kube.wait("cm/a", lambda doc: bool(kube.get("cm/a")))
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="there is no kubectl")
+def test_kubectl_finds_the_cluster_by_itself(kube: Kube) -> None:
+    kube.apply(config_map("a"))
+    words = ["kubectl", "get", "configmaps", "--output", "name"]
+    told = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert told.stdout.splitlines() == ["configmap/a", "configmap/kube-root-ca.crt"], told.stderr
+    assert kube.requests[-1].user_agent.startswith("kubectl")
+
+
+def test_other_waits_go_on_when_one_is_over(kube: Kube) -> None:
+    """One that is content must not stop the time for those that still wait."""
+
+    def waits_long() -> None:
+        with pytest.raises(kube.Unmet, match="within 7200s"):
+            kube.wait("cm/never", timeout="2h")
+
+    async def main() -> None:
+        long = asyncio.to_thread(waits_long)
+        short = asyncio.to_thread(kube.clock.advance, "1m")
+        await asyncio.wait_for(asyncio.gather(long, short), timeout=60)
+
+    asyncio.run(main())
