@@ -10,6 +10,7 @@ import orjson
 import uvloop
 
 from bench import (
+    backup,
     failover,
     fixture,
     fleet,
@@ -35,6 +36,7 @@ CASES = {
     "writes": writes,
     "stores": stores,
     "slow-disk": slow_disk,
+    "backup": backup,
     "reads": reads,
     "watches": watches,
     "pods": pods,
