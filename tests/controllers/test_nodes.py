@@ -126,3 +126,23 @@ async def test_a_pod_that_does_not_tolerate_a_taint_leaves_at_once() -> None:
         await world.patch(kinds.NODE, "n1", {"spec": {"taints": [taint]}})
         await world.play()
         assert [p["spec"]["nodeName"] for p in world.pods()] == ["n0"] * 4
+
+
+async def test_time_is_counted_from_when_an_undated_taint_was_first_seen() -> None:
+    patience = {
+        "key": "maintenance", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60,
+    }  # fmt: skip
+    wanted = deployment(replicas=4)
+    wanted["spec"]["template"]["spec"]["tolerations"] = [patience]
+    async with running() as world:
+        await world.create(kinds.DEPLOYMENT, wanted)
+        await world.play()
+        taint = {"key": "maintenance", "effect": "NoExecute"}
+        await world.patch(kinds.NODE, "n1", {"spec": {"taints": [taint]}})
+        await pass_time(world, 50)
+        assert {p["spec"]["nodeName"] for p in world.pods()} == {"n0", "n1"}
+        await pass_time(world, 20)
+        going = {
+            p["spec"]["nodeName"] for p in world.pods() if "deletionTimestamp" in p["metadata"]
+        }
+        assert going == {"n1"} or {p["spec"]["nodeName"] for p in world.pods()} == {"n0"}

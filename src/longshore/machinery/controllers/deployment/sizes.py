@@ -60,6 +60,12 @@ def available(replica_set: Doc) -> int:
     return int((replica_set.get("status") or {}).get("availableReplicas", 0))
 
 
+def staying(replica_set: Doc) -> int:
+    """Available pods that are not about to go: a set that has just been made smaller still tells of
+    more than it will have."""
+    return min(size(replica_set), available(replica_set))
+
+
 def total(sets: Sequence[Doc]) -> int:
     return sum(size(rs) for rs in sets)
 
@@ -75,16 +81,16 @@ def size_of_new(within: Bounds, sets: Sequence[Doc], now: int) -> int:
 def shrink_old(within: Bounds, new: Doc, old: Sequence[Doc]) -> Sizes:
     """A rolling update's next step for the old sets: those pods first that are not available
     anyway, then as many as can be spared."""
-    new_missing = size(new) - available(new)
+    new_missing = size(new) - staying(new)
     spare = total(old) + size(new) - within.least - new_missing
     if total(old) == 0 or spare <= 0:
         return {}
     sizes = {rs["metadata"]["name"]: size(rs) for rs in old}
     for rs in by_age(old):
-        cut = min(spare, max(0, size(rs) - available(rs)))
+        cut = min(spare, size(rs) - staying(rs))
         sizes[rs["metadata"]["name"]] -= cut
         spare -= cut
-    spare = sum(available(rs) for rs in old) + available(new) - within.least
+    spare = sum(staying(rs) for rs in [*old, new]) - within.least
     for rs in by_age(old):
         cut = max(0, min(spare, sizes[rs["metadata"]["name"]]))
         sizes[rs["metadata"]["name"]] -= cut

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from longshore.base.clock import Clock, rfc3339
+from longshore.base.clock import Clock, rfc3339, rfc3339_micro
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import NotFound
 from longshore.core.objects.kinds import Doc, Kind
@@ -51,6 +51,7 @@ class NodeLifecycle:
         self._heard_any = clock.monotonic()
         self._silent: set[str] = set()
         self._troubled: set[str] = set()
+        self._undated: dict[str, dict[tuple[str, str], str]] = {}
 
     def keys(self, event: Frame) -> Iterable[str]:
         if event.kind is kinds.LEASE:
@@ -96,10 +97,11 @@ class NodeLifecycle:
         """Evict, remove and mark what the node's state asks for; when to look again."""
         if not _is_troubled(node):
             self._troubled.discard(key)
+            self._undated.pop(key, None)
             return None
         self._troubled.add(key)
         pods = self._cache.indexed(kinds.POD, "node", key)
-        plan = planning.plan_pods(node, pods, self._clock.now(), self._rules)
+        plan = planning.plan_pods(self._dated(key, node), pods, self._clock.now(), self._rules)
         for pod in plan.evict:
             name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
             message = f"Marking for deletion Pod {name}"
@@ -109,6 +111,19 @@ class NodeLifecycle:
         await self._submit([_deletion(pod, None) for pod in plan.evict])
         await self._submit([_deletion(pod, 0) for pod in plan.remove])
         return plan.wake_after_s
+
+    def _dated(self, key: str, node: Doc) -> Doc:
+        """The node with the time of each taint that drives out: of one that says none, as those of
+        kubectl do, when it was first seen."""
+        taints: list[Doc] = node["spec"].get("taints") or []
+        now, before = rfc3339_micro(self._clock.now()), self._undated.pop(key, {})
+        undated = [t for t in taints if t["effect"] == "NoExecute" and not t.get("timeAdded")]
+        if not undated:
+            return node
+        seen = {_name(taint): before.get(_name(taint), now) for taint in undated}
+        self._undated[key] = seen
+        dated = [{**t, "timeAdded": seen[_name(t)]} if t in undated else t for t in taints]
+        return {**node, "spec": {**node["spec"], "taints": dated}}
 
     async def _submit(self, work: Sequence[Operation]) -> None:
         if work:
@@ -127,6 +142,7 @@ class NodeLifecycle:
             self._heard.pop(name, None)
             self._silent.discard(name)
             self._troubled.discard(name)
+            self._undated.pop(name, None)
             return ()
         known = name in self._heard
         if not known or (event.old is not None and _heartbeat(event.old) != _heartbeat(event.doc)):
@@ -141,6 +157,10 @@ class NodeLifecycle:
             self._silent.discard(name)
             return {name, *self._silent} if none_was_heard else (name,)
         return tuple(self._silent) if none_was_heard else ()
+
+
+def _name(taint: Doc) -> tuple[str, str]:
+    return taint["key"], taint.get("value") or ""
 
 
 def _heartbeat(node: Doc) -> str:
