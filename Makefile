@@ -30,7 +30,7 @@ check: .venv/ready ## lint, format, types, floors, tidiness
 	@$(BIN)/python -m pytest -q tests/tidy
 
 soak: .venv/ready ## simulate clusters from ever new seeds: make soak MINUTES=10
-	@$(BIN)/longshore sim --seed $$(date +%s) --minutes $(or $(MINUTES),10) --save tests/sim/found
+	@$(BIN)/longshore sim --seed $$(date +%s%3N) --minutes $(or $(MINUTES),10) --save tests/sim/found
 
 bench: .venv/ready ## measure, print a table, write bench/results/*.json
 	@tools/bootstrap bench

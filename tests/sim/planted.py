@@ -1,8 +1,9 @@
 """Bugs on purpose: each takes the place of something in the product for a while. For each there is the
 checker that is meant to find it, and clusters in which it soon matters.
 
-`python -m tests.sim.planted [NAME...]` plants one after another and tries seed after seed. It prints
-after how many the checker found the bug and in what words, and what it says of these seeds without.
+`python -m tests.sim.planted` plants one after another and tries seed after seed. It prints after how
+many the checker found the bug and in what words, and what it says of these seeds without. With a bug's
+name and options, it is `longshore sim` with that bug.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from longshore.machinery.controllers.gc.run import GarbageCollector
 from longshore.machinery.controllers.replicaset import plan as replicas
 from longshore.machinery.kubelet.network import HollowNetwork
 from longshore.machinery.scheduler import podclass
+from longshore.testing.simulator import __main__ as simulator
 from longshore.testing.simulator.checkers import CHECKERS
 from longshore.testing.simulator.play import play
 from longshore.testing.simulator.simulate import Setting
@@ -219,5 +221,8 @@ def _tell(name: str) -> None:
 if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
     gc.set_threshold(100_000, 50, 100)
-    for bug in sys.argv[1:] or BUGS:
+    if sys.argv[1:]:
+        with BUGS[sys.argv[1]].plant():
+            simulator.main(sys.argv[2:], prog_name="longshore sim")
+    for bug in BUGS:
         _tell(bug)

@@ -4,23 +4,17 @@ nothing where there is no bug."""
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
 from tests.sim.planted import BUGS, SEEDS
+from tests.sim.processes import PLANTED, run
 
 
 @pytest.fixture(scope="module")
 def told() -> dict[str, dict[str, Any]]:
-    command = [sys.executable, "-m", "tests.sim.planted"]
-    environment = {**os.environ, "PYTHONHASHSEED": "0"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
-    assert done.returncode == 0, done.stderr
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    lines = [json.loads(line) for line in run(PLANTED)[1].splitlines()]
     return {line["bug"]: line for line in lines}
 
 

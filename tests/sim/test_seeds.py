@@ -3,31 +3,62 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from typing import Any
+from pathlib import Path
 
 import pytest
 
+from tests.sim.processes import PLANTED, SIMULATOR, begun, ended, run
 
-def simulated(*words: str) -> list[dict[str, Any]]:
-    command = [sys.executable, "-m", "longshore.testing.simulator", "--json", *words]
-    environment = {**os.environ, "PYTHONHASHSEED": "0"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
-    assert done.returncode in (0, 1), done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+FOUND = Path(__file__).parent / "found"
+# Two at a time: what they cost is what two cores give in half a minute.
+SHORT = (
+    ("--seed", "0:120", "--ticks", "25", "--nodes", "3", "--pace", "0.5"),
+    ("--seed", "1000:1060", "--ticks", "90", "--nodes", "4", "--pace", "1"),
+)
+BUG = "a quota that does not see writes in flight"
+BUSY = ("--ticks", "30", "--nodes", "2", "--pace", "0.25", "--faults", "none")
 
 
-@pytest.mark.parametrize("first", [0, 100])
-def test_short_seeds_hold(first: int) -> None:
-    verdicts = simulated("--seed", f"{first}:{first + 10}", "--ticks", "60", "--nodes", "4")
-    assert [verdict["violations"] for verdict in verdicts] == [[]] * 10
-    assert all(verdict["writes"] > 150 for verdict in verdicts)
+@pytest.mark.slow
+def test_short_seeds_hold() -> None:
+    processes = [begun(SIMULATOR, "--quiet", *words) for words in SHORT]
+    for process in processes:
+        code, said = ended(process)
+        if code or said:
+            pytest.fail(said, pytrace=False)
+
+
+@pytest.mark.slow
+def test_what_was_found_once_holds() -> None:
+    for path in sorted(FOUND.glob("*.jsonl")):
+        code, said = run(SIMULATOR, "--replay", str(path))
+        if code:
+            pytest.fail(f"{path.name}\n{said}", pytrace=False)
 
 
 def test_a_seed_is_always_the_same_cluster() -> None:
-    words = ("--seed", "7:9", "--ticks", "40", "--nodes", "3")
-    one, other = simulated(*words), simulated(*words)
+    words = ("--json", "--seed", "7:9", "--ticks", "30", "--nodes", "3")
+    one, other = run(SIMULATOR, *words), run(SIMULATOR, *words)
     assert one == other
-    assert one[0]["writes"] != one[1]["writes"]
+    first, second = (json.loads(line) for line in one[1].splitlines())
+    assert first["writes"] != second["writes"]
+    assert min(first["writes"], second["writes"]) > 150
+
+
+def test_what_fails_is_told_shrunk_and_kept(tmp_path: Path) -> None:
+    words = ("--seed", "0", *BUSY, "--tries", "12", "--save", str(tmp_path))
+    code, said = run(PLANTED, BUG, *words)
+    assert code == 1
+    assert "seed 0: FAILED" in said
+    assert "quota: /core/" in said
+    assert "what led to it:" in said
+    (kept,) = tmp_path.glob("quota-0.jsonl")
+    assert len(kept.read_text().splitlines()) < 110
+    assert run(PLANTED, BUG, "--replay", str(kept))[0] == 1
+    assert run(SIMULATOR, "--replay", str(kept))[0] == 0
+
+
+def test_several_seeds_are_counted() -> None:
+    code, said = run(SIMULATOR, "--seed", "3:5", "--ticks", "5", "--nodes", "2")
+    assert code == 0
+    assert said.splitlines()[-1] == "2 of 2 seeds held"
