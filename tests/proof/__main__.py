@@ -43,6 +43,7 @@ CASES = {
     "power": Case(power.prove, 1000, 200),
     "backups": Case(backups.prove, 10, 1, ("etcd",)),
     "members": Case(members.prove, 50, 4, ("etcd", "ip"), root=True),
+    "kills-on-etcd": Case(kills.prove_on_etcd, 50, 3, ("etcd",)),
     "kills": Case(kills.prove, 200, 5),
 }
 

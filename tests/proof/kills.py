@@ -1,4 +1,4 @@
-"""A server on the embedded store is killed with SIGKILL again and again while many clients write."""
+"""A server is killed with SIGKILL again and again while many clients write."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from longshore.core.pki.pairs import Pair
 from longshore.core.pki.tls import client_context
 from longshore.doors.kit.fetch import Pool, SocketFactory
 from tests.cluster.test_standalone import Running
-from tests.core.store.etcds import free_ports
+from tests.core.store.etcds import free_ports, running
 from tests.proof.judged import Verdict, judged
 from tests.proof.load import Load
 
@@ -21,10 +21,14 @@ WRITERS, KEYS = 64, 200
 _LIFE_S = (0.1, 0.9)
 
 
-async def prove(root: Path, kills: int, *, writers: int = WRITERS, keys: int = KEYS) -> Verdict:
+async def prove(
+    root: Path, kills: int, *, writers: int = WRITERS, keys: int = KEYS, store: str = ""
+) -> Verdict:
+    """store is etcd://HOST:PORT; the embedded one if it is not given."""
     clock, chance = SystemClock(), Chance.seeded("kills")
     (port,) = free_ports(1)
-    server = await asyncio.to_thread(Running, root, port)
+    words = ("--store", store) if store else ()
+    server = await asyncio.to_thread(Running, root, port, *words)
     load = Load(pool_of(server), clock, chance, writers, keys)
     try:
         async with asyncio.TaskGroup() as crew:
@@ -40,7 +44,15 @@ async def prove(root: Path, kills: int, *, writers: int = WRITERS, keys: int = K
     finally:
         load.pool.close()
         kill(server)
-    return judged(f"{kills} SIGKILLs of a server on SQLite, {writers} writers", load)
+    kind = "etcd" if store else "SQLite"
+    return judged(f"{kills} SIGKILLs of a server on {kind}, {writers} writers", load)
+
+
+async def prove_on_etcd(root: Path, kills: int) -> Verdict:
+    """What was under way when a server died may still be made by etcd, until another takes over."""
+    root.mkdir()
+    with running(root) as cluster:
+        return await prove(root / "server", kills, store=f"etcd://{cluster.endpoints[0]}")
 
 
 async def _live(load: Load, clock: Clock, chance: Chance) -> None:
