@@ -11,7 +11,7 @@ import pytest
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import InsufficientStorage
 from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.registry.client import Bind, Create, Delete, Operation
+from longshore.core.registry.client import Bind, Create, Delete, Operation, Update
 from longshore.machinery.kubelet.hollow import HollowNodes, hollow_configs
 from longshore.machinery.loop.giving_way import LOOK_S
 
@@ -104,6 +104,19 @@ async def test_broken_images_are_pulled_again_ever_more_seldom(w: World) -> None
     await until(lambda: w.waiting(pod="p") == "ImagePullBackOff")
     await w.delete("p", grace_s=30)
     await until(lambda: not w.registry.cache.all(kinds.POD))
+
+
+async def test_readiness_gates_are_opened_and_closed_by_others(w: World) -> None:
+    await run_pods(w, named("p", readinessGates=[{"conditionType": "test/warm"}]))
+    await until(lambda: w.phase("p") == "Running")
+    for status in ("True", "False"):
+        doc = w.registry.cache.get(kinds.POD, "shop", "p")
+        assert doc is not None
+        others = [c for c in doc["status"]["conditions"] if c["type"] != "test/warm"]
+        conditions = [*others, {"type": "test/warm", "status": status}]
+        changed = {**doc, "status": {**doc["status"], "conditions": conditions}}
+        await w.client.write(Update(kinds.POD, changed, "status"))
+        await until(lambda s=status: w.ready("p") is (s == "True"))
 
 
 async def test_nodes_that_start_again_go_on_where_they_were(w: World) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -33,7 +33,7 @@ _INIT_TAKES_S = 0.0
 _STOPPED = 143
 
 
-Seen: TypeAlias = tuple[int | None, str | None]
+Seen: TypeAlias = tuple[int | None, str | None, tuple[str, ...]]
 
 
 @dataclass(slots=True)
@@ -89,9 +89,18 @@ class HollowPod:
 
 
 def seen_of(doc: Doc) -> Seen:
-    """What of a pod is not just its status: spec and deletion count up the generation."""
-    metadata = doc["metadata"]
-    return metadata.get("generation"), metadata.get("deletionTimestamp")
+    """What of a pod is not just its agent's word: spec and deletion count up the generation, and
+    others say which of its readiness gates are open."""
+    metadata, gates = doc["metadata"], doc["spec"].get("readinessGates")
+    opened = _opened(doc, gates) if gates else ()
+    return metadata.get("generation"), metadata.get("deletionTimestamp"), opened
+
+
+def _opened(doc: Doc, gates: Iterable[Doc]) -> tuple[str, ...]:
+    named = {gate["conditionType"] for gate in gates}
+    conditions = (doc.get("status") or {}).get("conditions") or ()
+    true = (one["type"] for one in conditions if one["status"] == "True")
+    return tuple(sorted(named.intersection(true)))
 
 
 def rest(pod: HollowPod) -> None:

@@ -1,4 +1,4 @@
-"""scale, set image, patch, label, annotate, taint, cordon and uncordon."""
+"""scale, set image, patch, label, annotate, own, taint, cordon and uncordon."""
 
 from __future__ import annotations
 
@@ -70,6 +70,22 @@ async def _mark(caller: Caller, words: Words, where: str, did: str) -> None:
     marks |= {word.removesuffix("-"): None for word in words.rest}
     await caller.patch(ref, {"metadata": {where: marks}})
     caller.printed.append(caller.said(ref.kind, ref.name, did))
+
+
+async def own(caller: Caller, words: Words) -> None:
+    """own KIND/NAME KIND/NAME...: the first is owned by the others, and holds up their deletion."""
+    ref = named(caller, words)
+    owners = [await caller.get(ref_of(caller.real(w), caller.namespace)) for w in words.rest]
+    refs = [
+        {
+            "apiVersion": owner["apiVersion"], "kind": owner["kind"],
+            "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"],
+            "blockOwnerDeletion": True,
+        }
+        for owner in owners
+    ]  # fmt: skip
+    await caller.patch(ref, {"metadata": {"ownerReferences": refs}})
+    caller.printed.append(caller.said(ref.kind, ref.name, "owned"))
 
 
 async def taint(caller: Caller, words: Words) -> None:

@@ -1,8 +1,9 @@
-"""get, events and watch."""
+"""get, endpoints, events and watch."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -21,12 +22,13 @@ from longshore.testing.kube.reports import concerning
 
 # How long a watch is listened to once it says nothing more.
 _QUIET_S = 0.2
+_PLACE = re.compile(r"\.(\d+)(?=\.|$)")
 _Rows = list[list[str]]
 
 
 async def get(caller: Caller, words: Words) -> None:
     """get KIND [NAME], get KIND/NAME: [-l LABELS] [-A] [-o wide], [-o A=PATH,B=PATH] or [-o PATH]. A
-    path may go through all members of a list by a step "*"."""
+    path may go through all members of a list by a step "*", through one by its place."""
     first = words.next("what to get")
     kind = kind_of(first.partition("/")[0])
     name = caller.real(first.partition("/")[2] or "".join(words.rest[:1]))
@@ -50,6 +52,23 @@ async def get(caller: Caller, words: Words) -> None:
             await caller.table(kind, where, **query), shown, "A" in words.options
         )
     caller.printed += _sorted(caller, heads, rows) or [_none(where)]
+
+
+async def endpoints(caller: Caller, words: Words) -> None:
+    """endpoints SERVICE: the pods that its EndpointSlices name, and what they say of them."""
+    chosen = f"kubernetes.io/service-name={words.next('the service')}"
+    slices = await caller.all(kinds.ENDPOINT_SLICE, caller.namespace, labelSelector=chosen)
+    found = [one for slice_ in slices for one in slice_.get("endpoints") or ()]
+    names = ("ready", "serving", "terminating")
+    rows = [
+        [
+            _cell(_found(one, path))
+            for path in ("targetRef.name", *(f"conditions.{n}" for n in names))
+        ]
+        for one in found
+    ]
+    heads = ["POD", *map(str.upper, names)]
+    caller.printed += _sorted(caller, heads, rows) or ["no endpoints"]
 
 
 async def events(caller: Caller, words: Words) -> None:
@@ -162,8 +181,8 @@ def _sorted(caller: Caller, heads: list[str], rows: _Rows) -> list[str]:
 
 def _found(doc: Any, path: str) -> Any:
     """What is at a path; a list of what is there in each member of a list for a step "*"."""
-    before, star, after = path.partition("*")
-    found = looked_up(doc, before.strip(".").replace("\\", "")) if before.strip(".") else doc
+    before, star, after = _PLACE.sub(r"[\1]", path).partition("*")
+    found = looked_up(doc, before.strip(".")) if before.strip(".") else doc
     if not star:
         return found
     rest = after.strip(".")
