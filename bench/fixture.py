@@ -57,10 +57,11 @@ def main() -> None:
     import_module("pytest")
     before = _processor_ms()
     import_module("longshore.testing.plugin")
+    garbage = import_module("longshore.testing.garbage")
     plugin, processor, begun = _processor_ms() - before, _processor_ms(), clock.monotonic()
-    room = import_module("longshore.testing.kube.session")
+    with garbage.uncollected():
+        session = import_module("longshore.testing.kube.session").SimulatedSession()
     settings = import_module("longshore.testing.kube.settings").Settings()
-    session = room.SimulatedSession()
     with session.cluster(settings, Path()):
         first = _ms(clock.monotonic() - begun)
         processor = _processor_ms() - processor

@@ -184,7 +184,9 @@ import sys
 
 def test_without_a_cluster():
     ours = {name for name in sys.modules if name.startswith("longshore")}
-    assert ours == {"longshore", "longshore.testing", "longshore.testing.plugin"}
+    assert ours == {
+        "longshore", "longshore.testing", "longshore.testing.plugin", "longshore.testing.garbage"
+    }
     assert "numpy" not in sys.modules
 
 

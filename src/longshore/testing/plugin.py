@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from longshore.testing.garbage import uncollected
+
 _MARK = (
     'kube(nodes=1, controllers="all", version=None): the cluster that the fixture kube gives: '
     "how many hollow nodes it has, which controllers run (their names, the scheduler's among "
@@ -49,10 +51,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def _kube_session(pytestconfig: pytest.Config) -> Iterator[Any]:
-    if pytestconfig.getoption("--kube") == "real":
-        session = import_module("longshore.testing.kube.real").RealSession()
-    else:
-        session = import_module("longshore.testing.kube.session").SimulatedSession()
+    real = pytestconfig.getoption("--kube") == "real"
+    module, name = ("real", "RealSession") if real else ("session", "SimulatedSession")
+    with uncollected():
+        session = getattr(import_module(f"longshore.testing.kube.{module}"), name)()
     yield session
     session.close()
 

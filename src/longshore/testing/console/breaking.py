@@ -42,6 +42,6 @@ async def disk(caller: Caller, words: Words) -> None:
 
 async def clock(caller: Caller, words: Words) -> None:
     """clock DURATION: the wall's time jumps ahead, or back with "-" before the duration."""
-    word = words.next("how far") if words.rest else "-" + next(iter(words.options))
+    word = words.next("how far")
     sign = -1 if word.startswith("-") else 1
     caller.session.clock.jump(sign * seconds(word.lstrip("-")))

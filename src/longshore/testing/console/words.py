@@ -58,7 +58,7 @@ def read(words: Sequence[str], body: str) -> Words:
         elif word.startswith("--"):
             name, _, value = word[2:].partition("=")
             found.options[name] = value
-        elif word.startswith("-") and len(word) > 1:
+        elif word.startswith("-") and word[1:2].isalpha():
             found.options[word[1:]] = ""
         else:
             found.rest.append(word)

@@ -15,10 +15,11 @@ from typing import Any, TypeVar
 from longshore.base.clock import SystemClock
 from longshore.cluster.bootstrap import bootstrap
 from longshore.cluster.default_roles import ensure_roles
-from longshore.core.objects.rbac.defaults import objects_of_controllers, objects_of_users
+from longshore.core.objects.rbac.defaults import objects_of_users
 from longshore.core.pki.authority import Authority
 from longshore.core.pki.tls import server_context
 from longshore.core.pki.token_keys import TokenKeys
+from longshore.testing.garbage import uncollected
 from longshore.testing.kube.cluster import Cluster, Snapshot
 from longshore.testing.kube.life import Keys
 from longshore.testing.kube.settings import ACCOUNTS, Settings
@@ -70,7 +71,8 @@ class Engine:
 
     def cluster(self, settings: Settings) -> tuple[Cluster, int]:
         """A fresh cluster, and the port at which it listens."""
-        return self.call(self._started(settings))
+        with uncollected():
+            return self.call(self._started(settings))
 
     def close(self) -> None:
         gc.unfreeze()
@@ -94,8 +96,8 @@ class Engine:
         await cluster.start(None)
         life = cluster.life
         await bootstrap(life.client("bootstrap"), ())
-        for defaults in (objects_of_users(), objects_of_controllers()):
-            await ensure_roles(life.registry.cache, life.client("roles"), defaults)
+        # Roles of controllers are for those who run upstream's outside: no test does.
+        await ensure_roles(life.registry.cache, life.client("roles"), objects_of_users())
         snapshot = await cluster.snapshot()
         await cluster.stop()
         return snapshot

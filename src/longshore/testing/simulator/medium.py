@@ -6,6 +6,7 @@ against what users and watchers were told.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,12 +21,14 @@ _COMMIT_S = 0.004
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One write that is durable: key, value (None: deleted), its revision, and when (monotonic)."""
+    """One write that is durable: key, value (None: deleted), its revision, when (monotonic), and
+    which of several servers wrote it."""
 
     key: str
     value: bytes | None
     revision: int
     at: float
+    writer: str = ""
 
 
 class Medium:
@@ -36,9 +39,10 @@ class Medium:
         self.stall_s = 0.0
         self.full = False
         self.broken = False
+        self.clock = clock
         self._kept = MemoryStore()
-        self._clock = clock
         self._chance = chance
+        self._listening: list[asyncio.Future[None]] = []
 
     async def open(self, take: Take) -> int:
         return await self._kept.open(take)
@@ -46,19 +50,12 @@ class Medium:
     async def commit(self, writes: Sequence[Write]) -> list[int]:
         """As MemoryStore's, with time passing before and after the writes are durable: a server that
         dies in between has written and told nobody."""
-        await self._clock.sleep(self._some() + self.stall_s)
-        if self.full:
-            raise StoreFull("the simulated disk is full")
+        await self.clock.sleep(self.some() + self.stall_s)
+        self.check_room()
         if self.broken and self._chance.below(2):
             raise StoreStopped("the simulated disk failed before it wrote")
-        revisions = await self._kept.commit(writes)
-        now = self._clock.monotonic()
-        self.log += [
-            Entry(write.key, write.value, revision, now)
-            for write, revision in zip(writes, revisions, strict=True)
-            if revision
-        ]
-        await self._clock.sleep(self._some())
+        revisions = await self.make(writes)
+        await self.clock.sleep(self.some())
         if self.broken:
             raise StoreStopped("the simulated disk failed after it wrote")
         return revisions
@@ -66,5 +63,31 @@ class Medium:
     async def close(self) -> None:
         return None
 
-    def _some(self) -> float:
+    def check_room(self) -> None:
+        """Raises StoreFull."""
+        if self.full:
+            raise StoreFull("the simulated disk is full")
+
+    async def make(self, writes: Sequence[Write], writer: str = "") -> list[int]:
+        """Make them durable, at once."""
+        revisions, now = await self._kept.commit(writes), self.clock.monotonic()
+        self.log += [
+            Entry(write.key, write.value, revision, now, writer)
+            for write, revision in zip(writes, revisions, strict=True)
+            if revision
+        ]
+        listening, self._listening = self._listening, []
+        for one in listening:
+            if not one.done():
+                one.set_result(None)
+        return revisions
+
+    async def news(self) -> None:
+        """Return after the next write."""
+        heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._listening.append(heard)
+        await heard
+
+    def some(self) -> float:
+        """What a moment is, in seconds, for this medium."""
         return self._chance.uniform(0.0, _COMMIT_S / 2)

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
 from longshore.base.users import loop_user
 from longshore.cluster.bootstrap import bootstrap
+from longshore.core.registry.fencing import Fence
 from longshore.core.registry.identity.tokens import NoTokens, Tokens
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry
 from longshore.core.store.protocol import Store
 from longshore.doors.kubernetes.door import DoorConfig, KubernetesDoor
 from longshore.machinery.controllers.run_all import ControllerConfig, run_controllers
+from longshore.machinery.election.plan import Rules
+from longshore.machinery.election.run import Candidate, Election
 from longshore.machinery.loop.recorder import Journal
 from longshore.machinery.scheduler.worker import Worker
 
 T = TypeVar("T")
+Part: TypeAlias = Coroutine[Any, Any, None]
+# The Leases of leaders.
+CONTROLLERS, SCHEDULER = "kube-controller-manager", "kube-scheduler"
 
 
 class Unreachable(ConnectionError):
@@ -30,9 +36,17 @@ class SimulatedServer:
     """Registry, door, controllers and scheduler on a store. Not started anew: make another."""
 
     def __init__(
-        self, store: Store, clock: Clock, chance: Chance, token_keys: Sequence[bytes] = ()
+        self,
+        store: Store,
+        clock: Clock,
+        chance: Chance,
+        token_keys: Sequence[bytes] = (),
+        *,
+        role: str = "",
     ) -> None:
-        """token_keys: what signs the tokens of service accounts, in PEM form (none: none are issued)."""
+        """token_keys: what signs the tokens of service accounts, in PEM form (none: none are issued).
+        role: its name among several servers; then its loops run while it holds their Leases."""
+        self._role = role
         self.registry = Registry(store, clock, chance)
         accounts = Tokens(self.registry, clock, chance, token_keys) if token_keys else NoTokens()
         self.door = KubernetesDoor(self.registry, clock, chance, DoorConfig(tokens=accounts))
@@ -81,20 +95,43 @@ class SimulatedServer:
             raise Unreachable("the server went down")
         return task.result()
 
-    def client(self, name: str) -> InProcess:
-        return InProcess(self.registry, loop_user(name))
+    def client(self, name: str, term: Fence | None = None) -> InProcess:
+        return InProcess(self.registry, loop_user(name), term)
+
+    def _controllers(self, journal: Journal, term: Fence | None = None) -> Part:
+        cache, client = self.registry.cache, self.client("controllers", term)
+        return run_controllers(
+            cache, client, self._clock, self._chance, journal, ControllerConfig()
+        )
+
+    def _scheduler(self, journal: Journal, term: Fence | None = None) -> Part:
+        cache, client = self.registry.cache, self.client("scheduler", term)
+        recorder = journal.recorder("default-scheduler")
+        return Worker(cache, client, self._clock, self._chance, recorder).run()
+
+    def _alone(self) -> tuple[Part, ...]:
+        """The loops of the only server."""
+        journal = Journal(self.client("events"), self._clock)
+        return journal.run(), self._controllers(journal), self._scheduler(journal)
+
+    def _standing(self) -> tuple[Part, ...]:
+        """The loops of one of several servers, each of which runs while its Lease is held."""
+        identity, client = f"{self._role}_{self._chance.uuid()}", self.client("leader-election")
+
+        def standing(name: str, work: Callable[[Journal, Fence], Part]) -> Part:
+            async def lead(term: Fence) -> None:
+                journal = Journal(self.client("events", term), self._clock)
+                async with asyncio.TaskGroup() as crew:
+                    crew.create_task(journal.run())
+                    crew.create_task(work(journal, term))
+
+            me = Candidate("kube-system", name, identity)
+            return Election(me, client, self._clock, self._chance, Rules(), lead).run()
+
+        return standing(CONTROLLERS, self._controllers), standing(SCHEDULER, self._scheduler)
 
     async def _live(self, started: asyncio.Future[None]) -> None:
-        clock, chance, cache = self._clock, self._chance, self.registry.cache
-        journal = Journal(self.client("events"), clock)
-        recorder = journal.recorder("default-scheduler")
-        scheduler = Worker(cache, self.client("scheduler"), clock, chance, recorder)
-        controllers = run_controllers(
-            cache, self.client("controllers"), clock, chance, journal, ControllerConfig()
-        )
-        parts: tuple[Coroutine[Any, Any, None], ...] = (
-            self.door.run(), journal.run(), controllers, scheduler.run(),
-        )  # fmt: skip
+        parts = (self.door.run(), *(self._standing() if self._role else self._alone()))
         async with asyncio.TaskGroup() as crew:
             crew.create_task(self.registry.run(), name="registry")
             await bootstrap(self.client("bootstrap"), ())
