@@ -21,6 +21,7 @@ from typing import Any
 
 from longshore.core.objects import kinds, meta
 from longshore.core.registry.commits import CommitQueue
+from longshore.core.registry.fencing import Fence
 from longshore.core.registry.quotas import QuotaBooks
 from longshore.core.registry.reads import Reader
 from longshore.core.store.memory import MemoryStore
@@ -133,6 +134,10 @@ def _deletion_taken_back(prepare: Whole) -> Whole:
     return broken
 
 
+def _unfenced(_guard: Whole) -> Whole:
+    return lambda fence, cache: None
+
+
 def _one_too_many(plan: Whole) -> Whole:
     def broken(*words: Any) -> Any:
         whole = plan(*words)
@@ -189,6 +194,9 @@ BUGS: Mapping[str, Bug] = {
     "a deletion taken back": _bug(
         "identity", meta, "prepare_update", _deletion_taken_back, _busy()
     ),
+    "a leader that writes on when another leads": _bug(
+        "leaders", Fence, "guard", _unfenced, replace(_busy("server-lag", ticks=60), servers=3)
+    ),
     "a set that stops one short after a scale-down": _bug(
         "converged", replicas, "plan", _one_too_many, _busy(calm_s=60.0)
     ),
@@ -207,7 +215,7 @@ def first_found(name: str) -> tuple[int, str]:
 def _said(name: str, seed: int) -> str:
     """What the checker for a bug says of a seed."""
     rule, setting = BUGS[name].rule, BUGS[name].setting
-    record = play(setting.script(seed), seed, setting.nodes, setting.calm_s)
+    record = play(setting.script(seed), seed, setting.nodes, setting.calm_s, setting.servers)
     gc.collect()
     return next((violation.sentence for violation in CHECKERS[rule](record)), "")
 

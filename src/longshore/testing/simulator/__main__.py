@@ -38,6 +38,7 @@ class _Asked:
     ticks: int
     faults: str
     nodes: int
+    servers: int
     pace: float
     minutes: float
     trace: bool
@@ -51,7 +52,7 @@ class _Asked:
     @property
     def setting(self) -> Setting:
         faults = _chosen(self.faults)
-        return Setting(ticks=self.ticks, faults=faults, nodes=self.nodes, pace_s=self.pace)
+        return Setting(self.ticks, faults, self.nodes, self.pace, servers=self.servers)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -63,6 +64,8 @@ class _Asked:
 @click.option("--faults", default="all", show_default=True, metavar="all|none|LIST",
               help=f"What may go wrong, separated by commas: {', '.join(FAULTS)}.")  # fmt: skip
 @click.option("--nodes", default=NODES, show_default=True, help="How many nodes.")
+@click.option("--servers", default=1, show_default=True,
+              help="How many servers: of several, one leads by its Lease.")  # fmt: skip
 @click.option("--pace", default=PACE_S, show_default=True,
               help="Simulated seconds from one deed of users to the next.")  # fmt: skip
 @click.option("--minutes", default=0.0, help="Go on with further seeds for so long.")
@@ -90,7 +93,7 @@ def main(**options: Any) -> None:
         if verdict.violations and asked.shrink and asked.file is None:
             verdict = shrunk(verdict, asked.setting, asked.tries)
         if verdict.violations and asked.directory is not None:
-            _keep(asked.directory, verdict, asked.nodes)
+            _keep(asked.directory, verdict, asked.setting)
         if verdict.violations or not asked.quiet:
             _tell(verdict, asked.trace, asked.as_json)
     if tried > 1 and not asked.as_json and not asked.quiet:
@@ -110,8 +113,8 @@ def _chosen(faults: str) -> Sequence[str]:
 
 def _verdicts(asked: _Asked) -> Iterator[Verdict]:
     if asked.file is not None:
-        seed, nodes, steps = load(asked.file)
-        yield replay(seed, steps, Setting(nodes=nodes))
+        seed, nodes, servers, steps = load(asked.file)
+        yield replay(seed, steps, Setting(nodes=nodes, servers=servers))
         return
     first, _, end = asked.seeds.partition(":")
     clock, setting = SystemClock(), asked.setting
@@ -122,11 +125,11 @@ def _verdicts(asked: _Asked) -> Iterator[Verdict]:
         seed += 1
 
 
-def _keep(directory: Path, verdict: Verdict, nodes: int) -> None:
+def _keep(directory: Path, verdict: Verdict, setting: Setting) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     broken = verdict.violations[0]
     path = directory / f"{broken.rule}-{verdict.seed}.jsonl"
-    save(path, verdict.seed, nodes, broken.sentence, verdict.script)
+    save(path, verdict.seed, setting.nodes, setting.servers, broken.sentence, verdict.script)
 
 
 def _tell(verdict: Verdict, trace: bool, as_json: bool) -> None:

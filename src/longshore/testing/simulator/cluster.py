@@ -1,4 +1,4 @@
-"""The simulated cluster: a server that comes and goes, nodes that vanish and return, and users."""
+"""The simulated cluster: servers that come and go, nodes that vanish and return, and users."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.hollow import HollowNodes, hollow_configs
 from longshore.testing.loop import LoopClock
 from longshore.testing.simulator.medium import Medium
+from longshore.testing.simulator.seats import Moves, Seat
 from longshore.testing.simulator.server import SimulatedServer, Unreachable
 from longshore.testing.simulator.wire import Way, Weather, Wire
 
@@ -37,14 +38,16 @@ class SimulatedNode:
 class SimulatedCluster:
     """start() it within a task group; then ask() as a user, and break things."""
 
-    def __init__(self, clock: LoopClock, chance: Chance, nodes: int) -> None:
+    def __init__(self, clock: LoopClock, chance: Chance, nodes: int, servers: int = 1) -> None:
         self.clock = clock
         self._chance = chance
         self.medium = Medium(clock, chance)
         self.token_keys: Sequence[bytes] = ()  # of the next server
         self.nodes = {c.node_name: SimulatedNode(c) for c in hollow_configs(_names(nodes))}
         self.outside = Way(Weather(), clock, chance)  # between users and the server
-        self.server = self._new_server()
+        names, moves = [f"server-{number}" for number in range(servers)], Moves()
+        self.seats = {name: Seat(self.medium, moves, name) for name in names}
+        self._servers = {name: self._new_server(name) for name in names}
         self._crew: asyncio.TaskGroup | None = None
 
     async def start(self, crew: asyncio.TaskGroup) -> None:
@@ -57,23 +60,35 @@ class SimulatedCluster:
         """End everything, so that the task group of start() can end."""
         for name in self.nodes:
             await self.crash_node(name)
-        await self.crash_server()
+        for server in self._servers.values():
+            if server.up:
+                await server.crash()
 
     # -- server ------------------------------------------------------------------------------
 
+    @property
+    def server(self) -> SimulatedServer:
+        """Any one that is up, if one is."""
+        servers = list(self._servers.values())
+        return self._chance.choice([one for one in servers if one.up] or servers)
+
     async def start_server(self) -> None:
-        """Start a server on what is durable, unless one is up."""
+        """Start all that are down on what is durable."""
         assert self._crew is not None, "start() comes first"
-        if not self.server.up:
-            self.server = self._new_server()
-            await self.server.start(self._crew)
+        for name in [name for name, server in self._servers.items() if not server.up]:
+            self._servers[name] = server = self._new_server(name)
+            await server.start(self._crew)
 
     async def crash_server(self) -> None:
-        if self.server.up:
-            await self.server.crash()
+        """One of them."""
+        if (server := self.server).up:
+            await server.crash()
 
-    def _new_server(self) -> SimulatedServer:
-        return SimulatedServer(self.medium, self.clock, self._chance, self.token_keys)
+    def _new_server(self, name: str) -> SimulatedServer:
+        if len(self.seats) == 1:
+            return SimulatedServer(self.medium, self.clock, self._chance, self.token_keys)
+        seat, keys = self.seats[name], self.token_keys
+        return SimulatedServer(seat, self.clock, self._chance, keys, role=name)
 
     # -- nodes -------------------------------------------------------------------------------
 
@@ -82,7 +97,7 @@ class SimulatedCluster:
         node = self.nodes[name]
         if node.life is None:
             way = Way(node.weather, self.clock, self._chance)
-            wire = Wire(lambda: self.server, f"node-{name}", way)
+            wire = Wire(_Faithful(self).server, f"node-{name}", way)
             agent = HollowNodes([node.config], wire, self.clock)
             node.life = self._crew.create_task(agent.run(), name=name)
 
@@ -100,7 +115,7 @@ class SimulatedCluster:
     ) -> Reply:
         """One request through the door, answered whole. Raises Unreachable."""
         await self.outside.cross()
-        reply = await self.open(method, target, body, content_type)
+        _, reply = await self.open(method, target, body, content_type)
         await self.outside.cross()
         if isinstance(reply, SlicedReply):
             return Reply(reply.status, b"".join(reply.slices), reply.content_type, reply.headers)
@@ -119,8 +134,9 @@ class SimulatedCluster:
 
     async def open(
         self, method: str, target: str, body: Any = None, content_type: str = JSON
-    ) -> AnyReply:
-        """One request through the door, answered in whatever form. Raises Unreachable."""
+    ) -> tuple[SimulatedServer, AnyReply]:
+        """One request through the door, who answers, and the answer in whatever form. Raises
+        Unreachable."""
         path, _, words = target.partition("?")
         query: dict[str, list[str]] = {}
         for word in filter(None, words.split("&")):
@@ -130,7 +146,20 @@ class SimulatedCluster:
         headers = {"content-type": content_type, "accept": JSON, "user-agent": "simulated/1"}
         request = Request(method, path, query, headers, data, ADMIN, target)
         server = self.server
-        return await server.ask(lambda: server.door.handle(request))
+        return server, await server.ask(lambda: server.door.handle(request))
+
+
+class _Faithful:
+    """An agent's choice: the server that answered last, as long as it is up."""
+
+    def __init__(self, cluster: SimulatedCluster) -> None:
+        self._cluster = cluster
+        self._chosen = cluster.server
+
+    def server(self) -> SimulatedServer:
+        if not self._chosen.up:
+            self._chosen = self._cluster.server
+        return self._chosen
 
 
 def _names(nodes: int) -> Sequence[str]:

@@ -84,6 +84,15 @@ async def _store_error(cluster: SimulatedCluster, args: Args) -> None:
     await cluster.start_server()
 
 
+async def _server_lag(cluster: SimulatedCluster, args: Args) -> None:
+    """What one of several servers writes and hears comes late; in the end another leads."""
+    seats = list(cluster.seats.values())
+    seat = seats[args["number"] % len(seats)]
+    seat.lag_s = args["lag_s"]
+    await cluster.clock.sleep(args["for_s"])
+    seat.lag_s = 0.0
+
+
 async def _disk_full(cluster: SimulatedCluster, args: Args) -> None:
     cluster.medium.full = True
     await cluster.clock.sleep(args["for_s"])
@@ -96,6 +105,7 @@ async def _clock_jump(cluster: SimulatedCluster, args: Args) -> None:
 
 BREAK: Mapping[str, Fault] = {
     "server-crash": _server_crash,
+    "server-lag": _server_lag,
     "node-crash": _node_crash,
     "agent-restart": _node_crash,
     "node-gone": _node_gone,

@@ -27,13 +27,15 @@ _LOOK_S = 10.0
 _RESTLESS = (kinds.LEASE.prefix, kinds.EVENT.prefix)
 
 
-def play(script: Sequence[Step], seed: int, nodes: int, calm_s: float = CALM_S) -> Record:
+def play(
+    script: Sequence[Step], seed: int, nodes: int, calm_s: float = CALM_S, servers: int = 1
+) -> Record:
     """Everything that happened. The same arguments give the same record, in every process that
     hashes alike (PYTHONHASHSEED)."""
     with contextlib.closing(SimulatedLoop(Chance.seeded(f"order {seed}"))) as loop:
         loop.set_exception_handler(lambda _loop, _context: None)
         clock = LoopClock(loop)
-        cluster = SimulatedCluster(clock, Chance.seeded(f"cluster {seed}"), nodes)
+        cluster = SimulatedCluster(clock, Chance.seeded(f"cluster {seed}"), nodes, servers)
         player = _Player(cluster, script)
         try:
             loop.run_until_complete(player.run(calm_s))

@@ -9,15 +9,15 @@ from pathlib import Path
 from longshore.testing.simulator.script import Step
 
 
-def save(path: Path, seed: int, nodes: int, why: str, script: Sequence[Step]) -> None:
+def save(path: Path, seed: int, nodes: int, servers: int, why: str, script: Sequence[Step]) -> None:
     """One line of JSON for what it is, then one for each step."""
-    lines = [json.dumps({"seed": seed, "nodes": nodes, "broke": why})]
+    lines = [json.dumps({"seed": seed, "nodes": nodes, "servers": servers, "broke": why})]
     lines += [json.dumps({"at": step.at, "what": step.what, **step.args}) for step in script]
     path.write_text("\n".join(lines) + "\n")
 
 
-def load(path: Path) -> tuple[int, int, list[Step]]:
-    """Seed, nodes and steps. Raises ValueError for what is no such file."""
+def load(path: Path) -> tuple[int, int, int, list[Step]]:
+    """Seed, nodes, servers and steps. Raises ValueError for what is no such file."""
     head, *rest = (json.loads(line) for line in path.read_text().splitlines() if line)
     steps = [Step(step.pop("at"), step.pop("what"), step) for step in rest]
-    return int(head["seed"]), int(head["nodes"]), steps
+    return int(head["seed"]), int(head["nodes"]), int(head["servers"]), steps

@@ -29,6 +29,7 @@ class Setting:
     nodes: int = NODES
     pace_s: float = PACE_S
     calm_s: float = CALM_S
+    servers: int = 1
 
     def script(self, seed: int) -> list[Step]:
         return written(seed, self.ticks, self.faults, self.names, self.pace_s)
@@ -87,7 +88,7 @@ def shrunk(verdict: Verdict, setting: Setting, tries: int) -> Verdict:
 
 def _played(seed: int, script: Sequence[Step], setting: Setting) -> Record:
     """A played script, with nothing left of the cluster that played it."""
-    record = play(script, seed, setting.nodes, setting.calm_s)
+    record = play(script, seed, setting.nodes, setting.calm_s, setting.servers)
     gc.collect()
     gc.freeze()  # what is left is what all clusters share: it need not be looked at again
     return record

@@ -11,7 +11,7 @@ from longshore.core.objects.kinds import Doc, Kind
 from longshore.doors.kit.http import StreamReply
 from longshore.testing.simulator.cluster import SimulatedCluster
 from longshore.testing.simulator.record import Seen
-from longshore.testing.simulator.server import Unreachable
+from longshore.testing.simulator.server import SimulatedServer, Unreachable
 
 # How long a client waits before it connects anew.
 _AGAIN_S = 0.5
@@ -51,18 +51,18 @@ class Watcher:
 
     async def _watch(self) -> None:
         words = f"?watch=1&allowWatchBookmarks=true&resourceVersion={self._at}"
-        reply = await self._cluster.open("GET", self._path + words)
+        server, reply = await self._cluster.open("GET", self._path + words)
         if not isinstance(reply, StreamReply):
             self._at = 0 if reply_status(reply) == 410 else self._at
             raise Unreachable("a watch was refused")
         pieces = aiter(reply.pieces)
         try:
-            await self._follow(pieces)
+            await self._follow(server, pieces)
         finally:
             await reply.pieces.aclose()
 
-    async def _follow(self, pieces: AsyncIterator[bytes]) -> None:
-        server, weather = self._cluster.server, self._cluster.outside.weather
+    async def _follow(self, server: SimulatedServer, pieces: AsyncIterator[bytes]) -> None:
+        weather = self._cluster.outside.weather
         drops = weather.drops
         while True:
             try:

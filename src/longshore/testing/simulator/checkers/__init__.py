@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from longshore.testing.simulator.checkers import (
     history,
+    leaders,
     objects,
     placement,
     quotas,
@@ -23,6 +24,7 @@ CHECKERS: Mapping[str, Callable[[Record], Iterable[Violation]]] = {
     "linearizable": history.linearizable,
     "identity": objects.identity,
     "gapless": watches.gapless,
+    "leaders": leaders.led,
     "capacity": placement.capacity,
     "addresses": placement.addresses,
     "quota": quotas.within,
