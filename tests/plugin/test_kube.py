@@ -146,6 +146,30 @@ def test_nodes_come_as_ordered(kube: Kube) -> None:
     assert {pod.spec.nodeName for pod in kube.list("pods")} == {"big"}
 
 
+def test_a_node_that_came_later_goes_with_a_restore(kube: Kube) -> None:
+    snapshot = kube.snapshot()
+    kube.node("later")
+    kube.restore(snapshot)
+    kube.clock.advance("1m")
+    assert [node.metadata.name for node in kube.list("nodes")] == ["node-1"]
+    kube.node("later")
+
+
+def test_what_the_server_warns_of_is_a_warning(kube: Kube) -> None:
+    template = {
+        "metadata": {"labels": {"a": "b"}},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    }
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template, "serviceName": "s"}
+    metadata = {"name": "db"}
+    with pytest.warns(UserWarning, match="nothing in this cluster acts on them yet"):
+        kube.apply(
+            {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata, "spec": spec}
+        )
+    with pytest.raises(ValueError, match="are kept nowhere: there is nothing to wait for"):
+        kube.wait("tokenreview/x")
+
+
 @pytest.mark.kube(nodes=0, controllers=["replicaset"])
 def test_only_some_controllers_run(kube: Kube) -> None:
     kube.apply(WEB)

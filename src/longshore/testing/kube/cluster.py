@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
@@ -37,9 +37,10 @@ _LIMITS = ServerLimits(
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that a cluster held at one moment."""
+    """All that a cluster held at one moment, and the nodes that it had."""
 
     records: Records
+    nodes: Sequence[KubeletConfig] = ()
 
 
 class Broken(RuntimeError):
@@ -224,14 +225,14 @@ class Cluster:
 
     async def snapshot(self) -> Snapshot:
         await self.settle()
-        return Snapshot(self._store.records())
+        return Snapshot(self._store.records(), tuple(self._nodes))
 
     async def restore(self, snapshot: Snapshot) -> None:
         """Hold again what it held then. Revisions go on: what has changed since comes back as
         something new, and who watches has to list again."""
         await self.outside.close()
         await self.life.end()
-        self._store = _restored(self._store, snapshot)
+        self._store, self._nodes = _restored(self._store, snapshot), list(snapshot.nodes)
         await self._begin()
         await self.settle()
 
