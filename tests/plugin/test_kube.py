@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 import pytest
 
-from longshore.testing.kube.kube import Kube
+from longshore.core.objects import kinds
+from longshore.testing.kube import Kube
 
 WEB = """
 apiVersion: apps/v1
@@ -156,16 +157,14 @@ def test_a_node_that_came_later_goes_with_a_restore(kube: Kube) -> None:
 
 
 def test_what_the_server_warns_of_is_a_warning(kube: Kube) -> None:
-    template = {
-        "metadata": {"labels": {"a": "b"}},
-        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    migration = {
+        "apiVersion": kinds.STORAGE_VERSION_MIGRATION.api_version,
+        "kind": "StorageVersionMigration",
+        "metadata": {"name": "all"},
+        "spec": {"resource": {"group": "apps", "resource": "deployments"}},
     }
-    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template, "serviceName": "s"}
-    metadata = {"name": "db"}
     with pytest.warns(UserWarning, match="nothing in this cluster acts on them yet"):
-        kube.apply(
-            {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata, "spec": spec}
-        )
+        kube.apply(migration)
     with pytest.raises(ValueError, match="are kept nowhere: there is nothing to wait for"):
         kube.wait("tokenreview/x")
 
