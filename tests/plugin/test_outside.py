@@ -17,6 +17,7 @@ import orjson
 import pytest
 
 from longshore.testing.kube import Kube
+from longshore.testing.kube.faults import Fault, refusal
 
 
 class Client:
@@ -89,6 +90,14 @@ def test_failures_on_order(kube: Kube) -> None:
     assert client.ask("GET", CONFIG_MAPS) == 200
     assert client.ask("GET", "/version") == 418
     kube.patch("cm/a", {"data": {"k": "2"}})  # the test's own calls are not held up
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(409, "Conflict"), (410, "Expired"), (418, "Unknown"), (503, "ServiceUnavailable")],
+)
+def test_failures_have_their_reasons(code: int, reason: str) -> None:
+    assert orjson.loads(refusal(Fault("* *", code, 1)).body)["reason"] == reason
 
 
 def test_a_connection_that_breaks(kube: Kube) -> None:

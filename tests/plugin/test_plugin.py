@@ -10,6 +10,7 @@ import sys
 import pytest
 
 pytest_plugins = ("pytester",)
+pytestmark = pytest.mark.slow
 
 HEAD = """
 import os, pytest
@@ -137,7 +138,6 @@ def test_alone(kube, number):
     run(pytester, text, "-n", "2").assert_outcomes(passed=8)
 
 
-@pytest.mark.slow
 def test_on_a_real_cluster(pytester: pytest.Pytester) -> None:
     """The same tests, in a namespace each; what needs a simulated cluster is left out by name."""
     text = """

@@ -133,3 +133,29 @@ def test_flowing_time_is_the_walls_until_somebody_waits() -> None:
     flowed, jumped = run(main, flowing=True)
     assert flowed >= 0.05
     assert jumped < 5.0
+
+
+def test_flowing_time_does_not_jump_past_those_outside() -> None:
+    """Whoever was told something a moment ago has as much of the wall's time to answer."""
+
+    async def main(loop: SimulatedLoop, clock: LoopClock) -> float:
+        wall = SystemClock()
+        begun = wall.monotonic()
+        loop.wait_for_others(0.05)
+        loop.jump_to(loop.time() + 3600)
+        await clock.sleep(3600)
+        return wall.monotonic() - begun
+
+    assert 0.05 <= run(main, flowing=True) < 5.0
+
+
+def test_flowing_time_flows_again_once_nobody_waits() -> None:
+    async def main(loop: SimulatedLoop, clock: LoopClock) -> float:
+        wall = SystemClock()
+        loop.jump_to(loop.time() + 3600)
+        loop.hold()
+        begun = wall.monotonic()
+        await clock.sleep(0.05)
+        return wall.monotonic() - begun
+
+    assert run(main, flowing=True) >= 0.05

@@ -8,17 +8,14 @@ from typing import Literal, TypeAlias
 
 import orjson
 
+from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import KINDS
 from longshore.doors.kit.http import Reply, Request
 from longshore.doors.kubernetes.translate import parse_target
 
 Failure: TypeAlias = int | Literal["drop"]
-_REASONS = {
-    400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound",
-    405: "MethodNotAllowed", 409: "Conflict", 410: "Expired", 413: "RequestEntityTooLarge",
-    415: "UnsupportedMediaType", 422: "Invalid", 429: "TooManyRequests", 500: "InternalError",
-    503: "ServiceUnavailable", 504: "Timeout", 507: "InsufficientStorage",
-}  # fmt: skip
+# Of two with one code the later one: Conflict, not AlreadyExists.
+_REASONS = {error.code: error.reason for error in ApiError.__subclasses__()}
 # Codes after which clients come again when they are told to.
 _COME_AGAIN = (429, 503, 504)
 _VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from longshore.testing.simulator.cluster import SimulatedCluster
 from longshore.testing.simulator.script import Args
+from longshore.testing.simulator.seats import Seat
 from longshore.testing.simulator.server import Unreachable
 from longshore.testing.simulator.wire import Weather
 
@@ -86,11 +87,23 @@ async def _store_error(cluster: SimulatedCluster, args: Args) -> None:
 
 async def _server_lag(cluster: SimulatedCluster, args: Args) -> None:
     """What one of several servers writes and hears comes late; in the end another leads."""
-    seats = list(cluster.seats.values())
-    seat = seats[args["number"] % len(seats)]
+    seat = _seat(cluster, args)
     seat.lag_s = args["lag_s"]
     await cluster.clock.sleep(args["for_s"])
     seat.lag_s = 0.0
+
+
+async def _server_cut(cluster: SimulatedCluster, args: Args) -> None:
+    """Nothing passes between one of several servers and the medium; then all of it does."""
+    seat = _seat(cluster, args)
+    seat.cut = True
+    await cluster.clock.sleep(args["for_s"])
+    seat.cut = False
+
+
+def _seat(cluster: SimulatedCluster, args: Args) -> Seat:
+    seats = list(cluster.seats.values())
+    return seats[args["number"] % len(seats)]
 
 
 async def _disk_full(cluster: SimulatedCluster, args: Args) -> None:
@@ -106,6 +119,7 @@ async def _clock_jump(cluster: SimulatedCluster, args: Args) -> None:
 BREAK: Mapping[str, Fault] = {
     "server-crash": _server_crash,
     "server-lag": _server_lag,
+    "server-cut": _server_cut,
     "node-crash": _node_crash,
     "agent-restart": _node_crash,
     "node-gone": _node_gone,

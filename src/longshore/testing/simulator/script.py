@@ -122,17 +122,19 @@ def _jump(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
     return {"seconds": round(chance.choice((-1, 1)) * chance.uniform(0.5, 120.0), 1)}
 
 
-def _lag(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
-    return {
-        "number": chance.below(3), "lag_s": round(chance.uniform(0.1, 15.0), 1),
-        "for_s": round(chance.uniform(1.0, 40.0), 1),
-    }  # fmt: skip
+def _cut(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    return {"number": chance.below(3), "for_s": round(chance.uniform(1.0, 60.0), 1)}
+
+
+def _lag(chance: Chance, nodes: Sequence[str]) -> dict[str, Any]:
+    return {**_cut(chance, nodes), "lag_s": round(chance.uniform(0.1, 15.0), 1)}
 
 
 # What goes wrong. Each is over by itself after its time.
 FAULTS: Mapping[str, Draw] = {
     "server-crash": _lasting(0.1, 20.0),
     "server-lag": _lag,
+    "server-cut": _cut,
     "node-crash": _node_lasting(1.0, 400.0),
     "agent-restart": _node_lasting(0.1, 5.0),
     "node-gone": _node_lasting(1.0, 200.0),

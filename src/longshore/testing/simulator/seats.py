@@ -39,9 +39,10 @@ class Moves:
 
 class Seat:
     """One server's way to the medium. lag_s is added to each message of its, both ways: what it
-    writes comes late, and so does what it hears."""
+    writes comes late, and so does what it hears. While it is cut, messages are on their way."""
 
     def __init__(self, medium: Medium, moves: Moves, name: str) -> None:
+        self.cut = False
         self.lag_s = 0.0
         self._medium = medium
         self._moves = moves
@@ -97,5 +98,5 @@ class Seat:
 
     async def _way(self) -> None:
         await self._medium.clock.sleep(self._medium.some() + self.lag_s)
-        while self._medium.broken:
+        while self._medium.broken or self.cut:
             await self._medium.clock.sleep(_LOOK_S)
