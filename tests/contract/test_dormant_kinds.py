@@ -21,3 +21,15 @@ async def test_a_job_that_nobody_runs_comes_with_a_warning() -> None:
         assert (await ask("GET", f"{JOBS}/j")).status == 200
         other = await ask("POST", "/api/v1/namespaces/default/configmaps", config_map("c"))
         assert "Warning" not in other.headers
+
+
+async def test_who_makes_one_by_applying_is_told_too() -> None:
+    budget = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b"}}
+    path = "/apis/policy/v1/namespaces/default/poddisruptionbudgets/b?fieldManager=me"
+    media = {"content_type": "application/apply-patch+yaml"}
+    async with kube() as ask:
+        made = await ask("PATCH", path, budget, **media)
+        assert made.status == 201, made.doc
+        assert "nothing in this cluster acts on them yet" in made.headers["Warning"]
+        again = await ask("PATCH", path, budget, **media)
+        assert again.status == 200 and "Warning" not in again.headers

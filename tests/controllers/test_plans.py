@@ -167,3 +167,18 @@ def test_a_hash_stands_for_its_template() -> None:
     same = {"spec": {"containers": [{"image": "one", "name": "c"}]}}
     assert revisions.template_hash(one, 0) == revisions.template_hash(same, 0)
     assert revisions.template_hash(one, 0) != revisions.template_hash(one, 1)
+
+
+def test_pods_end_by_how_long_they_were_ready_in_powers_of_two_nanoseconds() -> None:
+    """8.5 s and 11.5 s are on two sides of 2**33 ns, 11.5 s and 13.5 s on one."""
+
+    def pod(name: str, ready_at: str) -> Doc:
+        ready = {"type": "Ready", "status": "True", "lastTransitionTime": ready_at}
+        metadata = {"name": name, "creationTimestamp": "2026-01-01T00:00:00Z", "uid": name}
+        status = {"phase": "Running", "conditions": [ready]}
+        return {"metadata": metadata, "spec": {"nodeName": "n"}, "status": status}
+
+    pods = [pod("a", "2026-01-01T00:00:15Z"), pod("b", "2026-01-01T00:00:17Z"),
+            pod("c", "2026-01-01T00:00:20Z")]  # fmt: skip
+    ending = replicas.in_order_of_ending(pods, pods, NOW + 28.5)
+    assert [one["metadata"]["name"] for one in ending] == ["c", "a", "b"]

@@ -122,6 +122,15 @@ def node_port(number: int = 0) -> list[Doc]:
     return [{"port": 80, "protocol": "TCP", **({"nodePort": number} if number else {})}]
 
 
+def test_who_changes_one_field_of_an_address_means_both() -> None:
+    given = {"clusterIP": "10.96.0.9", "clusterIPs": ["10.96.0.9"]}
+    old = stored(SERVICE, service(**given))
+    other = meta.prepare_update(SERVICE, service(**{**given, "clusterIP": "10.96.0.8"}), old)
+    assert other["spec"]["clusterIPs"] == ["10.96.0.8"]
+    both = service(clusterIP="10.96.0.8", clusterIPs=["10.96.0.7"])
+    assert meta.prepare_update(SERVICE, both, old)["spec"]["clusterIPs"] == ["10.96.0.7"]
+
+
 def test_a_service_keeps_what_it_was_given() -> None:
     old = stored(SERVICE, service(type="NodePort", ports=node_port(30_080), clusterIP="10.96.0.9"))
     made = meta.prepare_update(SERVICE, default(SERVICE, service(type="NodePort")), old)

@@ -23,6 +23,8 @@ def carry_allocations(new: Doc, old: Doc) -> Doc:
             spec = {k: v for k, v in spec.items() if k not in _ADDRESS_FIELDS}
     elif old.get("type") in WITH_ADDRESS and not new.get("clusterIP"):
         spec.update({field: old[field] for field in _ADDRESS_FIELDS if field in old})
+    elif _knows_one_address(new, old):
+        spec["clusterIPs"] = [new["clusterIP"]]
     if new.get("type") in WITH_NODE_PORTS:
         spec["ports"] = _carry_node_ports(new.get("ports", []), old.get("ports", []))
     elif old.get("type") in WITH_NODE_PORTS:
@@ -31,6 +33,13 @@ def carry_allocations(new: Doc, old: Doc) -> Doc:
         if new.get(field) == old.get(field):
             spec.pop(field, None)
     return spec
+
+
+def _knows_one_address(new: Doc, old: Doc) -> bool:
+    """Whether clusterIP was changed by somebody who left clusterIPs, which must say the same."""
+    several = new.get("clusterIPs")
+    changed = new.get("clusterIP") != old.get("clusterIP")
+    return bool(several) and changed and several == old.get("clusterIPs")
 
 
 def _not_of_this_type(new: Doc, old: Doc) -> list[str]:

@@ -102,6 +102,8 @@ class Planner:
             raise BadRequest("resourceVersion should not be set on objects to be created")
         check_served(kind, doc)
         doc, warnings = checked(kind, doc, options)
+        if kind.dormant:
+            warnings.append(f"{kind.resource}: kept, but nothing in this cluster acts on them yet")
         by = self._writer(kind, "", options)
         kind = kind.kept_as
         doc = meta.prepare_create(kind, with_distinct_owners(doc, warnings))

@@ -157,8 +157,6 @@ class Registry(Writing):
             doc, warnings = self._planner.new(kind, doc, namespace, options.by(who))
         else:
             doc, warnings = await self._newly(kind, doc, namespace, options.by(who))
-        if kind.dormant:
-            warnings.append(f"{kind.resource}: kept, but nothing in this cluster acts on them yet")
         asked, kind = kind, kind.kept_as
         for attempt in range(GENERATE_NAME_TRIES):
             name = self._planner.name(kind, doc)

@@ -98,13 +98,18 @@ class ServiceAddresses:
         except AddressValueError:
             inside = False
         if not inside:
-            why = f"the provided IP ({wanted}) is not in the valid range: {self._ranges.addresses}"
+            why = (
+                f"the provided IP ({wanted}) is not in the valid range. "
+                f"The range of valid IPs is {self._ranges.addresses}"
+            )
         elif self._addresses.get(wanted, _owner(service)) != _owner(service):
             # Not to whom: that may be somebody else's secret.
             why = "provided IP is already allocated"
         else:
             return
-        raise _invalid(service, "spec.clusterIPs", f'["{wanted}"]', why)
+        raise _invalid(
+            service, "spec.clusterIPs", f'["{wanted}"]', f"failed to allocate IP {wanted}: {why}"
+        )
 
     def _free_address(self) -> str:
         network = self._ranges.addresses

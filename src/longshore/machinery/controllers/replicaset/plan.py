@@ -77,7 +77,8 @@ def _worth(pod: Doc, crowd: Counter[str], now: float) -> tuple[object, ...]:
 
 
 def _age_rank(seconds: float) -> int:
-    return int(math.log2(seconds)) if seconds >= 1 else -1
+    """Of nanoseconds, as upstream's, so that the same pods end."""
+    return int(math.log2(seconds * 1e9)) if seconds > 0 else -1
 
 
 def _status(replica_set: Doc, active: Sequence[Doc], now: float) -> tuple[Doc, float | None]:
