@@ -11,7 +11,8 @@ import orjson
 from longshore.core.objects.kinds import Doc
 from longshore.testing.simulator.medium import Entry
 
-_WORD = re.compile(r"[a-z0-9][a-z0-9-]*")
+_WORD = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+_SUFFIX = 5
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9-]*(?:~\d+)+")
 _UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DIGITS = re.compile(r"(\d+)")
@@ -34,12 +35,20 @@ class Names:
         """The text with aliases for names, and without uids."""
         self._catch_up()
         text = _UID.sub("UID", text)
-        return _WORD.sub(lambda word: self._aliases.get(word[0], word[0]), text)
+        return _WORD.sub(lambda word: self._alias(word[0]), text)
 
     def real(self, text: str) -> str:
         """The text with names for aliases."""
         self._catch_up()
         return _ALIAS.sub(lambda alias: self._names.get(alias[0], alias[0]), text)
+
+    def _alias(self, word: str) -> str:
+        """web~1~? is a pod of web~1 that was refused."""
+        if word in self._aliases:
+            return self._aliases[word]
+        stem, _, suffix = word.rpartition("-")
+        made = stem in self._aliases and len(suffix) == _SUFFIX
+        return f"{self._aliases[stem]}~?" if made else word
 
     def _catch_up(self) -> None:
         while self._read < len(self._log):

@@ -21,6 +21,9 @@ _READ_ONCE = (
     "kubernetes_asyncio.config.kube_config",
 )  # fmt: skip
 _DEFAULT = "KUBE_CONFIG_DEFAULT_LOCATION"
+_VARIABLE = "KUBECONFIG"
+# What tells clients in a pod to use the pod's own cluster, be it that the tests run in one.
+_IN_CLUSTER = ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT")
 
 
 def of_token(server: str, authority_pem: str, token: str) -> Doc:
@@ -54,8 +57,10 @@ def write(content: Doc, directory: Path) -> Path:
 @contextmanager
 def as_default(path: Path) -> Iterator[None]:
     """Within, this is the kubeconfig of whoever names none; afterwards it is as it was before."""
-    before = os.environ.get("KUBECONFIG")
-    os.environ["KUBECONFIG"] = str(path)
+    before = {
+        name: os.environ.pop(name) for name in (_VARIABLE, *_IN_CLUSTER) if name in os.environ
+    }
+    os.environ[_VARIABLE] = str(path)
     defaults = [(module, getattr(module, _DEFAULT)) for module in _imported(_READ_ONCE, _DEFAULT)]
     for module, _ in defaults:
         setattr(module, _DEFAULT, str(path))
@@ -66,14 +71,16 @@ def as_default(path: Path) -> Iterator[None]:
         _forget_kept_clients()
         for module, value in defaults:
             setattr(module, _DEFAULT, value)
-        for module in _imported(_READ_ONCE, _DEFAULT):
-            # Imported meanwhile: it would take this cluster for everybody's.
-            if getattr(module, _DEFAULT) == str(path):
-                setattr(module, _DEFAULT, before or "~/.kube/config")
-        if before is None:
-            os.environ.pop("KUBECONFIG", None)
-        else:
-            os.environ["KUBECONFIG"] = before
+        _correct_the_newly_imported(str(path), before.get(_VARIABLE, "~/.kube/config"))
+        del os.environ[_VARIABLE]
+        os.environ |= before
+
+
+def _correct_the_newly_imported(ours: str, default: str) -> None:
+    """Clients that were imported meanwhile would take a test's cluster for everybody's."""
+    for module in _imported(_READ_ONCE, _DEFAULT):
+        if getattr(module, _DEFAULT) == ours:
+            setattr(module, _DEFAULT, default)
 
 
 def _forget_kept_clients() -> None:
