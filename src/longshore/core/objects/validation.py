@@ -15,7 +15,6 @@ import binascii
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from longshore.base import quantities
@@ -218,8 +217,8 @@ def _is_quantity(value: Any) -> bool:
     return type(value) is str and _parses(value)
 
 
-@lru_cache(maxsize=4096)
-def _parses(value: str | float) -> bool:
+@remembered(4096)
+def _parses(value: str) -> bool:
     try:
         quantities.parse(value)
     except ValueError:
@@ -340,7 +339,7 @@ class _Walk:
         return kept if any(kept[key] is not item for key, item in value.items()) else value
 
     def _quantity(self, value: Any, place: _Place) -> Any:
-        if type(value) in (int, float) and _parses(value):
+        if type(value) in (int, float) and _parses(str(value)):
             return str(value)
         if _is_quantity(value):
             return value

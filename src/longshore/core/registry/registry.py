@@ -305,6 +305,7 @@ class Registry(Writing):
         self, who: User, operations: Sequence[Operation], fence: Fence | None = None
     ) -> Answers:
         """Plan all of them in one go, so that they share a transaction; answers in order."""
+        # In one turn of the loop: with others let in between slices of it, bursts took twice as long.
         begun = [self._begin(who, operation, fence) for operation in operations]
         answers: Answers = []
         for operation, answer in zip(operations, begun, strict=True):
