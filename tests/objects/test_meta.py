@@ -44,6 +44,16 @@ def test_a_new_object_has_no_say_in_what_is_the_systems() -> None:
     assert made["status"] == {"phase": "Pending"}
 
 
+def test_a_gated_pod_says_from_its_first_moment_why_it_is_not_placed() -> None:
+    doc = pod(schedulingGates=[{"name": "test/hold"}])
+    made = meta.prepare_create(POD, default(POD, doc))
+    made["metadata"]["creationTimestamp"] = "2026-11-21T08:00:00Z"
+    (waits,) = meta.identified(POD, made)["status"]["conditions"]
+    assert (waits["type"], waits["reason"]) == ("PodScheduled", "SchedulingGated")
+    assert waits["lastTransitionTime"] == "2026-11-21T08:00:00Z"
+    assert "conditions" not in made["status"]
+
+
 def test_nodes_register_with_their_status() -> None:
     made = meta.prepare_create(
         NODE, {"metadata": {"name": "n"}, "status": {"capacity": {"cpu": "1"}}}

@@ -266,7 +266,7 @@ def test_what_may_change_of_a_pod(old: Doc, new: Doc) -> None:
         (pod(tolerations=[TOLERATION]), pod(),
          "spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds"),
         (pod(), pod(schedulingGates=[{"name": "x"}]),
-         'spec.schedulingGates: Forbidden: only deletion is allowed, but found new scheduling gate ["x"]'),
+         "spec.schedulingGates[0].name: Forbidden: only deletion is allowed, but found new scheduling gate 'x'"),
         (pod(), pod(terminationGracePeriodSeconds=1), SPEC_RULE + "spec.terminationGracePeriodSeconds"),
     ],
 )  # fmt: skip

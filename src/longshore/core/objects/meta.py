@@ -77,9 +77,21 @@ def prepare_create(kind: Kind, doc: Doc) -> Doc:
 
 
 def identified(kind: Kind, doc: Doc) -> Doc:
-    """The new object with what follows from its name and uid, which it has by now. The one given
-    stays as it is: its name may be taken, and drawn again."""
+    """The new object with what follows from its name, uid and time, which it has by now. The one
+    given stays as it is: its name may be taken, and drawn again."""
+    if kind is POD and doc["spec"].get("schedulingGates"):
+        return _gated(doc)
     return with_selector(doc) if kind is JOB else doc
+
+
+def _gated(pod: Doc) -> Doc:
+    """(pkg/registry/core/pod/strategy.go: applySchedulingGatedCondition)"""
+    waits = {
+        "type": "PodScheduled", "status": "False", "lastProbeTime": None,
+        "lastTransitionTime": pod["metadata"]["creationTimestamp"], "reason": "SchedulingGated",
+        "message": "Scheduling is blocked due to non-empty scheduling gates",
+    }  # fmt: skip
+    return {**pod, "status": {**pod["status"], "conditions": [waits]}}
 
 
 def prepare_update(kind: Kind, new: Doc, old: Doc, subresource: str = "") -> Doc:

@@ -7,7 +7,7 @@ from typing import Any
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rules.containers import image
 from longshore.core.objects.rules.placement import tolerations
-from longshore.core.objects.rules.problems import SPEC, Problems, UpdateRule, shown
+from longshore.core.objects.rules.problems import SPEC, Problems, UpdateRule
 
 _ALLOWED = (
     "pod updates may not change fields other than `spec.containers[*].image`,"
@@ -66,12 +66,12 @@ def _without_seconds(toleration: Doc) -> frozenset[tuple[str, str]]:
 
 def _gates(after: list[Doc], before: list[Doc], problems: Problems) -> None:
     known = {gate.get("name") for gate in before}
-    added = [gate.get("name") for gate in after if gate.get("name") not in known]
-    if added:
-        problems.forbidden(
-            (SPEC, "schedulingGates"),
-            f"only deletion is allowed, but found new scheduling gate {shown(added)}",
-        )
+    for index, gate in enumerate(after):
+        if gate.get("name") not in known:
+            problems.forbidden(
+                (((SPEC, "schedulingGates"), index), "name"),
+                f"only deletion is allowed, but found new scheduling gate '{gate.get('name')}'",
+            )
 
 
 def _grace(after: Doc, before: Doc, problems: Problems) -> None:
