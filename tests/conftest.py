@@ -15,6 +15,10 @@ settings.register_profile(
 settings.load_profile("house")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite", action="store_true", help="rewrite what scenarios print")
+
+
 def _may_use_namespaces() -> bool:
     return sys.platform == "linux" and os.geteuid() == 0
 
