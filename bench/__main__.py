@@ -20,6 +20,7 @@ from bench import (
     pods,
     policies,
     reads,
+    simulator,
     slow_disk,
     startup,
     stores,
@@ -45,6 +46,7 @@ CASES = {
     "permission": permission,
     "failover": failover,
     "fixture": fixture,
+    "simulator": simulator,
     "policies": policies,
 }
 RESULTS = Path(__file__).parent / "results"

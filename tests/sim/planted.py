@@ -13,7 +13,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -24,17 +24,20 @@ from longshore.core.registry.commits import CommitQueue
 from longshore.core.registry.fencing import Fence
 from longshore.core.registry.quotas import QuotaBooks
 from longshore.core.registry.reads import Reader
+from longshore.core.registry.shared import SharedPending
 from longshore.core.store.memory import MemoryStore
 from longshore.core.watch.feeds import CacheFeed
 from longshore.core.watch.history import History
 from longshore.core.watch.stored import Stored
 from longshore.machinery.controllers.gc.run import GarbageCollector
 from longshore.machinery.controllers.replicaset import plan as replicas
+from longshore.machinery.election.run import Election
 from longshore.machinery.kubelet.network import HollowNetwork
 from longshore.machinery.scheduler import podclass
 from longshore.testing.simulator import __main__ as simulator
 from longshore.testing.simulator.checkers import CHECKERS
 from longshore.testing.simulator.play import play
+from longshore.testing.simulator.script import Step
 from longshore.testing.simulator.simulate import Setting
 
 SEEDS = 500
@@ -134,8 +137,26 @@ def _deletion_taken_back(prepare: Whole) -> Whole:
     return broken
 
 
-def _unfenced(_guard: Whole) -> Whole:
-    return lambda fence, cache: None
+@contextmanager
+def _deaf_leader() -> Iterator[None]:
+    """It leads for ever, and its fence is open."""
+
+    def forever(_keep: Whole) -> Whole:
+        async def broken(election: Any, term: Any) -> None:
+            while True:
+                await election._pause(1.0)
+                await election._renewal()
+
+        return broken
+
+    def unguarded(to_store: Whole) -> Whole:
+        return lambda pending, cache: replace(to_store(pending, cache), guard=None)
+
+    with ExitStack() as stack:
+        stack.enter_context(swapped(Election, "_keep", forever))
+        stack.enter_context(swapped(SharedPending, "to_store", unguarded))
+        stack.enter_context(swapped(Fence, "check", lambda _check: lambda fence, cache: None))
+        yield
 
 
 def _one_too_many(plan: Whole) -> Whole:
@@ -148,11 +169,20 @@ def _one_too_many(plan: Whole) -> Whole:
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """plant makes the context in which it is there; rule is the checker meant for it."""
+    """plant makes the context in which it is there; rule is the checker meant for it; besides what is
+    drawn from a seed, these steps happen."""
 
     plant: Callable[[], AbstractContextManager[None]]
     rule: str
     setting: Setting
+    besides: tuple[Step, ...] = ()
+
+
+# Writes are long under way, and each server in turn is cut off for longer than a Lease lasts.
+_CUTS = (
+    Step(0.0, "store-stall", {"for_s": 60.0}),
+    *(Step(5.0 + 18 * n, "server-cut", {"number": n, "for_s": 17.5}) for n in range(3)),
+)
 
 
 def _busy(*faults: str, ticks: int = 40, calm_s: float = 20.0, nodes: int = 2) -> Setting:
@@ -194,8 +224,8 @@ BUGS: Mapping[str, Bug] = {
     "a deletion taken back": _bug(
         "identity", meta, "prepare_update", _deletion_taken_back, _busy()
     ),
-    "a leader that writes on when another leads": _bug(
-        "leaders", Fence, "guard", _unfenced, replace(_busy("server-lag", ticks=60), servers=3)
+    "a leader that never steps down": Bug(
+        _deaf_leader, "leaders", replace(_busy(ticks=60), servers=3), besides=_CUTS
     ),
     "a set that stops one short after a scale-down": _bug(
         "converged", replicas, "plan", _one_too_many, _busy(calm_s=60.0)
@@ -215,7 +245,8 @@ def first_found(name: str) -> tuple[int, str]:
 def _said(name: str, seed: int) -> str:
     """What the checker for a bug says of a seed."""
     rule, setting = BUGS[name].rule, BUGS[name].setting
-    record = play(setting.script(seed), seed, setting.nodes, setting.calm_s, setting.servers)
+    script = sorted([*setting.script(seed), *BUGS[name].besides], key=lambda step: step.at)
+    record = play(script, seed, setting.nodes, setting.calm_s, setting.servers)
     gc.collect()
     return next((violation.sentence for violation in CHECKERS[rule](record)), "")
 

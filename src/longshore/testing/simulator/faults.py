@@ -103,7 +103,8 @@ async def _server_cut(cluster: SimulatedCluster, args: Args) -> None:
 
 def _seat(cluster: SimulatedCluster, args: Args) -> Seat:
     seats = list(cluster.seats.values())
-    return seats[args["number"] % len(seats)]
+    number: int = args["number"]
+    return seats[number % len(seats)]
 
 
 async def _disk_full(cluster: SimulatedCluster, args: Args) -> None:
