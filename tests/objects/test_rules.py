@@ -229,6 +229,22 @@ def test_pods(doc: Doc, refusal: str) -> None:
     assert said(POD, doc) == [refusal], "a refused spec is not remembered as good"
 
 
+def test_a_pods_deletion_cost_is_a_number_unless_it_never_was() -> None:
+    def costs(cost: str) -> Doc:
+        return named(annotations={"controller.kubernetes.io/pod-deletion-cost": cost})
+
+    for good in ("0", "10", "-10", "2147483647", "-2147483648"):
+        assert said(POD, costs(good)) == []
+    for bad in ("", "much", "+1", "007", "2147483648", "1.5", "-"):
+        refusal = (
+            "metadata.annotations[controller.kubernetes.io/pod-deletion-cost]: "
+            f'Invalid value: "{bad}": must be a 32bit integer'
+        )
+        assert said(POD, costs(bad)) == [refusal]
+        assert said_of_update(POD, costs(bad), costs("1")) == [refusal]
+        assert said_of_update(POD, costs(bad), costs("much")) == []
+
+
 SPEC_RULE = (
     "spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
     "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions "

@@ -93,8 +93,10 @@ class AlreadyExists(ApiError):
     code, reason = 409, "AlreadyExists"
 
     @classmethod
-    def of(cls, kind: Kind, name: str) -> AlreadyExists:
-        return cls(f'{kind.resource} "{name}" already exists', kind=kind, name=name)
+    def of(cls, kind: Kind, name: str, *, going: bool = False) -> AlreadyExists:
+        """going: the one that is there is being deleted (registry/generic/registry/store.go)."""
+        said = f'{kind.resource} "{name}" already exists'
+        return cls(f"object is being deleted: {said}" if going else said, kind=kind, name=name)
 
 
 class Conflict(ApiError):

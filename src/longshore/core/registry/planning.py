@@ -144,7 +144,8 @@ class Planner:
         def plan(there: Stored | None) -> Intent | Stored:
             metadata = doc["metadata"]
             if there is not None:
-                raise AlreadyExists.of(kind, metadata["name"])
+                going = "deletionTimestamp" in there.doc["metadata"]
+                raise AlreadyExists.of(kind, metadata["name"], going=going)
             if self.cache.revision != judged_at and self._needs_namespace:
                 check_alive(self.cache, kind, doc)  # it may have begun to end meanwhile
             metadata["uid"] = self._chance.uuid()

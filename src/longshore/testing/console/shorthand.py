@@ -63,7 +63,7 @@ def _usual(kind: Kind, name: str) -> Doc:
         return {"spec": pod_spec}
     if kind.name in _IN_TEMPLATE:
         template = {"metadata": {"labels": labels}, "spec": pod_spec}
-        return {"spec": {"selector": {"matchLabels": labels}, "template": template}}
+        return {"spec": {"selector": {"matchLabels": dict(labels)}, "template": template}}
     if kind.name == "Service":
         return {"spec": {"selector": labels, "ports": [{"port": 80}]}}
     if kind.name == "PodDisruptionBudget":

@@ -7,6 +7,7 @@ from typing import Any
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rules.containers import image
 from longshore.core.objects.rules.placement import tolerations
+from longshore.core.objects.rules.pods import pod_metadata_update
 from longshore.core.objects.rules.problems import SPEC, Problems, UpdateRule
 
 _ALLOWED = (
@@ -20,6 +21,8 @@ _DIFFERENCES_MAX = 5
 
 
 def pod_update(new: Doc, old: Doc, problems: Problems) -> None:
+    if "annotations" in new["metadata"]:
+        pod_metadata_update(new, old, problems)
     after, before = new["spec"], old["spec"]
     if after == before:
         return

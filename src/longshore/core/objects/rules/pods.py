@@ -9,7 +9,7 @@ from longshore.core.objects import names
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rules import placement, resources
 from longshore.core.objects.rules.containers import container, user_id
-from longshore.core.objects.rules.problems import SPEC, Path, Problems, Rule
+from longshore.core.objects.rules.problems import METADATA, SPEC, Path, Problems, Rule
 from longshore.core.objects.rules.volumes import volumes
 
 _RESTART_POLICIES = ("Always", "Never", "OnFailure")
@@ -18,14 +18,41 @@ _PREEMPTION = ("Never", "PreemptLowerPriority")
 _SYSCTL = re.compile(r"[a-z0-9]([-_a-z0-9]*[a-z0-9])?([./][a-z0-9]([-_a-z0-9]*[a-z0-9])?)*")
 _DEADLINE_MAX = 2**31 - 1
 _NAMESERVERS_MAX = 3
+_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+_COST = re.compile(r"0|[1-9][0-9]*|-[0-9]+")
+_COST_MAX = 2**31
 
 
 def pod(doc: Doc, problems: Problems) -> None:
-    """A new pod's spec."""
+    """A new pod."""
     spec = doc["spec"]
+    if "annotations" in doc["metadata"]:
+        _deletion_cost(doc["metadata"], problems)
     if spec.get("ephemeralContainers"):
         problems.forbidden((SPEC, "ephemeralContainers"), "cannot be set on create")
     pod_spec(spec, SPEC, problems)
+
+
+def pod_metadata_update(new: Doc, old: Doc, problems: Problems) -> None:
+    """What was let in once may stay."""
+    if not _is_cost(_cost(old["metadata"])):
+        return
+    _deletion_cost(new["metadata"], problems)
+
+
+def _deletion_cost(metadata: Doc, problems: Problems) -> None:
+    """(pkg/apis/core/helper: GetDeletionCostFromPodAnnotations)"""
+    if not _is_cost(cost := _cost(metadata)):
+        at = ((METADATA, "annotations"), f"[{_DELETION_COST}]")
+        problems.invalid(at, cost, "must be a 32bit integer")
+
+
+def _cost(metadata: Doc) -> str:
+    return str((metadata.get("annotations") or {}).get(_DELETION_COST, "0"))
+
+
+def _is_cost(text: str) -> bool:
+    return bool(_COST.fullmatch(text)) and -_COST_MAX <= int(text) < _COST_MAX
 
 
 def pod_spec(spec: Doc, path: Path, problems: Problems) -> None:
