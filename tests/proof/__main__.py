@@ -55,6 +55,7 @@ async def main(names: list[str], short: bool) -> bool:
         if case.lacks:
             print(f"{name}: left out, it needs {case.lacks}")
             continue
+        print(f"{name} …", flush=True)
         with TemporaryDirectory(prefix="lp-") as directory:
             told = await case.prove(Path(directory) / name, case.short if short else case.number)
         for verdict in told if isinstance(told, list) else [told]:

@@ -12,8 +12,8 @@ from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 from longshore.testing.linearizability import violations
 from tests.cluster.test_standalone import Running
-from tests.core.store.etcds import free_ports
-from tests.proof.kills import kill, pool_of, prove
+from tests.core.store.etcds import free_ports, needs_etcd
+from tests.proof.kills import kill, pool_of, prove, prove_on_etcd
 from tests.proof.load import Load
 
 pytestmark = pytest.mark.slow
@@ -21,6 +21,14 @@ pytestmark = pytest.mark.slow
 
 async def test_nothing_is_lost_when_the_server_is_killed(tmp_path: Path) -> None:
     verdict = await prove(tmp_path / "root", 2, writers=16, keys=40)
+    print(verdict)
+    assert verdict.wrong == []
+    assert verdict.counts.acknowledged > 20
+
+
+@needs_etcd
+async def test_nor_when_its_store_is_etcd(tmp_path: Path) -> None:
+    verdict = await prove_on_etcd(tmp_path / "etcd", 1)
     print(verdict)
     assert verdict.wrong == []
     assert verdict.counts.acknowledged > 20
