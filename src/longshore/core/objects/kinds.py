@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 Doc: TypeAlias = dict[str, Any]
 """A decoded object. Documents from the cache are shared: never change one, build a new one."""
@@ -92,8 +92,7 @@ class Kind:
         return self.key(metadata.get("namespace", ""), metadata["name"])
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(NamedTuple):
     """Points at one object, or at a subresource of it ("status", "scale", "finalize")."""
 
     kind: Kind

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc, Kind
@@ -17,8 +17,7 @@ from longshore.core.objects.kinds import Doc, Kind
 ChangeType: TypeAlias = Literal["ADDED", "MODIFIED", "DELETED"]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One event. doc is the object after the change, or its last state if type is DELETED."""
 
     type: ChangeType

@@ -120,7 +120,7 @@ class Evictions:
     async def _remove(self, ref: Ref, options: DeleteOptions, *, dry_run: bool) -> None:
         if not dry_run:
             marked = await self._registry.change(
-                _EVICTOR, replace(ref, subresource="status"), self._marking(options)
+                _EVICTOR, ref._replace(subresource="status"), self._marking(options)
             )
             if options.revision:
                 options = replace(options, revision=str(marked.revision))

@@ -91,11 +91,12 @@ class Writing(Reader):
         """Run a plan and queue its outcome at once; None if it has to wait: for another write of its
         object, or for what other servers have written."""
         self._queue.check_room()
-        if self._queue.in_flight(ref.key) is not None:
+        key = ref.key
+        if self._queue.in_flight(key) is not None:
             return None
         if fence is not None:
             fence.check(self.cache)
-        intent = plan(self.cache.shelf(ref.kind).get(ref.key))
+        intent = plan(self.cache.shelf(ref.kind).get(key))
         if isinstance(intent, Stored):
             return intent.doc if self._shared is None else None
         return self._queue.put(ref, intent, fence)
