@@ -203,3 +203,21 @@ def test_all_that_a_value_has_includes_maps_but_not_what_is_always_there() -> No
     found = everything(_config({"a": "1"}, [], []), SHAPE, always=True)
     assert found["f:metadata"]["f:labels"] == {".": {}, "f:a": {}}
     assert "." not in found["f:spec"]
+
+
+def test_what_names_say_of_a_structure_is_what_a_walk_through_it_says() -> None:
+    status = shape_named(kinds.POD.schema).part("status")[1]
+    value = {"phase": "Running", "podIPs": [{"ip": "10.0.0.1"}], "conditions": []}
+    for _ in range(2):  # the second time it is remembered
+        found = everything(value, status)
+        assert set(paths(found)) == {".phase", ".podIPs", '.podIPs[ip="10.0.0.1"]',
+                                     '.podIPs[ip="10.0.0.1"].ip', ".conditions"}  # fmt: skip
+    assert set(paths(everything({**value, "podIPs": []}, status))) == {
+        ".phase", ".podIPs", ".conditions",
+    }  # fmt: skip
+
+
+def test_of_structures_with_names_of_a_clients_own_choice_nothing_is_remembered() -> None:
+    unknown = ("phase", "of-my-own")
+    assert SHAPE.outline(unknown) is not SHAPE.outline(unknown)
+    assert SHAPE.outline(("metadata",)) is SHAPE.outline(("metadata",))

@@ -463,3 +463,14 @@ def test_endpoints_and_slices() -> None:
     assert said_of_update(ENDPOINT_SLICE, new, old) == [
         'addressType: Invalid value: "IPv6": field is immutable'
     ]
+
+
+def test_metadata_is_judged_again_where_it_changes_and_there_alone() -> None:
+    kept = pod()
+    kept["metadata"]["labels"] = {"app": "not a value of today"}
+    changed = orjson.loads(orjson.dumps(kept))
+    changed["metadata"]["annotations"] = {"note": "1"}
+    assert said_of_update(POD, kept, kept) == []
+    assert [one.partition(":")[0] for one in said_of_update(POD, changed, kept)] == [
+        "metadata.labels"
+    ]

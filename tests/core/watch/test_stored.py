@@ -106,3 +106,11 @@ def test_owners_that_stand_elsewhere_in_metadata_are_read_as_they_are() -> None:
     doc = pod(entries_of(TIME, "10.0.0.1"))
     found = Stored.read(kinds.POD, "/core/pods/n/a", orjson.dumps(doc), 7)
     assert found.fresh() == shown(entries_of(TIME, "10.0.0.1"))
+
+
+def test_a_deleted_object_is_decoded_if_its_last_state_was() -> None:
+    last = stored_of([])
+    undecoded = last.at(9).doc
+    assert last.doc["metadata"]["resourceVersion"] == "7"
+    assert last.at(9).doc == undecoded
+    assert last.at(9).doc["spec"] is last.doc["spec"]
