@@ -315,3 +315,14 @@ def test_a_status_must_make_sense(kind: Kind, status: Doc, refusal: str) -> None
     old = made(kind, minimal(kind))
     new = meta.prepare_update(kind, {**old, "status": status}, old, "status")
     assert [f"{c.field}: {c.message}" for c in validate_update(kind, new, old)] == [refusal]
+
+
+def test_a_negative_count_of_all_is_refused_also_where_no_part_is_given() -> None:
+    old = made(STATEFUL_SET, minimal(STATEFUL_SET))
+    status = {"replicas": -1}
+    new = meta.prepare_update(STATEFUL_SET, {**old, "status": status}, old, "status")
+    said = [f"{c.field}: {c.message}" for c in validate_update(STATEFUL_SET, new, old)]
+    assert (
+        "status.replicas: Invalid value: -1: must be greater than or equal to 0" in said
+        and "status.readyReplicas: Invalid value: 0: cannot be greater than status.replicas" in said
+    )

@@ -240,7 +240,7 @@ def replicas_status(doc: Doc, problems: Problems) -> None:
     for field in _PARTS_OF_ALL:
         if status.get(field, 0) > status.get("replicas", 0):
             why = "cannot be greater than status.replicas"
-            problems.invalid((STATUS, field), status[field], why)
+            problems.invalid((STATUS, field), status.get(field, 0), why)
 
 
 def daemon_set_status(doc: Doc, problems: Problems) -> None:
