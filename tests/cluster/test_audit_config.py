@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import ssl
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from longshore.base.clock import SystemClock
 from longshore.cluster import etcd
-from longshore.cluster.audit_config import handshakes, report, tries
+from longshore.cluster.audit_config import report
 from longshore.cluster.audit_config.controls import CONTROLS
 from longshore.cluster.audit_config.evidence import (
     ANONYMOUS,
@@ -38,15 +31,11 @@ from longshore.cluster.audit_config.evidence import (
     Review,
     Settings,
 )
-from longshore.cluster.audit_config.handshakes import Place
-from longshore.cluster.audit_config.listeners import listeners
 from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.podsecurity.policy import Policy, Standard
 from longshore.core.objects.rbac.defaults import default_objects
-from longshore.core.pki.authority import Authority
-from longshore.core.pki.tls import server_context
 from longshore.doors.kubernetes.audit import policy as audit_policy
 
 CHECKS = {control.number: control.check for control in CONTROLS}
@@ -592,63 +581,3 @@ def test_long_lists_are_cut() -> None:
     many = [_doc(f"old-{n}", "a", type="kubernetes.io/service-account-token") for n in range(9)]
     why = CHECKS["3.1.2"](evidence({kinds.SECRET: many})).why
     assert why.endswith("a/old-0, a/old-1, a/old-2 and 6 more")
-
-
-# --- how it is found out ---
-
-
-@contextmanager
-def tls_server(directory: Path, loose: bool) -> Iterator[Place]:
-    """Shakes hands with everybody, and as of old if it is loose."""
-    authority = Authority(directory, SystemClock())
-    context = server_context(authority.server("server", ["127.0.0.1"]), authority.pair.certificate)
-    if loose:
-        with pytest.warns(DeprecationWarning, match="TLSv1"):
-            context.minimum_version = ssl.TLSVersion.TLSv1
-        context.set_ciphers("ALL:@SECLEVEL=0")
-    listener = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=_shake, args=(listener, context))
-    thread.start()
-    try:
-        yield Place("127.0.0.1", listener.getsockname()[1], authority.pair.certificate)
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join()
-
-
-def _shake(listener: socket.socket, context: ssl.SSLContext) -> None:
-    while True:
-        try:
-            connection, _ = listener.accept()
-        except OSError:
-            return
-        try:
-            context.wrap_socket(connection, server_side=True).close()
-        except OSError:
-            connection.close()
-
-
-def test_handshakes_show_what_a_server_agrees_to(tmp_path: Path) -> None:
-    with tls_server(tmp_path, loose=False) as place:
-        assert handshakes.verified(place)[0]
-        assert handshakes.verified(place)[1].startswith("TLSv1.3 ")
-        assert handshakes.old_protocol(place) == ""
-        assert handshakes.weak_cipher(place) == ""
-        with tries.foreigner(SystemClock()) as foreign:
-            stranger = Authority(foreign.certificate.parent, SystemClock()).pair.certificate
-            assert handshakes.verified(replace(place, authority=stranger)) == (False, "")
-    assert not handshakes.listens(place)
-
-
-def test_a_server_of_old_is_found_out(tmp_path: Path) -> None:
-    with tls_server(tmp_path, loose=True) as place:
-        assert (handshakes.old_protocol(place) or "").startswith("TLSv1.1 ")
-
-
-def test_who_listens_is_seen() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        mine = f"127.0.0.1:{listener.getsockname()[1]}"
-        assert mine in (listeners(os.getpid()) or [])
-    assert mine not in (listeners(os.getpid()) or [])
-    assert listeners(2**22 + 1) is None

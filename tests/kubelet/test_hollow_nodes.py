@@ -11,12 +11,13 @@ import pytest
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import InsufficientStorage
 from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.registry.client import Bind, Create, Delete, Operation, Update
+from longshore.core.registry.client import Answers, Bind, Create, Delete, Operation, Update
+from longshore.core.registry.inprocess import InProcess
 from longshore.machinery.kubelet.hollow import HollowNodes, hollow_configs
 from longshore.machinery.loop.giving_way import LOOK_S
 
 from .docs import container, pod
-from .world import World, declare_lost, until, world
+from .world import ADMIN, World, declare_lost, until, world
 
 
 @pytest.fixture
@@ -27,8 +28,32 @@ async def w(tmp_path: Path) -> AsyncIterator[World]:
         yield made
 
 
-def start(w: World) -> HollowNodes:
-    nodes = HollowNodes(hollow_configs([f"hollow-{n}" for n in range(3)]), w.client, w.clock)
+class Way(InProcess):
+    """The agents' way to a server: counts their calls, and fails as a full disk or a connection that
+    breaks at each read does."""
+
+    full = away = False
+
+    def __init__(self, w: World) -> None:
+        super().__init__(w.registry, ADMIN)
+        self.calls: list[int] = []
+
+    async def submit(self, operations: Sequence[Operation]) -> Answers:
+        self.calls.append(len(operations))
+        if self.full:
+            why = "the store has no room left, nothing was written"
+            return [InsufficientStorage(why) for _ in operations]
+        return await super().submit(operations)
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Doc:
+        if self.away:
+            raise ConnectionResetError("the connection broke")
+        return await super().get(kind, namespace, name)
+
+
+def start(w: World, way: Way | None = None) -> HollowNodes:
+    configs = hollow_configs([f"hollow-{n}" for n in range(3)])
+    nodes = HollowNodes(configs, way or w.client, w.clock)
     w.agents.append(w.crew.create_task(nodes.run()))
     return nodes
 
@@ -169,58 +194,44 @@ async def test_a_node_that_was_declared_lost_and_its_pods_come_back(w: World) ->
 
 
 async def test_what_a_full_disk_refused_is_reported_when_there_is_room(w: World) -> None:
-    submit, full = w.client.submit, True
-
-    async def refused(operations: Sequence[Operation]) -> list[object]:
-        if full:
-            return [InsufficientStorage("the store has no room left, nothing was written")] * len(
-                operations
-            )
-        return list(await submit(operations))
-
-    w.client.submit = refused  # type: ignore[method-assign, assignment]
+    await w.stop_agent()
+    way = Way(w)
+    start(w, way)
+    await w.clock.advance(1)
+    way.full = True
     await run_pods(w, named("p"))
     await w.clock.advance(5)
     assert not w.ready("p")
-    full = False
+    way.full = False
     await w.clock.advance(5)
     assert w.ready("p")
 
 
 async def test_a_node_that_is_there_and_cannot_be_read_is_tried_again(w: World) -> None:
     await w.stop_agent()
-    get, away = w.client.get, True
-
-    async def unreadable(kind: Kind, namespace: str, name: str) -> Doc:
-        if away:
-            raise ConnectionResetError("the connection broke")
-        return await get(kind, namespace, name)
-
-    w.client.get = unreadable  # type: ignore[method-assign]
     await w.client.write(Delete(kinds.LEASE, "kube-node-lease", "hollow-1"))
-    start(w)
+    way = Way(w)
+    way.away = True
+    start(w, way)
     await w.clock.advance(5)
-    away = False
+    way.away = False
     await w.clock.advance(11)
     assert w.registry.cache.get(kinds.LEASE, "kube-node-lease", "hollow-1") is not None
 
 
 async def test_hundreds_of_pods_take_a_handful_of_calls(w: World) -> None:
-    calls: list[int] = []
-    submit = w.client.submit
-
-    async def counted(operations: Sequence[Operation]) -> list[object]:
-        calls.append(len(operations))
-        return list(await submit(operations))
-
+    await w.stop_agent()
+    way = Way(w)
+    start(w, way)
+    await w.clock.advance(1)
     docs = [named(f"p{n}") for n in range(300)]
     for doc in docs:
         doc["spec"].pop("nodeName")
         doc["metadata"] = {"name": doc["metadata"]["name"], "namespace": "shop"}
-    await submit([Create(kinds.POD, doc) for doc in docs])
-    w.client.submit = counted  # type: ignore[method-assign, assignment]
-    await submit([Bind("shop", f"p{n}", f"hollow-{n % 3}") for n in range(300)])
+    await w.client.submit([Create(kinds.POD, doc) for doc in docs])
+    way.calls.clear()
+    await w.client.submit([Bind("shop", f"p{n}", f"hollow-{n % 3}") for n in range(300)])
     await w.clock.advance(LOOK_S)
     await until(lambda: all(w.ready(f"p{n}") for n in range(300)))
-    assert sum(calls) == 300
-    assert len(calls) <= 4
+    assert sum(way.calls) == 300
+    assert len(way.calls) <= 4

@@ -87,7 +87,9 @@ async def test_who_wrote_reads_it_at_once_and_others_when_they_ask_for_what_is_n
         assert f"n{number}" in await reader.newest(kinds.CONFIG_MAP)
 
 
-async def test_one_question_serves_all_who_wait(pair: tuple[Server, Server]) -> None:
+async def test_one_question_serves_all_who_wait(
+    pair: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
     a, _ = pair
     asked = 0
     newest = a.store.newest
@@ -97,7 +99,7 @@ async def test_one_question_serves_all_who_wait(pair: tuple[Server, Server]) -> 
         asked += 1
         return await newest()
 
-    a.store.newest = counted  # type: ignore[method-assign]
+    monkeypatch.setattr(a.store, "newest", counted)
     await asyncio.gather(*(a.registry.confirm() for _ in range(500)))
     assert asked <= 2
 

@@ -111,7 +111,6 @@ class CommitQueue:
         self._store = store
         self._clock = clock
         self.cache = cache
-        self._make = Pending
         self._gathering: list[Pending] = []
         self._batch_done: asyncio.Future[None] | None = None
         self._in_flight: dict[str, Pending] = {}
@@ -136,10 +135,20 @@ class CommitQueue:
         if self._batch_done is None:
             self._batch_done = asyncio.get_running_loop().create_future()
             self._wake.set()
-        pending = self._make(ref.kind.kept_as, key, intent, self._batch_done, fence)
+        pending = self._made(ref.kind.kept_as, key, intent, self._batch_done, fence)
         self._in_flight[key] = pending
         self._gathering.append(pending)
         return pending
+
+    def _made(
+        self,
+        kind: Kind,
+        key: str,
+        intent: Intent,
+        batch_done: asyncio.Future[None],
+        fence: Fence | None,
+    ) -> Pending:
+        return Pending(kind, key, intent, batch_done, fence)
 
     async def run(self) -> None:
         """Commit batch after batch, until cancelled."""

@@ -93,9 +93,8 @@ class SharedQueue(CommitQueue):
         self._under_way: list[Pending] = []
         self._since = 0.0
         self.silent = False
-        self._make = self._claiming  # type: ignore[assignment]
 
-    def _claiming(
+    def _made(
         self,
         kind: Kind,
         key: str,

@@ -73,7 +73,7 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "pause_reading")
         self.transport = transport  # type: ignore[assignment]
         if not self.reusable:  # whoever wanted it has given up meanwhile
-            transport.abort()  # type: ignore[attr-defined]
+            self.abort()
 
     def data_received(self, data: bytes) -> None:
         try:

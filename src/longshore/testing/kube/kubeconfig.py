@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -86,11 +87,11 @@ def _correct_the_newly_imported(ours: str, default: str) -> None:
 def _forget_kept_clients() -> None:
     """kr8s keeps its clients by their arguments, and has none for which file they were made."""
     for api in _imported(("kr8s._api",), "Api"):
-        instances = getattr(api.Api, "_instances", None)  # type: ignore[attr-defined]
+        instances = getattr(api.Api, "_instances", None)
         if instances is not None:
             instances.clear()
 
 
-def _imported(names: tuple[str, ...], attribute: str) -> list[object]:
+def _imported(names: tuple[str, ...], attribute: str) -> list[Any]:
     modules = [sys.modules[name] for name in names if name in sys.modules]
     return [module for module in modules if hasattr(module, attribute)]

@@ -15,17 +15,11 @@ from longshore.doors.kubernetes.fairness.measures import Measures, Series
 from longshore.doors.kubernetes.fairness.plan import Asked, Flow, classify, ordered
 from longshore.doors.kubernetes.fairness.sharding import deal, flow_hash
 from longshore.doors.kubernetes.fairness.work import may_be_wide
+from longshore.doors.kubernetes.requested import VERBS
 from longshore.doors.kubernetes.translate import Target, flag
 
 _KNOWN_MAX = 4096
 _SCHEMA, _LEVEL = "X-Kubernetes-PF-FlowSchema-UID", "X-Kubernetes-PF-PriorityLevel-UID"
-_VERBS = {
-    ("GET", "object"): "get", ("HEAD", "object"): "get",
-    ("GET", "collection"): "list", ("HEAD", "collection"): "list",
-    ("POST", "collection"): "create", ("POST", "object"): "create",
-    ("PUT", "object"): "update", ("PATCH", "object"): "patch",
-    ("DELETE", "object"): "delete", ("DELETE", "collection"): "deletecollection",
-}  # fmt: skip
 # What may last as long as its client likes is held by nothing (upstream's long-running requests).
 _UNHELD = frozenset(("attach", "exec", "log", "portforward", "proxy"))
 
@@ -117,7 +111,7 @@ def _key(who: User, request: Request, target: Target | None) -> Hashable:
 def _asked(request: Request, target: Target | None) -> Asked:
     if target is None:
         return Asked(request.method.lower(), path=request.path)
-    verb = _VERBS.get((request.method, target.shape), request.method.lower())
+    verb = VERBS.get((request.method, target.shape), request.method.lower())
     if verb == "list" and flag(request.query, "watch"):
         verb = "watch"
     kind, below = target.kind, target.subresource
