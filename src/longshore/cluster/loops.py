@@ -42,7 +42,7 @@ class Work:
 
 
 class Loops:
-    """All loops of one server. role is the server's name among several."""
+    """All loops of one server."""
 
     def __init__(self, work: Work, registry: Registry, clock: Clock, chance: Chance) -> None:
         self._work = work
