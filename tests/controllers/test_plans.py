@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.controllers.common import pods as pod_state
+from longshore.machinery.controllers.common.hashing import template_hash
 from longshore.machinery.controllers.deployment import revisions, sizes
 from longshore.machinery.controllers.endpoints import plan as endpoints
 from longshore.machinery.controllers.replicaset import plan as replicas
@@ -165,8 +166,8 @@ def test_every_endpoint_is_listed_once_and_a_second_look_changes_nothing(
 def test_a_hash_stands_for_its_template() -> None:
     one = {"spec": {"containers": [{"name": "c", "image": "one"}]}}
     same = {"spec": {"containers": [{"image": "one", "name": "c"}]}}
-    assert revisions.template_hash(one, 0) == revisions.template_hash(same, 0)
-    assert revisions.template_hash(one, 0) != revisions.template_hash(one, 1)
+    assert template_hash(one, 0) == template_hash(same, 0)
+    assert template_hash(one, 0) != template_hash(one, 1)
 
 
 def test_pods_end_by_how_long_they_were_ready_in_powers_of_two_nanoseconds() -> None:

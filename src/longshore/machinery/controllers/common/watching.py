@@ -91,9 +91,23 @@ class Claims:
         namespace = metadata["namespace"]
         self._orphans.note(event.doc, orphan=owner is None and event.type != "DELETED")
         if owner is None:
-            names = self._selectors.matching(namespace, metadata.get("labels"))
-            return [(namespace, name) for name in names]
+            return self.selecting(event.doc)
         return [(namespace, owner["name"])] if owner["kind"] == self._kind.name else []
+
+    def former(self, event: Frame) -> list[tuple[str, str]]:
+        """The key of the owner of our kind that has just let an object go."""
+        if event.before is None or not any(term[0] == "owner" for term in event.before.terms):
+            return []
+        owner = owners.controller(event.before.doc)
+        if owner is None or owner["kind"] != self._kind.name or owners.controller(event.doc):
+            return []
+        return [(event.doc["metadata"]["namespace"], owner["name"])]
+
+    def selecting(self, doc: Doc) -> list[tuple[str, str]]:
+        """The keys of all owners whose selectors match an object."""
+        metadata = doc["metadata"]
+        names = self._selectors.matching(metadata["namespace"], metadata.get("labels"))
+        return [(metadata["namespace"], name) for name in names]
 
     def orphans(self, namespace: str) -> Iterable[str]:
         """Names of the objects there that nobody controls."""

@@ -5,14 +5,11 @@ Pure. Annotations and rules are those of upstream's deploymentutil; kubectl's ro
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
-import orjson
-
-from longshore.base.chance import SUFFIX_ALPHABET
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
+from longshore.machinery.controllers.common.hashing import template_hash
 from longshore.machinery.controllers.common.owners import reference
 
 HASH_LABEL = "pod-template-hash"
@@ -33,18 +30,6 @@ _NOT_COPIED = frozenset(
 )
 # A history longer than this loses its oldest entries (maxRevHistoryLengthInChars).
 _HISTORY_MAX_CHARS = 2000
-_HASH_LENGTH = 10
-
-
-def template_hash(template: Doc, collisions: int) -> str:
-    """Ten letters that stand for a template. Another number of collisions gives others."""
-    data = orjson.dumps([template, collisions], option=orjson.OPT_SORT_KEYS)
-    number = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
-    letters = ""
-    for _ in range(_HASH_LENGTH):
-        number, at = divmod(number, len(SUFFIX_ALPHABET))
-        letters += SUFFIX_ALPHABET[at]
-    return letters
 
 
 def bare_template(template: Doc) -> Doc:

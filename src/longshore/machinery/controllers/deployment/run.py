@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from longshore.base.clock import Clock
-from longshore.core.objects import kinds, selectors
+from longshore.core.objects import kinds
 from longshore.core.objects.errors import AlreadyExists
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.client import (
@@ -13,7 +13,6 @@ from longshore.core.registry.client import (
     Create,
     Delete,
     DeleteOptions,
-    Operation,
     Patch,
     Update,
 )
@@ -21,6 +20,7 @@ from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.machinery.controllers.common import owners
 from longshore.machinery.controllers.common.answers import raise_first
+from longshore.machinery.controllers.common.claiming import Claimer
 from longshore.machinery.controllers.common.watching import Claims
 from longshore.machinery.controllers.deployment import plan as planning
 from longshore.machinery.controllers.deployment import revisions, sizes
@@ -42,6 +42,7 @@ class Deployments:
         self._clock = clock
         self._recorder = recorder.named("deployment-controller")
         self._claims = Claims(kinds.DEPLOYMENT)
+        self._claimer = Claimer(cache, client, kinds.DEPLOYMENT, kinds.REPLICA_SET)
 
     def keys(self, event: Frame) -> Iterable[Key]:
         if event.kind is kinds.POD:
@@ -54,7 +55,7 @@ class Deployments:
         deployment = self._cache.get(kinds.DEPLOYMENT, *key)
         if deployment is None:
             return DONE
-        sets = await self._claimed(deployment)
+        sets = await self._claimer.claimed(deployment, self._claims.orphans(key[0]))
         pods = self._pods(sets) if sizes.strategy(deployment) == "Recreate" else []
         plan = planning.plan(deployment, sets, pods, self._clock.now())
         if plan.create is not None:
@@ -67,24 +68,6 @@ class Deployments:
             self._recorder.event(deployment, "Normal", reason, message)
         await self._say(deployment, plan)
         return sooner(plan.wake_after_s)
-
-    async def _claimed(self, deployment: Doc) -> list[Doc]:
-        """The sets that the Deployment controls, after it has taken and let go what it must."""
-        metadata = deployment["metadata"]
-        namespace, uid = metadata["namespace"], metadata["uid"]
-        selector = selectors.from_doc(deployment["spec"].get("selector"))
-        assert selector is not None, "validation asks for a selector"
-        kind = kinds.REPLICA_SET
-        orphans = [self._cache.get(kind, namespace, n) for n in self._claims.orphans(namespace)]
-        owned = self._cache.indexed(kind, "owner", uid)
-        claims = owners.claim(deployment, selector, [*owned, *(o for o in orphans if o)])
-        work: list[Operation] = [
-            owners.adoption(kind, one, kinds.DEPLOYMENT, deployment) for one in claims.adopt
-        ]
-        work += [owners.without_owner(kind, one, [uid]) for one in claims.release]
-        if work:
-            raise_first(await self._client.submit(work))
-        return owners.controlled_by(uid, self._cache.indexed(kind, "owner", uid))
 
     def _pods(self, sets: Iterable[Doc]) -> list[Doc]:
         return [

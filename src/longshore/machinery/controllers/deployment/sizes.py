@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from longshore.core.objects.kinds import Doc
+from longshore.machinery.controllers.common.shares import scaled
 from longshore.machinery.controllers.deployment.revisions import MOST, by_age, notes
 
 Sizes = Mapping[str, int]
@@ -41,15 +42,6 @@ def bounds(deployment: Doc) -> Bounds:
 
 def strategy(deployment: Doc) -> str:
     return str((deployment["spec"].get("strategy") or {}).get("type") or "RollingUpdate")
-
-
-def scaled(value: int | str, total: int, *, up: bool) -> int:
-    """An IntOrString: a number as it is; a percentage of total, rounded up or down."""
-    if isinstance(value, int):
-        return value
-    # In whole numbers: 0.07 * 100 is more than 7, and would round up to 8.
-    share = int(value.removesuffix("%")) * total
-    return -(-share // 100) if up else share // 100
 
 
 def size(replica_set: Doc) -> int:

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from longshore.base.clock import Clock, rfc3339
-from longshore.core.objects import kinds, selectors
+from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError, NotFound
 from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.registry.client import Client, Create, Delete, DeleteOptions, Operation, Update
+from longshore.core.registry.client import Client, Create, Delete, DeleteOptions, Update
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.machinery.controllers.common import owners
-from longshore.machinery.controllers.common.answers import (
-    first_error,
-    namespace_ends,
-    raise_first,
-)
+from longshore.machinery.controllers.common.answers import first_error, namespace_ends
+from longshore.machinery.controllers.common.claiming import Claimer
 from longshore.machinery.controllers.common.watching import Claims
 from longshore.machinery.controllers.replicaset import plan as planning
 from longshore.machinery.loop.answers import DONE, Answer, sooner
@@ -37,20 +34,18 @@ class ReplicaSets:
         self._clock = clock
         self._recorder = recorder.named("replicaset-controller")
         self._claims = Claims(kinds.REPLICA_SET)
+        self._claimer = Claimer(cache, client, kinds.REPLICA_SET, kinds.POD)
 
     def keys(self, event: Frame) -> Iterable[Key]:
         if event.kind is kinds.REPLICA_SET:
             return (self._claims.of_owner(event),)
-        claimed = self._claims.of_owned(event)
-        if owners.controller(event.doc) is not None:
-            return claimed
-        return claimed + self._former_owner(event)
+        return self._claims.of_owned(event) + self._claims.former(event)
 
     async def reconcile(self, key: Key) -> Answer:
         replica_set = self._cache.get(kinds.REPLICA_SET, *key)
         if replica_set is None:
             return DONE
-        pods = await self._claimed(replica_set)
+        pods = await self._claimer.claimed(replica_set, self._claims.orphans(key[0]))
         plan = planning.plan(
             replica_set, pods, lambda: self._related(replica_set), self._clock.now()
         )
@@ -70,29 +65,6 @@ class ReplicaSets:
             raise failure
         unfinished = 0.0 if max(plan.create, len(plan.delete)) == planning.BURST else None
         return sooner(plan.wake_after_s, unfinished)
-
-    async def _claimed(self, replica_set: Doc) -> Sequence[Doc]:
-        """The pods that the set controls, after it has taken and let go what it must."""
-        metadata = replica_set["metadata"]
-        selector = selectors.from_doc(replica_set["spec"].get("selector"))
-        assert selector is not None, "validation asks for a selector"
-        namespace = metadata["namespace"]
-        orphans = [
-            self._cache.get(kinds.POD, namespace, n) for n in self._claims.orphans(namespace)
-        ]
-        owned = self._cache.indexed(kinds.POD, "owner", metadata["uid"])
-        claims = owners.claim(replica_set, selector, [*owned, *(o for o in orphans if o)])
-        work: list[Operation] = [
-            owners.adoption(kinds.POD, pod, kinds.REPLICA_SET, replica_set) for pod in claims.adopt
-        ]
-        work += [owners.without_owner(kinds.POD, pod, [metadata["uid"]]) for pod in claims.release]
-        if not work:
-            return claims.mine
-        answers = await self._client.submit(work)
-        raise_first(answers)
-        return owners.controlled_by(
-            metadata["uid"], self._cache.indexed(kinds.POD, "owner", metadata["uid"])
-        )
 
     def _related(self, replica_set: Doc) -> list[Doc]:
         """Pods of all sets of the same owner: their nodes are where pods are doubled up."""
@@ -143,13 +115,6 @@ class ReplicaSets:
 
     def _tell(self, replica_set: Doc, reason: str, message: str) -> None:
         self._recorder.event(replica_set, "Normal", reason, message)
-
-    def _former_owner(self, event: Frame) -> list[Key]:
-        """The set that controlled a pod until this change."""
-        if event.before is None or not any(t[0] == "owner" for t in event.before.terms):
-            return []
-        owner = owners.controller(event.before.doc)
-        return [] if owner is None else [(event.doc["metadata"]["namespace"], owner["name"])]
 
     async def _write_status(self, replica_set: Doc, status: Doc) -> None:
         if status == (replica_set.get("status") or {}):

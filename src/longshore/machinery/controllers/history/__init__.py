@@ -1,0 +1,1 @@
+"""The revisions of StatefulSets and DaemonSets: ControllerRevisions, as `kubectl rollout` reads them."""
