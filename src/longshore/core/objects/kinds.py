@@ -234,7 +234,7 @@ HPA_V1 = _Group("autoscaling")(
 _policy = _Group("policy")
 PDB = _policy(
     "PodDisruptionBudget", "poddisruptionbudgets", "pdb", subresources="status", counted=True,
-    columns="Min Available,Max Unavailable,Allowed Disruptions:integer,Age", dormant=True,
+    columns="Min Available,Max Unavailable,Allowed Disruptions:integer,Age",
 )  # fmt: skip
 
 # ---- network

@@ -19,6 +19,7 @@ from longshore.machinery.controllers.aggregation.run import RoleAggregation
 from longshore.machinery.controllers.certificates.run import CertificateRequests, Permits
 from longshore.machinery.controllers.certificates.tokens import BootstrapTokenCleaner
 from longshore.machinery.controllers.deployment.run import Deployments
+from longshore.machinery.controllers.disruption.run import DisruptionBudgets
 from longshore.machinery.controllers.endpoints.run import Endpoints
 from longshore.machinery.controllers.gc.pods import PodCollector
 from longshore.machinery.controllers.gc.run import GarbageCollector
@@ -30,6 +31,8 @@ from longshore.machinery.controllers.protection.run import StorageProtection
 from longshore.machinery.controllers.quota.run import ResourceQuotas
 from longshore.machinery.controllers.ranges.run import PodRanges
 from longshore.machinery.controllers.replicaset.run import ReplicaSets
+from longshore.machinery.controllers.volumes.ephemeral import EphemeralVolumes
+from longshore.machinery.controllers.volumes.run import VolumeBinder
 from longshore.machinery.loop.loop import Loop, Reconciler
 from longshore.machinery.loop.recorder import Journal, Recorder
 
@@ -65,6 +68,7 @@ def build(
         Deployments(cache, client, clock, recorder),
         ReplicaSets(cache, client, clock, recorder),
         Endpoints(cache, client),
+        DisruptionBudgets(cache, client, clock, recorder, KINDS),
         Namespaces(cache, client, clock, KINDS.stored),
         NamespaceDefaults(cache, client, config.authority),
         GarbageCollector(cache, client, KINDS),
@@ -72,6 +76,8 @@ def build(
         PodCollector(cache, client, clock, config.finished_pods_max, config.node_gone_s),
         NodeLifecycle(cache, client, clock, recorder, config.nodes),
         StorageProtection(cache, client),
+        VolumeBinder(cache, client, clock, recorder),
+        EphemeralVolumes(cache, client, recorder),
         ServiceAddresses(cache, client, clock),
         ResourceQuotas(cache, client, clock, KINDS.stored),
         PodRanges(cache, client),

@@ -1,0 +1,1 @@
+"""PodDisruptionBudgets: how many of the pods that one covers may be disrupted now."""
