@@ -22,7 +22,7 @@ from longshore.core.objects.errors import (
     Unavailable,
 )
 from longshore.core.objects.kinds import Doc, Ref
-from longshore.core.registry.client import DeleteOptions
+from longshore.core.registry.client import Bind, DeleteOptions
 from longshore.core.registry.reads import ListOptions
 from longshore.core.registry.registry import RegistryConfig
 from longshore.core.registry.services import ServiceRanges
@@ -353,3 +353,29 @@ async def test_a_feed_that_breaks_goes_on_at_the_next_member(tmp_path: Path) -> 
             while len(heard) < 60:
                 heard += [frame.stored.name for frame in await feed.next_batch()]
             assert heard == [f"n{number}" for number in range(60)]
+
+
+async def test_servers_that_bind_to_one_node_never_overcommit_it(
+    pair: tuple[Server, Server],
+) -> None:
+    """Each has heard of nothing of the other's when it plans."""
+    a, b = pair
+    had = {"allocatable": {"cpu": "7", "memory": "1Gi", "pods": "100"}}
+    await a.create(kinds.NODE, {"metadata": {"name": "n1"}, "status": had})
+    names = [f"p{number}" for number in range(12)]
+    for name in names:
+        one = {"name": "c", "image": "i", "resources": {"requests": {"cpu": "1"}}}
+        await a.create(kinds.POD, {"metadata": {"name": name}, "spec": {"containers": [one]}})
+    await b.registry.confirm()
+    answers = await both(
+        *(
+            server.registry.bind(ADMIN, Bind("default", name, "n1"))
+            for server, part in ((a, names[:6]), (b, names[6:]))
+            for name in part
+        )
+    )
+    refused = [one for one in answers if isinstance(one, Conflict)]
+    assert len(refused) == 5, answers
+    assert all("enough resource: cpu" in one.message for one in refused)
+    await b.registry.confirm()
+    assert len(list(b.registry.cache.shelf(kinds.POD).found(("node", "n1")))) == 7

@@ -5,6 +5,7 @@ has heard, so the store compares, in the very transaction, that nobody else has 
 rests on; where somebody has, it is planned again. That keeps exact, whoever writes where:
 
 - what a namespace uses of its quotas: a write that is charged claims them all,
+- what a node has left for pods: a binding claims its share of the nodes,
 - addresses and node ports of Services: each is a claim of its own, so that only those who choose
   the same one at the same moment meet,
 - that nothing is made in a namespace that ends: who makes something looks at the namespace.
@@ -15,13 +16,19 @@ are theirs who hold the Lease (fencing.py).
 
 from __future__ import annotations
 
+from zlib import crc32
+
 from longshore.core.objects import kinds
-from longshore.core.objects.kinds import Kind
+from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.commits import Intent
 from longshore.core.registry.planning import RECHARGED
 from longshore.core.registry.quotas import QuotaBooks
 from longshore.core.registry.services import held
 from longshore.core.store.protocol import Claim
+
+# Nodes are claimed in so many shares. A transaction of etcd has few operations, so that a claim for
+# each node would halve the rate of bindings; and those of two servers meet only within a share.
+NODE_SHARES = 16
 
 
 class ClaimRules:
@@ -45,6 +52,8 @@ class ClaimRules:
         if doc is None:
             return []
         names: list[str] = []
+        if kind is kinds.POD and before is not None:
+            names += _bound_to(doc, before.doc)
         if kind is kinds.SERVICE:
             names += sorted(held(doc) - (set() if before is None else held(before.doc)))
         charged = before is None or (
@@ -53,6 +62,13 @@ class ClaimRules:
         if charged and kind.namespaced and self._quotas.limit(kind, _namespace(key)):
             names.append(f"quota/{_namespace(key)}")
         return names
+
+
+def _bound_to(pod: Doc, before: Doc) -> list[str]:
+    node = pod["spec"].get("nodeName")
+    if not node or before["spec"].get("nodeName"):
+        return []
+    return [f"capacity/{crc32(node.encode()) % NODE_SHARES}"]
 
 
 def _namespace(key: str) -> str:

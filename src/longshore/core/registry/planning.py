@@ -37,11 +37,11 @@ from longshore.core.registry.admission.chain import Admission
 from longshore.core.registry.admission.namespaces import SYSTEM_NAMESPACES, check_alive
 from longshore.core.registry.admission.unserved import check_served
 from longshore.core.registry.binding import bound, topology_labels
+from longshore.core.registry.books import Books
 from longshore.core.registry.client import Bind, DeleteOptions
 from longshore.core.registry.commits import Intent
 from longshore.core.registry.deletion import check_preconditions, is_finished, plan_delete
 from longshore.core.registry.pod_specs import PodSpecs
-from longshore.core.registry.quotas import QuotaBooks
 from longshore.core.registry.sent import (
     WriteOptions,
     checked,
@@ -75,14 +75,15 @@ class Planner:
         chance: Chance,
         services: ServiceAddresses,
         admission: Admission,
-        quotas: QuotaBooks,
+        books: Books,
     ) -> None:
         self.cache = cache
         self._clock = clock
         self._chance = chance
         self._services = services
         self._admission = admission
-        self._quotas = quotas if admission.has("ResourceQuota") else None
+        self._quotas = books.quotas if admission.has("ResourceQuota") else None
+        self._ledger = books.ledger
         self._pod_specs = PodSpecs()
         self._labels_pods = admission.has(topology.NAME)
         self._needs_namespace = admission.has("NamespaceLifecycle")
@@ -316,13 +317,14 @@ class Planner:
             new["spec"] = old["spec"]  # one for both, whose bytes may be known
         return new
 
-    def binding(self, operation: Bind) -> Plan:
+    def binding(self, operation: Bind, *, dry_run: bool = False) -> Plan:
         def plan(there: Stored | None) -> Intent | Stored:
             if there is None:
                 raise NotFound.of(kinds.POD, operation.name)
             node = self.cache.shelf(kinds.NODE).get(kinds.NODE.key("", operation.node))
             labels = topology_labels(node) if self._labels_pods else {}
             pod = bound(there.doc, operation, labels, rfc3339(self._clock.now()))
+            self._ledger.charge(there.key, pod, operation.node, dry_run=dry_run)
             return Intent.of(pod, there)
 
         return plan

@@ -25,6 +25,7 @@ from longshore.core.registry.admission import escalation, services
 from longshore.core.registry.admission.attributes import Attributes
 from longshore.core.registry.admission.chain import Admission
 from longshore.core.registry.admission.surroundings import AdmissionConfig, Surroundings
+from longshore.core.registry.books import Books
 from longshore.core.registry.claims import ClaimRules
 from longshore.core.registry.client import (
     Answers,
@@ -43,7 +44,6 @@ from longshore.core.registry.loading import Loaded
 from longshore.core.registry.patching import apply_patch, invalid_patch, judged, read_patch
 from longshore.core.registry.permission.union import Stage, UnionAuthorizer
 from longshore.core.registry.planning import Plan
-from longshore.core.registry.quotas import QuotaBooks
 from longshore.core.registry.reads import Filter, ListOptions
 from longshore.core.registry.sent import PLAIN, WriteOptions, of_loop
 from longshore.core.registry.services import ServiceAddresses, ServiceRanges
@@ -102,17 +102,17 @@ class Registry(Writing):
             Surroundings(clock, self.permission.allowed, config.admission),
             [escalation.hooks(self.permission), services.of_tenants(self.permission)],
         )
-        self._quotas = QuotaBooks(self.cache)
+        self._books = Books(self.cache)
         self._shared: Sharing | None = None
         if isinstance(store, SharedStore):
-            self._shared = Sharing(store, clock, kinds_served, ClaimRules(self._quotas))
+            self._shared = Sharing(store, clock, kinds_served, ClaimRules(self._books.quotas))
             self._shared.following.on_applied = self._applied
             self._shared.following.on_replaced = self._replaced
         self._queue = self._shared.queue if self._shared else CommitQueue(store, cache, clock)
         self._queue.on_applied = self._applied
         self._queue.on_failed = self._failed
         self._planner = planning.Planner(
-            self.cache, clock, chance, self._services, self._admission, self._quotas
+            self.cache, clock, chance, self._services, self._admission, self._books
         )
         if config.outdated is not None:
             self._planner.outdated = config.outdated
@@ -121,7 +121,8 @@ class Registry(Writing):
         """Read the store into the cache."""
         loaded = Loaded(self._kinds)
         self.cache = Cache(self._kinds, await self._store.open(loaded.take))
-        self._planner.cache = self._queue.cache = self._quotas.cache = self.cache
+        self._planner.cache = self._queue.cache = self.cache
+        self._books.read_from(self.cache)
         if self._shared is not None:
             self._shared.following.cache = self.cache
         self.permission.reload(self.cache)
@@ -296,7 +297,7 @@ class Registry(Writing):
         ref = Ref(kinds.POD, operation.namespace, operation.name, "binding")
         asked = Ref(kinds.BINDING, operation.namespace, "") if collected else ref
         self._authorize(who, "create", asked)
-        plan = self._planner.binding(operation)
+        plan = self._planner.binding(operation, dry_run=dry_run)
         return await self._write(ref, plan_only(plan) if dry_run else plan)
 
     # --- many at once ---
@@ -433,16 +434,16 @@ class Registry(Writing):
             if pending.kind is kinds.SERVICE and pending.intent.doc is not None:
                 there = self.cache.shelf(kinds.SERVICE).get(pending.key)
                 self._services.restore(pending.intent.doc, there)
-            self._quotas.settle(pending.kind, pending.key)
+            self._books.settle(pending)
 
     def _replaced(self) -> None:
         """The cache was read anew."""
         self.permission.reload(self.cache)
         self._services.reload(self.cache)
-        self._quotas.reload()
+        self._books.reload()
 
     def _applied(self, frame: Frame) -> None:
-        self._quotas.applied(frame)
+        self._books.applied(frame)
         self.permission.applied(frame)
         if frame.kind is kinds.SERVICE:
             self._services.applied(frame)
