@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from longshore.core.objects.kinds import Doc
+from longshore.machinery.scheduler import explain as explaining
 from longshore.machinery.scheduler import plan
-from longshore.machinery.scheduler.podclass import PodClass, PodClasses
-from longshore.machinery.scheduler.view import ClusterView
+from longshore.machinery.scheduler.pods.podclass import PodClass, PodClasses
+from longshore.machinery.scheduler.suitability import Memo
+from longshore.machinery.scheduler.view.view import ClusterView
 
 
 def node(name: str, cpu: str = "4", memory: str = "8Gi", pods: int = 110, **more: Any) -> Doc:
@@ -71,9 +73,9 @@ def class_of(doc: Doc) -> PodClass:
 
 def place(view: ClusterView, doc: Doc, count: int = 1) -> list[str]:
     """Names of the nodes chosen for so many pods like doc."""
-    rows = plan.place(view, class_of(doc), count, plan.Memo())
+    rows = plan.place(view, class_of(doc), count, Memo())
     return [view.names[row] for row in rows]
 
 
 def explain(view: ClusterView, doc: Doc) -> str:
-    return plan.explain(view, class_of(doc))
+    return explaining.explain(view, class_of(doc))

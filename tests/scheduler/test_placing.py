@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.scheduler import plan
-from longshore.machinery.scheduler.view import ClusterView
+from longshore.machinery.scheduler import batch, plan
+from longshore.machinery.scheduler.suitability import Memo
+from longshore.machinery.scheduler.view.view import ClusterView
 
 from .placing import class_of, node, place, pod, view_of
 
@@ -73,7 +74,7 @@ def check_safe(docs: list[Doc], placed: list[tuple[Doc, str]]) -> None:
 
 
 def schedule(view: ClusterView, wishes: list[tuple[Doc, int]]) -> list[tuple[Doc, str]]:
-    memo = plan.Memo()
+    memo = Memo()
     placed: list[tuple[Doc, str]] = []
     for number, (doc, count) in enumerate(wishes):
         pod_class = class_of(doc)
@@ -120,7 +121,7 @@ def test_taking_all_pods_away_leaves_an_empty_cluster(
 def test_water_is_level_where_there_is_room(pairs: list[tuple[int, int]], count: int) -> None:
     levels, room = (np.array(column, np.int64) for column in zip(*pairs, strict=True))
     count = min(count, int(room.sum()))
-    poured = plan.water_fill(levels, room, count)
+    poured = batch.water_fill(levels, room, count)
     assert poured.sum() == count
     assert ((poured >= 0) & (poured <= room)).all()
     wet, open_ = poured > 0, poured < room

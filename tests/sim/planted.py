@@ -33,7 +33,7 @@ from longshore.machinery.controllers.gc.run import GarbageCollector
 from longshore.machinery.controllers.replicaset import plan as replicas
 from longshore.machinery.election.run import Election
 from longshore.machinery.kubelet.network import HollowNetwork
-from longshore.machinery.scheduler import podclass
+from longshore.machinery.scheduler.pods import requests
 from longshore.testing.simulator import __main__ as simulator
 from longshore.testing.simulator.checkers import CHECKERS
 from longshore.testing.simulator.play import play
@@ -210,7 +210,7 @@ BUGS: Mapping[str, Bug] = {
         "gapless", History, "since", _repeated_events, _busy("users-watch-drop")
     ),
     "a scheduler that forgets a resource": _bug(
-        "capacity", podclass, "_requests", _forgotten_resource, _busy(ticks=60)
+        "capacity", requests, "pod_requests", _forgotten_resource, _busy(ticks=60)
     ),
     "two pods with one address after an agent's restart": _bug(
         "addresses", HollowNetwork, "reserve", _address_given_twice, _busy("agent-restart")

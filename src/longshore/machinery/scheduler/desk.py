@@ -16,8 +16,10 @@ from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.watch.frames import Frame
 from longshore.machinery.scheduler import plan
-from longshore.machinery.scheduler.podclass import PodClass, PodClasses
-from longshore.machinery.scheduler.view import ClusterView
+from longshore.machinery.scheduler.explain import explain
+from longshore.machinery.scheduler.pods.podclass import PodClass, PodClasses
+from longshore.machinery.scheduler.suitability import Memo
+from longshore.machinery.scheduler.view.view import ClusterView
 
 SCHEDULER_NAME = "default-scheduler"
 # Pods decided on in one turn: more would keep the other loops waiting.
@@ -102,7 +104,7 @@ class Desk:
         self.waiting = Pool()
         self.parked = Pool()
         self._classes = PodClasses()
-        self._memo = plan.Memo()
+        self._memo = Memo()
         self._roomier: set[int] = set()
         self._arrivals = 0
 
@@ -156,7 +158,7 @@ class Desk:
         self.view.put_pods([pod.uid for pod in placed], rows, pod_class)
         turn.bound.extend((p, self.view.names[row]) for p, row in zip(placed, rows, strict=True))
         if left:
-            message = plan.explain(self.view, pod_class)
+            message = explain(self.view, pod_class)
             turn.refused.extend((pod, message) for pod in left)
             for pod in left:
                 self.parked.add(pod)

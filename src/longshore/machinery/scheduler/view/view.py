@@ -8,23 +8,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.selectors import Requirement
-from longshore.machinery.scheduler.podclass import NODE_NAME, PodClass, Port, amount
+from longshore.machinery.scheduler.pods.demand import NODE_NAME
+from longshore.machinery.scheduler.pods.podclass import PodClass
+from longshore.machinery.scheduler.pods.ports import ANY_ADDRESS, Port
+from longshore.machinery.scheduler.pods.requests import amount
 from longshore.machinery.scheduler.taints import Taint, taints_of
+from longshore.machinery.scheduler.view.columns import CPU, MEMORY, PODS, STORAGE, Amounts, Mask
 
-Amounts: TypeAlias = NDArray[np.int64]
-Mask: TypeAlias = NDArray[np.bool_]
-Rows: TypeAlias = NDArray[np.intp]
-
-CPU, MEMORY, PODS, STORAGE = 0, 1, 2, 3
 ZONE = "topology.kubernetes.io/zone"
-ANY_ADDRESS = "0.0.0.0"
 _FIRST_ROOM = 64
 
 

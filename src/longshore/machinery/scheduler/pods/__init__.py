@@ -1,0 +1,1 @@
+"""What placement reads in a pod. Pure."""

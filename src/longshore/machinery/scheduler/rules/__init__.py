@@ -1,0 +1,1 @@
+"""The rules of placement: a module for each, under the name of the upstream plug-in."""
