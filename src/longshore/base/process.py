@@ -20,16 +20,16 @@ def lines() -> Iterator[str]:
     if sys.platform != "linux":
         return
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    virtual, resident = map(int, _PROC.joinpath("statm").read_text().split()[:2])
-    page, open_most = resource.getpagesize(), resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    virtual, resident = _memory_bytes()
+    open_most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     yield from counter(
         "process_cpu_seconds_total", "Seconds of processor time, of users and of the system.", (),
         [((), usage.ru_utime + usage.ru_stime)],
     )  # fmt: skip
     for name, help_text, value in (
-        ("resident_memory_bytes", "Memory that is held now.", resident * page),
+        ("resident_memory_bytes", "Memory that is held now.", resident),
         ("max_resident_memory_bytes", "The most memory there ever was.", usage.ru_maxrss * 1024),
-        ("virtual_memory_bytes", "Addresses that are in use.", virtual * page),
+        ("virtual_memory_bytes", "Addresses that are in use.", virtual),
         ("open_fds", "Open file descriptors.", len(os.listdir(_PROC / "fd"))),
         ("max_fds", "How many there may be.", open_most),
         ("start_time_seconds", "When it began, in seconds since the epoch.", _began(os.getpid())),
@@ -37,7 +37,25 @@ def lines() -> Iterator[str]:
         yield from gauge(f"process_{name}", help_text, (), [((), float(value))])
 
 
+def cpu_seconds() -> float:
+    """Processor time of all threads so far, the system's share of it too."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def resident_bytes() -> int:
+    """Memory that is held now."""
+    return _memory_bytes()[1]
+
+
 _PROC = Path("/proc/self")
+
+
+def _memory_bytes() -> tuple[int, int]:
+    """Addresses in use, and what of them is in memory."""
+    virtual, resident = map(int, _PROC.joinpath("statm").read_text().split()[:2])
+    page = resource.getpagesize()
+    return virtual * page, resident * page
 
 
 @lru_cache(maxsize=1)

@@ -13,6 +13,7 @@ import click
 
 from longshore import __version__
 from longshore.cli.backups import backup, restore
+from longshore.cli.bench import bench
 from longshore.cli.options import (
     echo_json,
     json_option,
@@ -365,6 +366,7 @@ def token_delete(token_id: str, name: str, root: Path | None) -> None:
 main.add_command(tenant)
 main.add_command(backup)
 main.add_command(restore)
+main.add_command(bench)
 
 
 @main.command()

@@ -1,0 +1,1 @@
+"""`longshore bench`: measurements that anyone can repeat on their own machine."""
