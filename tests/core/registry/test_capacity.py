@@ -9,6 +9,7 @@ import pytest
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError, Conflict
 from longshore.core.objects.kinds import Doc, Ref
+from longshore.core.registry.capacity.book import Entry
 from longshore.core.registry.capacity.ledger import Ledger
 from longshore.core.registry.client import Bind, DeleteOptions, Patch
 from longshore.core.watch.frames import Frame
@@ -145,10 +146,10 @@ async def test_a_spec_that_changes_counts_anew(desk: Desk) -> None:
     assert before is not None
     larger = {**before.fresh(), **pod("a", "2", "n1")}
     larger["metadata"] = {**before.doc["metadata"], "generation": 2}
-    ledger = Ledger(cache)
-    ledger.charge("b", pod("b"), "n1", dry_run=True)
+    ledger, one = Ledger(cache), Entry({"cpu": 1000}, 1)
+    ledger.charge("b", one, "n1", dry_run=True)
     stored = Stored.of(kinds.POD, before.key, larger, before.revision + 1)
     stored.terms = before.terms
     ledger.applied(Frame("MODIFIED", stored, before))
     with pytest.raises(Conflict, match="used: 2000"):
-        ledger.charge("b", pod("b"), "n1", dry_run=True)
+        ledger.charge("b", one, "n1", dry_run=True)

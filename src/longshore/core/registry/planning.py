@@ -38,6 +38,7 @@ from longshore.core.registry.admission.namespaces import SYSTEM_NAMESPACES, chec
 from longshore.core.registry.admission.unserved import check_served
 from longshore.core.registry.binding import bound, topology_labels
 from longshore.core.registry.books import Books
+from longshore.core.registry.capacity.book import Entry, taken_by
 from longshore.core.registry.client import Bind, DeleteOptions
 from longshore.core.registry.commits import Intent
 from longshore.core.registry.deletion import check_preconditions, is_finished, plan_delete
@@ -324,10 +325,15 @@ class Planner:
             node = self.cache.shelf(kinds.NODE).get(kinds.NODE.key("", operation.node))
             labels = topology_labels(node) if self._labels_pods else {}
             pod = bound(there.doc, operation, labels, rfc3339(self._clock.now()))
-            self._ledger.charge(there.key, pod, operation.node, dry_run=dry_run)
+            self._ledger.charge(there.key, self._taken(there.doc), operation.node, dry_run=dry_run)
             return Intent.of(pod, there)
 
         return plan
+
+    def _taken(self, pod: Doc) -> Entry:
+        shared = self._pod_specs.of(pod)
+        amounts = taken_by(pod["spec"]) if shared is None else shared.taken
+        return Entry(amounts, pod["metadata"].get("generation", 0))
 
     def deletion(self, ref: Ref, options: DeleteOptions, dry_run: bool) -> Plan:
         def plan(there: Stored | None) -> Intent | Stored:

@@ -12,6 +12,7 @@ import orjson
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.meta import qos_class
 from longshore.core.objects.recent import key_of
+from longshore.core.registry.capacity.book import Amounts, taken_by
 
 # Together some 10 MB, at most 50: a spec has about 2 KB (key_of: at most 8), and ten times that decoded.
 _SPECS_MAX = 512
@@ -20,7 +21,7 @@ _SPECS_MAX = 512
 class PodSpec:
     """A spec that pods share, read-only. is_sound: no rule speaks against it."""
 
-    __slots__ = ("encoded", "is_sound", "key", "qos_class", "spec")
+    __slots__ = ("_taken", "encoded", "is_sound", "key", "qos_class", "spec")
 
     def __init__(self, key: bytes, pod: Doc) -> None:
         self.key = key
@@ -28,6 +29,14 @@ class PodSpec:
         self.encoded = orjson.Fragment(key)
         self.qos_class = qos_class(pod)
         self.is_sound = False
+        self._taken: Amounts | None = None
+
+    @property
+    def taken(self) -> Amounts:
+        """What such a pod takes of its node."""
+        if self._taken is None:
+            self._taken = taken_by(self.spec)
+        return self._taken
 
 
 class PodSpecs:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
 
+from longshore.core.objects.kinds import Doc
+from longshore.core.objects.pod_requests import requests_of
+
 Amounts: TypeAlias = Mapping[str, int]
 """By resource: cpu in millis, the rest in whole units, "pods" among them."""
 
@@ -14,6 +17,11 @@ class Entry(NamedTuple):
 
     amounts: Amounts
     generation: int
+
+
+def taken_by(spec: Doc) -> Amounts:
+    """What a pod of a spec takes of its node."""
+    return {"pods": 1, **requests_of(spec)}
 
 
 class NodeBook:

@@ -19,9 +19,9 @@ from collections.abc import Mapping
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import Conflict
 from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.objects.pod_requests import amounts_of, requests_of
+from longshore.core.objects.pod_requests import amounts_of
 from longshore.core.objects.quota.pods import is_over
-from longshore.core.registry.capacity.book import Amounts, Entry, NodeBook
+from longshore.core.registry.capacity.book import Amounts, Entry, NodeBook, taken_by
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.core.watch.stored import Stored
@@ -38,20 +38,19 @@ class Ledger:
         # What nodes have, as it was read from their state as of then.
         self._allocatable: dict[str, tuple[Stored, Amounts]] = {}
 
-    def charge(self, key: str, pod: Doc, node: str, *, dry_run: bool = False) -> None:
-        """Enter a pod that is about to be bound to a node. Raises Conflict if there is no room."""
-        wanted = _entry(pod)
+    def charge(self, key: str, taken: Entry, node: str, *, dry_run: bool = False) -> None:
+        """Enter what a pod is about to take of a node. Raises Conflict if there is no room."""
         book = self._book(node)
         allocatable = self._of_node(node)
-        why = book.refusal(wanted.amounts, allocatable) if allocatable else ""
+        why = book.refusal(taken.amounts, allocatable) if allocatable else ""
         if why:
-            name = pod["metadata"]["name"]
+            name = key.rpartition("/")[2]
             message = (
                 f'Operation cannot be fulfilled on pods/binding "{name}": node "{node}": {why}'
             )
             raise Conflict(message, kind=kinds.POD, name=name)
         if not dry_run:
-            book.enter(key, wanted)
+            book.enter(key, taken)
 
     def applied(self, frame: Frame) -> None:
         """A change has become visible."""
@@ -121,8 +120,7 @@ def _follow(book: NodeBook, frame: Frame) -> None:
 
 
 def _entry(pod: Doc) -> Entry:
-    amounts = {"pods": 1, **requests_of(pod["spec"])}
-    return Entry(amounts, pod["metadata"].get("generation", 0))
+    return Entry(taken_by(pod["spec"]), pod["metadata"].get("generation", 0))
 
 
 def _node_of(pod: Stored) -> str:
