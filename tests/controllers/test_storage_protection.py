@@ -64,11 +64,12 @@ async def test_a_volume_stays_while_it_is_bound() -> None:
         spec = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"],
                 "hostPath": {"path": "/x"}}  # fmt: skip
         await world.create(kinds.PV, {"metadata": {"name": "v"}, "spec": spec})
-        await world.patch(kinds.PV, "v", {"status": {"phase": "Bound"}}, "status")
+        await claim(world, storageClassName="")
+        await world.quiet()
         await world.delete(kinds.PV, "v")
         await world.quiet()
         assert finalizers(world, kinds.PV, "v") == ["kubernetes.io/pv-protection"]
-        await world.patch(kinds.PV, "v", {"status": {"phase": "Released"}}, "status")
+        await world.delete(kinds.PVC, "data")
         await world.quiet()
         assert world.missing(kinds.PV, "v")
 

@@ -161,12 +161,12 @@ NODE = _core.cluster(
 )  # fmt: skip
 PVC = _core(
     "PersistentVolumeClaim", "persistentvolumeclaims", "pvc", subresources="status",
-    columns="Status,Volume,Capacity,Access Modes,StorageClass,VolumeAttributesClass,Age|VolumeMode", dormant=True,
+    columns="Status,Volume,Capacity,Access Modes,StorageClass,VolumeAttributesClass,Age|VolumeMode",
 )  # fmt: skip
 PV = _core.cluster(
     "PersistentVolume", "persistentvolumes", "pv", subresources="status",
     columns="Capacity,Access Modes,Reclaim Policy,Status,Claim,StorageClass,VolumeAttributesClass,"
-    "Reason,Age|VolumeMode", dormant=True,
+    "Reason,Age|VolumeMode",
 )  # fmt: skip
 POD = _core(
     "Pod", "pods", "po", categories=_ALL, counted=True,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.objects.volumes import storage_class
 
 Term = tuple[str, str]
 
@@ -13,7 +14,8 @@ Term = tuple[str, str]
 def terms_of(kind: Kind, doc: Doc) -> tuple[Term, ...]:
     """The terms of an object: ("owner", each owner's uid), for pods
     ("node", the node's name or "" while they have none) and ("claim", namespace/name of each claim),
-    for claims and volumes ("attributes", their VolumeAttributesClass), for Events ("about", the uid of what
+    for claims and volumes ("attributes", their VolumeAttributesClass), for claims ("volume", its name)
+    or, until they have one, ("unbound", their class), for Events ("about", the uid of what
     they are about), for EndpointSlices ("service", namespace/name of theirs), for the
     classes of what names none (PriorityClass, StorageClass, IngressClass) ("default", "").
 
@@ -48,6 +50,12 @@ def _of_storage(doc: Doc) -> list[Term]:
     return [("attributes", name) for name in attributes_classes(doc)]
 
 
+def _of_claim(claim: Doc) -> list[Term]:
+    name = claim["spec"].get("volumeName")
+    bound = ("volume", name) if name else ("unbound", storage_class(claim))
+    return [*_of_storage(claim), bound]
+
+
 def _of_priority(doc: Doc) -> list[Term]:
     return [("default", "")] if doc.get("globalDefault") else []
 
@@ -63,7 +71,7 @@ MORE: dict[Kind, Callable[[Doc], list[Term]]] = {
     kinds.POD: _of_pod,
     kinds.EVENT: _of_event,
     kinds.ENDPOINT_SLICE: _of_slice,
-    kinds.PVC: _of_storage,
+    kinds.PVC: _of_claim,
     kinds.PV: _of_storage,
     kinds.PRIORITY_CLASS: _of_priority,
     kinds.STORAGE_CLASS: _of_class,

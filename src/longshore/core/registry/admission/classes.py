@@ -16,7 +16,7 @@ def _storage(request: Attributes) -> None:
     spec = request.doc["spec"]
     if "storageClassName" in spec or _has(request, _STORAGE_OF_OLD):
         return
-    name = _default(request.cache, kinds.STORAGE_CLASS)
+    name = default_class(request.cache, kinds.STORAGE_CLASS)
     if name:
         spec["storageClassName"] = name
 
@@ -25,7 +25,7 @@ def _ingress(request: Attributes) -> None:
     spec = request.doc.setdefault("spec", {})
     if "ingressClassName" in spec or _has(request, _INGRESS_OF_OLD):
         return
-    name = _default(request.cache, kinds.INGRESS_CLASS)
+    name = default_class(request.cache, kinds.INGRESS_CLASS)
     if name:
         spec["ingressClassName"] = name
 
@@ -34,7 +34,7 @@ def _has(request: Attributes, annotation: str) -> bool:
     return annotation in (request.doc["metadata"].get("annotations") or {})
 
 
-def _default(cache: Cache, kind: Kind) -> str:
+def default_class(cache: Cache, kind: Kind) -> str:
     """The newest of those that are marked, by name if they are of one second; "" if none is."""
     marked = cache.indexed(kind, "default", "")
     ordered = sorted(marked, key=lambda doc: doc["metadata"]["name"])
