@@ -226,10 +226,10 @@ async def test_init_containers_then_the_rest_then_success(w: World) -> None:
 
 
 async def test_what_is_not_supported_is_refused_by_name(w: World) -> None:
-    volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+    volume = {"name": "data", "nfs": {"server": "s", "path": "/"}}
     await w.run_pod(pod(volumes=[volume], hostPID=True))
     await until(lambda: w.status().get("message"))
-    sentence = "not supported by this node: spec.hostPID, spec.volumes[data].persistentVolumeClaim"
+    sentence = "not supported by this node: spec.hostPID, spec.volumes[data].nfs"
     assert (w.phase(), w.status()["message"]) == ("Pending", sentence)
     assert f"FailedMount: {sentence}" in await w.events()
     await w.delete()
@@ -268,6 +268,29 @@ async def test_environment_volumes_and_files_reach_the_container(w: World) -> No
     assert "nameserver 10.96.0.10" in sources["/etc/resolv.conf"].read_text()
     assert f"{env['IP']}\tweb" in sources["/etc/hosts"].read_text()
     assert (w.root / "pods").stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_claim_is_waited_for_and_mounted_once_it_is_bound(w: World, tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("here")
+    spec = {"accessModes": ["ReadWriteOnce"], "storageClassName": ""}
+    claim = await w.create(kinds.PVC, {
+        "metadata": {"name": "data", "namespace": "shop"},
+        "spec": {**spec, "resources": {"requests": {"storage": "1Gi"}}}})  # fmt: skip
+    main = container(volumeMounts=[{"name": "d", "mountPath": "/data"}])
+    volume = {"name": "d", "persistentVolumeClaim": {"claimName": "data"}}
+    await w.run_pod(pod(main, volumes=[volume]))
+    await until(lambda: "PVC is not bound" in (w.status().get("message") or ""))
+    reference = {field: claim["metadata"][field] for field in ("namespace", "name", "uid")}
+    await w.create(kinds.PV, {"metadata": {"name": "v"}, "spec": {
+        **spec, "capacity": {"storage": "1Gi"}, "claimRef": reference,
+        "hostPath": {"path": str(tmp_path)}}})  # fmt: skip
+    bound = {"metadata": {"annotations": {"pv.kubernetes.io/bind-completed": "yes"}},
+             "spec": {"volumeName": "v"}}  # fmt: skip
+    await w.client.write(Patch(kinds.PVC, "shop", "data", bound))
+    await w.clock.advance(61)
+    await until(lambda: w.phase() == "Running")
+    source = next(Path(m.source) for m in w.runtime.started[0].mounts if m.target == "/data")
+    assert (source / "kept").read_text() == "here"
 
 
 async def test_a_changed_config_map_reaches_a_running_pod(w: World) -> None:

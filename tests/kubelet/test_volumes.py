@@ -46,6 +46,37 @@ def test_items_choose_rename_and_set_modes() -> None:
         planned({"name": "v", "configMap": {"name": "app", "items": [{"key": "c", "path": "c"}]}})
 
 
+def claimed(spec: Doc, **claim: object) -> HostPath:
+    """What a pod gets whose claim is bound to a volume."""
+    metadata = {"namespace": "shop", "name": "data", "uid": "u"}
+    asked = {"metadata": metadata, "spec": {}}
+    given = {"metadata": {"name": "v"}, "spec": {"claimRef": metadata, **spec}}
+    sources = Sources(claims={"data": asked}, persistent={"data": given})
+    source = {"claimName": "data", **claim}
+    doc = pod(volumes=[{"name": "d", "persistentVolumeClaim": source}])
+    [found] = plan_volumes(Facts(doc, "node-1", "10.90.0.11"), sources)
+    assert isinstance(found, HostPath)
+    return found
+
+
+def test_a_claim_is_the_path_of_its_volume() -> None:
+    assert claimed({"hostPath": {"path": "/x"}}) == HostPath("d", "/x")
+    assert claimed({"local": {"path": "/mnt/a"}}, readOnly=True) == HostPath(
+        "d", "/mnt/a", "Directory", read_only=True
+    )
+
+
+def test_a_volume_that_this_node_cannot_mount_is_named() -> None:
+    with pytest.raises(ConfigMissing, match='persistentvolume "v" of type nfs'):
+        claimed({"nfs": {"server": "s", "path": "/"}, "capacity": {"storage": "1Gi"}})
+    with pytest.raises(ConfigMissing, match="volumeMode Block"):
+        claimed({"hostPath": {"path": "/dev/sda"}, "volumeMode": "Block"})
+    with pytest.raises(ConfigMissing, match="PVC is not bound"):
+        claimed({"hostPath": {"path": "/x"}, "claimRef": {"uid": "another"}})
+    with pytest.raises(ConfigMissing, match='persistentvolumeclaim "none" not found'):
+        planned({"name": "d", "persistentVolumeClaim": {"claimName": "none"}})
+
+
 def test_what_is_missing_is_named_unless_optional() -> None:
     with pytest.raises(ConfigMissing, match='secret "none" not found'):
         planned({"name": "v", "secret": {"secretName": "none"}})

@@ -28,6 +28,12 @@ _CLASS_OF_OLD = "volume.beta.kubernetes.io/storage-class"
 # What a StorageClass is called that provisions nothing (local volumes).
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
 
+# Fields of a volume's spec that are not where it is kept.
+NOT_SOURCES = frozenset((
+    "accessModes", "capacity", "claimRef", "mountOptions", "nodeAffinity",
+    "persistentVolumeReclaimPolicy", "storageClassName", "volumeAttributesClassName", "volumeMode",
+))  # fmt: skip
+
 Grade: TypeAlias = tuple[str, str, str]
 """What must be equal in a volume and its claim: storage class, attributes class, volume mode."""
 
@@ -92,6 +98,13 @@ def has_class(claim: Doc) -> bool:
     return (
         _CLASS_OF_OLD in annotations_of(claim) or claim["spec"].get("storageClassName") is not None
     )
+
+
+def claim_name(pod: Doc, volume: Doc) -> str:
+    """The claim that a pod's volume is; that of an ephemeral one bears both names. "" if none."""
+    if "persistentVolumeClaim" in volume:
+        return str(volume["persistentVolumeClaim"].get("claimName", ""))
+    return f"{pod['metadata']['name']}-{volume['name']}" if "ephemeral" in volume else ""
 
 
 def key_of(claim: Doc) -> str:
@@ -159,6 +172,11 @@ def misfit(offered: Volume, asked: Wanted) -> str:
         if has != wants:
             return why
     return "" if offered.modes >= asked.modes else "incompatible accessMode"
+
+
+def is_of(doc: Doc, claim: Doc) -> bool:
+    """Whether a volume is bound to the claim, by the volume's own word."""
+    return volume(doc).holder_uid == str(claim["metadata"]["uid"])
 
 
 def tied(doc: Doc, claim: Doc) -> Doc:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.objects.volumes import storage_class
+from longshore.core.objects.volumes import claim_name, storage_class
 
 Term = tuple[str, str]
 
@@ -88,14 +88,9 @@ _DEFAULT = (
 
 
 def claims_of(pod: Doc) -> list[str]:
-    """Names of the claims that a pod's volumes are; those of ephemeral volumes bear its name."""
-    names: list[str] = []
-    for volume in pod["spec"].get("volumes") or ():
-        if "persistentVolumeClaim" in volume:
-            names.append(volume["persistentVolumeClaim"].get("claimName", ""))
-        elif "ephemeral" in volume:
-            names.append(f"{pod['metadata']['name']}-{volume['name']}")
-    return names
+    """Names of the claims that a pod's volumes are."""
+    names = (claim_name(pod, volume) for volume in pod["spec"].get("volumes") or ())
+    return [name for name in names if name]
 
 
 def attributes_classes(doc: Doc) -> set[str]:

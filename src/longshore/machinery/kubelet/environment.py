@@ -27,13 +27,15 @@ _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 @dataclass(frozen=True, slots=True)
 class Sources:
     """What a pod's environment and volumes may be made of: ConfigMaps and Secrets of its
-    namespace by name (those that exist), Services of it (plus default/kubernetes), and tokens of
-    the pod's service account."""
+    namespace by name (those that exist), Services of it (plus default/kubernetes), tokens of
+    the pod's service account, and by the name of a claim that claim and its volume."""
 
     config_maps: Mapping[str, Doc] = field(default_factory=dict)
     secrets: Mapping[str, Doc] = field(default_factory=dict)
     services: tuple[Doc, ...] = ()
     tokens: Mapping[TokenKey, str] = field(default_factory=dict)
+    claims: Mapping[str, Doc] = field(default_factory=dict)
+    persistent: Mapping[str, Doc] = field(default_factory=dict)
 
 
 def expand(text: str, known: Mapping[str, str]) -> str:

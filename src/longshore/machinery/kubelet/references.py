@@ -1,4 +1,4 @@
-"""Which ConfigMaps and Secrets a pod refers to, by name. Pure."""
+"""Which ConfigMaps, Secrets and claims a pod refers to, by name. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from longshore.core.objects.kinds import Doc
+from longshore.core.objects.volumes import claim_name
 
 
 class Wanted(NamedTuple):
@@ -44,6 +45,12 @@ def volume_sources(spec: Doc) -> Wanted:
             _note(source.get("configMap"), "name", maps)
             _note(source.get("secret"), "name", secrets)
     return Wanted(frozenset(maps), frozenset(secrets))
+
+
+def claims(pod: Doc) -> frozenset[str]:
+    """The claims that its volumes are."""
+    names = (claim_name(pod, volume) for volume in pod["spec"].get("volumes") or ())
+    return frozenset(name for name in names if name)
 
 
 def _containers(spec: Doc) -> Iterator[Doc]:

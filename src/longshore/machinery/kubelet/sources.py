@@ -9,6 +9,7 @@ from longshore.base.clock import Clock
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError, NotFound, Unavailable
 from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.objects.volumes import is_bound
 from longshore.core.registry.client import Change, Client
 from longshore.machinery.kubelet.config import VOLUME_REFRESH_S
 from longshore.machinery.kubelet.credentials import (
@@ -19,7 +20,12 @@ from longshore.machinery.kubelet.credentials import (
     token_keys,
 )
 from longshore.machinery.kubelet.environment import Sources
-from longshore.machinery.kubelet.references import Wanted, environment_sources, volume_sources
+from longshore.machinery.kubelet.references import (
+    Wanted,
+    claims,
+    environment_sources,
+    volume_sources,
+)
 from longshore.machinery.loop.follow import follow
 
 # Every namespace has the cluster's CA certificate in a ConfigMap of this name.
@@ -91,13 +97,25 @@ class Fetcher:
         """The same, of what its volumes refer to."""
         namespace, wanted = pod["metadata"]["namespace"], volume_sources(pod["spec"])
         asks_for_tokens = next(token_keys(pod["spec"]), None) is not None
+        claimed, volumes = await self._persistent(pod)
         if not asks_for_tokens:
             maps, secrets = await self._named(namespace, wanted)
-            return Sources(maps, secrets)
+            return Sources(maps, secrets, claims=claimed, persistent=volumes)
         maps, secrets = await self._named(namespace, wanted.without_map(CA_NAME))
         if CA_NAME in wanted.maps:
             maps |= await self._authority(namespace)
-        return Sources(maps, secrets, tokens=await self._tokens(pod))
+        tokens = await self._tokens(pod)
+        return Sources(maps, secrets, tokens=tokens, claims=claimed, persistent=volumes)
+
+    async def _persistent(self, pod: Doc) -> tuple[dict[str, Doc], dict[str, Doc]]:
+        """The claims of a pod and, by the claim's name, the volumes of those that are bound."""
+        names = claims(pod)
+        if not names:
+            return {}, {}
+        found = await self._get_all(kinds.PVC, pod["metadata"]["namespace"], names)
+        bound = {name: one["spec"]["volumeName"] for name, one in found.items() if is_bound(one)}
+        volumes = await self._get_all(kinds.PV, "", frozenset(bound.values()))
+        return found, {name: volumes[of] for name, of in bound.items() if of in volumes}
 
     async def _tokens(self, pod: Doc) -> dict[TokenKey, str]:
         if self.credentials is None:

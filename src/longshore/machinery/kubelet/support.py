@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.model import init_containers, is_sidecar, main_containers
 
-VOLUMES = ("emptyDir", "configMap", "secret", "downwardAPI", "projected", "hostPath")
+VOLUMES = ("emptyDir", "configMap", "secret", "downwardAPI", "projected", "hostPath",
+           "persistentVolumeClaim", "ephemeral")  # fmt: skip
 _PROJECTIONS = ("configMap", "secret", "downwardAPI", "serviceAccountToken")
 _POD_FIELDS = ("hostPID", "hostIPC", "shareProcessNamespace", "setHostnameAsFQDN",
                "resourceClaims", "runtimeClassName")  # fmt: skip

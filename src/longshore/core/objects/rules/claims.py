@@ -9,16 +9,12 @@ from longshore.core.objects.rules.metadata import label_selector
 from longshore.core.objects.rules.placement import node_selector_terms
 from longshore.core.objects.rules.problems import SPEC, Path, Problems, Rule, UpdateRule
 from longshore.core.objects.rules.volumes import REQUIRED
+from longshore.core.objects.volumes import NOT_SOURCES
 
 _ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 _ALONE = "ReadWriteOncePod"
 _VOLUME_MODES = ("Block", "Filesystem")
 _RECLAIM = ("Delete", "Recycle", "Retain")
-# Fields of a volume's spec that are not where it is kept.
-_NOT_SOURCES = frozenset((
-    "accessModes", "capacity", "claimRef", "mountOptions", "nodeAffinity",
-    "persistentVolumeReclaimPolicy", "storageClassName", "volumeAttributesClassName", "volumeMode",
-))  # fmt: skip
 _REQUIRED = {
     **REQUIRED, "csi": ("driver", "volumeHandle"), "local": ("path",), "glusterfs": ("endpoints", "path"),
 }  # fmt: skip
@@ -160,7 +156,7 @@ def _node_affinity(affinity: Doc, path: Path, problems: Problems) -> None:
 
 
 def _source(spec: Doc, problems: Problems) -> None:
-    given = [field for field in spec if field not in _NOT_SOURCES]
+    given = [field for field in spec if field not in NOT_SOURCES]
     if not given:
         problems.required(SPEC, "must specify a volume type")
         return
@@ -196,7 +192,7 @@ def volume_update(new: Doc, old: Doc, problems: Problems) -> None:
 
 
 def _sources(spec: Doc) -> Doc:
-    return {field: value for field, value in spec.items() if field not in _NOT_SOURCES}
+    return {field: value for field, value in spec.items() if field not in NOT_SOURCES}
 
 
 RULES: dict[str, Rule] = {

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import AlreadyExists, ApiError
 from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.objects.volumes import claim_name
 from longshore.core.registry.client import Client, Create
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
@@ -92,7 +93,7 @@ def claim_for(pod: Doc, volume: Doc) -> Doc:
     given = template.get("metadata") or {}
     metadata = {
         "namespace": pod["metadata"]["namespace"],
-        "name": f"{pod['metadata']['name']}-{volume['name']}",
+        "name": claim_name(pod, volume),
         "ownerReferences": [owners.reference(kinds.POD, pod)],
         **{field: given[field] for field in ("annotations", "labels") if field in given},
     }

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 from longshore.base import quantities
 from longshore.core.objects.kinds import Doc
+from longshore.core.objects.volumes import NOT_SOURCES, claim_name, is_of
 from longshore.machinery.kubelet.credentials import key_of
 from longshore.machinery.kubelet.environment import Sources, contents
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts, field_value, resource_value
@@ -57,6 +58,7 @@ class HostPath:
     name: str
     path: str
     type: str = ""
+    read_only: bool = False
 
 
 Volume: TypeAlias = Payload | EmptyDir | HostPath
@@ -76,6 +78,8 @@ def _volume(volume: Doc, facts: Facts, sources: Sources, gid: int | None) -> Vol
         return HostPath(name, source["path"], source.get("type") or "")
     if "emptyDir" in volume:
         return _empty_dir(name, volume["emptyDir"] or {}, facts, gid)
+    if claimed := claim_name(facts.pod, volume):
+        return _claimed(name, claimed, volume, sources)
     if "projected" in volume:
         return _projected(name, volume["projected"], facts, sources, gid)
     for kind in ("configMap", "secret", "downwardAPI"):
@@ -84,6 +88,32 @@ def _volume(volume: Doc, facts: Facts, sources: Sources, gid: int | None) -> Vol
             return Payload(name, _masked(files, gid), kind == "secret", gid)
     # support.refused() has turned away everything else; a volume with no source is an emptyDir.
     return EmptyDir(name, gid=gid)
+
+
+def _claimed(name: str, claimed: str, volume: Doc, sources: Sources) -> HostPath:
+    """What the claim has been given, where it is a directory or file of this node."""
+    claim, given = sources.claims.get(claimed), sources.persistent.get(claimed)
+    if claim is None:
+        raise ConfigMissing(f'persistentvolumeclaim "{claimed}" not found')
+    if given is None or not is_of(given, claim):
+        where = f"{claim['metadata']['namespace']}/{claimed}"
+        raise ConfigMissing(f"error processing PVC {where}: PVC is not bound")
+    spec = given["spec"]
+    if spec.get("volumeMode") == "Block":
+        raise ConfigMissing(f"volume {name} has volumeMode Block, but is specified in volumeMounts")
+    read_only = bool((volume.get("persistentVolumeClaim") or {}).get("readOnly"))
+    if "local" in spec:
+        return HostPath(name, spec["local"]["path"], "Directory", read_only)
+    if "hostPath" in spec:
+        source = spec["hostPath"]
+        return HostPath(name, source["path"], source.get("type") or "", read_only)
+    raise ConfigMissing(f"not supported by this node: {_kind_of(given)}")
+
+
+def _kind_of(volume: Doc) -> str:
+    """A PersistentVolume by its name and what keeps it."""
+    sources = [field for field in volume["spec"] if field not in NOT_SOURCES]
+    return f'persistentvolume "{volume["metadata"]["name"]}" of type {", ".join(sources)}'
 
 
 def _empty_dir(name: str, source: Doc, facts: Facts, gid: int | None) -> EmptyDir:

@@ -33,13 +33,14 @@ class PodVolumes:
     def __init__(self, pod_dir: Path) -> None:
         self._dir = pod_dir
         self._sources: dict[str, Path] = {}
-        # What the agent writes, containers only read (as upstream: these plugins' ReadOnly).
+        # What the agent writes, containers only read (as upstream: these plugins' ReadOnly), and
+        # what a claim is mounted for reading.
         self._read_only: set[str] = set()
 
     def set_up(self, volumes: Iterable[Volume], stamp: str) -> None:
         """See that every volume is there. Raises VolumeFailure."""
         for volume in volumes:
-            if isinstance(volume, Payload):
+            if isinstance(volume, Payload) or (isinstance(volume, HostPath) and volume.read_only):
                 self._read_only.add(volume.name)
             try:
                 self._sources[volume.name] = self._set_up(volume, stamp)
