@@ -212,7 +212,7 @@ REPLICA_SET = _apps(
 )  # fmt: skip
 STATEFUL_SET = _apps(
     "StatefulSet", "statefulsets", "sts", categories=_ALL, subresources="scale status", counted=True,
-    columns="Ready,Age|Containers,Images", dormant=True,
+    columns="Ready,Age|Containers,Images",
 )  # fmt: skip
 CRON_JOB = _batch(
     "CronJob", "cronjobs", "cj", categories=_ALL, subresources="status", counted=True,
@@ -347,6 +347,9 @@ RUNTIME_CLASS = _Group("node.k8s.io").cluster(
 PRIORITY_CLASS = _Group("scheduling.k8s.io").cluster(
     "PriorityClass", "priorityclasses", "pc", counted=True,
     columns="Value:integer=.value,Global-Default:boolean=.globalDefault,Age|PreemptionPolicy=.preemptionPolicy",
+)  # fmt: skip
+POD_GROUP = _Group("scheduling.k8s.io", "v1beta1")(
+    "PodGroup", "podgroups", subresources="status", counted=True, columns="Policy,Workload,Status,Age",
 )  # fmt: skip
 _flow = _Group("flowcontrol.apiserver.k8s.io", schemas="io.k8s.api.flowcontrol.v1.")
 FLOW_SCHEMA = _flow.cluster(
@@ -494,7 +497,7 @@ KINDS = Kinds((
     MUTATING_POLICY, MUTATING_POLICY_BINDING, MUTATING_WEBHOOK, VALIDATING_POLICY,
     VALIDATING_POLICY_BINDING, VALIDATING_WEBHOOK,
     CUSTOM_RESOURCE_DEFINITION,
-    PRIORITY_CLASS,
+    PRIORITY_CLASS, POD_GROUP,
     LEASE,
     RUNTIME_CLASS,
     ENDPOINT_SLICE,

@@ -31,6 +31,7 @@ from longshore.machinery.controllers.protection.run import StorageProtection
 from longshore.machinery.controllers.quota.run import ResourceQuotas
 from longshore.machinery.controllers.ranges.run import PodRanges
 from longshore.machinery.controllers.replicaset.run import ReplicaSets
+from longshore.machinery.controllers.statefulset.run import StatefulSets
 from longshore.machinery.controllers.volumes.ephemeral import EphemeralVolumes
 from longshore.machinery.controllers.volumes.run import VolumeBinder
 from longshore.machinery.loop.loop import Loop, Reconciler
@@ -67,6 +68,7 @@ def build(
     reconcilers: tuple[Reconciler[Any], ...] = (
         Deployments(cache, client, clock, recorder),
         ReplicaSets(cache, client, clock, recorder),
+        StatefulSets(cache, client, clock, recorder),
         Endpoints(cache, client),
         DisruptionBudgets(cache, client, clock, recorder, KINDS),
         Namespaces(cache, client, clock, KINDS.stored),
