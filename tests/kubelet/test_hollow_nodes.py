@@ -14,7 +14,7 @@ from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.client import Answers, Bind, Create, Delete, Operation, Update
 from longshore.core.registry.inprocess import InProcess
 from longshore.machinery.kubelet.hollow import HollowNodes, hollow_configs
-from longshore.machinery.loop.giving_way import LOOK_S
+from longshore.machinery.loop.giving_way import CALM_LOOKS, LOOK_S
 
 from .docs import container, pod
 from .world import ADMIN, World, declare_lost, until, world
@@ -231,7 +231,7 @@ async def test_hundreds_of_pods_take_a_handful_of_calls(w: World) -> None:
     await w.client.submit([Create(kinds.POD, doc) for doc in docs])
     way.calls.clear()
     await w.client.submit([Bind("shop", f"p{n}", f"hollow-{n % 3}") for n in range(300)])
-    await w.clock.advance(LOOK_S)
+    await w.clock.advance(CALM_LOOKS * LOOK_S)
     await until(lambda: all(w.ready(f"p{n}") for n in range(300)))
     assert sum(way.calls) == 300
     assert len(way.calls) <= 4
