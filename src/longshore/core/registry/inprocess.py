@@ -11,7 +11,7 @@ import orjson
 from longshore.base.users import User
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc, Kind, Ref
-from longshore.core.registry.client import Answers, Change, Create, Feed, Listing, Operation, Update
+from longshore.core.registry.client import Answers, Change, Feed, Listing, Operation, Update
 from longshore.core.registry.fencing import Fence
 from longshore.core.registry.questions import Undecided, settled
 from longshore.core.registry.reads import ListOptions
@@ -114,10 +114,8 @@ class InProcessFeed:
 
 
 def _owned(operation: Operation) -> Operation:
-    """The operation with a document of its own: what loops build often shares parts with the
-    cache, and the registry completes documents in place. A re-decode costs 4 us."""
-    if isinstance(operation, Create):
-        return Create(operation.kind, orjson.loads(orjson.dumps(operation.doc)))
+    """An update with a document of its own: what loops build often shares parts with the cache, and
+    the registry completes documents in place. A re-decode costs 4 us. Of new objects it makes its own."""
     if isinstance(operation, Update):
         doc = orjson.loads(orjson.dumps(operation.doc))
         return Update(operation.kind, doc, operation.subresource)

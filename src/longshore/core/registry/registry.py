@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import orjson
-
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
 from longshore.base.users import User
@@ -321,7 +319,7 @@ class Registry(Writing):
     async def perform(self, who: User, operation: Operation, fence: Fence | None = None) -> Doc:
         """One operation; raises its ApiError."""
         if isinstance(operation, Create):
-            kind, doc, options = operation.kind, operation.doc, of_loop(who)
+            kind, doc, options = operation.kind, planning.copied(operation.doc), of_loop(who)
             namespace = doc["metadata"].get("namespace", "")
             stored, _ = await self.create(
                 who, kind, doc, namespace=namespace, options=options, fence=fence
@@ -337,7 +335,7 @@ class Registry(Writing):
             case Create(kind, doc):
                 namespace = doc["metadata"].get("namespace", "")
                 self.permission.authorize(who, "create", kind, namespace, "")
-                doc, _ = self._planner.new(kind, doc, namespace, options)
+                doc, _ = self._planner.new(kind, doc, namespace, options, owned=False)
                 self._planner.name(kind, doc)
                 ref = Ref(kind, namespace, doc["metadata"]["name"])
                 return ref, self._planner.creation(kind, doc, options)
@@ -391,14 +389,13 @@ class Registry(Writing):
         self, kind: Kind, doc: Doc, namespace: str, options: WriteOptions
     ) -> tuple[Doc, list[str]]:
         """Planner.new() where other servers write too: a refusal counts by what is newest."""
-        copy: Doc = orjson.loads(orjson.dumps(doc))
         try:
-            return self._planner.new(kind, doc, namespace, options)
+            return self._planner.new(kind, doc, namespace, options, owned=False)
         except ApiError as error:
             if self._is_final(error):
                 raise
             await self.confirm()
-            return self._planner.new(kind, copy, namespace, options)
+            return self._planner.new(kind, doc, namespace, options, owned=False)
 
     def _deletion(self, who: User, ref: Ref, options: DeleteOptions, dry_run: bool) -> Plan:
         plan = self._planner.deletion(ref, options, dry_run)

@@ -187,6 +187,6 @@ def _limit_secrets(request: Attributes, account: Doc) -> None:
 
 
 HOOKS = Hooks(
-    changes=(Hook(_give_account, (kinds.POD,)),),
+    changes=(Hook(_give_account, (kinds.POD,), looks_up=(kinds.SERVICE_ACCOUNT,)),),
     checks=(Hook(_check_ephemeral, (kinds.POD,), ("update",), "ephemeralcontainers"),),
 )

@@ -7,7 +7,8 @@ pure: what they look up is in the cache that they are given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
@@ -26,6 +27,23 @@ POD_CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
 def _notes() -> dict[str, str]:
     kept = NOTES.get()
     return {} if kept is None else kept
+
+
+def note(notes: Mapping[str, str]) -> None:
+    """Leave notes on the request that the task at hand answers, if somebody keeps them."""
+    _notes().update(notes)
+
+
+@contextmanager
+def noting() -> Iterator[dict[str, str]]:
+    """What notes are left meanwhile, which are kept as ever."""
+    notes: dict[str, str] = {}
+    before = NOTES.set(notes)
+    try:
+        yield notes
+    finally:
+        NOTES.reset(before)
+        note(notes)
 
 
 @dataclass(slots=True)
@@ -65,12 +83,15 @@ Function: TypeAlias = Callable[[Attributes], None]
 
 
 class Hook(NamedTuple):
-    """A function for writes of some kinds (none named: of every kind) through one subresource."""
+    """A function for writes of some kinds (none named: of every kind) through one subresource.
+    looks_up are the kinds of objects on which the outcome of a create depends besides the request;
+    None: on more than that."""
 
     run: Function
     kinds: tuple[Kind, ...]
     verbs: tuple[str, ...] = ("create",)
     subresource: str = ""
+    looks_up: tuple[Kind, ...] | None = None
 
     def concerns(self, verb: str, kind: Kind, subresource: str) -> bool:
         return (

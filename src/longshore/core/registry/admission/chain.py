@@ -49,6 +49,13 @@ class Admission:
         self._checks = [hook for hooks in built for hook in hooks.checks]
         self._steps: dict[tuple[str, Kind, str], Steps] = {}
 
+    def looks_up(self, verb: str, kind: Kind) -> frozenset[Kind] | None:
+        """The kinds of objects on which the outcome depends; None if on more than that."""
+        concerned = [h for h in (*self._changes, *self._checks) if h.concerns(verb, kind, "")]
+        if any(hook.looks_up is None for hook in concerned):
+            return None
+        return frozenset(looked_up for hook in concerned for looked_up in hook.looks_up or ())
+
     def has(self, name: str) -> bool:
         """Whether a plug-in is on."""
         return name in self._names

@@ -158,9 +158,9 @@ _POD_RULES: dict[str, _Rule] = {
 _CLAIM_RULES: dict[str, _Rule] = {"min": _at_least, "max": _requests_at_most}
 
 HOOKS = Hooks(
-    changes=(Hook(_default, (kinds.POD,)),),
+    changes=(Hook(_default, (kinds.POD,), looks_up=(kinds.LIMIT_RANGE,)),),
     checks=(
-        Hook(_check_pod, (kinds.POD,)),
+        Hook(_check_pod, (kinds.POD,), looks_up=(kinds.LIMIT_RANGE,)),
         Hook(_check_pod, (kinds.POD,), ("update",), "resize"),
         Hook(_check_claim, (kinds.PVC,), ("create", "update")),
     ),

@@ -42,5 +42,8 @@ def _may_be_deleted(request: Attributes) -> None:
 
 
 HOOKS = Hooks(
-    changes=(Hook(_lives, ()), Hook(_may_be_deleted, (kinds.NAMESPACE,), ("delete",))),
+    changes=(
+        Hook(_lives, (), looks_up=(kinds.NAMESPACE,)),
+        Hook(_may_be_deleted, (kinds.NAMESPACE,), ("delete",)),
+    ),
 )

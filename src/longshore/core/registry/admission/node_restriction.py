@@ -237,7 +237,8 @@ def _checks(around: Surroundings) -> Iterator[Hook]:
         ),
     )
     for kind, verb, subresource, judge in rows:
-        yield Hook(_for_nodes(judge), (kind,), (verb,), subresource)
+        # Of others' pods than mirror pods, which name their node, nothing is looked up.
+        yield Hook(_for_nodes(judge), (kind,), (verb,), subresource, looks_up=())
 
 
 def hooks(around: Surroundings) -> Hooks:

@@ -54,7 +54,11 @@ def _spread_over_hosts(request: Attributes) -> None:
 
 
 def node_selector(around: Surroundings) -> Hooks:
-    return Hooks(changes=(Hook(partial(_select, around), (kinds.POD,)),))
+    return Hooks(
+        changes=(Hook(partial(_select, around), (kinds.POD,), looks_up=(kinds.NAMESPACE,)),)
+    )
 
 
-ANTI_AFFINITY = Hooks(checks=(Hook(_spread_over_hosts, (kinds.POD,), ("create", "update")),))
+ANTI_AFFINITY = Hooks(
+    checks=(Hook(_spread_over_hosts, (kinds.POD,), ("create", "update"), looks_up=()),)
+)

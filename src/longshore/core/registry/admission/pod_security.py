@@ -220,7 +220,7 @@ def hooks(around: Surroundings) -> Hooks:
     judge, both = _Judge(around.config.pod_security), ("create", "update")
     return Hooks(
         checks=(
-            Hook(judge.pod, (kinds.POD,), both),
+            Hook(judge.pod, (kinds.POD,), both, looks_up=(kinds.NAMESPACE,)),
             Hook(judge.pod, (kinds.POD,), ("update",), "ephemeralcontainers"),
             Hook(judge.pod, (kinds.POD,), ("update",), "resize"),
             Hook(judge.template, _TEMPLATED, both),

@@ -64,6 +64,9 @@ def _single_default(request: Attributes) -> None:
 
 
 HOOKS = Hooks(
-    changes=(Hook(_prioritise, (kinds.POD,)), Hook(_keep, (kinds.POD,), ("update",))),
+    changes=(
+        Hook(_prioritise, (kinds.POD,), looks_up=(kinds.PRIORITY_CLASS,)),
+        Hook(_keep, (kinds.POD,), ("update",)),
+    ),
     checks=(Hook(_single_default, (kinds.PRIORITY_CLASS,), ("create", "update")),),
 )

@@ -23,4 +23,4 @@ def _images(spec: Doc) -> set[str]:
     return {container.get("image", "") for container in containers(spec)}
 
 
-HOOKS = Hooks(changes=(Hook(_always, (kinds.POD,), ("create", "update")),))
+HOOKS = Hooks(changes=(Hook(_always, (kinds.POD,), ("create", "update"), looks_up=()),))

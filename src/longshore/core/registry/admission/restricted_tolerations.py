@@ -92,6 +92,6 @@ def covers(wide: Doc, narrow: Doc) -> bool:
 def hooks(around: Surroundings) -> Hooks:
     verbs = ("create", "update")
     return Hooks(
-        changes=(Hook(partial(_merge, around), (kinds.POD,), verbs),),
-        checks=(Hook(partial(_allowed, around), (kinds.POD,), verbs),),
+        changes=(Hook(partial(_merge, around), (kinds.POD,), verbs, looks_up=(kinds.NAMESPACE,)),),
+        checks=(Hook(partial(_allowed, around), (kinds.POD,), verbs, looks_up=(kinds.NAMESPACE,)),),
     )

@@ -47,4 +47,4 @@ def _place(request: Attributes, spec: Doc, scheduling: Doc) -> None:
         spec["tolerations"] = [*given, *added]
 
 
-HOOKS = Hooks(changes=(Hook(_give_runtime, (kinds.POD,)),))
+HOOKS = Hooks(changes=(Hook(_give_runtime, (kinds.POD,), looks_up=(kinds.RUNTIME_CLASS,)),))

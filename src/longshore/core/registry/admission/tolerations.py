@@ -53,5 +53,5 @@ def is_extended(name: str) -> bool:
     return "/" in name and "kubernetes.io/" not in name and not name.startswith("requests.")
 
 
-DEFAULT_SECONDS = Hooks(changes=(Hook(_patience, (kinds.POD,), ("create", "update")),))
-EXTENDED_RESOURCE = Hooks(changes=(Hook(_devices, (kinds.POD,)),))
+DEFAULT_SECONDS = Hooks(changes=(Hook(_patience, (kinds.POD,), ("create", "update"), looks_up=()),))
+EXTENDED_RESOURCE = Hooks(changes=(Hook(_devices, (kinds.POD,), looks_up=()),))

@@ -21,4 +21,5 @@ def _label(request: Attributes) -> None:
         metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
 
 
-HOOKS = Hooks(changes=(Hook(_label, (kinds.POD,), ("create", "update")),))
+# The node is looked up only for pods that name theirs.
+HOOKS = Hooks(changes=(Hook(_label, (kinds.POD,), ("create", "update"), looks_up=()),))
