@@ -105,6 +105,7 @@ _BODIES: dict[Kind, Any] = {
         "type": "Limited", "limited": {"limitResponse": {"type": "Reject"}},
     }},
     kinds.DEVICE_CLASS: {"spec": {}},
+    kinds.POD_GROUP: {"spec": {"schedulingPolicy": {"gang": {"minCount": 2}}}},
     kinds.DEVICE_TAINT_RULE: {"spec": {"taint": {"key": "a", "effect": "NoSchedule"}}},
     kinds.RESOURCE_CLAIM: {"spec": _DEVICES},
     kinds.RESOURCE_CLAIM_TEMPLATE: {"spec": {"spec": _DEVICES}},

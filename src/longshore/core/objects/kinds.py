@@ -220,7 +220,7 @@ CRON_JOB = _batch(
 )  # fmt: skip
 JOB = _batch(
     "Job", "jobs", categories=_ALL, subresources="status", counted=True,
-    columns=f"Status,Completions,Duration,Age|{_TEMPLATE}", dormant=True,
+    columns=f"Status,Completions,Duration,Age|{_TEMPLATE}",
 )  # fmt: skip
 _HPA_COLUMNS = "Reference,Targets,MinPods,MaxPods:integer,Replicas:integer,Age"
 HPA = _Group("autoscaling", "v2")(

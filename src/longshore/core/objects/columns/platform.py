@@ -55,6 +55,14 @@ def _migration(doc: Doc) -> list[Any]:
     return [resource.get("resource", "") + (f".{group}" if group else ""), state]
 
 
+def _pod_group(doc: Doc) -> list[Any]:
+    spec = doc.get("spec") or {}
+    policy = "Gang" if "gang" in (spec.get("schedulingPolicy") or {}) else "Basic"
+    scheduled = _condition(doc, "PodGroupInitiallyScheduled").get("status")
+    state = {None: "Pending", "True": "Scheduled"}.get(scheduled, "Unschedulable")
+    return [policy, (spec.get("workloadRef") or {}).get("workloadName", NONE), state]
+
+
 def _api_service(doc: Doc) -> list[Any]:
     service = (doc.get("spec") or {}).get("service")
     where = f"{service.get('namespace', '')}/{service.get('name', '')}" if service else "Local"
@@ -95,6 +103,7 @@ def _policy_binding(doc: Doc) -> list[Any]:
 
 
 CALCULATED: dict[str, Calculated] = {
+    kinds.POD_GROUP.schema: _pod_group,
     kinds.FLOW_SCHEMA.schema: _flow_schema,
     kinds.PRIORITY_LEVEL.schema: _priority_level,
     kinds.RESOURCE_CLAIM.schema: _resource_claim,

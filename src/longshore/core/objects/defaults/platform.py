@@ -58,6 +58,10 @@ def _priority_class(doc: Doc) -> None:
     doc.setdefault("value", 0)  # written even if zero
 
 
+def _pod_group(doc: Doc) -> None:
+    doc.setdefault("spec", {}).setdefault("disruptionMode", {"single": {}})
+
+
 def _flow_schema(doc: Doc) -> None:
     spec = doc.setdefault("spec", {})
     if not spec.get("matchingPrecedence"):
@@ -95,6 +99,7 @@ def _claim_spec(spec: Doc) -> None:
 
 
 DEFAULTS: dict[str, Callable[[Doc], None]] = {
+    kinds.POD_GROUP.schema: _pod_group,
     kinds.NETWORK_POLICY.schema: _network_policy,
     kinds.INGRESS_CLASS.schema: _ingress_class,
     kinds.STORAGE_CLASS.schema: _storage_class,

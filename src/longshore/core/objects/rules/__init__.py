@@ -18,6 +18,7 @@ from longshore.core.objects.rules import (
     ephemeral,
     events,
     flowcontrol,
+    gangs,
     ingress,
     jobs,
     metadata,
@@ -52,6 +53,7 @@ _RULES: dict[str, Rule] = {
     **storage.RULES,
     **platform.RULES,
     **flowcontrol.RULES,
+    **gangs.RULES,
     **devices.RULES,
     **certificates.RULES,
 }
@@ -70,6 +72,7 @@ _UPDATE_RULES: dict[str, UpdateRule] = {
     **rbac.UPDATE_RULES,
     **storage.UPDATE_RULES,
     **platform.UPDATE_RULES,
+    **gangs.UPDATE_RULES,
     **devices.UPDATE_RULES,
     **certificates.UPDATE_RULES,
 }

@@ -31,6 +31,18 @@ def _prioritise(request: Attributes) -> None:
         raise request.forbidden(f"{why}; {_COMPUTED.format(policy)}")
 
 
+def _prioritise_group(request: Attributes) -> None:
+    spec = request.doc["spec"]
+    name = spec.get("priorityClassName", "")
+    given = _named(request, name) if name else _default(request.cache)
+    value = 0 if given is None else given.get("value", 0)
+    if given is not None:
+        spec["priorityClassName"] = given["metadata"]["name"]
+    if (said := spec.setdefault("priority", value)) != value:
+        why = f"priority set in the pod group ({said}) must match the priority computed ({value})"
+        raise request.forbidden(f"{why} based on the priority class set in the spec")
+
+
 def _keep(request: Attributes) -> None:
     """Who replaces a pod by what it once sent leaves its priority as it is."""
     assert request.old is not None
@@ -67,6 +79,7 @@ HOOKS = Hooks(
     changes=(
         Hook(_prioritise, (kinds.POD,), looks_up=(kinds.PRIORITY_CLASS,)),
         Hook(_keep, (kinds.POD,), ("update",)),
+        Hook(_prioritise_group, (kinds.POD_GROUP,), looks_up=(kinds.PRIORITY_CLASS,)),
     ),
     checks=(Hook(_single_default, (kinds.PRIORITY_CLASS,), ("create", "update")),),
 )
