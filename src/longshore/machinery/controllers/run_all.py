@@ -23,6 +23,7 @@ from longshore.machinery.controllers.disruption.run import DisruptionBudgets
 from longshore.machinery.controllers.endpoints.run import Endpoints
 from longshore.machinery.controllers.gc.pods import PodCollector
 from longshore.machinery.controllers.gc.run import GarbageCollector
+from longshore.machinery.controllers.job.run import Jobs
 from longshore.machinery.controllers.namespace.defaults import NamespaceDefaults
 from longshore.machinery.controllers.namespace.run import Namespaces
 from longshore.machinery.controllers.nodes.plan import NodeRules
@@ -68,6 +69,7 @@ def build(
     reconcilers: tuple[Reconciler[Any], ...] = (
         Deployments(cache, client, clock, recorder),
         ReplicaSets(cache, client, clock, recorder),
+        Jobs(cache, client, clock, recorder),
         StatefulSets(cache, client, clock, recorder),
         Endpoints(cache, client),
         DisruptionBudgets(cache, client, clock, recorder, KINDS),

@@ -82,7 +82,7 @@ def without_owner(kind: Kind, doc: Doc, uids: Iterable[str]) -> Patch:
 def without_finalizer(kind: Kind, doc: Doc, finalizer: str) -> Patch:
     """Take one finalizer off; Conflict if the object has changed meanwhile."""
     left = [one for one in doc["metadata"].get("finalizers") or () if one != finalizer]
-    return patch_metadata(kind, doc, {"finalizers": left})
+    return patch_metadata(kind, doc, {"finalizers": left or None})
 
 
 def patch_metadata(kind: Kind, doc: Doc, fields: Doc) -> Patch:
