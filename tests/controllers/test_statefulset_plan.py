@@ -153,7 +153,7 @@ class Model:
         if condemned:
             others = [name for name in self.pods if int(name.rpartition("-")[2]) not in self.wanted]
             assert condemned[0] == max(others, key=lambda n: int(n.rpartition("-")[2]))
-assert all(f"web-{n}" in well for n in self.wanted)
+            assert all(f"web-{n}" in well for n in self.wanted)
             assert condemned[0] in well or well.issuperset(set(others) - set(condemned))
 
 
