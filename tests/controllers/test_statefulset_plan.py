@@ -266,3 +266,16 @@ def test_a_controller_that_dies_between_any_two_writes_goes_on(
         calm_down(world)
     assert set(world.pods) == {"web-0"}
     assert set(world.claims) == {"data-web-0"}
+
+
+def test_of_two_sick_pods_that_are_to_go_the_lower_holds_the_higher_up() -> None:
+    world = model("OrderedReady", "Retain", 3)
+    for place in range(3):
+        world.turn()
+        world.agent(place, "Running")
+    for place in (1, 2):
+        world.agent(place, "Pending")
+    world.change(replicas=1)
+    assert world.planned().delete == []
+    world.agent(1, "Running")
+    assert [one["metadata"]["name"] for one in world.planned().delete] == ["web-2"]
