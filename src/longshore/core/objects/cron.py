@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -29,6 +30,10 @@ _WORDS = {
     "@hourly": "0 * * * *",
 }  # fmt: skip
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|ms|s|m|h)")
+_MINUTE_S, _HOUR_S = 60, 3600
+# A schedule without a time in so many days has none (29 February comes at least every eight years,
+# but robfig/cron gives up after five).
+_GIVEN_UP_AFTER_S = 5 * 366 * 86400
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 
 
@@ -74,6 +79,47 @@ def parse_schedule(text: str) -> Schedule:
     )
     free = [any(one[:1] in ("*", "?") for one in part.split(",")) for part in parts]
     return Schedule(minutes, hours, days, months, weekdays, free[2], free[4])
+
+
+def next_time(schedule: Schedule, after: float, zone: ZoneInfo) -> float | None:
+    """The first time of a schedule after a moment, both in seconds since the epoch; None if there is
+    none, such as for 30 February. Times that a change of clocks leaves out are left out, those that it
+    repeats come twice, as with robfig/cron."""
+    if schedule.every_s:
+        return float(int(after) + schedule.every_s)
+    at = (int(after) // _MINUTE_S + 1) * _MINUTE_S
+    last = after + _GIVEN_UP_AFTER_S
+    while at <= last:
+        step = _seconds_to_next_guess(schedule, datetime.fromtimestamp(at, zone))
+        if not step:
+            return float(at)
+        at += step
+    return None
+
+
+def _seconds_to_next_guess(schedule: Schedule, local: datetime) -> int:
+    """0 if it is one of the times; else how long nothing can be."""
+    if local.month not in schedule.months:
+        first = local.replace(day=1, hour=0, minute=0) + timedelta(days=32)
+        return _seconds_until(first.replace(day=1), local)
+    if not _is_day(schedule, local):
+        return _seconds_until(local.replace(hour=0, minute=0) + timedelta(days=1), local)
+    if local.hour not in schedule.hours:
+        return _HOUR_S - local.minute * _MINUTE_S
+    later = [minute for minute in schedule.minutes if minute >= local.minute]
+    return (min(later, default=60) - local.minute) * _MINUTE_S
+
+
+def _seconds_until(goal: datetime, local: datetime) -> int:
+    """As time passes, with changes of clocks; at least a minute, where midnight does not exist."""
+    return max(_MINUTE_S, int(goal.replace(fold=0).timestamp() - local.timestamp()))
+
+
+def _is_day(schedule: Schedule, local: datetime) -> bool:
+    day = local.day in schedule.days
+    weekday = local.isoweekday() % 7 in schedule.weekdays
+    either = not schedule.days_free and not schedule.weekdays_free
+    return day or weekday if either else day and weekday
 
 
 def time_zone_problem(name: str) -> str:

@@ -216,7 +216,7 @@ STATEFUL_SET = _apps(
 )  # fmt: skip
 CRON_JOB = _batch(
     "CronJob", "cronjobs", "cj", categories=_ALL, subresources="status", counted=True,
-    columns=f"Schedule,Timezone,Suspend,Active:integer,Last Schedule,Age|{_TEMPLATE}", dormant=True,
+    columns=f"Schedule,Timezone,Suspend,Active:integer,Last Schedule,Age|{_TEMPLATE}",
 )  # fmt: skip
 JOB = _batch(
     "Job", "jobs", categories=_ALL, subresources="status", counted=True,

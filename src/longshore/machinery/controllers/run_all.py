@@ -18,6 +18,7 @@ from longshore.machinery.controllers.addresses.run import ServiceAddresses
 from longshore.machinery.controllers.aggregation.run import RoleAggregation
 from longshore.machinery.controllers.certificates.run import CertificateRequests, Permits
 from longshore.machinery.controllers.certificates.tokens import BootstrapTokenCleaner
+from longshore.machinery.controllers.cronjob.run import CronJobs
 from longshore.machinery.controllers.deployment.run import Deployments
 from longshore.machinery.controllers.disruption.run import DisruptionBudgets
 from longshore.machinery.controllers.endpoints.run import Endpoints
@@ -33,6 +34,7 @@ from longshore.machinery.controllers.quota.run import ResourceQuotas
 from longshore.machinery.controllers.ranges.run import PodRanges
 from longshore.machinery.controllers.replicaset.run import ReplicaSets
 from longshore.machinery.controllers.statefulset.run import StatefulSets
+from longshore.machinery.controllers.ttl.run import FinishedJobs
 from longshore.machinery.controllers.volumes.ephemeral import EphemeralVolumes
 from longshore.machinery.controllers.volumes.run import VolumeBinder
 from longshore.machinery.loop.loop import Loop, Reconciler
@@ -70,6 +72,8 @@ def build(
         Deployments(cache, client, clock, recorder),
         ReplicaSets(cache, client, clock, recorder),
         Jobs(cache, client, clock, recorder),
+        CronJobs(cache, client, clock, recorder),
+        FinishedJobs(cache, client, clock),
         StatefulSets(cache, client, clock, recorder),
         Endpoints(cache, client),
         DisruptionBudgets(cache, client, clock, recorder, KINDS),

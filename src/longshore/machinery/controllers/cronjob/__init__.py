@@ -1,0 +1,1 @@
+"""CronJobs: Jobs made at the times of a schedule."""

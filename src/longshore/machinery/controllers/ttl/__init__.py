@@ -1,0 +1,1 @@
+"""Jobs that are over are deleted after a time (KEP-592)."""
