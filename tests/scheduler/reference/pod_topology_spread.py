@@ -48,17 +48,25 @@ def judge(cluster: Cluster, pod: Doc, profile: Profile) -> Judge:
 
 
 def score(cluster: Cluster, pod: Doc, among: list[Doc], profile: Profile) -> Scores | None:
-    """Few pods in its domains are good for a node. A domain's count weighs by the logarithm of how
-    many domains there are, so that a few great ones are not watered down by many small ones."""
-    soft = constraints(pod, profile, "ScheduleAnyway")
-    if not soft:
+    """The less crowded a node's domains the better; a node without them scores nothing."""
+    if not constraints(pod, profile, "ScheduleAnyway"):
         return None
+    return {name_of(node): 0.0 for node in among} | _reversed(
+        crowding(cluster, pod, among, profile)
+    )
+
+
+def crowding(cluster: Cluster, pod: Doc, among: list[Doc], profile: Profile) -> Scores:
+    """The pods in each node's domains. A domain's count weighs by the logarithm of how many domains
+    there are, so that a few great ones are not watered down by many small ones. Nodes without the
+    labels are not told of."""
+    soft = constraints(pod, profile, "ScheduleAnyway")
     needed = [] if _is_system_default(pod, profile) else soft
     told = [node for node in among if _has_keys(node, needed)]
-    bad = {name_of(node): 0.0 for node in told}
+    sums = {name_of(node): 0.0 for node in told}
     for one in soft:
         key = one["topologyKey"]
-        domains = {name_of(n) for n in told} if key == HOST else {_label(n, key) for n in told}
+        domains = {name_of(n) if key == HOST else _label(n, key) for n in told}
         weight = math.log(len(domains) + 2)
         found = _pods_by_domain(cluster, pod, one, list(cluster.nodes.values()), needed)
         for node in told:
@@ -66,8 +74,8 @@ def score(cluster: Cluster, pod: Doc, among: list[Doc], profile: Profile) -> Sco
                 pods = (
                     _on_node(cluster, pod, one, node) if key == HOST else found[_label(node, key)]
                 )
-                bad[name_of(node)] += pods * weight + one["maxSkew"] - 1
-    return {name_of(node): 0.0 for node in among} | _reversed(bad)
+                sums[name_of(node)] += pods * weight + one["maxSkew"] - 1
+    return sums
 
 
 def _reversed(bad: dict[str, float]) -> Scores:
