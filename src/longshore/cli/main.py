@@ -21,6 +21,7 @@ from longshore.cli.options import (
     root_option,
     store_options,
 )
+from longshore.cli.simulate import simulate
 from longshore.cli.tenants import tenant
 
 # What a person can mend ends with this code and one sentence.
@@ -367,6 +368,7 @@ main.add_command(tenant)
 main.add_command(backup)
 main.add_command(restore)
 main.add_command(bench)
+main.add_command(simulate)
 
 
 @main.command()

@@ -1,0 +1,54 @@
+"""`longshore simulate`: what would land where, without a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from longshore.cli.options import echo_json, json_option
+
+
+@click.command()
+@click.option(
+    "-f", "--filename", "files", multiple=True, required=True, metavar="FILE",
+    help="Manifests: a file, a directory, or - for standard input. May be repeated.",
+)  # fmt: skip
+@click.option(
+    "--shape", type=click.Path(path_type=Path, dir_okay=False),
+    help="Pools of nodes, in YAML (docs/scheduler.md). [default: 3 nodes of 16 CPUs in 3 zones]",
+)  # fmt: skip
+@click.option(
+    "--nodes", type=click.IntRange(1, 100_000), metavar="COUNT",
+    help="How many nodes there are; the pools share them as their counts say.",
+)  # fmt: skip
+@click.option(
+    "-n", "--namespace", default="default", show_default=True,
+    help="Where objects are meant for that name no namespace.",
+)  # fmt: skip
+@click.option("--seed", default=1, show_default=True, help="Which of equal nodes are taken.")
+@click.option(
+    "--svg", type=click.Path(path_type=Path, dir_okay=False), help="Also draw a picture there."
+)
+@json_option
+def simulate(
+    files: tuple[str, ...], svg: Path | None, as_json: bool, seed: int, **options: Any
+) -> None:
+    """Say where workloads would land, what would not fit and why, and how full each zone would be:
+    on nodes that need not exist."""
+    from longshore.cluster.simulate import manifests, report
+    from longshore.cluster.simulate import shape as shapes
+    from longshore.cluster.simulate.run import Present
+    from longshore.cluster.simulate.run import simulate as simulated
+    from longshore.cluster.simulate.svg import as_svg
+
+    pools = shapes.read(options["shape"]) if options["shape"] else shapes.DEFAULT
+    present = Present([*shapes.nodes(pools, options["nodes"])])
+    outcome = simulated(present, manifests.read(files, options["namespace"]), seed)
+    if svg is not None:
+        svg.write_text(as_svg(outcome), encoding="utf-8")
+    if as_json:
+        echo_json(outcome.as_dict())
+    else:
+        click.echo(report.as_text(outcome))

@@ -1,0 +1,1 @@
+"""`longshore simulate`: where workloads would land on nodes that need not exist."""
