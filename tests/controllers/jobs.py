@@ -15,7 +15,7 @@ from .world import World
 INDEX = "batch.kubernetes.io/job-completion-index"
 
 
-def job(name: str = "work", **spec: Any) -> Doc:
+def job(name: str = "work", /, **spec: Any) -> Doc:
     template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "one"}]}}
     return {"metadata": {"name": name}, "spec": {"template": template, **spec}}
 
