@@ -44,13 +44,14 @@ def build(target: Path = TARGET) -> Path:
     """Write the packaged file and return its path."""
     sys.path.insert(0, str(ROOT / "src"))
     from longshore.core.objects.kinds import KINDS, SPOKEN
+    from longshore.core.objects.schema.ours import our_definitions
 
-    source = _source()
+    source = _source() | our_definitions()
     roots = [n for n in source if n.startswith(_META)] + list(_SPOKEN)
     for kind in (*KINDS, *SPOKEN):
         roots += [name for name in (kind.schema, kind.schema + "List") if name in source]
     kept = sorted(_reachable(source, roots))
-    groups = {kind.group for kind in KINDS}
+    groups = {kind.group: kind.version for kind in KINDS}
     definitions = {name: _plain(name, source[name], groups) for name in kept}
     descriptions = {name: _descriptions(source[name]) for name in kept}
     target.write_bytes(_member(definitions) + _member({k: v for k, v in descriptions.items() if v}))
@@ -82,7 +83,7 @@ def _reachable(source: Definitions, roots: Iterable[str]) -> set[str]:
 def _references(node: Any) -> Iterator[str]:
     if isinstance(node, dict):
         if isinstance(node.get("$ref"), str):  # CRDs have a field of that name
-            yield node["$ref"].removeprefix("#/$defs/")
+            yield node["$ref"].removeprefix("#/$defs/").removeprefix("#/definitions/")
         for value in node.values():
             yield from _references(value)
     elif isinstance(node, list):
@@ -90,12 +91,15 @@ def _references(node: Any) -> Iterator[str]:
             yield from _references(value)
 
 
-def _plain(name: str, node: dict[str, Any], groups: set[str]) -> dict[str, Any]:
+def _plain(name: str, node: dict[str, Any], groups: dict[str, str]) -> dict[str, Any]:
     if name in _RESTORED:
         return _RESTORED[name]
     plain = _plain_schema(node)
     if len(node.get(_GVK, ())) > 1:  # DeleteOptions and WatchEvent belong to every group
-        plain[_GVK] = [gvk for gvk in node[_GVK] if gvk["group"] in groups]
+        told = [gvk for gvk in node[_GVK] if gvk["group"] in groups]
+        ours = groups.keys() - {gvk["group"] for gvk in told}
+        more = [{**told[0], "group": group, "version": groups[group]} for group in sorted(ours)]
+        plain[_GVK] = told + more
     return plain
 
 

@@ -200,7 +200,7 @@ CONTROLLER_REVISION = _apps(
 DAEMON_SET = _apps(
     "DaemonSet", "daemonsets", "ds", categories=_ALL, subresources="status", counted=True,
     columns="Desired:integer,Current:integer,Ready:integer,Up-to-date:integer,Available:integer,"
-    f"Node Selector,Age|{_TEMPLATE}", dormant=True,
+    f"Node Selector,Age|{_TEMPLATE}",
 )  # fmt: skip
 DEPLOYMENT = _apps(
     "Deployment", "deployments", "deploy", categories=_ALL, subresources="scale status", counted=True,
@@ -384,6 +384,23 @@ STORAGE_VERSION_MIGRATION = _Group("storagemigration.k8s.io").cluster(
     columns="Resource,Status", dormant=True,
 )  # fmt: skip
 
+# ---- who may use how much: offers of capacity to other schedulers, queues of tenants
+
+OFFER = _Group("scheduling.longshore.io", schemas="io.longshore.scheduling.v1.").cluster(
+    "Offer", "offers", subresources="status", counted=True,
+    columns="Scheduler=.spec.schedulerName,Node=.spec.nodeName,Expires,Age", dormant=True,
+)  # fmt: skip
+_queue = _Group("kueue.x-k8s.io", "v1beta1", schemas="io.x-k8s.kueue.v1beta1.")
+_QUEUED = "Pending Workloads:integer=.status.pendingWorkloads,Admitted Workloads:integer=.status.admittedWorkloads"
+CLUSTER_QUEUE = _queue.cluster(
+    "ClusterQueue", "clusterqueues", "cq", subresources="status", counted=True,
+    columns=f"Cohort=.spec.cohort,{_QUEUED},Age", dormant=True,
+)  # fmt: skip
+LOCAL_QUEUE = _queue(
+    "LocalQueue", "localqueues", "queue queues lq", subresources="status", counted=True,
+    columns=f"ClusterQueue=.spec.clusterQueue,{_QUEUED},Age", dormant=True,
+)  # fmt: skip
+
 # ---- extensions: listed, and refused by name until they take effect
 
 _admission = _Group("admissionregistration.k8s.io")
@@ -504,6 +521,7 @@ KINDS = Kinds((
     FLOW_SCHEMA, PRIORITY_LEVEL,
     DEVICE_CLASS, DEVICE_TAINT_RULE, RESOURCE_CLAIM, RESOURCE_CLAIM_TEMPLATE, RESOURCE_SLICE,
     STORAGE_VERSION_MIGRATION,
+    OFFER, CLUSTER_QUEUE, LOCAL_QUEUE,
 ))  # fmt: skip
 SPOKEN = Kinds((SCALE, EVICTION, TOKEN_REQUEST))
 """Kinds of subresources: they have no collection of their own."""

@@ -63,6 +63,11 @@ def _pod_group(doc: Doc) -> list[Any]:
     return [policy, (spec.get("workloadRef") or {}).get("workloadName", NONE), state]
 
 
+def _offer(doc: Doc) -> list[Any]:
+    end = (doc.get("status") or {}).get("expireTime")
+    return [end or _UNSET]
+
+
 def _api_service(doc: Doc) -> list[Any]:
     service = (doc.get("spec") or {}).get("service")
     where = f"{service.get('namespace', '')}/{service.get('name', '')}" if service else "Local"
@@ -104,6 +109,7 @@ def _policy_binding(doc: Doc) -> list[Any]:
 
 CALCULATED: dict[str, Calculated] = {
     kinds.POD_GROUP.schema: _pod_group,
+    kinds.OFFER.schema: _offer,
     kinds.FLOW_SCHEMA.schema: _flow_schema,
     kinds.PRIORITY_LEVEL.schema: _priority_level,
     kinds.RESOURCE_CLAIM.schema: _resource_claim,

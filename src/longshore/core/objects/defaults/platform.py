@@ -10,6 +10,8 @@ from collections.abc import Callable
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 
+# How long an offer stands that does not say so.
+OFFER_LEASE_S = 30
 _RBAC = "rbac.authorization.k8s.io"
 
 
@@ -62,6 +64,17 @@ def _pod_group(doc: Doc) -> None:
     doc.setdefault("spec", {}).setdefault("disruptionMode", {"single": {}})
 
 
+def _offer(doc: Doc) -> None:
+    doc.setdefault("spec", {}).setdefault("leaseDurationSeconds", OFFER_LEASE_S)
+
+
+def _cluster_queue(doc: Doc) -> None:
+    fill = doc.setdefault("spec", {}).setdefault
+    fill("queueingStrategy", "BestEffortFIFO")
+    fill("stopPolicy", "None")
+    fill("preemption", {}).setdefault("reclaimWithinCohort", "Never")
+
+
 def _flow_schema(doc: Doc) -> None:
     spec = doc.setdefault("spec", {})
     if not spec.get("matchingPrecedence"):
@@ -99,6 +112,8 @@ def _claim_spec(spec: Doc) -> None:
 
 
 DEFAULTS: dict[str, Callable[[Doc], None]] = {
+    kinds.OFFER.schema: _offer,
+    kinds.CLUSTER_QUEUE.schema: _cluster_queue,
     kinds.POD_GROUP.schema: _pod_group,
     kinds.NETWORK_POLICY.schema: _network_policy,
     kinds.INGRESS_CLASS.schema: _ingress_class,

@@ -30,6 +30,7 @@ from longshore.core.objects.rules import (
     rbac,
     records,
     services,
+    sharing,
     storage,
     workloads,
 )
@@ -54,6 +55,7 @@ _RULES: dict[str, Rule] = {
     **platform.RULES,
     **flowcontrol.RULES,
     **gangs.RULES,
+    **sharing.RULES,
     **devices.RULES,
     **certificates.RULES,
 }
@@ -73,6 +75,7 @@ _UPDATE_RULES: dict[str, UpdateRule] = {
     **storage.UPDATE_RULES,
     **platform.UPDATE_RULES,
     **gangs.UPDATE_RULES,
+    **sharing.UPDATE_RULES,
     **devices.UPDATE_RULES,
     **certificates.UPDATE_RULES,
 }
