@@ -1,0 +1,193 @@
+"""What-if: shapes of clusters, workloads made by the real road of a write, and what is told of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from longshore.cluster.config import ClusterError
+from longshore.cluster.simulate import manifests, report, shape
+from longshore.cluster.simulate.outcome import NodeLoad, Outcome, loads
+from longshore.cluster.simulate.run import Present, simulate
+from longshore.cluster.simulate.svg import as_svg
+
+POOL = {"name": "general", "count": 3, "cpu": 4, "memory": "8Gi"}
+WEB = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  replicas: 6
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - {name: web, image: nginx, resources: {requests: {cpu: "1", memory: 1Gi}}}
+"""
+TOO_LARGE = """
+apiVersion: batch/v1
+kind: Job
+metadata: {name: big}
+spec:
+  parallelism: 2
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+      - {name: big, image: big, resources: {requests: {cpu: "40"}}}
+"""
+QUOTA = """
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: small, namespace: shop}
+spec: {hard: {pods: "4"}}
+---
+"""
+
+
+def simulated(tmp_path: Path, text: str, **pool: Any) -> Outcome:
+    file = tmp_path / "manifest.yaml"
+    file.write_text(text)
+    pools = shape.pools({"pools": [POOL | {"zones": ["a", "b", "c"]} | pool]})
+    return simulate(Present([*shape.nodes(pools)]), manifests.read([str(file)], "default"), 1)
+
+
+# --- shapes ---
+
+
+def test_nodes_take_the_zones_of_their_pool_in_turn() -> None:
+    pools = shape.pools({"pools": [POOL | {"count": 4, "zones": ["a", "b"], "region": "north"}]})
+    nodes = [*shape.nodes(pools)]
+    assert [node["metadata"]["labels"][shape.ZONE] for node in nodes] == ["a", "b", "a", "b"]
+    assert {node["metadata"]["labels"][shape.REGION] for node in nodes} == {"north"}
+    assert nodes[0]["status"]["allocatable"] == {"cpu": "4", "memory": "8Gi", "pods": "110"}
+
+
+def test_pools_share_a_total_as_their_counts_say() -> None:
+    pools = shape.pools({"pools": [POOL, POOL | {"name": "gpu", "count": 1}]})
+    assert [count for _, count in shape.sized(pools, None)] == [3, 1]
+    assert [count for _, count in shape.sized(pools, 10)] == [8, 2]
+    assert [count for _, count in shape.sized(pools, 10_000)] == [7500, 2500]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ([], "the file: Invalid value: must be a map"),
+        ({}, "pools: Required value: a list of at least one pool of nodes"),
+        ({"nodes": 3}, "nodes: unknown field; there are pools"),
+        (
+            {"pools": [POOL | {"disk": "ssd"}]},
+            "pools[0].disk: unknown field; there are count, cpu,",
+        ),
+        ({"pools": [POOL | {"name": "A b"}]}, 'pools[0].name: Invalid value: "A b": a DNS label'),
+        ({"pools": [POOL | {"count": 0}]}, "pools[0].count: Invalid value: 0: how many nodes"),
+        (
+            {"pools": [POOL | {"cpu": "many"}]},
+            'pools[0].cpu: Invalid value: "many": must be a quan',
+        ),
+        ({"pools": [{"name": "a", "count": 1, "cpu": 1}]}, "pools[0].memory: Required value"),
+        ({"pools": [POOL | {"zones": "a"}]}, "pools[0].zones: Invalid value: must be a list"),
+        ({"pools": [POOL | {"labels": {"a": None}}]}, "pools[0].labels.a: Invalid value: None"),
+        (
+            {"pools": [POOL | {"taints": ["gpu"]}]},
+            'pools[0].taints: Invalid value: "gpu": KEY=VALUE',
+        ),
+        ({"pools": [POOL, POOL]}, 'pools[1].name: Duplicate value: "general"'),
+        (
+            {"pools": [POOL | {"count": 100_001}]},
+            "pools: Invalid value: no more than 100,000 nodes",
+        ),
+    ],
+)
+def test_a_wrong_shape_is_refused_by_the_field(content: Any, why: str) -> None:
+    with pytest.raises(ValueError) as refusal:
+        shape.pools(content)
+    assert str(refusal.value).startswith(why)
+
+
+# --- simulating ---
+
+
+def test_a_deployment_is_spread_over_zones(tmp_path: Path) -> None:
+    outcome = simulated(tmp_path, WEB)
+    (web,) = outcome.workloads
+    assert (web.title, web.wanted, web.placed) == ("deployment.apps/web", 6, 6)
+    assert web.zones == {"a": 2, "b": 2, "c": 2}
+    assert [(zone.name, zone.pods, zone.cpu) for zone in outcome.zones()] == [
+        ("a", 2, 0.5), ("b", 2, 0.5), ("c", 2, 0.5),
+    ]  # fmt: skip
+
+
+def test_what_does_not_fit_says_why(tmp_path: Path) -> None:
+    (job,) = simulated(tmp_path, TOO_LARGE).workloads
+    assert (job.wanted, job.placed) == (2, 0)
+    ((why, count),) = job.refused.items()
+    assert count == 2
+    assert why.startswith("0/3 nodes are available: 3 Insufficient cpu")
+
+
+def test_a_quota_counts_as_in_a_cluster(tmp_path: Path) -> None:
+    (web,) = simulated(tmp_path, QUOTA + WEB).workloads
+    assert (web.wanted, web.placed) == (6, 4)
+    assert sum(web.refused.values()) == 2
+    assert all("exceeded quota: small" in why for why in web.refused)
+
+
+def test_the_same_seed_gives_the_same_answer(tmp_path: Path) -> None:
+    first, second = simulated(tmp_path, WEB), simulated(tmp_path, WEB)
+    assert [node.used for node in first.nodes] == [node.used for node in second.nodes]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("kind: Pod", "each document has to be one object, with apiVersion, kind and metadata"),
+        ("{apiVersion: v9, kind: Cat, metadata: {}}", 'no matches for kind "Cat" in version "v9"'),
+        (
+            WEB.replace("replicas: 6", "replicas: -1"),
+            'deployment.apps/web: Deployment.apps "web" is',
+        ),
+        (WEB + "---" + WEB, "deployment.apps/web is there twice"),
+        ("a: [", "manifest.yaml: while parsing"),
+    ],
+)
+def test_what_no_server_would_take_is_refused(tmp_path: Path, text: str, why: str) -> None:
+    with pytest.raises(ClusterError) as refusal:
+        simulated(tmp_path, text)
+    assert why in str(refusal.value)
+
+
+# --- telling ---
+
+
+def node(name: str, zone: str, cpu_millis: int) -> NodeLoad:
+    labels = {shape.ZONE: zone}
+    status = {"allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"}}
+    (load,) = loads([{"metadata": {"name": name, "labels": labels}, "status": status}]).values()
+    load.used.update({"cpu": cpu_millis, "pods": 1})
+    return load
+
+
+def test_a_heat_map_shows_what_is_empty_and_what_is_full() -> None:
+    assert report.heat_map([0.0, 0.01, 0.5, 1.0]) == ["·▁▄█"]
+    rows = report.heat_map([0.0] * 1000)
+    assert len(rows) <= 4
+    assert all(len(row) <= 60 for row in rows)
+
+
+def test_the_picture_has_a_square_for_each_node_and_says_how_full_they_are() -> None:
+    outcome = Outcome([node(f"n{at}", "ab"[at % 2], 40 * at) for at in range(100)], [])
+    root = ElementTree.fromstring(as_svg(outcome))
+    paths = [one for one in root.iter() if one.tag.endswith("path")]
+    assert sum(path.attrib["d"].count("M") for path in paths) == 100
+    titles = [title.text for path in paths for title in path]
+    assert "5 nodes of zone a are 0 to 10 % full" in titles
