@@ -19,6 +19,7 @@ from longshore.machinery.controllers.aggregation.run import RoleAggregation
 from longshore.machinery.controllers.certificates.run import CertificateRequests, Permits
 from longshore.machinery.controllers.certificates.tokens import BootstrapTokenCleaner
 from longshore.machinery.controllers.cronjob.run import CronJobs
+from longshore.machinery.controllers.daemonset.run import DaemonSets
 from longshore.machinery.controllers.deployment.run import Deployments
 from longshore.machinery.controllers.disruption.run import DisruptionBudgets
 from longshore.machinery.controllers.endpoints.run import Endpoints
@@ -75,6 +76,7 @@ def build(
         CronJobs(cache, client, clock, recorder),
         FinishedJobs(cache, client, clock),
         StatefulSets(cache, client, clock, recorder),
+        DaemonSets(cache, client, clock, recorder),
         Endpoints(cache, client),
         DisruptionBudgets(cache, client, clock, recorder, KINDS),
         Namespaces(cache, client, clock, KINDS.stored),

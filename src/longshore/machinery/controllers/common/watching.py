@@ -109,6 +109,11 @@ class Claims:
         names = self._selectors.matching(metadata["namespace"], metadata.get("labels"))
         return [(metadata["namespace"], name) for name in names]
 
+    def selects(self, key: tuple[str, str], doc: Doc) -> bool:
+        """Whether the owner of that key selects an object."""
+        selector = self._selectors.get(*key)
+        return selector is not None and selector.matches(doc["metadata"].get("labels"))
+
     def orphans(self, namespace: str) -> Iterable[str]:
         """Names of the objects there that nobody controls."""
         return self._orphans.of(namespace)

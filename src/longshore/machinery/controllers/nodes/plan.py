@@ -14,6 +14,7 @@ from longshore.base.clock import parse_rfc3339, rfc3339
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.controllers.common import conditions as cond
 from longshore.machinery.controllers.common import pods as pod_state
+from longshore.machinery.controllers.common.taints import tolerates
 
 UNREACHABLE = "node.kubernetes.io/unreachable"
 NOT_READY = "node.kubernetes.io/not-ready"
@@ -184,15 +185,3 @@ def _eviction_due(pod: Doc, taints: Sequence[Doc], now: float) -> float | None:
             since = parse_rfc3339(added) if added else now
             due.append(since + max(0, min(limits)))
     return min(due, default=None)
-
-
-def tolerates(toleration: Doc, taint: Doc) -> bool:
-    """Rules as in component-helpers/scheduling/corev1 (Toleration.ToleratesTaint)."""
-    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
-        return False
-    key = toleration.get("key") or ""
-    if key and key != taint["key"]:
-        return False
-    if toleration.get("operator") == "Exists":
-        return True
-    return bool(key) and (toleration.get("value") or "") == (taint.get("value") or "")
