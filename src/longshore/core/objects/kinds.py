@@ -178,7 +178,7 @@ POD_TEMPLATE = _core(
 )
 REPLICATION_CONTROLLER = _core(
     "ReplicationController", "replicationcontrollers", "rc", categories=_ALL, counted=True,
-    subresources="scale status", columns=f"Desired:integer,Current:integer,Ready:integer,Age|{_TEMPLATE}", dormant=True,
+    subresources="scale status", columns=f"Desired:integer,Current:integer,Ready:integer,Age|{_TEMPLATE}",
 )  # fmt: skip
 RESOURCE_QUOTA = _core(
     "ResourceQuota", "resourcequotas", "quota", subresources="status", columns="Request,Limit,Age",

@@ -46,7 +46,7 @@ from longshore.core.objects.kinds import (
     Doc,
     Kind,
 )
-from longshore.core.objects.selectors import from_doc, from_map
+from longshore.core.objects.selectors import of_workload
 from longshore.core.objects.services import carry_allocations, without_balancer
 
 # What only the system writes; carried over from the stored object on every update.
@@ -289,8 +289,7 @@ def scale_of(doc: Doc) -> Doc:
     """The autoscaling/v1 Scale of an object that has replicas."""
     metadata = doc["metadata"]
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-    given = doc["spec"].get("selector")
-    selector = from_map(given) if doc["kind"] == REPLICATION_CONTROLLER.name else from_doc(given)
+    selector = of_workload(doc)
     status: Doc = {"replicas": doc.get("status", {}).get("replicas", 0)}
     if selector is not None and str(selector):
         status["selector"] = str(selector)

@@ -17,7 +17,7 @@ from typing import Any
 from longshore.base.remembering import LONGEST, remembered
 from longshore.core.objects import names
 from longshore.core.objects.errors import BadRequest
-from longshore.core.objects.kinds import POD_PEER, Doc, Kind
+from longshore.core.objects.kinds import POD_PEER, REPLICATION_CONTROLLER, Doc, Kind
 
 _TOKEN = re.compile(r"\s*(==|!=|=|!|,|\(|\)|>|<|[^\s=!,()<>]+)")
 _DOC_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
@@ -138,6 +138,17 @@ def from_map(labels: Mapping[str, str] | None) -> Selector | None:
     """A plain map, as spec.selector of a Service: all must be equal; absent or empty selects
     nothing and gives None."""
     return Selector(Requirement(k, "in", (v,)) for k, v in labels.items()) if labels else None
+
+
+def of_workload(owner: Doc) -> Selector | None:
+    """What a workload, or a budget, selects: of a ReplicationController a plain map, of all others
+    a LabelSelector."""
+    selector = owner["spec"].get("selector")
+    return (
+        from_map(selector)
+        if owner.get("kind") == REPLICATION_CONTROLLER.name
+        else from_doc(selector)
+    )
 
 
 def _tokens(text: str) -> deque[str]:

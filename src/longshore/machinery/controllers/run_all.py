@@ -33,7 +33,7 @@ from longshore.machinery.controllers.nodes.run import NodeLifecycle
 from longshore.machinery.controllers.protection.run import StorageProtection
 from longshore.machinery.controllers.quota.run import ResourceQuotas
 from longshore.machinery.controllers.ranges.run import PodRanges
-from longshore.machinery.controllers.replicaset.run import ReplicaSets
+from longshore.machinery.controllers.replicaset.run import ReplicaSets, ReplicationControllers
 from longshore.machinery.controllers.statefulset.run import StatefulSets
 from longshore.machinery.controllers.ttl.run import FinishedJobs
 from longshore.machinery.controllers.volumes.ephemeral import EphemeralVolumes
@@ -72,6 +72,7 @@ def build(
     reconcilers: tuple[Reconciler[Any], ...] = (
         Deployments(cache, client, clock, recorder),
         ReplicaSets(cache, client, clock, recorder),
+        ReplicationControllers(cache, client, clock, recorder),
         Jobs(cache, client, clock, recorder),
         CronJobs(cache, client, clock, recorder),
         FinishedJobs(cache, client, clock),

@@ -18,7 +18,8 @@ _WORDS: Mapping[str, str] = {
     "memory": f"spec.{_CONTAINER}.resources.requests.memory",
     "exit": "metadata.annotations.longshore\0io/hollow-exit",
 }
-_IN_TEMPLATE = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job")
+_OLDEST = "ReplicationController"
+_IN_TEMPLATE = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", _OLDEST)
 
 
 def document(kind: Kind, name: str, settings: Mapping[str, str]) -> Doc:
@@ -63,7 +64,8 @@ def _usual(kind: Kind, name: str) -> Doc:
         return {"spec": pod_spec}
     if kind.name in _IN_TEMPLATE:
         template = {"metadata": {"labels": labels}, "spec": pod_spec}
-        return {"spec": {"selector": {"matchLabels": dict(labels)}, "template": template}}
+        selector = {"matchLabels": dict(labels)} if kind.name != _OLDEST else dict(labels)
+        return {"spec": {"selector": selector, "template": template}}
     if kind.name == "Service":
         return {"spec": {"selector": labels, "ports": [{"port": 80}]}}
     if kind.name == "PodDisruptionBudget":

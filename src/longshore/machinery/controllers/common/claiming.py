@@ -36,7 +36,7 @@ class Claimer:
         ApiError."""
         metadata = owner["metadata"]
         uid, namespace = metadata["uid"], metadata["namespace"]
-        selector = selectors.from_doc(owner["spec"].get("selector"))
+        selector = selectors.of_workload(owner)
         assert selector is not None, "validation asks for a selector"
         strays = (self._cache.get(self._kind, namespace, name) for name in orphans)
         candidates = [one for one in strays if one is not None and is_member(one)]

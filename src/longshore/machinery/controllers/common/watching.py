@@ -80,7 +80,7 @@ class Claims:
         """Learn of a changed owner; its key."""
         metadata = event.doc["metadata"]
         gone = event.type == "DELETED"
-        selector = None if gone else selectors.from_doc(event.doc["spec"].get("selector"))
+        selector = None if gone else selectors.of_workload(event.doc)
         self._selectors.put(metadata["namespace"], metadata["name"], selector)
         return metadata["namespace"], metadata["name"]
 

@@ -1,4 +1,4 @@
-"""Bring ReplicaSets about: hear of pods, plan, and apply the plan in batches."""
+"""Bring ReplicaSets and ReplicationControllers about: hear of pods, plan, apply the plan in batches."""
 
 from __future__ import annotations
 
@@ -26,23 +26,25 @@ class ReplicaSets:
     """The reconciler; its keys are (namespace, name)."""
 
     name = "replicaset"
-    watches: tuple[Kind, ...] = (kinds.REPLICA_SET, kinds.POD)
+    kind: Kind = kinds.REPLICA_SET
+    component = "replicaset-controller"
 
     def __init__(self, cache: Cache, client: Client, clock: Clock, recorder: Recorder) -> None:
+        self.watches: tuple[Kind, ...] = (self.kind, kinds.POD)
         self._cache = cache
         self._client = client
         self._clock = clock
-        self._recorder = recorder.named("replicaset-controller")
-        self._claims = Claims(kinds.REPLICA_SET)
-        self._claimer = Claimer(cache, client, kinds.REPLICA_SET, kinds.POD)
+        self._recorder = recorder.named(self.component)
+        self._claims = Claims(self.kind)
+        self._claimer = Claimer(cache, client, self.kind, kinds.POD)
 
     def keys(self, event: Frame) -> Iterable[Key]:
-        if event.kind is kinds.REPLICA_SET:
+        if event.kind is self.kind:
             return (self._claims.of_owner(event),)
         return self._claims.of_owned(event) + self._claims.former(event)
 
     async def reconcile(self, key: Key) -> Answer:
-        replica_set = self._cache.get(kinds.REPLICA_SET, *key)
+        replica_set = self._cache.get(self.kind, *key)
         if replica_set is None:
             return DONE
         pods = await self._claimer.claimed(replica_set, self._claims.orphans(key[0]))
@@ -72,7 +74,7 @@ class ReplicaSets:
         family = (
             [replica_set]
             if owner is None
-            else self._cache.indexed(kinds.REPLICA_SET, "owner", owner["uid"])
+            else self._cache.indexed(self.kind, "owner", owner["uid"])
         )
         return [
             pod
@@ -81,7 +83,7 @@ class ReplicaSets:
         ]
 
     async def _create(self, replica_set: Doc, count: int) -> ApiError | None:
-        owner = owners.reference(kinds.REPLICA_SET, replica_set)
+        owner = owners.reference(self.kind, replica_set)
         pod = planning.pod_from(replica_set, owner)
         # One first when the last turn failed: a quota or a policy would refuse all of them alike.
         conditions = (replica_set.get("status") or {}).get("conditions") or ()
@@ -119,9 +121,16 @@ class ReplicaSets:
     async def _write_status(self, replica_set: Doc, status: Doc) -> None:
         if status == (replica_set.get("status") or {}):
             return
-        await self._client.write(
-            Update(kinds.REPLICA_SET, {**replica_set, "status": status}, "status")
-        )
+        await self._client.write(Update(self.kind, {**replica_set, "status": status}, "status"))
+
+
+class ReplicationControllers(ReplicaSets):
+    """The same for the oldest kind of owner, whose selector is a plain map (upstream's
+    pkg/controller/replication wraps its ReplicaSet controller likewise)."""
+
+    name = "replicationcontroller"
+    kind = kinds.REPLICATION_CONTROLLER
+    component = "replication-controller"
 
 
 def _name(doc: Doc) -> str:
