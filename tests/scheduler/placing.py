@@ -7,8 +7,8 @@ from typing import Any
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.scheduler import explain as explaining
 from longshore.machinery.scheduler import plan
+from longshore.machinery.scheduler.memo import Memo
 from longshore.machinery.scheduler.pods.podclass import PodClass, PodClasses
-from longshore.machinery.scheduler.suitability import Memo
 from longshore.machinery.scheduler.view.view import ClusterView
 
 

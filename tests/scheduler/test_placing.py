@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.scheduler import batch, plan
-from longshore.machinery.scheduler.suitability import Memo
+from longshore.machinery.scheduler.memo import Memo
 from longshore.machinery.scheduler.view.view import ClusterView
 
 from .placing import class_of, node, place, pod, view_of
@@ -111,7 +111,9 @@ def test_taking_all_pods_away_leaves_an_empty_cluster(
             view.drop_pod(f"{number}-{i}")
     assert not view.used.any()
     assert not view.scored.any()
-    assert not view.group_counts("rs").any()
+    peers = class_of(pod("p", owner="rs")).peers
+    assert peers is not None
+    assert not view.counts(peers).rows
 
 
 @given(
@@ -152,11 +154,11 @@ def test_the_emptier_node_wins() -> None:
     assert place(view, pod("p", {"cpu": "1", "memory": "2Gi"})) == ["idle"]
 
 
-def test_a_balanced_node_wins() -> None:
+def test_a_pod_goes_where_it_evens_things_out() -> None:
     view = view_of(node("lopsided"), node("even"))
     view.put_pod("x", "lopsided", class_of(pod("x", {"cpu": "3", "memory": "1Gi"})))
     view.put_pod("y", "even", class_of(pod("y", {"cpu": "1750m", "memory": "3584Mi"})))
-    assert place(view, pod("p", {"cpu": "100m", "memory": "200Mi"})) == ["even"]
+    assert place(view, pod("p", {"cpu": "100m", "memory": "4Gi"})) == ["lopsided"]
 
 
 def test_a_preferred_label_wins_among_equals() -> None:

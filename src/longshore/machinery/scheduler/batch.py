@@ -1,29 +1,191 @@
-"""Placing many pods of a class at once."""
+"""Placing many pods of a class at once.
+
+A row's places form a column: the score of its next pod, of the one after, and so on, never rising; so
+the best places of all columns together are what one-at-a-time placement would choose, up to how
+scores are normalised. Before, domains that pods are spread over are filled to one level.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from longshore.machinery.scheduler.candidates import SPREAD_WEIGHT, Nodes, fill_score
+from longshore.machinery.scheduler.exact import suits
+from longshore.machinery.scheduler.fills import by_load
+from longshore.machinery.scheduler.memo import Memo
+from longshore.machinery.scheduler.pods.affinity import Role
 from longshore.machinery.scheduler.pods.podclass import PodClass
-from longshore.machinery.scheduler.view.columns import Amounts, Rows
+from longshore.machinery.scheduler.pods.spread import Constraint, Spread
+from longshore.machinery.scheduler.profile import HOSTNAME, Profile, Strategy
+from longshore.machinery.scheduler.rules import node_resources_fit, pod_topology_spread, table
+from longshore.machinery.scheduler.rules.pod_topology_spread import constraints_of, pods_by_domain
+from longshore.machinery.scheduler.view.columns import Amounts, Rows, Scores
+from longshore.machinery.scheduler.view.topologies import Topology
+from longshore.machinery.scheduler.view.view import ClusterView
+
+SPREADING = "PodTopologySpread"
+SPREAD_WEIGHT = 2.0
+NO_SPREAD = Spread((), ())
 
 
-def many(nodes: Nodes, pod_class: PodClass, count: int) -> Rows:
-    """All at once: first zones are filled to one level, then in each zone the best places win."""
-    everything = np.arange(len(nodes.rows))
-    count = min(count, int(nodes.room.sum()))
-    zones = np.unique(nodes.zones)
-    if not pod_class.group or len(zones) == 1:
-        return _best(nodes, pod_class, everything, count)
-    members = [everything[nodes.zones == zone] for zone in zones]
-    levels = np.array([nodes.group[rows].sum() for rows in members])
-    room = np.array([nodes.room[rows].sum() for rows in members])
-    parts = [
-        _best(nodes, pod_class, rows, share)
-        for rows, share in zip(members, water_fill(levels, room, count).tolist(), strict=True)
-    ]
-    return np.concatenate(parts)
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """Rows that take at least one pod; room is for how many. wish: what other rules than those by
+    load give. peers: the pods already there that they are to keep away from, None if it does not
+    matter."""
+
+    rows: Rows
+    room: Amounts
+    wish: Scores
+    peers: Amounts | None
+
+    def part(self, at: Rows) -> Places:
+        peers = None if self.peers is None else self.peers[at]
+        return Places(self.rows[at], self.room[at], self.wish[at], peers)
+
+
+def can_batch(view: ClusterView, pod_class: PodClass, profile: Profile) -> bool:
+    """Whether the pods of a class matter to one another only in ways that many() knows."""
+    if profile.strategy is not Strategy.LEAST:
+        return False
+    spread = constraints_of(pod_class, profile) or NO_SPREAD
+    if sum(one.counts_itself for one in spread.hard) > 1:
+        return False
+    for term in pod_class.affinity or ():
+        if not term.query.matches(pod_class.kin, view.tallies.namespaces):
+            continue
+        if term.role is Role.WISH:
+            return False
+        if term.role is Role.APART and not view.topology(term.topology_key).alone:
+            return False
+    return True
+
+
+def many(view: ClusterView, pod_class: PodClass, count: int, memo: Memo) -> list[int]:
+    """Rows for up to count pods of a class that can_batch() allows; not always for as many as there
+    is room for."""
+    batch = _Batch(view, pod_class, memo)
+    return batch.rows_for(count) if len(batch.places.rows) else []
+
+
+class _Batch:
+    def __init__(self, view: ClusterView, pod_class: PodClass, memo: Memo) -> None:
+        self._view, self._class, self._profile = view, pod_class, memo.profile
+        self._spread = constraints_of(pod_class, memo.profile) or NO_SPREAD
+        self.places = self._find_places(memo)
+
+    def rows_for(self, count: int) -> list[int]:
+        hard = next((one for one in self._spread.hard if one.counts_itself), None)
+        if hard is not None:
+            return self._spread_hard(hard, count)
+        count = min(count, int(self.places.room.sum()))
+        soft = next((one for one in self._spread.soft if one.topology_key != HOSTNAME), None)
+        if soft is None or not soft.counts_itself:
+            return self._best(self.places, count)
+        topology = self._view.topology(soft.topology_key)
+        counted = pod_topology_spread.eligible(self._view, self._class, soft, ())
+        levels = pods_by_domain(self._view, self._class, soft, topology, counted)
+        return self._fill(topology, levels, self._room_in(topology), count)
+
+    def _find_places(self, memo: Memo) -> Places:
+        view, pod_class = self._view, self._class
+        mask = suits(view, pod_class, memo)
+        room = np.where(mask, node_resources_fit.room(view, pod_class, self._profile), 0)
+        if pod_class.ports or self._keeps_apart():
+            room = np.minimum(room, 1)
+        rows = np.flatnonzero(room)
+        wish = table.wishes(view, pod_class, room > 0, self._profile, but=SPREADING)
+        peers = self._peers()
+        return Places(
+            rows=rows,
+            room=room[rows],
+            wish=np.zeros(len(rows)) if wish is None else wish[rows],
+            peers=None if peers is None else peers[rows],
+        )
+
+    def _keeps_apart(self) -> bool:
+        """Whether no two of the class can be on one node."""
+        affinity, namespaces = self._class.affinity, self._view.tallies.namespaces
+        terms = affinity.apart if affinity is not None else ()
+        return any(one.query.matches(self._class.kin, namespaces) for one in terms)
+
+    def _peers(self) -> Amounts | None:
+        """The pods on each row that a soft constraint by host keeps the class away from."""
+        host = next((one for one in self._spread.soft if one.topology_key == HOSTNAME), None)
+        if host is None or not host.counts_itself:
+            return None
+        query = pod_topology_spread.query_of(self._class, host)
+        if query is None:
+            return np.zeros(self._view.size, np.int64)
+        return self._view.column(self._view.counts(query))
+
+    def _spread_hard(self, hard: Constraint, count: int) -> list[int]:
+        """Domains are filled from the lowest level up, no further than max_skew above what the
+        lowest can reach: in that order each pod is allowed where it goes."""
+        topology = self._view.topology(hard.topology_key)
+        counted = pod_topology_spread.eligible(self._view, self._class, hard, self._spread.hard)
+        levels = pods_by_domain(self._view, self._class, hard, topology, counted)
+        room = self._room_in(topology)
+        domains = topology.present(counted)
+        enough = len(domains) >= hard.min_domains
+        least = int((levels + room)[domains].min()) if enough else 0
+        room = np.clip(least + hard.max_skew - levels, 0, room)
+        return self._fill(topology, levels, room, count)
+
+    def _room_in(self, topology: Topology) -> Amounts:
+        """The room in every domain, by number."""
+        domains, room = topology.of[self.places.rows], self.places.room
+        return np.bincount(domains, weights=room, minlength=topology.count + 1).astype(np.int64)
+
+    def _fill(self, topology: Topology, levels: Amounts, room: Amounts, count: int) -> list[int]:
+        """Bring domains with room to one level, in each of them by the best places."""
+        numbers = np.flatnonzero(room)
+        if not len(numbers):
+            return []
+        shares = water_fill(levels[numbers], room[numbers], min(count, int(room.sum())))
+        domains = topology.of[self.places.rows]
+        if topology.alone:
+            row_of = np.zeros(topology.count + 1, np.intp)
+            row_of[domains] = self.places.rows
+            rows: list[int] = np.repeat(row_of[numbers], shares).tolist()
+            return rows
+        found: list[int] = []
+        for number, share in zip(numbers.tolist(), shares.tolist(), strict=True):
+            if share:
+                found += self._best(self.places.part(np.flatnonzero(domains == number)), share)
+        return found
+
+    def _best(self, places: Places, count: int) -> list[int]:
+        """The count best places of some rows, which have room for as many."""
+        layers = min(2 * count // len(places.rows) + 2, count)
+        while count > 0:
+            taken = self._taken(places, layers, count)
+            cut_short = (taken == layers) & (places.room > layers)
+            if layers == count or (taken.sum() == count and not cut_short.any()):
+                rows: list[int] = np.repeat(places.rows, taken).tolist()
+                return rows
+            layers = min(2 * layers, count)
+        return []
+
+    def _taken(self, places: Places, layers: int, count: int) -> Amounts:
+        """How many of the count best places within some layers each row has."""
+        depth = np.arange(layers, dtype=np.float64)[:, np.newaxis]
+        scores = by_load(self._view, self._class, self._profile, places.rows, depth + 1.0)
+        scores = scores + places.wish
+        if places.peers is not None:
+            # One level for all, the one that they will about reach: keeps columns independent.
+            mean = -(-int(places.peers.sum() + count) // len(places.rows))
+            level = max(int(places.peers.max()), mean, 1)
+            weight = self._profile.weights.get(SPREADING, SPREAD_WEIGHT)
+            scores = scores - weight * 100.0 * (places.peers + depth) / level
+        scores = np.minimum.accumulate(scores, axis=0)
+        scores[depth >= places.room] = -np.inf
+        open_places = int(np.minimum(places.room, layers).sum())
+        if open_places <= count:
+            return np.minimum(places.room, layers)
+        best = np.argpartition(scores, scores.size - count, axis=None)[scores.size - count :]
+        return np.bincount(best % len(places.rows), minlength=len(places.rows))
 
 
 def water_fill(levels: Amounts, room: Amounts, count: int) -> Amounts:
@@ -42,39 +204,3 @@ def water_fill(levels: Amounts, room: Amounts, count: int) -> Amounts:
     takers = np.flatnonzero((poured < room) & (levels + poured <= low))[:left]
     poured[takers] += 1
     return poured
-
-
-def _best(nodes: Nodes, pod_class: PodClass, at: Rows, count: int) -> Rows:
-    """The count best places of some nodes. A node's places form a column: the score of its next
-    pod, the one after, and so on, never rising; so the best places of all columns together are
-    what one-at-a-time placement would choose, up to how the spread is normalised."""
-    if count <= 0:
-        return at[:0]
-    part = Nodes(
-        at, nodes.room[at], nodes.scored[:, at], nodes.allocatable[:, at],
-        nodes.wish[at], nodes.group[at], nodes.zones[at],
-    )  # fmt: skip
-    layers = min(2 * count // len(at) + 2, count)
-    while True:
-        taken = _taken(part, pod_class, layers, count)
-        cut_short = (taken == layers) & (part.room > layers)
-        if layers == count or (taken.sum() == count and not cut_short.any()):
-            return np.repeat(at, taken)
-        layers = min(2 * layers, count)
-
-
-def _taken(part: Nodes, pod_class: PodClass, layers: int, count: int) -> Amounts:
-    """How many of the count best places within some layers each node has."""
-    depth = np.arange(layers, dtype=np.float64)[:, np.newaxis]
-    scores = fill_score(part, pod_class, depth + 1.0) + part.wish
-    if pod_class.group:
-        # One level for all, the one that the group will about reach: keeps the columns independent.
-        level = max(int(part.group.max()), -(-int(part.group.sum() + count) // len(part.rows)), 1)
-        scores = scores - SPREAD_WEIGHT * 100.0 * (part.group + depth) / level
-    scores = np.minimum.accumulate(scores, axis=0)
-    scores[depth >= part.room] = -np.inf
-    open_places = int(np.minimum(part.room, layers).sum())
-    if open_places <= count:
-        return np.minimum(part.room, layers)
-    best = np.argpartition(scores, scores.size - count, axis=None)[scores.size - count :]
-    return np.bincount(best % len(part.rows), minlength=len(part.rows))

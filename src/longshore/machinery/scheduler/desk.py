@@ -17,8 +17,8 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.watch.frames import Frame
 from longshore.machinery.scheduler import plan
 from longshore.machinery.scheduler.explain import explain
+from longshore.machinery.scheduler.memo import Memo
 from longshore.machinery.scheduler.pods.podclass import PodClass, PodClasses
-from longshore.machinery.scheduler.suitability import Memo
 from longshore.machinery.scheduler.view.view import ClusterView
 
 SCHEDULER_NAME = "default-scheduler"

@@ -4,40 +4,63 @@ from __future__ import annotations
 
 import numpy as np
 
-from longshore.machinery.scheduler.candidates import SPREAD_WEIGHT, Nodes, fill_score, spread_score
+from longshore.machinery.scheduler.memo import Memo
 from longshore.machinery.scheduler.pods.podclass import PodClass
+from longshore.machinery.scheduler.rules import table
+from longshore.machinery.scheduler.view.columns import Mask, Scores
+from longshore.machinery.scheduler.view.view import ClusterView
 
 
-def few(nodes: Nodes, pod_class: PodClass, count: int) -> list[int]:
-    """One after the other: after each, only the chosen node and the spread are scored anew."""
-    fixed = fill_score(nodes, pod_class, 1.0) + nodes.wish
-    group, room = nodes.group.copy(), nodes.room.copy()
-    zone_counts = np.bincount(nodes.zones, weights=group).astype(np.int64)
-    placed = np.zeros(len(room))
-    chosen: list[int] = []
-    # Where no pod of the group is yet, the first has nothing to keep away from.
-    spread = bool(pod_class.group) and (count > 1 or bool(group.any()))
-    for _ in range(count):
-        total = fixed
-        if spread:
-            total = fixed + SPREAD_WEIGHT * spread_score(group, zone_counts, nodes.zones)
-        total = np.where(room > 0, total, -np.inf)
-        best = int(total.argmax())
-        if room[best] <= 0:
-            break
-        chosen.append(best)
-        room[best] -= 1
-        group[best] += 1
-        zone_counts[nodes.zones[best]] += 1
-        placed[best] += 1
-        fixed[best] = _one(nodes, best, pod_class, placed[best] + 1)
-    return chosen
+def one_by_one(
+    view: ClusterView, pod_class: PodClass, count: int, memo: Memo, seed: int
+) -> list[int]:
+    """Rows for up to count pods; the view is as it was."""
+    rows: list[int] = []
+    try:
+        for _ in range(count):
+            row = choose(view, pod_class, memo, seed)
+            if row is None:
+                break
+            rows.append(row)
+            if len(rows) < count:
+                view.hold(row, pod_class, 1)
+    finally:
+        view.hold_all(rows[: count - 1], pod_class, -1)
+    return rows
 
 
-def _one(nodes: Nodes, at: int, pod_class: PodClass, more: float) -> float:
-    """fill_score and wish of a single node."""
-    cpu, memory = (
-        min((nodes.scored[i, at] + pod_class.scored[i] * more) / nodes.allocatable[i, at], 1.0)
-        for i in (0, 1)
-    )
-    return float(200.0 - 50.0 * (cpu + memory) - 50.0 * abs(cpu - memory) + nodes.wish[at])
+def choose(view: ClusterView, pod_class: PodClass, memo: Memo, seed: int) -> int | None:
+    """The best row for one pod, or None; of equals the first one from a row that the seed gives."""
+    if not view.size:
+        return None
+    total = totals(view, pod_class, memo)
+    start = seed % view.size
+    best = start + int(total[start:].argmax())
+    if start:
+        before = int(total[:start].argmax())
+        best = before if total[before] > total[best] else best
+    return best if total[best] > -np.inf else None
+
+
+def totals(view: ClusterView, pod_class: PodClass, memo: Memo) -> Scores:
+    """The weighed scores of all rows, -inf where a rule objects; not to be changed."""
+    total = memo.fills.of(view, pod_class)
+    mask = suits(view, pod_class, memo)
+    rated = table.wishes(view, pod_class, mask & (total > -np.inf), memo.profile)
+    if rated is not None:
+        total = total + rated
+    return np.where(mask, total, -np.inf)
+
+
+def fits(view: ClusterView, pod_class: PodClass, memo: Memo) -> Mask:
+    """The rows that take one more pod now."""
+    mask: Mask = suits(view, pod_class, memo) & (memo.fills.of(view, pod_class) > -np.inf)
+    return mask
+
+
+def suits(view: ClusterView, pod_class: PodClass, memo: Memo) -> Mask:
+    """The rows to which no rule objects, room for resources aside."""
+    mask = table.suited(view, pod_class, memo.profile)
+    for objection in table.changing(view, pod_class, memo.profile):
+        mask = mask & ~objection.rows
+    return mask

@@ -1,17 +1,21 @@
-"""Choose nodes for pods of one class. Pure: a view and a class in, rows out; run.py binds.
+"""Choose nodes for pods. Pure: a view, classes and a seed in, rows out; worker.py binds.
 
-Filters and scores are those of the default kube-scheduler: resources, node name, selector and
-affinity, taints, cordons, host ports; LeastAllocated + BalancedAllocation + 2 x spread + 2 x
-preferred node affinity + 3 x preferred taints, each of 0 to 100. Few pods are placed one after the
-other, exactly; many at once by taking the best of all nodes' next places (see batch.py).
+Few pods of a class, and those that batches cannot hold, are placed one after the other; many at once
+by batch.py, what that leaves one after the other again.
 """
 
 from __future__ import annotations
 
-from longshore.machinery.scheduler import batch, exact
-from longshore.machinery.scheduler.candidates import candidates, room
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from longshore.machinery.scheduler import batch
+from longshore.machinery.scheduler.exact import fits, one_by_one
+from longshore.machinery.scheduler.explain import explain
+from longshore.machinery.scheduler.memo import Memo
 from longshore.machinery.scheduler.pods.podclass import PodClass
-from longshore.machinery.scheduler.suitability import Memo
+from longshore.machinery.scheduler.profile import DEFAULT, Profile
+from longshore.machinery.scheduler.rules import node_resources_fit
 from longshore.machinery.scheduler.view.columns import Rows
 from longshore.machinery.scheduler.view.view import ClusterView
 
@@ -19,25 +23,72 @@ from longshore.machinery.scheduler.view.view import ClusterView
 EXACT_MAX = 16
 
 
-def place(view: ClusterView, pod_class: PodClass, count: int, memo: Memo) -> list[int]:
-    """Rows for up to count pods, one entry a pod; fewer if there is no more room."""
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of pods by uid: the node that each gets, or why no node takes it."""
+
+    placements: Mapping[str, str]
+    refusals: Mapping[str, str]
+
+
+def plan(
+    view: ClusterView, pods: Iterable[tuple[str, PodClass]], seed: int, profile: Profile = DEFAULT
+) -> Decision:
+    """Decide about pods (uid, class), class after class in the order in which they first appear.
+    The view is as it was; the same arguments give the same decision."""
+    memo = Memo(profile)
+    by_class: dict[PodClass, list[str]] = {}
+    for uid, pod_class in pods:
+        by_class.setdefault(pod_class, []).append(uid)
+    placements: dict[str, str] = {}
+    refusals: dict[str, str] = {}
+    held: list[tuple[list[int], PodClass]] = []
+    for pod_class, uids in by_class.items():
+        rows = place(view, pod_class, len(uids), memo, seed)
+        placements.update(zip(uids, (view.names[row] for row in rows), strict=False))
+        held.append((rows, pod_class))
+        view.hold_all(rows, pod_class, 1)
+        if len(rows) < len(uids):
+            reason = explain(view, pod_class, profile)
+            refusals.update(dict.fromkeys(uids[len(rows) :], reason))
+    for rows, pod_class in held:
+        view.hold_all(rows, pod_class, -1)
+    return Decision(placements, refusals)
+
+
+def place(
+    view: ClusterView, pod_class: PodClass, count: int, memo: Memo, seed: int = 0
+) -> list[int]:
+    """Rows for up to count pods, one entry a pod; fewer if there is no more room. The view is as it
+    was. Of rows that are equally good the seed decides."""
     if pod_class.refusal:
         return []
-    nodes = candidates(view, pod_class, memo)
-    if not len(nodes.rows):
-        return []
-    chosen = (
-        exact.few(nodes, pod_class, count)
-        if count <= EXACT_MAX
-        else batch.many(nodes, pod_class, count)
-    )
-    rows: list[int] = nodes.rows[chosen].tolist()
-    return rows
+    if count <= EXACT_MAX or not batch.can_batch(view, pod_class, memo.profile):
+        return one_by_one(view, pod_class, count, memo, seed)
+    rows: list[int] = []
+    if pod_class.affinity is not None and pod_class.affinity.near:
+        # The first of a series decides where the others can be.
+        rows = one_by_one(view, pod_class, 1, memo, seed)
+    return _in_batches(view, pod_class, count, rows, memo, seed)
+
+
+def _in_batches(
+    view: ClusterView, pod_class: PodClass, count: int, rows: Sequence[int], memo: Memo, seed: int
+) -> list[int]:
+    """Some rows are taken; the rest in one batch, and what that leaves one by one."""
+    found = list(rows)
+    view.hold_all(found, pod_class, 1)
+    more = batch.many(view, pod_class, count - len(found), memo)
+    view.hold_all(more, pod_class, 1)
+    found += more
+    more = one_by_one(view, pod_class, count - len(found), memo, seed)
+    view.hold_all(found, pod_class, -1)
+    return found + more
 
 
 def room_on(view: ClusterView, pod_class: PodClass, rows: Rows, memo: Memo) -> int:
-    """How many pods of a class would fit on some rows together."""
+    """How many pods of a class would fit on some rows together, by resources."""
     if pod_class.refusal:
         return 0
-    fits = memo.of(view, pod_class.demand).fits[rows]
-    return int((fits * room(view, pod_class)[rows]).sum())
+    room = node_resources_fit.room(view, pod_class, memo.profile)
+    return int((fits(view, pod_class, memo)[rows] * room[rows]).sum())

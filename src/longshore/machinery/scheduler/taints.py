@@ -44,7 +44,7 @@ class Toleration:
 def taints_of(node: Doc) -> tuple[Taint, ...]:
     return tuple(
         Taint(one["key"], one.get("value") or "", one["effect"])
-        for one in node["spec"].get("taints") or ()
+        for one in (node.get("spec") or {}).get("taints") or ()
     )
 
 

@@ -1,61 +1,116 @@
 """What placement looks at in a pod, read once for all pods that are alike.
 
 Ten thousand pods of one ReplicaSet are one PodClass: the rest of the scheduler counts in classes.
-Pure. What cannot be honoured yet is said in refusal (the pod waits) or ignored (it is only a wish).
+Pure. What cannot be honoured is said in refusal: the pod waits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.scheduler.pods import requests
-from longshore.machinery.scheduler.pods.demand import PREFERRED, REQUIRED, Demand, read_demand
+from longshore.machinery.scheduler.pods.affinity import PodAffinity, affinity_of
+from longshore.machinery.scheduler.pods.demand import Demand, read_demand
+from longshore.machinery.scheduler.pods.kin import OWN_LABELS, Kin, Labels, Queries, Query
 from longshore.machinery.scheduler.pods.ports import Port, host_ports
+from longshore.machinery.scheduler.pods.requests import pod_requests, scored_requests
+from longshore.machinery.scheduler.pods.spread import Spread, spread_of
 
-# What a pod that asks for nothing is taken to use when nodes are scored, never when they are
-# filtered (scheduler/util DefaultMilliCPURequest, DefaultMemoryRequest).
-SCORED_CPU_MILLIS, SCORED_MEMORY_BYTES = 100, 200 * 1024 * 1024
 # Distinct classes that are remembered; beyond that the memory begins anew.
 CLASSES_MAX = 65_536
+
+_Who = tuple[str, Labels, str, bool]
+"""A Kin's fields."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PodClass:
     """requests: amounts by resource (cpu in millis, the rest in whole units), without "pods".
-    scored: cpu millis and memory bytes as scores count them. group: the controller's uid, whose
-    pods are spread."""
+    scored: cpu millis and memory bytes as scores count them. load: equal for classes that take the
+    same. peers: the pods of the same controller, which are spread by default."""
 
     demand: Demand
     requests: Mapping[str, int]
     scored: tuple[int, int]
+    load: tuple[Any, ...]
     ports: tuple[Port, ...]
-    group: str
+    kin: Kin
+    peers: Query | None
+    affinity: PodAffinity | None
+    spread: Spread | None
     refusal: str
-    ignored: str
+    ignored: str = ""
+
+    @property
+    def group(self) -> str:
+        """The uid of the controller, if there is one."""
+        return self.kin.owner
 
 
 class PodClasses:
-    """Finds the class of a pod; pods alike get the very same object, and so do their demands."""
+    """Finds the class of a pod; pods alike get the very same object, and so do their demands.
 
-    def __init__(self) -> None:
+    told: labels of single pods that selectors have asked for, which classes then keep. stale turns
+    true with the first selector that asks for another: all pods are to be read again."""
+
+    def __init__(self, told: Iterable[str] = ()) -> None:
         self._known: dict[bytes, PodClass] = {}
         self._demands: dict[bytes, Demand] = {}
+        self._kins: dict[bytes, Kin] = {}
+        self._queries = Queries()
+        self._left_out = OWN_LABELS.difference(told)
+
+    @property
+    def stale(self) -> bool:
+        return not self._left_out.isdisjoint(self._queries.keys)
+
+    def renewed(self) -> PodClasses:
+        """Nothing known yet, but for the labels that selectors ask for."""
+        return PodClasses(OWN_LABELS & (self._queries.keys | (OWN_LABELS - self._left_out)))
 
     def of(self, pod: Doc) -> PodClass:
-        spec, group = pod["spec"], _group(pod)
-        key = orjson.dumps((group, _asked(spec), _taken(spec)))
+        spec, who = pod["spec"], self._who(pod["metadata"])
+        key = orjson.dumps((who, _asked(spec), _taken(spec)))
         found = self._known.get(key)
         if found is None:
             if len(self._known) >= CLASSES_MAX:
-                self._known.clear()
-                self._demands.clear()
-            found = self._known[key] = _read(spec, group, self._demand(spec))
+                self._forget()
+            found = self._known[key] = self._read(spec, self._kin(who))
         return found
+
+    def _who(self, metadata: Doc) -> _Who:
+        labels = metadata.get("labels") or {}
+        if not self._left_out.isdisjoint(labels):
+            labels = {key: labels[key] for key in labels if key not in self._left_out}
+        leaving = "deletionTimestamp" in metadata
+        return metadata.get("namespace", ""), labels, _controller(metadata), leaving
+
+    def _kin(self, who: _Who) -> Kin:
+        key = orjson.dumps(who)
+        found = self._kins.get(key)
+        if found is None:
+            found = self._kins[key] = Kin(*who)
+        return found
+
+    def _read(self, spec: Doc, kin: Kin) -> PodClass:
+        requests = pod_requests(spec)
+        scored = scored_requests(spec, requests)
+        return PodClass(
+            demand=self._demand(spec),
+            requests=requests,
+            scored=scored,
+            load=(scored, *sorted(requests.items())),
+            ports=tuple(host_ports(spec)),
+            kin=kin,
+            peers=self._queries.of_peers(kin),
+            affinity=affinity_of(spec, kin.namespace, kin.labels, self._queries),
+            spread=spread_of(spec, kin, self._queries),
+            refusal="; ".join(_refused(spec)),
+        )
 
     def _demand(self, spec: Doc) -> Demand:
         key = orjson.dumps(_asked(spec))
@@ -64,9 +119,14 @@ class PodClasses:
             found = self._demands[key] = read_demand(spec)
         return found
 
+    def _forget(self) -> None:
+        for known in (self._known, self._demands, self._kins):
+            known.clear()
+        self._queries.clear()
 
-def _group(pod: Doc) -> str:
-    for owner in pod["metadata"].get("ownerReferences") or ():
+
+def _controller(metadata: Doc) -> str:
+    for owner in metadata.get("ownerReferences") or ():
         if owner.get("controller"):
             return str(owner["uid"])
     return ""
@@ -97,55 +157,15 @@ def _with_host_port(container: Doc) -> list[Doc]:
     return [port for port in container.get("ports") or () if port.get("hostPort")]
 
 
-def _read(spec: Doc, group: str, demand: Demand) -> PodClass:
-    amounts = requests.pod_requests(spec)
-    scored = (
-        amounts.get("cpu") or SCORED_CPU_MILLIS,
-        amounts.get("memory") or SCORED_MEMORY_BYTES,
-    )
-    return PodClass(
-        demand=demand,
-        requests=amounts,
-        scored=scored,
-        ports=tuple(host_ports(spec)),
-        group=group,
-        refusal="; ".join(_refused(spec)),
-        ignored="; ".join(_ignored(spec)),
-    )
-
-
 def _needs_binding(volume: Doc) -> bool:
     return "persistentVolumeClaim" in volume or "ephemeral" in volume
 
 
 def _refused(spec: Doc) -> Iterator[str]:
-    """Demands that this scheduler cannot meet yet, by name."""
-    affinity = spec.get("affinity") or {}
-    for name in ("podAffinity", "podAntiAffinity"):
-        if (affinity.get(name) or {}).get(REQUIRED):
-            yield f"spec.affinity.{name}.{REQUIRED} is not supported yet"
-    for number, one in enumerate(spec.get("topologySpreadConstraints") or ()):
-        if one.get("whenUnsatisfiable") == "DoNotSchedule":
-            field = f"spec.topologySpreadConstraints[{number}].whenUnsatisfiable"
-            yield f"{field}=DoNotSchedule is not supported yet"
+    """Demands that this scheduler cannot meet, by name."""
     for volume in spec.get("volumes") or ():
         if _needs_binding(volume):
             kind = "ephemeral" if "ephemeral" in volume else "persistentVolumeClaim"
             yield f'volume "{volume["name"]}": {kind} is not supported yet'
     if spec.get("resourceClaims"):
         yield "spec.resourceClaims is not supported yet"
-
-
-def _ignored(spec: Doc) -> Iterator[str]:
-    """Wishes that are not weighed yet, by name."""
-    affinity = spec.get("affinity") or {}
-    for name in ("podAffinity", "podAntiAffinity"):
-        if (affinity.get(name) or {}).get(PREFERRED):
-            yield f"spec.affinity.{name}.{PREFERRED} is not weighed yet"
-    soft = [
-        one
-        for one in spec.get("topologySpreadConstraints") or ()
-        if one.get("whenUnsatisfiable") == "ScheduleAnyway"
-    ]
-    if soft:
-        yield "spec.topologySpreadConstraints is weighed as the default spreading"

@@ -3,57 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
-from longshore.base import quantities
 from longshore.core.objects.kinds import Doc
+from longshore.core.objects.pod_requests import amount, requests_of
+
+# What a container that does not name cpu or memory is taken to use when nodes are scored, never
+# when they are filtered (scheduler/util DefaultMilliCPURequest, DefaultMemoryRequest).
+UNNAMED: Mapping[str, str] = MappingProxyType({"cpu": "100m", "memory": "200Mi"})
+# Columns are of 64 bits, and hold sums: nobody has more than that of anything.
+_LARGEST = 2**52
 
 
 def pod_requests(spec: Doc) -> dict[str, int]:
-    """What must be free on the node: containers and sidecars together, or the peak of the init
-    containers, whichever is more, and the overhead (resourcehelpers.PodRequests)."""
-    total: dict[str, int] = {}
-    for container in spec["containers"]:
-        _add(total, _amounts(container.get("resources")))
-    sidecars: dict[str, int] = {}
-    peak: dict[str, int] = {}
-    for container in spec.get("initContainers") or ():
-        own = _amounts(container.get("resources"))
-        if container.get("restartPolicy") == "Always":
-            _add(sidecars, own)
-            _raise_to(peak, sidecars)
-        else:
-            _raise_to(peak, _sum(sidecars, own))
-    _add(total, sidecars)
-    _raise_to(total, peak)
-    total |= _amounts(spec.get("resources"))
-    _add(total, _parsed(spec.get("overhead") or {}))
-    return {name: amount for name, amount in total.items() if amount > 0}
+    """What must be free on the node, by resource: cpu in millis, all else in whole units."""
+    return {name: min(value, _LARGEST) for name, value in requests_of(spec).items()}
 
 
-def _amounts(resources: Doc | None) -> dict[str, int]:
-    return _parsed((resources or {}).get("requests") or {})
+def scored_requests(spec: Doc, requests: Mapping[str, int]) -> tuple[int, int]:
+    """cpu millis and memory bytes as scores count them: each container that does not name one of
+    them is taken to use a little."""
+    containers = [*spec["containers"], *(spec.get("initContainers") or ())]
+    if all(UNNAMED.keys() <= _named(one).keys() for one in containers):
+        return requests.get("cpu", 0), requests.get("memory", 0)
+    filled = dict(spec)
+    for field in ("containers", "initContainers"):
+        filled[field] = [_filled(one) for one in spec.get(field) or ()]
+    scored = pod_requests(filled)
+    return scored.get("cpu", 0), scored.get("memory", 0)
 
 
-def _parsed(amounts: Doc) -> dict[str, int]:
-    return {name: amount(name, text) for name, text in amounts.items()}
+def capacity(resource: str, text: str | int | float) -> int:
+    """What a node says that it has, as pod_requests() counts."""
+    return max(0, min(amount(resource, text), _LARGEST))
 
 
-def amount(resource: str, text: str | int | float) -> int:
-    """A quantity as the columns count it: cpu in thousandths, all else in whole units."""
-    return quantities.millis(text) if resource == "cpu" else quantities.whole(text)
+def _named(container: Doc) -> Doc:
+    named: Doc = (container.get("resources") or {}).get("requests") or {}
+    return named
 
 
-def _add(total: dict[str, int], more: Mapping[str, int]) -> None:
-    for name, value in more.items():
-        total[name] = total.get(name, 0) + value
-
-
-def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
-    total = dict(one)
-    _add(total, other)
-    return total
-
-
-def _raise_to(total: dict[str, int], least: Mapping[str, int]) -> None:
-    for name, value in least.items():
-        total[name] = max(total.get(name, 0), value)
+def _filled(container: Doc) -> Doc:
+    return {**container, "resources": {"requests": {**UNNAMED, **_named(container)}}}

@@ -1,61 +1,57 @@
-"""The cluster in columns: one row a node, kept up to date change by change.
-
-Amounts are int64: cpu in millis, memory and storage in bytes, all else in whole units. A row's
-load is exactly the sum of the pods that are noted on it, so that taking a pod away restores it.
-"""
+"""The cluster in columns: one row a node, kept up to date change by change."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.selectors import Requirement
 from longshore.machinery.scheduler.pods.demand import NODE_NAME
+from longshore.machinery.scheduler.pods.kin import Query
 from longshore.machinery.scheduler.pods.podclass import PodClass
-from longshore.machinery.scheduler.pods.ports import ANY_ADDRESS, Port
-from longshore.machinery.scheduler.pods.requests import amount
+from longshore.machinery.scheduler.pods.ports import Port
 from longshore.machinery.scheduler.taints import Taint, taints_of
-from longshore.machinery.scheduler.view.columns import CPU, MEMORY, PODS, STORAGE, Amounts, Mask
+from longshore.machinery.scheduler.view.columns import PODS, Amounts, Mask, Scores
+from longshore.machinery.scheduler.view.labels import LabelIndex
+from longshore.machinery.scheduler.view.loads import Loads
+from longshore.machinery.scheduler.view.ports import HostPorts
+from longshore.machinery.scheduler.view.tallies import Counts, Tallies
+from longshore.machinery.scheduler.view.topologies import Topologies, Topology
 
-ZONE = "topology.kubernetes.io/zone"
+T = TypeVar("T")
+
 _FIRST_ROOM = 64
+# Answers about the nodes' shape that are remembered: each is a column or two.
+_ANSWERS_MAX = 4096
 
 
 class ClusterView:
     """All nodes and what is on them. shape counts changes of what nodes are (labels, taints,
-    cordons, coming and going), so that answers about a class can be kept while it stands."""
+    cordons, amounts, coming and going), so that answers about a demand can be kept while it stands."""
 
     def __init__(self) -> None:
         self.shape = 0
         self.names: list[str] = []
         self.rows: dict[str, int] = {}
-        self.resources: dict[str, int] = {
-            "cpu": CPU,
-            "memory": MEMORY,
-            "pods": PODS,
-            "ephemeral-storage": STORAGE,
-        }
-        self._allocatable: Amounts = np.zeros((4, _FIRST_ROOM), np.int64)
-        self._used: Amounts = np.zeros((4, _FIRST_ROOM), np.int64)
-        self._scored: Amounts = np.zeros((2, _FIRST_ROOM), np.int64)
+        self.loads = Loads(_FIRST_ROOM)
+        self.tallies = Tallies()
+        self.taint_sets: list[tuple[Taint, ...]] = [()]
+        self._taint_ids: dict[tuple[Taint, ...], int] = {(): 0}
         self._alive: Mask = np.zeros(_FIRST_ROOM, np.bool_)
         self._cordoned: Mask = np.zeros(_FIRST_ROOM, np.bool_)
         self._taints: Amounts = np.zeros(_FIRST_ROOM, np.int64)
-        self._zones: Amounts = np.zeros(_FIRST_ROOM, np.int64)
-        self._free: list[int] = []
+        self._free_rows: list[int] = []
         self._docs: dict[int, tuple[Any, ...]] = {}
-        self.taint_sets: list[tuple[Taint, ...]] = [()]
-        self._taint_ids: dict[tuple[Taint, ...], int] = {(): 0}
-        self._zone_ids: dict[str, int] = {"": 0}
-        self._labels: dict[str, dict[str, set[int]]] = {}
+        self._labels = LabelIndex()
+        self._topologies = Topologies()
+        self._ports = HostPorts()
+        self._answers: dict[Hashable, Any] = {}
         self._pods: dict[str, tuple[str, PodClass]] = {}
         self._on_node: dict[str, set[str]] = {}
-        self._groups: dict[str, Counter[int]] = {}
-        self._ports: dict[tuple[str, int], dict[int, Counter[str]]] = {}
 
     # --- columns, one entry a row (rows that stand empty have alive False) ---
 
@@ -64,17 +60,32 @@ class ClusterView:
         return len(self.names)
 
     @property
+    def resources(self) -> Mapping[str, int]:
+        """The column of each resource."""
+        return self.loads.resources
+
+    @property
     def allocatable(self) -> Amounts:
-        return self._allocatable[:, : self.size]
+        return self.loads.allocatable[:, : self.size]
 
     @property
     def used(self) -> Amounts:
-        return self._used[:, : self.size]
+        return self.loads.used[:, : self.size]
+
+    @property
+    def free(self) -> Amounts:
+        """What is not used; negative where nodes shrank."""
+        return self.loads.free[:, : self.size]
 
     @property
     def scored(self) -> Amounts:
         """cpu and memory in use as scores count them."""
-        return self._scored[:, : self.size]
+        return self.loads.scored[:, : self.size]
+
+    @property
+    def parts(self) -> Scores:
+        """The reciprocal of allocatable, 0 where there is none."""
+        return self.loads.parts[:, : self.size]
 
     @property
     def alive(self) -> Mask:
@@ -89,17 +100,12 @@ class ClusterView:
         """Which of taint_sets each node has."""
         return self._taints[: self.size]
 
-    @property
-    def zones(self) -> Amounts:
-        """A number for each zone; 0 for nodes in none."""
-        return self._zones[: self.size]
-
-    # --- nodes ---
+    # --- nodes and namespaces ---
 
     def put_node(self, node: Doc) -> int | None:
         """Note a node as it is now; its row, or None if nothing changed that placement sees."""
         name = node["metadata"]["name"]
-        seen = (node["metadata"].get("labels"), node["spec"], _allocatable(node))
+        seen = (node["metadata"].get("labels") or {}, node.get("spec"), _allocatable(node))
         row = self.rows.get(name)
         if row is None:
             row = self._new_row(name)
@@ -107,9 +113,10 @@ class ClusterView:
             return None
         before = self._docs.get(row)
         self._docs[row] = seen
-        self._set_allocatable(row, seen[2])
+        self.loads.set_allocatable(row, seen[2])
         if before is None or before[:2] != seen[:2]:
             self._set_shape(row, node, before)
+        self._reshape()
         return row
 
     def drop_node(self, name: str) -> None:
@@ -118,13 +125,20 @@ class ClusterView:
         if row is None:
             return
         for uid in self._on_node.get(name, ()):
-            self._load(row, self._pods[uid][1], -1)
-        self._relabel(row, name, self._docs.pop(row)[0], None)
+            self.hold(row, self._pods[uid][1], -1)
+        self._labels.remove(row, _named(self._docs.pop(row)[0], name))
         self._alive[row] = False
-        self._allocatable[:, row] = 0
+        self.loads.set_allocatable(row, {})
         self.names[row] = ""
-        self._free.append(row)
-        self.shape += 1
+        self._free_rows.append(row)
+        self._reshape()
+
+    def put_namespace(self, name: str, labels: Mapping[str, str]) -> bool:
+        """Note the labels of a namespace; whether that is news."""
+        return self.tallies.put_namespace(name, labels)
+
+    def drop_namespace(self, name: str) -> None:
+        self.tallies.drop_namespace(name)
 
     # --- pods ---
 
@@ -138,7 +152,7 @@ class ClusterView:
         self._on_node.setdefault(node, set()).add(uid)
         row = self.rows.get(node)
         if row is not None:
-            self._load(row, pod_class, 1)
+            self.hold(row, pod_class, 1)
         return left
 
     def drop_pod(self, uid: str) -> int | None:
@@ -153,7 +167,7 @@ class ClusterView:
             del self._on_node[node]
         row = self.rows.get(node)
         if row is not None:
-            self._load(row, pod_class, -1)
+            self.hold(row, pod_class, -1)
         return row
 
     def put_pods(self, uids: Sequence[str], rows: Sequence[int], pod_class: PodClass) -> None:
@@ -163,8 +177,20 @@ class ClusterView:
             node = self.names[row]
             self._pods[uid] = (node, pod_class)
             self._on_node.setdefault(node, set()).add(uid)
-        for row, count in Counter(rows).items():
-            self._load(row, pod_class, count)
+        self.hold_all(rows, pod_class, 1)
+
+    def hold(self, row: int, pod_class: PodClass, count: int) -> None:
+        """Count so many more (or with a negative count fewer) pods of a class on a row, without
+        noting which: what is held is to be released."""
+        self.loads.add(row, pod_class, count)
+        self.tallies.add(row, pod_class, count)
+        if pod_class.ports:
+            self._ports.add(row, pod_class.ports, count)
+
+    def hold_all(self, rows: Iterable[int], pod_class: PodClass, count: int) -> None:
+        """hold() for each entry of rows."""
+        for row, times in Counter(rows).items():
+            self.hold(row, pod_class, times * count)
 
     # --- questions ---
 
@@ -173,13 +199,13 @@ class ClusterView:
         known = self._pods.get(uid)
         return "" if known is None else known[0]
 
-    def group_counts(self, group: str) -> Amounts:
-        """How many pods of a group each row has."""
-        counts = np.zeros(self.size, np.int64)
-        known = self._groups.get(group)
-        if known:
-            counts[list(known)] = list(known.values())
-        return counts
+    def pods_on(self, node: str) -> dict[str, PodClass]:
+        """The pods that are noted on a node, by uid."""
+        return {uid: self._pods[uid][1] for uid in self._on_node.get(node, ())}
+
+    def labels_of(self, row: int) -> Mapping[str, str]:
+        """The labels of a node, and its name under NODE_NAME."""
+        return _named(self._docs[row][0], self.names[row])
 
     def request(self, pod_class: PodClass) -> list[tuple[int, int]] | None:
         """(column, amount) of what one pod takes; None if no node has ever offered such a thing."""
@@ -193,38 +219,38 @@ class ClusterView:
 
     def matching(self, requirements: Sequence[Requirement]) -> Mask:
         """The rows whose labels meet all requirements."""
-        mask = self.alive.copy()
-        for one in requirements:
-            mask &= self._meeting(one)
-        return mask
+        return self._labels.meeting(requirements, self.alive)
+
+    def topology(self, key: str) -> Topology:
+        """The domains of a label's key."""
+        return self._topologies.of(key, self._labels.having(key), self.size)
+
+    def counts(self, query: Query) -> Counts:
+        """The pods that a query means, by row."""
+        return self.tallies.matching(query)
+
+    def column(self, counts: Counts) -> Amounts:
+        """Counts, one a row."""
+        return self.tallies.column(counts, self.size)
 
     def ports_taken(self, ports: Sequence[Port]) -> Mask:
         """The rows where one of these host ports is in use."""
-        taken = np.zeros(self.size, np.bool_)
-        for protocol, address, port in ports:
-            for row, addresses in self._ports.get((protocol, port), {}).items():
-                everywhere = ANY_ADDRESS in (address, *addresses)
-                taken[row] |= everywhere or address in addresses
-        return taken
+        return self._ports.taken(ports, self.size)
+
+    def remembered(self, question: Hashable, answer: Callable[[], T]) -> T:
+        """An answer that depends on the shape alone: found once for as long as that stands."""
+        found: T | None = self._answers.get(question)
+        if found is None:
+            if len(self._answers) >= _ANSWERS_MAX:
+                self._answers.clear()
+            found = self._answers[question] = answer()
+        return found
 
     # --- within ---
 
-    def _meeting(self, one: Requirement) -> Mask:
-        by_value = self._labels.get(one.key, {})
-        if one.operator == "notin":
-            values = [value for value in by_value if value in one.values]
-        elif one.operator == "!":
-            values = list(by_value)
-        else:
-            values = [value for value in by_value if one.matches({one.key: value})]
-        mask = np.zeros(self.size, np.bool_)
-        for value in values:
-            mask[list(by_value[value])] = True
-        return ~mask if one.operator in ("notin", "!") else mask
-
     def _new_row(self, name: str) -> int:
-        if self._free:
-            row = self._free.pop()
+        if self._free_rows:
+            row = self._free_rows.pop()
             self.names[row] = name
         else:
             row = len(self.names)
@@ -234,79 +260,34 @@ class ClusterView:
         self.rows[name] = row
         self._alive[row] = True
         for uid in self._on_node.get(name, ()):
-            self._load(row, self._pods[uid][1], 1)
+            self.hold(row, self._pods[uid][1], 1)
         return row
 
     def _grow(self) -> None:
-        for name in ("_allocatable", "_used", "_scored"):
-            column = getattr(self, name)
-            setattr(self, name, np.concatenate([column, np.zeros_like(column)], axis=1))
-        for name in ("_alive", "_cordoned", "_taints", "_zones"):
+        self.loads.grow()
+        for name in ("_alive", "_cordoned", "_taints"):
             column = getattr(self, name)
             setattr(self, name, np.concatenate([column, np.zeros_like(column)]))
 
-    def _set_allocatable(self, row: int, amounts: Doc) -> None:
-        for name in amounts:
-            self._column(name)
-        self._allocatable[:, row] = 0
-        for name, text in amounts.items():
-            self._allocatable[self.resources[name], row] = amount(name, text)
-
-    def _column(self, resource: str) -> int:
-        """The column of a resource; a new one for an extended resource seen the first time."""
-        column = self.resources.get(resource)
-        if column is None:
-            column = self.resources[resource] = len(self.resources)
-            for name in ("_allocatable", "_used"):
-                old = getattr(self, name)
-                setattr(self, name, np.concatenate([old, np.zeros_like(old[:1])]))
-        return column
-
     def _set_shape(self, row: int, node: Doc, before: tuple[Any, ...] | None) -> None:
-        labels = node["metadata"].get("labels") or {}
-        taints = taints_of(node)
-        self._relabel(row, self.names[row], before[0] if before else None, labels)
+        taints, name = taints_of(node), self.names[row]
+        if before is not None:
+            self._labels.remove(row, _named(before[0], name))
+        self._labels.add(row, _named(self._docs[row][0], name))
         if taints not in self._taint_ids:
             self._taint_ids[taints] = len(self.taint_sets)
             self.taint_sets.append(taints)
         self._taints[row] = self._taint_ids[taints]
-        self._cordoned[row] = bool(node["spec"].get("unschedulable"))
-        self._zones[row] = self._zone_ids.setdefault(labels.get(ZONE, ""), len(self._zone_ids))
+        self._cordoned[row] = bool((node.get("spec") or {}).get("unschedulable"))
+
+    def _reshape(self) -> None:
         self.shape += 1
-
-    def _relabel(self, row: int, name: str, old: Doc | None, new: Doc | None) -> None:
-        if old is not None or new is None:
-            for key, value in {**(old or {}), NODE_NAME: name}.items():
-                by_value = self._labels[key]
-                by_value[value].discard(row)
-                if not by_value[value]:
-                    del by_value[value]
-        if new is not None:
-            for key, value in {**new, NODE_NAME: name}.items():
-                self._labels.setdefault(key, {}).setdefault(value, set()).add(row)
-
-    def _load(self, row: int, pod_class: PodClass, count: int) -> None:
-        """Add (or with a negative count take away) pods of a class to a row."""
-        self._used[PODS, row] += count
-        for name, value in pod_class.requests.items():
-            self._used[self._column(name), row] += count * value
-        self._scored[0, row] += count * pod_class.scored[0]
-        self._scored[1, row] += count * pod_class.scored[1]
-        if pod_class.group:
-            _count(self._groups.setdefault(pod_class.group, Counter()), row, count)
-            if not self._groups[pod_class.group]:
-                del self._groups[pod_class.group]
-        for protocol, address, port in pod_class.ports:
-            by_row = self._ports.setdefault((protocol, port), {})
-            _count(by_row.setdefault(row, Counter()), address, count)
-            if not by_row[row]:
-                del by_row[row]
+        self._answers.clear()
+        self._topologies.forget()
 
 
-def _count(counter: Counter[Any], key: Any, count: int) -> None:
-    counter[key] += count
-    if not counter[key]:
-        del counter[key]
+def _named(labels: Mapping[str, str], name: str) -> Mapping[str, str]:
+    return {**labels, NODE_NAME: name}
 
 
 def _allocatable(node: Doc) -> Doc:

@@ -1,0 +1,92 @@
+"""Who a pod is to other pods: its namespace and labels, and how others speak of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from longshore.core.objects.selectors import EVERYTHING, Selector
+
+Labels = Mapping[str, str]
+# Labels that tell the pods of one workload apart. Classes leave them out, so that such pods are
+# placed together, until a selector asks for one of them.
+OWN_LABELS = frozenset(
+    (
+        "statefulset.kubernetes.io/pod-name",
+        "apps.kubernetes.io/pod-index",
+        "batch.kubernetes.io/job-completion-index",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kin:
+    """Pods that nothing said of pods tells apart. owner: the uid of their controller. leaving: they
+    are being deleted."""
+
+    namespace: str
+    labels: Labels
+    owner: str = ""
+    leaving: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PodSelector:
+    """Pods by label in some namespaces: those named, and those whose labels the selector of
+    namespaces meets. labels None selects no pod."""
+
+    namespaces: frozenset[str]
+    of_namespaces: Selector | None
+    labels: Selector | None
+
+    def matches(self, kin: Kin, namespaces: Mapping[str, Labels]) -> bool:
+        """namespaces: the labels of each."""
+        if self.labels is None or not self.labels.matches(kin.labels):
+            return False
+        if kin.namespace in self.namespaces:
+            return True
+        asked = self.of_namespaces
+        return asked is not None and asked.matches(namespaces.get(kin.namespace))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """Pods that all parts select, of one owner if it is named. leaving: also those that are being
+    deleted."""
+
+    parts: tuple[PodSelector, ...]
+    leaving: bool
+    owner: str = ""
+
+    def matches(self, kin: Kin, namespaces: Mapping[str, Labels]) -> bool:
+        if (kin.leaving and not self.leaving) or (self.owner and self.owner != kin.owner):
+            return False
+        return all(part.matches(kin, namespaces) for part in self.parts)
+
+
+class Queries:
+    """Makes queries; equal ones are the same object, so that their counts are kept once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[tuple[PodSelector, ...], bool], Query] = {}
+        self.keys: set[str] = set()
+        """The keys of labels that any of them asks for."""
+
+    def of(self, *parts: PodSelector, leaving: bool) -> Query:
+        found = self._known.get((parts, leaving))
+        if found is None:
+            found = self._known[parts, leaving] = Query(parts, leaving)
+            for part in parts:
+                asked = part.labels.requirements if part.labels else ()
+                self.keys.update(one.key for one in asked)
+        return found
+
+    def of_peers(self, kin: Kin) -> Query | None:
+        """Pods of the same controller, None if there is none."""
+        if not kin.owner:
+            return None
+        everyone = PodSelector(frozenset((kin.namespace,)), None, EVERYTHING)
+        return Query((everyone,), False, kin.owner)
+
+    def clear(self) -> None:
+        self._known.clear()
