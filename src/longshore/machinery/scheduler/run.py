@@ -1,5 +1,5 @@
-"""The scheduler as the server starts it. NumPy takes 50 ms to import, so it is fetched in a thread
-while the rest of the server comes up."""
+"""The scheduler as the server starts it. NumPy takes 50 ms to import and 20 MB to keep, so it is
+fetched when the first pod needs a node, in a thread."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from importlib import import_module
 
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
+from longshore.core.objects import kinds
+from longshore.core.objects.errors import Expired
 from longshore.core.registry.client import Client
 from longshore.core.watch.cache import Cache
+from longshore.core.watch.frames import Frame
 from longshore.machinery.loop.recorder import Journal
+
+# As a field it stands only in a pod's spec; within strings its quotes would be escaped.
+_NODE_FIELD = b'"nodeName":'
 
 
 class Scheduler:
@@ -23,5 +29,21 @@ class Scheduler:
 
     async def run(self) -> None:
         """Schedule until cancelled."""
+        await self._first_pod()
         room = await asyncio.to_thread(import_module, "longshore.machinery.scheduler.worker")
         await room.Worker(*self._parts).run()
+
+    async def _first_pod(self) -> None:
+        feed = self._parts[0].subscribe(kinds.POD)
+        try:
+            while not any(_has_no_node(frame) for frame in await feed.next_batch()):
+                pass
+        except Expired:
+            return  # so many pods that there will be one
+        finally:
+            feed.close()
+
+
+def _has_no_node(frame: Frame) -> bool:
+    """Told by the bytes: of a cluster's pods, hardly one waits when a server starts."""
+    return _NODE_FIELD not in frame.stored.rest
