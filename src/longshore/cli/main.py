@@ -21,8 +21,10 @@ from longshore.cli.options import (
     root_option,
     store_options,
 )
+from longshore.cli.rebalance import rebalance
 from longshore.cli.simulate import simulate
 from longshore.cli.tenants import tenant
+from longshore.cli.why import why
 
 # What a person can mend ends with this code and one sentence.
 REFUSED = 2
@@ -369,6 +371,8 @@ main.add_command(backup)
 main.add_command(restore)
 main.add_command(bench)
 main.add_command(simulate)
+main.add_command(why)
+main.add_command(rebalance)
 
 
 @main.command()

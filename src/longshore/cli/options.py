@@ -48,6 +48,26 @@ def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_store
 
 
+def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--kubeconfig and --context, as one parameter, access: whom one asks, and as whom. Raises
+    ClusterError."""
+
+    @wraps(command)
+    def with_access(kubeconfig: Path | None, context: str, **options: Any) -> Any:
+        from longshore.cluster.access import read
+
+        return command(access=read(kubeconfig, context), **options)
+
+    chosen = click.option(
+        "--context", default="", help="Which of its contexts. [default: the current one]"
+    )
+    file = click.option(
+        "--kubeconfig", type=click.Path(path_type=Path, dir_okay=False),
+        help="As whom to ask. [default: $KUBECONFIG, else ~/.kube/config]",
+    )  # fmt: skip
+    return file(chosen(with_access))
+
+
 def echo_json(content: Any) -> None:
     """Print one JSON document on a line, for machines."""
     import orjson

@@ -19,7 +19,15 @@ from longshore.base.clock import Clock
 from longshore.base.version import GIT_VERSION
 from longshore.core.objects import errors
 from longshore.core.objects.errors import ApiError, Cause, Expired, InternalError, Unavailable
-from longshore.core.objects.kinds import POD, SERVICE_ACCOUNT, TOKEN_REQUEST, Doc, Kind, Ref
+from longshore.core.objects.kinds import (
+    EVICTION,
+    POD,
+    SERVICE_ACCOUNT,
+    TOKEN_REQUEST,
+    Doc,
+    Kind,
+    Ref,
+)
 from longshore.core.registry.client import (
     Answers,
     Bind,
@@ -133,6 +141,17 @@ class HttpClient:
         query = urlencode({"fieldManager": manager})
         body = orjson.dumps(doc)
         return await self._ask(Call("PATCH", f"{path}?{query}", body, APPLY_PATCH), kind)
+
+    async def evict(self, namespace: str, name: str, uid: str) -> None:
+        """Ask for a pod to go, if it is still that one. Raises TooManyRequests while a budget keeps
+        it, Conflict if there is another of its name."""
+        posted = {
+            "apiVersion": EVICTION.api_version, "kind": EVICTION.name,
+            "metadata": {"namespace": namespace, "name": name},
+            "deleteOptions": {"preconditions": {"uid": uid}},
+        }  # fmt: skip
+        path = path_of(Ref(POD, namespace, name, "eviction"))
+        await self._ask(Call("POST", path, orjson.dumps(posted)), POD)
 
     async def token(self, namespace: str, account: str, spec: Doc) -> Doc:
         """A token of a service account: the status of a TokenRequest with that spec."""

@@ -1,0 +1,1 @@
+"""`longshore rebalance`: moves that would make a cluster more even, planned and, on request, made."""

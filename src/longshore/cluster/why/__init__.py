@@ -1,0 +1,1 @@
+"""`longshore why`: how every rule sees every node for one pod."""

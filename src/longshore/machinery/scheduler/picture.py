@@ -1,0 +1,62 @@
+"""A view of a cluster made of listed objects at one moment, for those who only look. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from longshore.core.objects import kinds
+from longshore.core.objects.kinds import Doc, Kind
+from longshore.machinery.scheduler.pods.podclass import PodClass, PodClasses
+from longshore.machinery.scheduler.view.view import ClusterView
+
+LOOKED_AT: tuple[Kind, ...] = (kinds.NAMESPACE, kinds.NODE, kinds.POD)
+"""What placement depends on."""
+
+_ENDED = ("Succeeded", "Failed")
+
+
+@dataclass(slots=True)
+class Picture:
+    """pods are those that hold something of a node, by uid."""
+
+    view: ClusterView = field(default_factory=ClusterView)
+    classes: PodClasses = field(default_factory=PodClasses)
+    pods: dict[str, Doc] = field(default_factory=dict)
+
+    def class_of(self, pod: Doc) -> PodClass:
+        return self.classes.of(pod)
+
+
+def picture(objects: Mapping[Kind, Iterable[Doc]], also: Iterable[Doc] = ()) -> Picture:
+    """objects are all that there are of each kind of LOOKED_AT; also are further pods that will be
+    asked about."""
+    made = Picture()
+    for namespace in objects[kinds.NAMESPACE]:
+        metadata = namespace["metadata"]
+        made.view.put_namespace(metadata["name"], metadata.get("labels") or {})
+    for node in objects[kinds.NODE]:
+        made.view.put_node(node)
+    bound = [pod for pod in objects[kinds.POD] if _holds(pod)]
+    _put(made, bound, [*bound, *also])
+    return made
+
+
+def _put(made: Picture, bound: Iterable[Doc], all_of_them: Iterable[Doc]) -> None:
+    """Classes keep the labels that selectors ask for: all selectors are read before."""
+    for pod in all_of_them:
+        made.classes.of(pod)
+    if made.classes.stale:
+        made.classes = made.classes.renewed()
+    for pod in bound:
+        uid = pod["metadata"]["uid"]
+        made.pods[uid] = pod
+        made.view.put_pod(uid, pod["spec"]["nodeName"], made.classes.of(pod))
+
+
+def _holds(pod: Doc) -> bool:
+    return bool(pod["spec"].get("nodeName")) and _phase(pod) not in _ENDED
+
+
+def _phase(pod: Doc) -> str:
+    return str((pod.get("status") or {}).get("phase", ""))
