@@ -69,7 +69,9 @@ def _rolled(spec: Doc, roster: Roster) -> tuple[list[str], list[Removal]]:
     broken, outdated = roster.standing_at("broken"), roster.standing_at("outdated")
     if not roster.rules.surges:
         most = scaled(_rolling(spec).get("maxUnavailable", 1), desired, up=True)
-        chosen = islice(outdated.values(), max(0, most - unsettled))
+        # Upstream counts broken ones only once they are ended, and so may end one more that works.
+        missing = unsettled + len(broken)
+        chosen = islice(outdated.values(), max(0, most - missing))
         return [], _old([*broken.values(), *chosen])
     most = scaled(_rolling(spec).get("maxSurge", 0), desired, up=True)
     nodes = [*broken, *islice(outdated, max(0, most - unsettled))]
