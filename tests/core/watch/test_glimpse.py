@@ -74,6 +74,7 @@ FULL: dict[Kind, tuple[Doc, str]] = {
     kinds.PVC: ({"spec": {"volumeAttributesClassName": "gold"}}, "attributes"),
     kinds.PV: ({"status": {"currentVolumeAttributesClassName": "gold"}}, "attributes"),
     kinds.PRIORITY_CLASS: ({"globalDefault": True}, "default"),
+    kinds.OFFER: ({"spec": {"nodeName": "n1"}}, "node"),
     kinds.STORAGE_CLASS: ({}, "default"),
     kinds.INGRESS_CLASS: ({}, "default"),
 }

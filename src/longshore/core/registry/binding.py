@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from longshore.core.objects import kinds
+from longshore.core.objects import kinds, offers
 from longshore.core.objects.errors import Cause, Conflict, Invalid
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Bind
@@ -46,8 +46,11 @@ def _metadata(metadata: Doc, operation: Bind, labels: dict[str, str]) -> Doc:
     made = dict(metadata)
     if labels or operation.labels:
         made["labels"] = {**(made.get("labels") or {}), **(operation.labels or {}), **labels}
-    if operation.annotations:
-        made["annotations"] = {**(made.get("annotations") or {}), **operation.annotations}
+    had = metadata.get("annotations") or {}
+    if operation.annotations or offers.ANNOTATION in had:
+        # Of which offer a pod takes is for its binding to say, not for whoever made it.
+        had = {key: value for key, value in had.items() if key != offers.ANNOTATION}
+        made["annotations"] = {**had, **(operation.annotations or {})}
     return made
 
 

@@ -5,7 +5,7 @@ has heard, so the store compares, in the very transaction, that nobody else has 
 rests on; where somebody has, it is planned again. That keeps exact, whoever writes where:
 
 - what a namespace uses of its quotas: a write that is charged claims them all,
-- what a node has left for pods: a binding claims its share of the nodes,
+- what a node has left for pods: a binding, or an offer, claims its share of the nodes,
 - addresses and node ports of Services: each is a claim of its own, so that only those who choose
   the same one at the same moment meet,
 - that nothing is made in a namespace that ends: who makes something looks at the namespace.
@@ -25,6 +25,7 @@ from longshore.core.registry.planning import RECHARGED
 from longshore.core.registry.quotas import QuotaBooks
 from longshore.core.registry.services import held
 from longshore.core.store.protocol import Claim
+from longshore.core.watch.stored import Stored
 
 # Nodes are claimed in so many shares. A transaction of etcd has few operations, so that a claim for
 # each node would halve the rate of bindings; and those of two servers meet only within a share.
@@ -52,8 +53,8 @@ class ClaimRules:
         if doc is None:
             return []
         names: list[str] = []
-        if kind is kinds.POD and before is not None:
-            names += _bound_to(doc, before.doc)
+        if kind is kinds.OFFER or (kind is kinds.POD and before is not None):
+            names += _bound_to(doc, before)
         if kind is kinds.SERVICE:
             names += sorted(held(doc) - (set() if before is None else held(before.doc)))
         charged = before is None or (
@@ -64,9 +65,9 @@ class ClaimRules:
         return names
 
 
-def _bound_to(pod: Doc, before: Doc) -> list[str]:
-    node = pod["spec"].get("nodeName")
-    if not node or before["spec"].get("nodeName"):
+def _bound_to(doc: Doc, before: Stored | None) -> list[str]:
+    node = doc["spec"].get("nodeName")
+    if not node or (before is not None and before.doc["spec"].get("nodeName")):
         return []
     return [f"capacity/{crc32(node.encode()) % NODE_SHARES}"]
 

@@ -12,7 +12,7 @@ import orjson
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock, rfc3339
 from longshore.base.limits import OBJECT_MAX_BYTES
-from longshore.core.objects import kinds, meta
+from longshore.core.objects import kinds, meta, offers
 from longshore.core.objects.apply.ownership import Entries, Writer, same_but_time
 from longshore.core.objects.defaults import default
 from longshore.core.objects.errors import (
@@ -55,8 +55,8 @@ from longshore.core.registry.services import ServiceAddresses
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.stored import Stored
 
-# Of these, a change can use more of a quota; of all others, only that they are there.
-RECHARGED = (kinds.POD, kinds.SERVICE, kinds.PVC)
+# Of these, a change can use more of a quota, or of a node; of all others, only that they are there.
+RECHARGED = (kinds.POD, kinds.SERVICE, kinds.PVC, kinds.OFFER)
 
 
 Plan = Callable[[Stored | None], Intent | Stored]
@@ -201,6 +201,8 @@ class Planner:
             shared.is_sound = True
 
     def _charge(self, kind: Kind, doc: Doc, there: Stored | None, options: WriteOptions) -> None:
+        if kind is kinds.OFFER:
+            self._ledger.hold(kind.key_of(doc), doc, dry_run=options.dry_run)
         if self._quotas is None:
             return
         old = None if there is None else there.doc
@@ -354,15 +356,20 @@ class Planner:
             node = self.cache.shelf(kinds.NODE).get(kinds.NODE.key("", operation.node))
             labels = topology_labels(node) if self._labels_pods else {}
             pod = bound(there.doc, operation, labels, rfc3339(self._clock.now()))
-            self._ledger.charge(there.key, self._taken(there.doc), operation.node, dry_run=dry_run)
+            taken = self._taken(there, operation)
+            self._ledger.charge(there.key, taken, operation.node, dry_run=dry_run)
             return Intent.of(pod, there)
 
         return plan
 
-    def _taken(self, pod: Doc) -> Entry:
+    def _taken(self, there: Stored, operation: Bind) -> Entry:
+        pod, offer = there.doc, (operation.annotations or {}).get(offers.ANNOTATION, "")
+        if offer:
+            now = self._clock.now()
+            self._ledger.accept(there.key, offer, pod, operation.node, now)
         shared = self._pod_specs.of(pod)
         amounts = taken_by(pod["spec"]) if shared is None else shared.taken
-        return Entry(amounts, pod["metadata"].get("generation", 0))
+        return Entry(amounts, pod["metadata"].get("generation", 0), offer)
 
     def deletion(self, ref: Ref, options: DeleteOptions, dry_run: bool) -> Plan:
         def plan(there: Stored | None) -> Intent | Stored:

@@ -11,8 +11,9 @@ import orjson
 
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.meta import qos_class
+from longshore.core.objects.offers import Amounts
 from longshore.core.objects.recent import key_of
-from longshore.core.registry.capacity.book import Amounts, taken_by
+from longshore.core.registry.capacity.book import taken_by
 
 # Together some 10 MB, at most 50: a spec has about 2 KB (key_of: at most 8), and ten times that decoded.
 _SPECS_MAX = 512

@@ -12,8 +12,8 @@ Term = tuple[str, str]
 
 
 def terms_of(kind: Kind, doc: Doc) -> tuple[Term, ...]:
-    """The terms of an object: ("owner", each owner's uid), for pods
-    ("node", the node's name or "" while they have none) and ("claim", namespace/name of each claim),
+    """The terms of an object: ("owner", each owner's uid), for pods and offers ("node", the node's
+    name or "" while they have none), for pods ("claim", namespace/name of each claim),
     for claims and volumes ("attributes", their VolumeAttributesClass), for claims ("volume", its name)
     or, until they have one, ("unbound", their class), for Events ("about", the uid of what
     they are about), for EndpointSlices ("service", namespace/name of theirs), for the
@@ -56,6 +56,10 @@ def _of_claim(claim: Doc) -> list[Term]:
     return [*_of_storage(claim), bound]
 
 
+def _of_offer(offer: Doc) -> list[Term]:
+    return [("node", offer["spec"].get("nodeName") or "")]
+
+
 def _of_priority(doc: Doc) -> list[Term]:
     return [("default", "")] if doc.get("globalDefault") else []
 
@@ -74,6 +78,7 @@ MORE: dict[Kind, Callable[[Doc], list[Term]]] = {
     kinds.PVC: _of_claim,
     kinds.PV: _of_storage,
     kinds.PRIORITY_CLASS: _of_priority,
+    kinds.OFFER: _of_offer,
     kinds.STORAGE_CLASS: _of_class,
     kinds.INGRESS_CLASS: _of_class,
 }

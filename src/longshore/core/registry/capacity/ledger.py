@@ -6,6 +6,10 @@ pods (OutOfcpu). Here a binding is charged to its node's book in the very turn o
 it is queued, so of two that race for the last of a node one is refused; among several servers the
 store compares that nobody else has bound there since (claims.py).
 
+An Offer with a node is charged in the same way when it is made, and holds what it offers until it is
+gone: only a binding that names it (offers.ANNOTATION) may take of that. When its time is over it can
+be taken no more; the clock never gives its capacity to others, only its deletion does.
+
 A book is opened when a pod is first bound to its node, of what the index of nodes finds, and
 then follows what the cache hears. So a server that binds nothing keeps none. What does not come by
 a binding (pods made with a nodeName) is counted and never refused, as upstream. A node that
@@ -14,19 +18,17 @@ has not said yet what it has is not judged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from longshore.base.clock import parse_rfc3339
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import Conflict
 from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.objects.offers import NOTHING, Amounts, accepted_by, offered
 from longshore.core.objects.pod_requests import amounts_of
 from longshore.core.objects.quota.pods import is_over
-from longshore.core.registry.capacity.book import Amounts, Entry, NodeBook, taken_by
+from longshore.core.registry.capacity.book import Entry, NodeBook, taken_by
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.core.watch.stored import Stored
-
-_NO_NODE: Mapping[str, int] = {}
 
 
 class Ledger:
@@ -39,40 +41,75 @@ class Ledger:
         self._allocatable: dict[str, tuple[Stored, Amounts]] = {}
 
     def charge(self, key: str, taken: Entry, node: str, *, dry_run: bool = False) -> None:
-        """Enter what a pod is about to take of a node. Raises Conflict if there is no room."""
+        """Enter what a pod is about to take of a node, of its offer if it names one (which accept()
+        has judged). Raises Conflict if there is no room."""
         book = self._book(node)
-        allocatable = self._of_node(node)
-        why = book.refusal(taken.amounts, allocatable) if allocatable else ""
+        if taken.offer:
+            why = book.refusal_of(taken.offer, taken.amounts)
+            why = why and f'offer "{taken.offer}": {why}'
+        else:
+            why = self._shortage(book, node, taken.amounts)
         if why:
-            name = key.rpartition("/")[2]
-            message = (
-                f'Operation cannot be fulfilled on pods/binding "{name}": node "{node}": {why}'
-            )
-            raise Conflict(message, kind=kinds.POD, name=name)
+            raise _conflict("pods/binding", kinds.POD, key, why)
         if not dry_run:
             book.enter(key, taken)
 
+    def accept(self, key: str, name: str, pod: Doc, node: str, now: float) -> None:
+        """Whether a pod may be bound against an offer. now is in seconds since the epoch. Raises
+        Conflict."""
+        stored = self.cache.shelf(kinds.OFFER).get(kinds.OFFER.key("", name))
+        why = f'offer "{name}" is gone'
+        if stored is not None:
+            why = _objection(stored.doc, pod, node, now)
+        if why:
+            raise _conflict("pods/binding", kinds.POD, key, why)
+
+    def hold(self, key: str, offer: Doc, *, dry_run: bool = False) -> None:
+        """Enter an offer that is about to be stored; one without a node holds nothing. Raises
+        Conflict if the node does not have as much."""
+        node = offer["spec"].get("nodeName")
+        if not node:
+            return
+        book, name, amounts = self._book(node), offer["metadata"]["name"], offered(offer)
+        if book.holds(name):
+            return
+        if why := self._shortage(book, node, amounts):
+            raise _conflict("offers.scheduling.longshore.io", kinds.OFFER, key, why)
+        if not dry_run:
+            book.hold(name, amounts)
+
     def applied(self, frame: Frame) -> None:
         """A change has become visible."""
-        if not self._books:
+        if not self._books or frame.kind not in _HEARD:
+            return
+        if frame.kind is kinds.NODE:
+            if frame.type == "DELETED":
+                self._forget(frame.stored.name)
+            return
+        book = self._books.get(_node_of(frame.stored))
+        if book is None:
             return
         if frame.kind is kinds.POD:
-            book = self._books.get(_node_of(frame.stored))
-            if book is not None:
-                _follow(book, frame)
-        elif frame.kind is kinds.NODE and frame.type == "DELETED":
-            self._forget(frame.stored.name)
+            _follow(book, frame)
+        elif frame.type == "DELETED":
+            book.release(frame.stored.name)
+        else:
+            book.hold(frame.stored.name, offered(frame.doc))
 
     def settle(self, kind: Kind, key: str, doc: Doc | None) -> None:
         """A write came to nothing: what is stored counts again."""
-        if kind is not kinds.POD or doc is None:
+        if kind not in (kinds.POD, kinds.OFFER) or doc is None:
             return
         node = doc["spec"].get("nodeName") or ""
         book = self._books.get(node)
         if book is None:
             return
         stored = self.cache.shelf(kind).get(key)
-        if stored is None or _node_of(stored) != node or is_over(stored.doc):
+        is_there = stored is not None and _node_of(stored) == node
+        if kind is kinds.OFFER:
+            if not is_there:
+                book.release(doc["metadata"]["name"])
+        elif stored is None or not is_there or is_over(stored.doc):
             book.drop(key)
 
     def reload(self) -> None:
@@ -80,10 +117,17 @@ class Ledger:
         self._books.clear()
         self._allocatable.clear()
 
+    def _shortage(self, book: NodeBook, node: str, wanted: Amounts) -> str:
+        allocatable = self._of_node(node)
+        why = book.refusal(wanted, allocatable) if allocatable else ""
+        return why and f'node "{node}": {why}'
+
     def _book(self, node: str) -> NodeBook:
         book = self._books.get(node)
         if book is None:
             book = self._books[node] = NodeBook()
+            for stored in self.cache.shelf(kinds.OFFER).found(("node", node)):
+                book.hold(stored.name, offered(stored.doc))
             for stored in self.cache.shelf(kinds.POD).found(("node", node)):
                 pod = stored.glance()
                 if not is_over(pod):
@@ -94,7 +138,7 @@ class Ledger:
         """What a node has for pods; nothing of one that is not there or has not told."""
         stored = self.cache.shelf(kinds.NODE).get(kinds.NODE.key("", name))
         if stored is None:
-            return _NO_NODE
+            return NOTHING
         known = self._allocatable.get(name)
         if known is None or known[0] is not stored:
             status = stored.doc.get("status") or {}
@@ -106,6 +150,9 @@ class Ledger:
         """Its pods may outlive it: should it come back, its book is opened anew."""
         self._books.pop(node, None)
         self._allocatable.pop(node, None)
+
+
+_HEARD = frozenset((kinds.POD, kinds.NODE, kinds.OFFER))
 
 
 def _follow(book: NodeBook, frame: Frame) -> None:
@@ -120,8 +167,28 @@ def _follow(book: NodeBook, frame: Frame) -> None:
 
 
 def _entry(pod: Doc) -> Entry:
-    return Entry(taken_by(pod["spec"]), pod["metadata"].get("generation", 0))
+    generation = pod["metadata"].get("generation", 0)
+    return Entry(taken_by(pod["spec"]), generation, accepted_by(pod))
 
 
-def _node_of(pod: Stored) -> str:
-    return next((value for term, value in pod.terms if term == "node"), "")
+def _node_of(stored: Stored) -> str:
+    return next((value for term, value in stored.terms if term == "node"), "")
+
+
+def _objection(offer: Doc, pod: Doc, node: str, now: float) -> str:
+    spec, status, name = offer["spec"], offer.get("status") or {}, offer["metadata"]["name"]
+    whose, scheduler = spec["schedulerName"], pod["spec"].get("schedulerName", "")
+    if spec.get("nodeName") != node:
+        return f'offer "{name}" is not one of node "{node}"'
+    if whose != scheduler:
+        return f'offer "{name}" is made to scheduler "{whose}", the pod\'s is "{scheduler}"'
+    end = status.get("expireTime")
+    if end is not None and parse_rfc3339(end) <= now:
+        return f'offer "{name}" has expired'
+    return ""
+
+
+def _conflict(resource: str, kind: Kind, key: str, why: str) -> Conflict:
+    name = key.rpartition("/")[2]
+    message = f'Operation cannot be fulfilled on {resource} "{name}": {why}'
+    return Conflict(message, kind=kind, name=name)
