@@ -5,7 +5,7 @@ below them is missing. All nodes share one feed of pods and one writer, and ever
 batches: registrations, leases, statuses, deletions.
 
 A pod says how its containers end with the annotation or label longshore.io/hollow-exit ("CODE" or
-"CODE after SECONDS"). Pods of Jobs succeed after a moment; all others run for ever. An image of a
+"CODE after SECONDS", for some indexes of a Job "CODE at 1,3; CODE"). Pods of Jobs succeed after a moment; all others run for ever. An image of a
 repository named broken cannot be pulled.
 """
 

@@ -19,6 +19,7 @@ LABEL_POD_UID = "io.kubernetes.pod.uid"
 LABEL_CONTAINER_NAME = "io.kubernetes.container.name"
 # Pods may say how a hollow container ends; the runtime sees it as a label.
 HOLLOW_EXIT = "longshore.io/hollow-exit"
+_INDEX = "batch.kubernetes.io/job-completion-index"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,21 @@ def pod_labels(pod: Doc) -> dict[str, str]:
 
 
 def hollow_exit(pod: Doc) -> str | None:
-    """How the pod's hollow containers end ("CODE" or "CODE after SECONDS"), if it says so."""
+    """How the pod's hollow containers end ("CODE" or "CODE after SECONDS"), if it says so. Of an
+    indexed Job, "42 at 1,3; 0" tells the pods of some indexes from the others."""
     metadata = pod["metadata"]
     for where in ("annotations", "labels"):
         if (ends := (metadata.get(where) or {}).get(HOLLOW_EXIT)) is not None:
-            return str(ends)
+            return _at_index(str(ends), (metadata.get("annotations") or {}).get(_INDEX, ""))
+    return None
+
+
+def _at_index(said: str, index: str) -> str | None:
+    """The first part that is for an index, or for all; None if there is none."""
+    for part in said.split(";"):
+        ending, at, indexes = part.strip().partition(" at ")
+        if not at or index in indexes.split(","):
+            return ending
     return None
 
 

@@ -47,6 +47,7 @@ def _path(kind: Kind, key: str) -> str:
     if key == "replicas":
         return "spec.replicas"
     inside = "spec.template." if kind.name in _IN_TEMPLATE else ""
+    inside = "spec.jobTemplate.spec.template." if kind.name == "CronJob" else inside
     return inside + _WORDS[key] if key in _WORDS else key
 
 
@@ -62,6 +63,9 @@ def _usual(kind: Kind, name: str) -> Doc:
     pod_spec = {"containers": [{"name": name, "image": f"{name}:1"}]}
     if kind.name == "Pod":
         return {"spec": pod_spec}
+    if kind.name in ("Job", "CronJob"):
+        job = {"template": {"spec": {"restartPolicy": "Never", **pod_spec}}}
+        return {"spec": job if kind.name == "Job" else {"jobTemplate": {"spec": job}}}
     if kind.name in _IN_TEMPLATE:
         template = {"metadata": {"labels": labels}, "spec": pod_spec}
         selector = {"matchLabels": dict(labels)} if kind.name != _OLDEST else dict(labels)
