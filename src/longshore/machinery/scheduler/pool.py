@@ -1,0 +1,166 @@
+"""Pods that wait for a node, in lots that are placed together, and whose turn it is. Pure.
+
+A priority's pods wait in flows: those of one controller are one flow, as are bare pods that are
+alike. Flows are served by turns (deficit round robin without weights), so that one pod is not stuck
+behind a hundred thousand others of its priority; within a flow the earlier comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+from longshore.core.objects.kinds import Doc
+from longshore.machinery.scheduler.pods.podclass import PodClass
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pending:
+    """A pod without a node. about is enough of it to tell Events of; order is its arrival;
+    preempts says whether others may have to make room for it; nominated is the node that is kept
+    for it (empty: none)."""
+
+    uid: str
+    namespace: str
+    name: str
+    about: Doc
+    priority: int
+    pod_class: PodClass
+    order: int
+    preempts: bool = True
+    nominated: str = ""
+
+
+K = TypeVar("K")
+Lot = tuple[int, PodClass]
+"""Pods that are placed together: one priority, one class."""
+Flow = str | PodClass
+"""Pods that share their turns: a controller's uid, or a class of bare pods."""
+
+
+def flow_of(pod: Pending) -> Flow:
+    return pod.pod_class.kin.owner or pod.pod_class
+
+
+class Pool:
+    """Pending pods in lots, each in the order of arrival."""
+
+    def __init__(self) -> None:
+        self._lots: dict[Lot, dict[str, Pending]] = {}
+        self._lot_of: dict[str, Lot] = {}
+
+    def __len__(self) -> int:
+        return len(self._lot_of)
+
+    def __contains__(self, uid: str) -> bool:
+        return uid in self._lot_of
+
+    def get(self, uid: str) -> Pending | None:
+        lot = self._lot_of.get(uid)
+        return None if lot is None else self._lots[lot][uid]
+
+    def add(self, pod: Pending) -> None:
+        lot = (pod.priority, pod.pod_class)
+        self._lots.setdefault(lot, {})[pod.uid] = pod
+        self._lot_of[pod.uid] = lot
+
+    def pop(self, uid: str) -> Pending | None:
+        lot = self._lot_of.pop(uid, None)
+        if lot is None:
+            return None
+        pods = self._lots[lot]
+        pod = pods.pop(uid)
+        if not pods:
+            del self._lots[lot]
+        return pod
+
+    def lots(self) -> list[Lot]:
+        """The most urgent first, then the one that waits longest."""
+        return sorted(self._lots, key=lambda lot: (-lot[0], self._first(lot).order))
+
+    def take(self, lot: Lot, count: int) -> list[Pending]:
+        pods = self._lots[lot]
+        taken = list(pods.values())[:count]
+        for pod in taken:
+            self.pop(pod.uid)
+        return taken
+
+    def _first(self, lot: Lot) -> Pending:
+        return next(iter(self._lots[lot].values()))
+
+
+class Line:
+    """Pods whose turn comes: all of a higher priority first, then flow by flow."""
+
+    def __init__(self) -> None:
+        self._where: dict[str, tuple[int, Flow]] = {}
+        # By priority: the flows in the order of their turns, each with its pods.
+        self._flows: dict[int, dict[Flow, dict[str, Pending]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def get(self, uid: str) -> Pending | None:
+        where = self._where.get(uid)
+        return None if where is None else self._flows[where[0]][where[1]][uid]
+
+    def add(self, pod: Pending) -> None:
+        flow = flow_of(pod)
+        self._where[pod.uid] = (pod.priority, flow)
+        self._flows.setdefault(pod.priority, {}).setdefault(flow, {})[pod.uid] = pod
+
+    def add_all(self, pods: Iterable[Pending]) -> None:
+        for pod in pods:
+            self.add(pod)
+
+    def pop(self, uid: str) -> Pending | None:
+        where = self._where.pop(uid, None)
+        if where is None:
+            return None
+        flows = self._flows[where[0]]
+        pods = flows[where[1]]
+        pod = pods.pop(uid)
+        if not pods:
+            del flows[where[1]]
+            if not flows:
+                del self._flows[where[0]]
+        return pod
+
+    def serve(self, most: int) -> dict[Lot, list[Pending]]:
+        """Take up to so many pods whose turn it is, by lots, the most urgent lots first."""
+        served: dict[Lot, list[Pending]] = {}
+        for priority in sorted(self._flows, reverse=True):
+            for pod in self._serve_priority(priority, most):
+                served.setdefault((priority, pod.pod_class), []).append(pod)
+                most -= 1
+            if not most:
+                break
+        return served
+
+    def _serve_priority(self, priority: int, most: int) -> list[Pending]:
+        taken: list[Pending] = []
+        while len(taken) < most and priority in self._flows:
+            flows = self._flows[priority]
+            share = max(1, (most - len(taken)) // len(flows))
+            for flow in _first(flows, most - len(taken)):
+                taken += self._serve_flow(priority, flow, min(share, most - len(taken)))
+        return taken
+
+    def _serve_flow(self, priority: int, flow: Flow, count: int) -> list[Pending]:
+        """Take from the head of a flow; what is left of it has its next turn after the others."""
+        flows = self._flows[priority]
+        pods = flows.pop(flow)
+        taken = [pods.pop(uid) for uid in _first(pods, count)]
+        for pod in taken:
+            del self._where[pod.uid]
+        if pods:
+            flows[flow] = pods
+        elif not flows:
+            del self._flows[priority]
+        return taken
+
+
+def _first(keys: Iterable[K], count: int) -> list[K]:
+    return list(islice(keys, count))
