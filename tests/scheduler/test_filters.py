@@ -200,9 +200,9 @@ def test_a_refusal_explains_itself(nodes: list[Doc], message: str) -> None:
     ("spec", "named"),
     [
         pytest.param(
-            {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "c"}}]},
-            'volume "data": persistentVolumeClaim is not supported yet',
-            id="volume that needs binding",
+            {"resourceClaims": [{"name": "gpu", "resourceClaimName": "c"}]},
+            "spec.resourceClaims is not supported yet",
+            id="claims of devices",
         ),
     ],
 )

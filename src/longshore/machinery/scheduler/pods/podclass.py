@@ -15,10 +15,12 @@ import orjson
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.scheduler.pods.affinity import PodAffinity, affinity_of
 from longshore.machinery.scheduler.pods.demand import Demand, read_demand
+from longshore.machinery.scheduler.pods.images import image_names, read_images
 from longshore.machinery.scheduler.pods.kin import OWN_LABELS, Kin, Labels, Queries, Query
 from longshore.machinery.scheduler.pods.ports import Port, host_ports
 from longshore.machinery.scheduler.pods.requests import pod_requests, scored_requests
 from longshore.machinery.scheduler.pods.spread import Spread, spread_of
+from longshore.machinery.scheduler.pods.volumes import Claimed, read_claims
 
 # Distinct classes that are remembered; beyond that the memory begins anew.
 CLASSES_MAX = 65_536
@@ -44,6 +46,14 @@ class PodClass:
     spread: Spread | None
     refusal: str
     ignored: str = ""
+    claims: tuple[Claimed, ...] = ()
+    images: tuple[str, ...] = ()
+
+    @property
+    def singly(self) -> bool:
+        """Whether a decision about one such pod changes what the next can have, beyond room: they
+        are placed one at a time, each in the view that the last has left."""
+        return bool(self.claims)
 
     @property
     def group(self) -> str:
@@ -73,13 +83,13 @@ class PodClasses:
         return PodClasses(OWN_LABELS & (self._queries.keys | (OWN_LABELS - self._left_out)))
 
     def of(self, pod: Doc) -> PodClass:
-        spec, who = pod["spec"], self._who(pod["metadata"])
-        key = orjson.dumps((who, _asked(spec), _taken(spec)))
+        spec, who, claims = pod["spec"], self._who(pod["metadata"]), read_claims(pod)
+        key = orjson.dumps((who, claims, _asked(spec), _taken(spec)))
         found = self._known.get(key)
         if found is None:
             if len(self._known) >= CLASSES_MAX:
                 self._forget()
-            found = self._known[key] = self._read(spec, self._kin(who))
+            found = self._known[key] = self._read(spec, self._kin(who), claims)
         return found
 
     def _who(self, metadata: Doc) -> _Who:
@@ -96,7 +106,7 @@ class PodClasses:
             found = self._kins[key] = Kin(*who)
         return found
 
-    def _read(self, spec: Doc, kin: Kin) -> PodClass:
+    def _read(self, spec: Doc, kin: Kin, claims: tuple[Claimed, ...]) -> PodClass:
         requests = pod_requests(spec)
         scored = scored_requests(spec, requests)
         return PodClass(
@@ -110,6 +120,8 @@ class PodClasses:
             affinity=affinity_of(spec, kin.namespace, kin.labels, self._queries),
             spread=spread_of(spec, kin, self._queries),
             refusal="; ".join(_refused(spec)),
+            claims=claims,
+            images=read_images(spec),
         )
 
     def _demand(self, spec: Doc) -> Demand:
@@ -145,7 +157,7 @@ def _taken(spec: Doc) -> tuple[Any, ...]:
             (c.get("resources"), c.get("restartPolicy"), _with_host_port(c))
             for c in spec.get("initContainers") or ()
         ],
-        [v for v in spec.get("volumes") or () if _needs_binding(v)],
+        tuple(image_names(spec)),
         spec.get("topologySpreadConstraints"),
         spec.get("overhead"),
         spec.get("resources"),
@@ -157,15 +169,7 @@ def _with_host_port(container: Doc) -> list[Doc]:
     return [port for port in container.get("ports") or () if port.get("hostPort")]
 
 
-def _needs_binding(volume: Doc) -> bool:
-    return "persistentVolumeClaim" in volume or "ephemeral" in volume
-
-
 def _refused(spec: Doc) -> Iterator[str]:
     """Demands that this scheduler cannot meet, by name."""
-    for volume in spec.get("volumes") or ():
-        if _needs_binding(volume):
-            kind = "ephemeral" if "ephemeral" in volume else "persistentVolumeClaim"
-            yield f'volume "{volume["name"]}": {kind} is not supported yet'
     if spec.get("resourceClaims"):
         yield "spec.resourceClaims is not supported yet"

@@ -11,13 +11,18 @@ from longshore.machinery.scheduler.pods.podclass import PodClass
 from longshore.machinery.scheduler.profile import Profile
 from longshore.machinery.scheduler.rules import (
     balanced_allocation,
+    image_locality,
     inter_pod_affinity,
     node_affinity,
     node_ports,
     node_resources_fit,
     node_unschedulable,
+    node_volume_limits,
     pod_topology_spread,
     taint_toleration,
+    volume_binding,
+    volume_restrictions,
+    volume_zone,
 )  # fmt: skip
 from longshore.machinery.scheduler.rules.objection import Objection
 from longshore.machinery.scheduler.view.columns import Mask, Scores
@@ -46,8 +51,13 @@ RULES: tuple[Rule, ...] = (
     Rule("NodeAffinity", node_affinity.filter, node_affinity.score, 2.0, shape=True),
     Rule("NodePorts", node_ports.filter),
     Rule("NodeResourcesFit", node_resources_fit.filter, node_resources_fit.score, 1.0),
+    Rule("VolumeRestrictions", volume_restrictions.filter),
+    Rule("NodeVolumeLimits", node_volume_limits.filter),
+    Rule("VolumeBinding", volume_binding.filter, volume_binding.score, 1.0),
+    Rule("VolumeZone", volume_zone.filter),
     Rule("PodTopologySpread", pod_topology_spread.filter, pod_topology_spread.score, 2.0),
     Rule("InterPodAffinity", inter_pod_affinity.filter, inter_pod_affinity.score, 2.0),
+    Rule("ImageLocality", score=image_locality.score, weight=1.0),
     Rule("NodeResourcesBalancedAllocation", score=balanced_allocation.score, weight=1.0),
 )
 # What rests on the load of rows alone is remembered for each load (fills.py).

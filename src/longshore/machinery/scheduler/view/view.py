@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from longshore.core.objects.constraints import ATTRIBUTES
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.selectors import Requirement
 from longshore.machinery.scheduler.pods.demand import NODE_NAME
@@ -16,11 +17,13 @@ from longshore.machinery.scheduler.pods.podclass import PodClass
 from longshore.machinery.scheduler.pods.ports import Port
 from longshore.machinery.scheduler.taints import Taint, taints_of
 from longshore.machinery.scheduler.view.columns import PODS, Amounts, Mask, Scores
+from longshore.machinery.scheduler.view.images import ImageIndex
 from longshore.machinery.scheduler.view.labels import LabelIndex
 from longshore.machinery.scheduler.view.loads import Loads
 from longshore.machinery.scheduler.view.ports import HostPorts
 from longshore.machinery.scheduler.view.tallies import Counts, Tallies
 from longshore.machinery.scheduler.view.topologies import Topologies, Topology
+from longshore.machinery.scheduler.view.volumes import VolumeView
 
 T = TypeVar("T")
 
@@ -49,6 +52,8 @@ class ClusterView:
         self._labels = LabelIndex()
         self._topologies = Topologies()
         self._ports = HostPorts()
+        self.images = ImageIndex()
+        self.volumes = VolumeView(self)
         self._answers: dict[Hashable, Any] = {}
         self._pods: dict[str, tuple[str, PodClass]] = {}
         self._on_node: dict[str, set[str]] = {}
@@ -105,13 +110,14 @@ class ClusterView:
     def put_node(self, node: Doc) -> int | None:
         """Note a node as it is now; its row, or None if nothing changed that placement sees."""
         name = node["metadata"]["name"]
-        seen = (node["metadata"].get("labels") or {}, node.get("spec"), _allocatable(node))
+        seen = (_traits(node), node.get("spec"), _allocatable(node))
         row = self.rows.get(name)
         if row is None:
             row = self._new_row(name)
-        elif self._docs[row] == seen:
-            return None
+        self.images.put(row, (node.get("status") or {}).get("images") or ())
         before = self._docs.get(row)
+        if before == seen:
+            return None
         self._docs[row] = seen
         self.loads.set_allocatable(row, seen[2])
         if before is None or before[:2] != seen[:2]:
@@ -127,6 +133,7 @@ class ClusterView:
         for uid in self._on_node.get(name, ()):
             self.hold(row, self._pods[uid][1], -1)
         self._labels.remove(row, _named(self._docs.pop(row)[0], name))
+        self.images.drop(row)
         self._alive[row] = False
         self.loads.set_allocatable(row, {})
         self.names[row] = ""
@@ -184,6 +191,8 @@ class ClusterView:
         noting which: what is held is to be released."""
         self.loads.add(row, pod_class, count)
         self.tallies.add(row, pod_class, count)
+        if pod_class.claims:
+            self.volumes.use(row, pod_class.claims, count)
         if pod_class.ports:
             self._ports.add(row, pod_class.ports, count)
 
@@ -288,6 +297,14 @@ class ClusterView:
 
 def _named(labels: Mapping[str, str], name: str) -> Mapping[str, str]:
     return {**labels, NODE_NAME: name}
+
+
+def _traits(node: Doc) -> Mapping[str, str]:
+    """What constraints may ask of a node: its labels and, under names that no label can have, what
+    its agent says of it."""
+    info = (node.get("status") or {}).get("nodeInfo") or {}
+    told = {name: info[field] for name, field in ATTRIBUTES.items() if info.get(field)}
+    return {**(node["metadata"].get("labels") or {}), **told}
 
 
 def _allocatable(node: Doc) -> Doc:
