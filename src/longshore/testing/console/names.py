@@ -1,4 +1,5 @@
-"""Stable names for what is named by chance: web~2~1 is the first pod of web's second ReplicaSet."""
+"""Stable names for what is named by chance: web~2~1 is the first pod of web's second ReplicaSet, web@2
+the second revision of a StatefulSet or DaemonSet."""
 
 from __future__ import annotations
 
@@ -18,6 +19,8 @@ _UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DIGITS = re.compile(r"(\d+)")
 _SETS = "/apps/replicasets/"
 _HASH = "pod-template-hash"
+_REVISIONS = "/apps/controllerrevisions/"
+_REVISION_HASHES = ("controller.kubernetes.io/hash", "controller-revision-hash")
 
 
 class Names:
@@ -56,7 +59,7 @@ class Names:
             self._read += 1
             if entry.value is None or entry.key in self._seen:
                 continue
-            if entry.key.startswith(_SETS) or b'"generateName"' in entry.value:
+            if entry.key.startswith((_SETS, _REVISIONS)) or b'"generateName"' in entry.value:
                 self._seen.add(entry.key)
                 self._learn(entry.key, orjson.loads(entry.value))
 
@@ -64,9 +67,16 @@ class Names:
         metadata = doc["metadata"]
         if prefix := metadata.get("generateName"):
             self._name(metadata["name"], prefix.removesuffix("-"))
-        elif (mark := (metadata.get("labels") or {}).get(_HASH)) and key.startswith(_SETS):
+            return
+        labels = metadata.get("labels") or {}
+        if key.startswith(_SETS) and (mark := labels.get(_HASH)):
             self._name(metadata["name"], metadata["name"].removesuffix(f"-{mark}"))
             self._aliases.setdefault(mark, f"<{self._aliases[metadata['name']]}>")
+        for mark in filter(None, map(labels.get, _REVISION_HASHES)):
+            stem = metadata["name"].removesuffix(f"-{mark}")
+            self._counts[f"{stem}@"] += 1
+            alias = f"{stem}@{self._counts[f'{stem}@']}"
+            self._aliases[metadata["name"]], self._aliases[mark] = alias, f"<{alias}>"
 
     def _name(self, name: str, stem: str) -> None:
         stem = self._aliases.get(stem, stem)

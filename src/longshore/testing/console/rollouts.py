@@ -1,14 +1,16 @@
-"""rollout status, history, undo, pause, resume and restart, as kubectl makes them out of Deployments
-and ReplicaSets (kubectl/pkg/polymorphichelpers: rollout_status.go, rollback.go, history.go)."""
+"""rollout status, history, undo, pause, resume and restart, as kubectl makes them out of Deployments and
+ReplicaSets, or out of StatefulSets, DaemonSets and ControllerRevisions
+(kubectl/pkg/polymorphichelpers: rollback.go, history.go)."""
 
 from __future__ import annotations
 
 from longshore.base.clock import rfc3339
 from longshore.core.objects import kinds
-from longshore.core.objects.kinds import Doc, Ref
+from longshore.core.objects.kinds import Doc, Kind, Ref
 from longshore.testing.console.changing import named
+from longshore.testing.console.progress import progress
 from longshore.testing.console.refusals import Complaint
-from longshore.testing.console.session import Caller, padded
+from longshore.testing.console.session import STRATEGIC, Caller, padded
 from longshore.testing.console.words import Words
 
 _REVISION = "deployment.kubernetes.io/revision"
@@ -17,7 +19,7 @@ _HASH = "pod-template-hash"
 
 
 async def rollout(caller: Caller, words: Words) -> None:
-    """rollout status|history|pause|resume|restart|undo deploy/NAME [--to-revision=N]"""
+    """rollout status|history|pause|resume|restart|undo KIND/NAME [--to-revision=N]"""
     verb = words.next("what to do")
     ref = named(caller, words)
     if verb in ("pause", "resume"):
@@ -28,32 +30,14 @@ async def rollout(caller: Caller, words: Words) -> None:
         await caller.patch(ref, {"spec": {"template": {"metadata": {"annotations": stamp}}}})
         caller.printed.append(caller.said(ref.kind, ref.name, "restarted"))
     elif verb == "undo":
-        await _undo(caller, ref, int(words.options.get("to-revision", "0")))
+        undo = _undo if ref.kind is kinds.DEPLOYMENT else _undo_revision
+        await undo(caller, ref, int(words.options.get("to-revision", "0")))
     elif verb == "history":
         caller.printed += await _history(caller, ref)
     elif verb == "status":
-        caller.printed.append(_status(await caller.get(ref)))
+        caller.printed.append(progress(ref.kind, await caller.get(ref)))
     else:
         raise ValueError(f"there is no rollout {verb}")
-
-
-def _status(deployment: Doc) -> str:
-    name, status = deployment["metadata"]["name"], deployment.get("status") or {}
-    if deployment["metadata"]["generation"] > status.get("observedGeneration", 0):
-        return "Waiting for deployment spec update to be observed..."
-    conditions = {one["type"]: one for one in status.get("conditions") or ()}
-    if conditions.get("Progressing", {}).get("reason") == "ProgressDeadlineExceeded":
-        raise Complaint(f'deployment "{name}" exceeded its progress deadline')
-    waits = f'Waiting for deployment "{name}" rollout to finish: '
-    wanted, there = deployment["spec"]["replicas"], status.get("replicas", 0)
-    updated, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
-    if updated < wanted:
-        return f"{waits}{updated} out of {wanted} new replicas have been updated..."
-    if there > updated:
-        return f"{waits}{there - updated} old replicas are pending termination..."
-    if available < updated:
-        return f"{waits}{available} of {updated} updated replicas are available..."
-    return f'deployment "{name}" successfully rolled out'
 
 
 async def _undo(caller: Caller, ref: Ref, revision: int) -> None:
@@ -78,21 +62,50 @@ async def _undo(caller: Caller, ref: Ref, revision: int) -> None:
     caller.printed.append(caller.said(ref.kind, ref.name, did if same else "rolled back"))
 
 
+async def _undo_revision(caller: Caller, ref: Ref, number: int) -> None:
+    owner = await caller.get(ref)
+    there = await _revisions(caller, owner)
+    wanted = number or max((one for one in there if one < max(there)), default=0)
+    if wanted not in there:
+        raise Complaint(f"unable to find specified revision {number} in history"
+                        if number else "no last revision to roll back to")  # fmt: skip
+    before = owner["metadata"]["generation"]
+    after = await caller.patch(ref, there[wanted]["data"], STRATEGIC)
+    same = before == after["metadata"]["generation"]
+    did = f"skipped rollback (current template already matches revision {wanted})"
+    caller.printed.append(caller.said(ref.kind, ref.name, did if same else "rolled back"))
+
+
 async def _history(caller: Caller, ref: Ref) -> list[str]:
-    sets = await _sets(caller, await caller.get(ref))
-    rows = [[str(number), _images(sets[number])] for number in sorted(sets)]
+    owner = await caller.get(ref)
+    if ref.kind is kinds.DEPLOYMENT:
+        specs = {n: one["spec"] for n, one in (await _sets(caller, owner)).items()}
+    else:
+        specs = {n: one["data"]["spec"] for n, one in (await _revisions(caller, owner)).items()}
+    rows = [[str(number), _images(specs[number])] for number in sorted(specs)]
     return padded([["REVISION", "IMAGES"], *rows])
 
 
 async def _sets(caller: Caller, deployment: Doc) -> dict[int, Doc]:
     """A Deployment's ReplicaSets by their revisions."""
-    uid = deployment["metadata"]["uid"]
-    return {
-        int(one["metadata"]["annotations"][_REVISION]): one
-        for one in await caller.all(kinds.REPLICA_SET, caller.namespace)
-        if any(o["uid"] == uid for o in one["metadata"].get("ownerReferences") or ())
-    }
+    owned = await _owned(caller, kinds.REPLICA_SET, deployment)
+    return {int(one["metadata"]["annotations"][_REVISION]): one for one in owned}
 
 
-def _images(replica_set: Doc) -> str:
-    return ",".join(one["image"] for one in replica_set["spec"]["template"]["spec"]["containers"])
+async def _revisions(caller: Caller, owner: Doc) -> dict[int, Doc]:
+    """A StatefulSet's or DaemonSet's ControllerRevisions by their numbers."""
+    owned = await _owned(caller, kinds.CONTROLLER_REVISION, owner)
+    return {int(one["revision"]): one for one in owned}
+
+
+async def _owned(caller: Caller, kind: Kind, owner: Doc) -> list[Doc]:
+    uid = owner["metadata"]["uid"]
+    return [
+        one
+        for one in await caller.all(kind, caller.namespace)
+        if any(ref["uid"] == uid for ref in one["metadata"].get("ownerReferences") or ())
+    ]
+
+
+def _images(spec: Doc) -> str:
+    return ",".join(one["image"] for one in spec["template"]["spec"]["containers"])

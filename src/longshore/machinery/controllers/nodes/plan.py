@@ -2,7 +2,8 @@
 
 Pure. Rules: upstream's pkg/controller/nodelifecycle and tainteviction. One more than upstream: pods
 that were told to leave a silent node are removed after a while without its agent's word (see
-NodeRules.removal_s), since there is nobody left to say it.
+NodeRules.removal_s), since there is nobody left to say it. Not so those of StatefulSets: they may run
+on, and their names must not be given to others until the node is back, or deleted.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from longshore.base.clock import parse_rfc3339, rfc3339
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.controllers.common import conditions as cond
 from longshore.machinery.controllers.common import pods as pod_state
+from longshore.machinery.controllers.common.owners import controller
 from longshore.machinery.controllers.common.taints import tolerates
 
 UNREACHABLE = "node.kubernetes.io/unreachable"
@@ -156,7 +158,7 @@ def plan_pods(node: Doc, pods: Iterable[Doc], now: float, rules: NodeRules) -> P
     for pod in here:
         leaving = "deletionTimestamp" in pod["metadata"]
         due = _removal_due(pod, rules) if leaving else _eviction_due(pod, taints, now)
-        if due is None or (leaving and ready != "Unknown"):
+        if due is None or (leaving and (ready != "Unknown" or _is_unique(pod))):
             continue
         if due > now:
             waits.append(due - now)
@@ -164,6 +166,12 @@ def plan_pods(node: Doc, pods: Iterable[Doc], now: float, rules: NodeRules) -> P
             (remove if leaving else evict).append(pod)
     unready = tuple(pod for pod in here if ready != "True" and pod_state.is_ready(pod))
     return PodsPlan(tuple(evict), tuple(remove), unready, min(waits, default=None))
+
+
+def _is_unique(pod: Doc) -> bool:
+    """There may be one of its name only, wherever it runs."""
+    owner = controller(pod)
+    return owner is not None and owner["kind"] == "StatefulSet"
 
 
 def _removal_due(pod: Doc, rules: NodeRules) -> float:
