@@ -11,7 +11,8 @@ import pytest
 from longshore.cluster.config import ClusterError
 from longshore.cluster.simulate import manifests, report, shape
 from longshore.cluster.simulate.outcome import NodeLoad, Outcome, loads
-from longshore.cluster.simulate.run import Present, simulate
+from longshore.cluster.simulate.present import Present
+from longshore.cluster.simulate.run import simulate
 from longshore.cluster.simulate.svg import as_svg
 
 POOL = {"name": "general", "count": 3, "cpu": 4, "memory": "8Gi"}
@@ -51,6 +52,49 @@ metadata: {name: small, namespace: shop}
 spec: {hard: {pods: "4"}}
 ---
 """
+
+SPEC = "spec: {containers: [{name: c, image: c}]}"
+TEMPLATE = "template: {metadata: {labels: {app: a}}, " + SPEC + "}"
+ONCE = "template: {spec: {restartPolicy: Never, containers: [{name: c, image: c}]}}"
+SELECTED = "selector: {matchLabels: {app: a}}, " + TEMPLATE
+WORKLOADS = {
+    "DaemonSet": f"""
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {{name: agent}}
+spec: {{{SELECTED}}}
+""",
+    "StatefulSet": f"""
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {{name: db}}
+spec: {{replicas: 2, serviceName: db, {SELECTED}}}
+""",
+    "Job": f"""
+apiVersion: batch/v1
+kind: Job
+metadata: {{name: batch}}
+spec: {{parallelism: 5, completions: 3, completionMode: Indexed, {ONCE}}}
+""",
+    "CronJob": f"""
+apiVersion: batch/v1
+kind: CronJob
+metadata: {{name: nightly}}
+spec: {{schedule: "0 3 * * *", jobTemplate: {{spec: {{parallelism: 2, {ONCE}}}}}}}
+""",
+    "ReplicationController": f"""
+apiVersion: v1
+kind: ReplicationController
+metadata: {{name: old}}
+spec: {{replicas: 2, {TEMPLATE}}}
+""",
+    "Pod": f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: alone}}
+{SPEC}
+""",
+}
 
 
 def simulated(tmp_path: Path, text: str, **pool: Any) -> Outcome:
@@ -140,6 +184,24 @@ def test_a_quota_counts_as_in_a_cluster(tmp_path: Path) -> None:
     assert (web.wanted, web.placed) == (6, 4)
     assert sum(web.refused.values()) == 2
     assert all("exceeded quota: small" in why for why in web.refused)
+
+
+def test_each_kind_of_workload_gets_the_pods_of_its_controller(tmp_path: Path) -> None:
+    docs = "---".join(WORKLOADS[kind] for kind in WORKLOADS)
+    outcome = simulated(tmp_path, docs, cpu=64, pods=500)
+    assert {one.title: (one.wanted, one.placed) for one in outcome.workloads} == {
+        "daemonset.apps/agent": (3, 3),
+        "statefulset.apps/db": (2, 2),
+        "job.batch/batch": (3, 3),
+        "cronjob.batch/nightly": (2, 2),
+        "replicationcontroller/old": (2, 2),
+        "pod/alone": (1, 1),
+    }
+
+
+def test_a_daemon_is_not_on_nodes_that_it_does_not_mean(tmp_path: Path) -> None:
+    outcome = simulated(tmp_path, WORKLOADS["DaemonSet"], taints=["only=gpu:NoSchedule"])
+    assert [(one.wanted, one.placed) for one in outcome.workloads] == [(0, 0)]
 
 
 def test_the_same_seed_gives_the_same_answer(tmp_path: Path) -> None:

@@ -27,6 +27,15 @@ from longshore.cli.options import echo_json, json_option
     "-n", "--namespace", default="default", show_default=True,
     help="Where objects are meant for that name no namespace.",
 )  # fmt: skip
+@click.option(
+    "--from-cluster", is_flag=True,
+    help="The nodes of a running cluster, with what is on them, instead of a shape.",
+)  # fmt: skip
+@click.option(
+    "--kubeconfig", type=click.Path(path_type=Path, dir_okay=False),
+    help="As whom to ask that cluster. [default: $KUBECONFIG, else ~/.kube/config]",
+)  # fmt: skip
+@click.option("--context", default="", help="Which of its contexts. [default: the current one]")
 @click.option("--seed", default=1, show_default=True, help="Which of equal nodes are taken.")
 @click.option(
     "--svg", type=click.Path(path_type=Path, dir_okay=False), help="Also draw a picture there."
@@ -38,17 +47,38 @@ def simulate(
     """Say where workloads would land, what would not fit and why, and how full each zone would be:
     on nodes that need not exist."""
     from longshore.cluster.simulate import manifests, report
-    from longshore.cluster.simulate import shape as shapes
-    from longshore.cluster.simulate.run import Present
     from longshore.cluster.simulate.run import simulate as simulated
     from longshore.cluster.simulate.svg import as_svg
 
-    pools = shapes.read(options["shape"]) if options["shape"] else shapes.DEFAULT
-    present = Present([*shapes.nodes(pools, options["nodes"])])
-    outcome = simulated(present, manifests.read(files, options["namespace"]), seed)
+    given = manifests.read(files, options["namespace"])
+    outcome = simulated(_present(options), given, seed)
     if svg is not None:
-        svg.write_text(as_svg(outcome), encoding="utf-8")
+        _write(svg, as_svg(outcome))
     if as_json:
         echo_json(outcome.as_dict())
     else:
         click.echo(report.as_text(outcome))
+
+
+def _present(options: dict[str, Any]) -> Any:
+    """The nodes, and what is on them."""
+    from longshore.cluster import access
+    from longshore.cluster.config import ClusterError
+    from longshore.cluster.simulate import present
+    from longshore.cluster.simulate import shape as shapes
+
+    if not options["from_cluster"]:
+        pools = shapes.read(options["shape"]) if options["shape"] else shapes.DEFAULT
+        return present.Present([*shapes.nodes(pools, options["nodes"])])
+    if options["shape"] or options["nodes"]:
+        raise ClusterError("--from-cluster has nodes; --shape and --nodes make others")
+    return present.of_cluster(access.read(options["kubeconfig"], options["context"]))
+
+
+def _write(file: Path, text: str) -> None:
+    from longshore.cluster.config import ClusterError
+
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ClusterError(f"--svg: {file}: {error.strerror}") from None

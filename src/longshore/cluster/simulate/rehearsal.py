@@ -65,14 +65,18 @@ class Rehearsal:
                     name = operation.doc["metadata"]["name"]
                     raise ClusterError(f"{operation.kind.name} {name}: {answer}")
 
-    async def perform(self, given: Sequence[Given]) -> list[Workload]:
-        """Make what manifests say, and the pods of it. Raises ClusterError for what no server would
-        take."""
+    async def perform(self, given: Sequence[Given], nodes: Sequence[Doc]) -> list[Workload]:
+        """Make what manifests say, and the pods of it on nodes that need not be in the cluster.
+        Raises ClusterError for what no server would take."""
         await self._make_namespaces({one.namespace for one in given if one.namespace})
         kept = [(one, await self._make(one)) for one in given if one.kind is not kinds.POD]
         pods = [(one, one.doc | {"metadata": {**one.doc["metadata"], "namespace": one.namespace}})
                 for one in given if one.kind is kinds.POD]  # fmt: skip
-        return [await self._expand(one, doc) for one, doc in [*kept, *pods] if one.kind in EXPANDED]
+        return [
+            await self._expand(one, doc, nodes)
+            for one, doc in [*kept, *pods]
+            if one.kind in EXPANDED
+        ]
 
     async def _make_namespaces(self, names: Iterable[str]) -> None:
         docs = [{"metadata": {"name": name}} for name in sorted({*names, *_NAMESPACES})]
@@ -91,9 +95,10 @@ class Rehearsal:
         except ApiError as error:
             raise ClusterError(f"-f: {one.title}: {error}") from None
 
-    async def _expand(self, one: Given, doc: Doc) -> Workload:
+    async def _expand(self, one: Given, doc: Doc, nodes: Sequence[Doc]) -> Workload:
         workload = Workload(one.title, one.namespace)
-        for part in _batches(Create(m.kind, m.doc) for m in expanded(one.kind.kept_as, doc)):
+        made = expanded(one.kind.kept_as, doc, nodes)
+        for part in _batches(Create(each.kind, each.doc) for each in made):
             for operation, answer in zip(part, await self._client.submit(part), strict=True):
                 if isinstance(answer, ApiError):
                     workload.refused[str(answer)] += 1

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from longshore.cluster.simulate.expand import Made
 from longshore.cluster.simulate.manifests import Given
 from longshore.cluster.simulate.outcome import Landed, NodeLoad, Outcome, loads, put
+from longshore.cluster.simulate.present import Present
 from longshore.cluster.simulate.rehearsal import Rehearsal, Workload, rehearsed
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
@@ -17,15 +17,6 @@ from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.core.watch.stored import Stored
 from longshore.machinery.scheduler.desk import Desk
-
-
-@dataclass(frozen=True, slots=True)
-class Present:
-    """What there is before: nodes, pods that run on them, and other objects."""
-
-    nodes: Sequence[Doc]
-    pods: Sequence[Doc] = ()
-    objects: Sequence[Made] = ()
 
 
 @dataclass(slots=True)
@@ -41,7 +32,7 @@ def simulate(present: Present, given: Sequence[Given], seed: int) -> Outcome:
 
     async def play(rehearsal: Rehearsal) -> Outcome:
         await rehearsal.present(present.objects)
-        workloads = await rehearsal.perform(given)
+        workloads = await rehearsal.perform(given, present.nodes)
         decided = _decide(present, rehearsal.cache)
         return _outcome(present, rehearsal.cache.all(kinds.POD), workloads, decided)
 
