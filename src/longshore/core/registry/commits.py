@@ -57,10 +57,12 @@ class Intent(NamedTuple):
 
 class Pending:
     """One write on its way. After its batch is through, stored is what is now there, or error says
-    why not; neither means that another server was faster: plan again. done is its writer's alone,
-    batch_done everybody's."""
+    why not; neither means that another server was faster: plan again. Its writer waits for it alone,
+    others for batch_done."""
 
-    __slots__ = ("batch_done", "done", "error", "fence", "intent", "key", "kind", "stored")
+    __slots__ = (
+        "_is_through", "_waiter", "batch_done", "error", "fence", "intent", "key", "kind", "stored",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -73,7 +75,10 @@ class Pending:
         self.kind = kind
         self.key = key
         self.intent = intent
-        self.done: asyncio.Future[None] = batch_done.get_loop().create_future()
+        self._is_through = False
+        self._waiter: asyncio.Future[None] | None = (
+            None  # of a batch, few are waited for one by one
+        )
         self.batch_done = batch_done
         self.fence = fence
         self.stored: Stored | None = None
@@ -82,15 +87,18 @@ class Pending:
     async def wait(self) -> Stored | None:
         """What was stored; None if the plan is stale. To be called once. Raises ApiError if the
         store failed."""
-        await self.done
+        if not self._is_through:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
         if self.error is not None:
             raise refusal(self.error)
         return self.stored
 
     def answer(self) -> None:
         """Let the writer go on, unless it is gone."""
-        if not self.done.done():
-            self.done.set_result(None)
+        self._is_through = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     async def settled(self) -> None:
         """Return when the write is through, well or not."""

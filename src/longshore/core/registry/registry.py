@@ -305,15 +305,18 @@ class Registry(Writing):
     ) -> Answers:
         """Plan all of them in one go, so that they share a transaction; answers in order."""
         # In one turn of the loop: with others let in between slices of it, bursts took twice as long.
-        begun = [self._begin(who, operation, fence) for operation in operations]
+        options = of_loop(who)
+        begun = [self._begin(who, operation, options, fence) for operation in operations]
         answers: Answers = []
         for operation, answer in zip(operations, begun, strict=True):
-            if isinstance(answer, Pending):
-                answers.append(await self._finish(who, operation, answer, fence))
-            elif answer is None:
+            if answer is None:
                 answers.append(await self._alone(who, operation, fence))
-            else:
+            elif not isinstance(answer, Pending):
                 answers.append(answer)
+            elif answer.stored is None:
+                answers.append(await self._finish(who, operation, answer, fence))
+            else:
+                answers.append(answer.stored.doc)
         return answers
 
     async def perform(self, who: User, operation: Operation, fence: Fence | None = None) -> Doc:
@@ -325,12 +328,11 @@ class Registry(Writing):
                 who, kind, doc, namespace=namespace, options=options, fence=fence
             )
             return stored.doc
-        ref, plan = self._planned(who, operation)
+        ref, plan = self._planned(who, operation, of_loop(who))
         return (await self._write(ref, plan, fence)).doc
 
-    def _planned(self, who: User, operation: Operation) -> tuple[Ref, Plan]:
+    def _planned(self, who: User, operation: Operation, options: WriteOptions) -> tuple[Ref, Plan]:
         """Authorise an operation and plan it, all but running the plan."""
-        options = of_loop(who)
         match operation:
             case Create(kind, doc):
                 namespace = doc["metadata"].get("namespace", "")
@@ -339,6 +341,10 @@ class Registry(Writing):
                 self._planner.name(kind, doc)
                 ref = Ref(kind, namespace, doc["metadata"]["name"])
                 return ref, self._planner.creation(kind, doc, options)
+            case Bind(namespace, name):
+                ref = Ref(kinds.POD, namespace, name, "binding")
+                self._authorize(who, "create", ref)
+                return ref, self._planner.binding(operation)
             case Update(kind, doc, subresource):
                 metadata = doc["metadata"]
                 ref = Ref(kind, metadata.get("namespace", ""), metadata["name"], subresource)
@@ -353,18 +359,14 @@ class Registry(Writing):
                 ref = Ref(kind, namespace, name)
                 self._authorize(who, "delete", ref)
                 return ref, self._deletion(who, ref, delete_options, False)
-            case Bind(namespace, name):
-                ref = Ref(kinds.POD, namespace, name, "binding")
-                self._authorize(who, "create", ref)
-                return ref, self._planner.binding(operation)
 
     def _begin(
-        self, who: User, operation: Operation, fence: Fence | None
+        self, who: User, operation: Operation, options: WriteOptions, fence: Fence | None
     ) -> Doc | ApiError | Pending | None:
         """Queue an operation at once. None if it has to wait: for another write of its object, or
         for what other servers have written."""
         try:
-            return self._queued(*self._planned(who, operation), fence)
+            return self._queued(*self._planned(who, operation, options), fence)
         except ApiError as error:
             return error if self._is_final(error) else None
 
