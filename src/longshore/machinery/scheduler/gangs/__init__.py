@@ -1,0 +1,1 @@
+"""Pod groups: pods that run together, or not at all."""

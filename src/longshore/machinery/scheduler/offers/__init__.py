@@ -1,0 +1,1 @@
+"""Offers: capacity that is held for other schedulers, for a time."""
