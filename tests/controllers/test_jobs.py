@@ -405,3 +405,43 @@ async def test_many_completions_cost_a_few_turns() -> None:
         await work(world)
         assert status(world)["succeeded"] == 600
         assert len(world.pods()) == 600
+
+
+async def test_a_pod_that_never_had_a_node_is_replaced_though_only_failed_ones_are() -> None:
+    async with running(nodes=0) as world:
+        await world.create(kinds.JOB, job(podReplacementPolicy="Failed"))
+        await world.quiet()
+        (pod,) = world.pods()
+        await world.delete(kinds.POD, pod["metadata"]["name"])
+        await world.clock.advance(11)
+        await world.quiet()
+        (other,) = world.pods()
+        assert other["metadata"]["name"] != pod["metadata"]["name"]
+        assert status(world)["failed"] == 1
+
+
+async def test_a_pod_of_a_node_that_is_gone_can_be_ignored() -> None:
+    async with running(nodes=1) as world:
+        disrupted = {"type": "DisruptionTarget", "status": "True"}
+        rule = {"action": "Ignore", "onPodConditions": [disrupted]}
+        await world.create(kinds.JOB, job(backoffLimit=0, **_policy(rule)))
+        await world.play()
+        await world.delete(kinds.NODE, "n0")
+        await world.clock.advance(120)
+        await world.node("n1")
+        await work(world)
+        assert "Complete" in conditions(world)
+        assert "failed" not in status(world)
+
+
+async def test_a_taint_that_drives_out_says_so() -> None:
+    async with running(nodes=1) as world:
+        await world.create(kinds.JOB, job())
+        await world.play()
+        (pod,) = world.pods()
+        taint = {"key": "k", "effect": "NoExecute"}
+        await world.patch(kinds.NODE, "n0", {"spec": {"taints": [taint]}})
+        await world.quiet()
+        told = world.get(kinds.POD, pod["metadata"]["name"])
+        target = next(c for c in told["status"]["conditions"] if c["type"] == "DisruptionTarget")
+        assert target["reason"] == "DeletionByTaintManager"

@@ -1,4 +1,5 @@
-"""Collect pods that nobody else will: those of nodes that are gone, and too many finished ones.
+"""Collect pods that nobody else will: those of nodes that are gone, those that were told to go before
+they had a node and are still held by a finalizer, and too many finished ones.
 
 Rules: upstream's pkg/controller/podgc. A node must be gone for a while before its pods are: it may
 only have been registered anew.
@@ -17,10 +18,12 @@ from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.machinery.controllers.common import pods as pod_state
 from longshore.machinery.controllers.common.answers import raise_first
+from longshore.machinery.controllers.common.disrupting import lost
 from longshore.machinery.loop.answers import DONE, Answer, WakeAfter
 
-# The key under which finished pods are counted; no node can have this name.
-FINISHED = "/finished"
+# The keys under which finished pods are counted, and those that end without a node; no node can have
+# these names.
+FINISHED, NOWHERE = "/finished", "/nowhere"
 
 
 def oldest(pods: Iterable[Doc], count: int) -> list[Doc]:
@@ -33,7 +36,7 @@ def oldest(pods: Iterable[Doc], count: int) -> list[Doc]:
 
 
 class PodCollector:
-    """The reconciler; its keys are names of nodes, and FINISHED."""
+    """The reconciler; its keys are names of nodes, FINISHED and NOWHERE."""
 
     name = "pod-gc"
     watches: tuple[Kind, ...] = (kinds.NODE, kinds.POD)
@@ -47,22 +50,30 @@ class PodCollector:
         self._finished_max = finished_max
         self._node_gone_s = node_gone_s
         self._finished: set[tuple[str, str]] = set()
+        self._nowhere: set[tuple[str, str]] = set()
         self._missing_since: dict[str, float] = {}
 
     def keys(self, event: Frame) -> Iterable[str]:
         if event.kind is kinds.NODE:
             return (event.stored.name,) if event.type != "MODIFIED" else ()
         where = (event.stored.namespace, event.stored.name)
+        self._nowhere.discard(where)
         if event.type != "DELETED" and pod_state.is_terminal(event.doc):
             self._finished.add(where)
             return (FINISHED,) if len(self._finished) > self._finished_max else ()
         self._finished.discard(where)
-        node = pod_state.node_name(event.doc) if event.type == "ADDED" else ""
+        node = pod_state.node_name(event.doc)
+        if "deletionTimestamp" in event.doc["metadata"] and event.type != "DELETED" and not node:
+            self._nowhere.add(where)
+            return (NOWHERE,)
+        node = node if event.type == "ADDED" else ""
         return (node,) if node and self._cache.get(kinds.NODE, "", node) is None else ()
 
     async def reconcile(self, key: str) -> Answer:
         if key == FINISHED:
             return await self._collect_finished()
+        if key == NOWHERE:
+            return await self._end_nowhere()
         if self._cache.get(kinds.NODE, "", key) is not None:
             self._missing_since.pop(key, None)
             return DONE
@@ -74,8 +85,22 @@ class PodCollector:
         left = self._missing_since.setdefault(key, now) + self._node_gone_s - now
         if left > 0:
             return WakeAfter(left)
+        await self._mark_lost(pods)
         await self._delete(pods)
         return DONE
+
+    async def _end_nowhere(self) -> Answer:
+        """Who has no node has nobody who could say that it is over."""
+        found = (self._cache.get(kinds.POD, *where) for where in self._nowhere)
+        pods = [pod for pod in found if pod is not None and not pod_state.node_name(pod)]
+        await self._mark_lost(pod for pod in pods if "deletionTimestamp" in pod["metadata"])
+        return DONE
+
+    async def _mark_lost(self, pods: Iterable[Doc]) -> None:
+        now = self._clock.now()
+        work = [lost(pod, now) for pod in pods if not pod_state.is_terminal(pod)]
+        answers = await self._client.submit(work)
+        raise_first(None if isinstance(answer, NotFound) else answer for answer in answers)
 
     async def _collect_finished(self) -> Answer:
         found = (self._cache.get(kinds.POD, *where) for where in self._finished)

@@ -25,6 +25,7 @@ from longshore.core.watch.frames import Frame
 from longshore.machinery.controllers.common import conditions as cond
 from longshore.machinery.controllers.common import pods as pod_state
 from longshore.machinery.controllers.common.answers import raise_first
+from longshore.machinery.controllers.common.disrupting import disrupted
 from longshore.machinery.controllers.nodes import plan as planning
 from longshore.machinery.controllers.nodes.plan import NodePlan, NodeRules
 from longshore.machinery.loop.answers import DONE, Answer, sooner
@@ -108,6 +109,7 @@ class NodeLifecycle:
             self._recorder.event(pod, "Normal", "TaintManagerEviction", message)
         work: list[Operation] = [_not_ready(pod, self._clock.now()) for pod in plan.unready]
         await self._submit(work)
+        await self._submit([disrupted(pod, *_TAINTED, self._clock.now()) for pod in plan.evict])
         await self._submit([_deletion(pod, None) for pod in plan.evict])
         await self._submit([_deletion(pod, 0) for pod in plan.remove])
         return plan.wake_after_s
@@ -157,6 +159,9 @@ class NodeLifecycle:
             self._silent.discard(name)
             return {name, *self._silent} if none_was_heard else (name,)
         return tuple(self._silent) if none_was_heard else ()
+
+
+_TAINTED = "DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint"
 
 
 def _name(taint: Doc) -> tuple[str, str]:
