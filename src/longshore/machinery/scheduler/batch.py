@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from longshore.machinery.scheduler.exact import suits
-from longshore.machinery.scheduler.fills import by_load
 from longshore.machinery.scheduler.memo import Memo
 from longshore.machinery.scheduler.pods.affinity import Role
 from longshore.machinery.scheduler.pods.podclass import PodClass
@@ -73,6 +72,7 @@ class _Batch:
     def __init__(self, view: ClusterView, pod_class: PodClass, memo: Memo) -> None:
         self._view, self._class, self._profile = view, pod_class, memo.profile
         self._spread = constraints_of(pod_class, memo.profile) or NO_SPREAD
+        self._fill = memo.fills.of(view, pod_class)
         self.places = self._find_places(memo)
 
     def rows_for(self, count: int) -> list[int]:
@@ -86,7 +86,7 @@ class _Batch:
         topology = self._view.topology(soft.topology_key)
         counted = pod_topology_spread.eligible(self._view, self._class, soft, ())
         levels = pods_by_domain(self._view, self._class, soft, topology, counted)
-        return self._fill(topology, levels, self._room_in(topology), count)
+        return self._level(topology, levels, self._room_in(topology), count)
 
     def _find_places(self, memo: Memo) -> Places:
         view, pod_class = self._view, self._class
@@ -131,14 +131,14 @@ class _Batch:
         enough = len(domains) >= hard.min_domains
         least = int((levels + room)[domains].min()) if enough else 0
         room = np.clip(least + hard.max_skew - levels, 0, room)
-        return self._fill(topology, levels, room, count)
+        return self._level(topology, levels, room, count)
 
     def _room_in(self, topology: Topology) -> Amounts:
         """The room in every domain, by number."""
         domains, room = topology.of[self.places.rows], self.places.room
         return np.bincount(domains, weights=room, minlength=topology.count + 1).astype(np.int64)
 
-    def _fill(self, topology: Topology, levels: Amounts, room: Amounts, count: int) -> list[int]:
+    def _level(self, topology: Topology, levels: Amounts, room: Amounts, count: int) -> list[int]:
         """Bring domains with room to one level, in each of them by the best places."""
         numbers = np.flatnonzero(room)
         if not len(numbers):
@@ -171,8 +171,7 @@ class _Batch:
     def _taken(self, places: Places, layers: int, count: int) -> Amounts:
         """How many of the count best places within some layers each row has."""
         depth = np.arange(layers, dtype=np.float64)[:, np.newaxis]
-        scores = by_load(self._view, self._class, self._profile, places.rows, depth + 1.0)
-        scores = scores + places.wish
+        scores = self._fill.at(self._view, places.rows, depth + 1.0) + places.wish
         if places.peers is not None:
             # One level for all, the one that they will about reach: keeps columns independent.
             mean = -(-int(places.peers.sum() + count) // len(places.rows))

@@ -44,7 +44,7 @@ def choose(view: ClusterView, pod_class: PodClass, memo: Memo, seed: int) -> int
 
 def totals(view: ClusterView, pod_class: PodClass, memo: Memo) -> Scores:
     """The weighed scores of all rows, -inf where a rule objects; not to be changed."""
-    total = memo.fills.of(view, pod_class)
+    total = memo.fills.of(view, pod_class).scores(view)
     mask = suits(view, pod_class, memo)
     rated = table.wishes(view, pod_class, mask & (total > -np.inf), memo.profile)
     if rated is not None:
@@ -54,7 +54,9 @@ def totals(view: ClusterView, pod_class: PodClass, memo: Memo) -> Scores:
 
 def fits(view: ClusterView, pod_class: PodClass, memo: Memo) -> Mask:
     """The rows that take one more pod now."""
-    mask: Mask = suits(view, pod_class, memo) & (memo.fills.of(view, pod_class) > -np.inf)
+    mask: Mask = suits(view, pod_class, memo) & (
+        memo.fills.of(view, pod_class).scores(view) > -np.inf
+    )
     return mask
 
 

@@ -10,59 +10,41 @@ import numpy as np
 
 from longshore.machinery.scheduler.pods.podclass import PodClass
 from longshore.machinery.scheduler.profile import Profile
-from longshore.machinery.scheduler.rules.node_resources_fit import everywhere, weighed_column
-from longshore.machinery.scheduler.view.columns import Mask, Rows, Scores
+from longshore.machinery.scheduler.rules.weighing import Weighing, Where, weighing
+from longshore.machinery.scheduler.view.columns import Mask, Scores
 from longshore.machinery.scheduler.view.view import ClusterView
 
 
 def score(view: ClusterView, pod_class: PodClass, among: Mask, profile: Profile) -> Scores | None:
-    return score_at(view, pod_class, profile, np.arange(view.size), 1.0)
+    weighed = balance(view, pod_class, profile)
+    return None if weighed is None else score_at(view, weighed, slice(0, view.size), 1.0)
 
 
-def score_at(
-    view: ClusterView,
-    pod_class: PodClass,
-    profile: Profile,
-    rows: Rows | slice,
-    more: Scores | float,
-) -> Scores | None:
-    """The score of some rows for the last of so many more pods (a column of numbers: one line for
-    each); None for pods that ask for none of the resources, which are to go anywhere."""
+def balance(view: ClusterView, pod_class: PodClass, profile: Profile) -> Weighing | None:
+    """What is weighed for a pod; None if it asks for none of it, and so may go anywhere."""
     if not any(pod_class.requests.get(name) for name in profile.balanced):
         return None
-    gain = _unevenness(view, pod_class, profile, rows, more - 1.0)
-    gain = gain - _unevenness(view, pod_class, profile, rows, more)
-    return 75.0 + 50.0 * gain
+    resources = [(name, 1.0) for name in profile.balanced]
+    return weighing(view, pod_class, resources, scored=False)
 
 
-def _unevenness(
-    view: ClusterView,
-    pod_class: PodClass,
-    profile: Profile,
-    rows: Rows | slice,
-    more: Scores | float,
-) -> Scores:
+def score_at(view: ClusterView, weighed: Weighing, where: Where, more: Scores | float) -> Scores:
+    """The score of some rows for the last of so many more pods (a column of numbers: one line for
+    each)."""
+    before = _unevenness(view, weighed, where, more - 1.0)
+    after = _unevenness(view, weighed, where, more)
+    return 75.0 + 50.0 * (before - after)
+
+
+def _unevenness(view: ClusterView, weighed: Weighing, where: Where, more: Scores | float) -> Scores:
     """The standard deviation of the shares of the resources that a node has."""
-    shares, present = [], []
-    for name in profile.balanced:
-        column = weighed_column(view, pod_class, name)
-        if column is None:
-            continue
-        parts = view.parts[column, rows]
-        taken = view.used[column, rows] + pod_class.requests.get(name, 0) * more
-        shares.append(np.minimum(taken * parts, 1.0))
-        present.append(None if everywhere(view, column) else parts > 0)
-    if len(shares) == 2:
-        apart: Scores = np.abs(shares[0] - shares[1]) * 0.5
-        for mask in present:
-            apart = apart if mask is None else apart * mask
-        return apart
-    return _deviation(shares, [np.ones(1, np.bool_) if mask is None else mask for mask in present])
-
-
-def _deviation(shares: list[Scores], present: list[Mask]) -> Scores:
-    number = np.maximum(sum(mask * 1.0 for mask in present), 1.0)
-    mean = sum(share * mask for share, mask in zip(shares, present, strict=True)) / number
-    squares = sum(mask * (share - mean) ** 2 for share, mask in zip(shares, present, strict=True))
-    deviation: Scores = np.sqrt(squares / number)
+    shares = weighed.shares(view.used, view.parts, where, more)
+    present = weighed.present(view.parts, where, more)
+    if present is None and len(shares) == 2:
+        apart: Scores = np.abs(shares[0] - shares[1])
+        return apart * 0.5
+    mask = np.ones(1) if present is None else present * 1.0
+    number = np.maximum((mask + shares * 0.0).sum(axis=0), 1.0)
+    mean = (shares * mask).sum(axis=0) / number
+    deviation: Scores = np.sqrt((mask * (shares - mean) ** 2).sum(axis=0) / number)
     return deviation

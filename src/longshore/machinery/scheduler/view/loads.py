@@ -1,7 +1,8 @@
-"""What nodes have and what is taken of it, in columns of 64 bits.
+"""What nodes have and what is taken of it, in columns.
 
-cpu in millis, memory and storage in bytes, all else in whole units. What is taken is exactly the
-sum of the pods that were added, so that taking them away restores it.
+cpu in millis, memory and storage in bytes, all else in whole units. What is taken is exactly the sum
+of the pods that were added, so that taking them away restores it: amounts are bounded so that sums of
+them are exact as floating point numbers too.
 """
 
 from __future__ import annotations
@@ -19,16 +20,21 @@ from longshore.machinery.scheduler.view.columns import (
     PODS,
     STORAGE,
     Amounts,
+    Rows,
     Scores,
 )  # fmt: skip
 
 # Changes that are told one by one; who has heard of none of the last so many looks at all rows.
 JOURNAL_MAX = 65_536
+# Loads of pods of which it is known what they add to which column.
+_KNOWN_MAX = 4096
+_COLUMNS = ("allocatable", "free", "used", "scored", "parts")
 
 
 class Loads:
-    """Columns are as long as there is room for rows; the view cuts them. scored: cpu and memory in
-    use as scores count them. parts: the reciprocal of what there is, 0 where there is none."""
+    """One line a resource, as long as there is room for rows; the view cuts them. scored: used, but
+    with cpu and memory as scores count them. parts: the reciprocal of what there is, 0 where there
+    is none."""
 
     def __init__(self, room: int) -> None:
         self.resources: dict[str, int] = {
@@ -38,17 +44,18 @@ class Loads:
             "ephemeral-storage": STORAGE,
         }
         self.allocatable: Amounts = np.zeros((4, room), np.int64)
-        self.used: Amounts = np.zeros((4, room), np.int64)
         self.free: Amounts = np.zeros((4, room), np.int64)
-        self.scored: Amounts = np.zeros((2, room), np.int64)
+        self.used: Scores = np.zeros((4, room))
+        self.scored: Scores = np.zeros((4, room))
         self.parts: Scores = np.zeros((4, room))
         self.journal: list[int] = []
         """Rows in the order in which they changed, since the epoch began."""
         self.epoch = 0
+        self._known: dict[object, tuple[Amounts, Scores]] = {}
 
     def grow(self) -> None:
         """Twice the room."""
-        for name in ("allocatable", "used", "free", "scored", "parts"):
+        for name in _COLUMNS:
             column = getattr(self, name)
             setattr(self, name, np.concatenate([column, np.zeros_like(column)], axis=1))
 
@@ -57,37 +64,57 @@ class Loads:
         column = self.resources.get(resource)
         if column is None:
             column = self.resources[resource] = len(self.resources)
-            for name in ("allocatable", "used", "free", "parts"):
+            for name in _COLUMNS:
                 old = getattr(self, name)
                 setattr(self, name, np.concatenate([old, np.zeros_like(old[:1])]))
+            self._known.clear()
         return column
 
     def set_allocatable(self, row: int, amounts: Mapping[str, Any]) -> None:
         for name in amounts:
             self.column(name)
+        before = self.allocatable[:, row].copy()
         self.allocatable[:, row] = 0
         for name, text in amounts.items():
             self.allocatable[self.resources[name], row] = capacity(name, text)
         has = self.allocatable[:, row]
-        self.free[:, row] = has - self.used[:, row]
+        self.free[:, row] += has - before
         self.parts[:, row] = np.divide(1.0, has, out=np.zeros(len(has)), where=has > 0)
         self._note(row)
 
     def add(self, row: int, pod_class: PodClass, count: int) -> None:
         """Pods of a class come to a row, or with a negative count leave it."""
-        self._take(PODS, row, count)
-        for name, value in pod_class.requests.items():
-            self._take(self.resources.get(name, -1), row, count * value, name)
-        cpu, memory = pod_class.scored
-        self.scored[0, row] += count * cpu
-        self.scored[1, row] += count * memory
+        taken, scored = self._amounts(pod_class)
+        if count != 1:
+            taken, scored = taken * count, scored * count
+        self.free[:, row] -= taken
+        self.used[:, row] += taken
+        self.scored[:, row] += scored
         self._note(row)
 
-    def _take(self, column: int, row: int, amount: int, name: str = "") -> None:
-        if column < 0:
-            column = self.column(name)
-        self.used[column, row] += amount
-        self.free[column, row] -= amount
+    def add_many(self, rows: Rows, counts: Amounts, pod_class: PodClass) -> None:
+        """add() for many different rows."""
+        taken, scored = self._amounts(pod_class)
+        for column in np.flatnonzero(scored + taken).tolist():
+            self.free[column, rows] -= counts * taken[column]
+            self.used[column, rows] += counts * taken[column]
+            self.scored[column, rows] += counts * scored[column]
+        for row in rows.tolist():
+            self._note(row)
+
+    def _amounts(self, pod_class: PodClass) -> tuple[Amounts, Scores]:
+        """What one pod takes of each column: in truth, and as scores count it."""
+        found = self._known.get(pod_class.load)
+        if found is None:
+            if len(self._known) >= _KNOWN_MAX:
+                self._known.clear()
+            at = {self.column(name): value for name, value in pod_class.requests.items()}
+            taken = np.zeros(len(self.resources), np.int64)
+            taken[[PODS, *at]] = [1, *at.values()]
+            scored = taken.astype(np.float64)
+            scored[[CPU, MEMORY]] = pod_class.scored
+            found = self._known[pod_class.load] = (taken, scored)
+        return found
 
     def _note(self, row: int) -> None:
         if len(self.journal) >= JOURNAL_MAX:
