@@ -30,6 +30,8 @@ T = TypeVar("T")
 _FIRST_ROOM = 64
 # Answers about the nodes' shape that are remembered: each is a column or two.
 _ANSWERS_MAX = 4096
+# Fewer rows than that are changed one by one.
+_FEW = 16
 
 
 class ClusterView:
@@ -74,7 +76,7 @@ class ClusterView:
         return self.loads.allocatable[:, : self.size]
 
     @property
-    def used(self) -> Amounts:
+    def used(self) -> Scores:
         return self.loads.used[:, : self.size]
 
     @property
@@ -83,8 +85,8 @@ class ClusterView:
         return self.loads.free[:, : self.size]
 
     @property
-    def scored(self) -> Amounts:
-        """cpu and memory in use as scores count them."""
+    def scored(self) -> Scores:
+        """used, but with cpu and memory as scores count them."""
         return self.loads.scored[:, : self.size]
 
     @property
@@ -198,8 +200,15 @@ class ClusterView:
 
     def hold_all(self, rows: Iterable[int], pod_class: PodClass, count: int) -> None:
         """hold() for each entry of rows."""
-        for row, times in Counter(rows).items():
-            self.hold(row, pod_class, times * count)
+        times = Counter(rows)
+        if len(times) < _FEW or pod_class.ports or pod_class.claims:
+            for row, number in times.items():
+                self.hold(row, pod_class, number * count)
+            return
+        counts = np.fromiter(times.values(), np.int64) * count
+        self.loads.add_many(np.fromiter(times, np.intp), counts, pod_class)
+        for row, number in times.items():
+            self.tallies.add(row, pod_class, number * count)
 
     # --- questions ---
 
