@@ -368,7 +368,8 @@ class Registry(Writing):
         try:
             return self._queued(*self._planned(who, operation, options), fence)
         except ApiError as error:
-            return error if self._is_final(error) else None
+            final = self._is_final(error) and not _may_be_renamed(operation, error)
+            return error if final else None
 
     async def _finish(
         self, who: User, operation: Operation, pending: Pending, fence: Fence | None
@@ -446,6 +447,12 @@ class Registry(Writing):
         self.permission.applied(frame)
         if frame.kind is kinds.SERVICE:
             self._services.applied(frame)
+
+
+def _may_be_renamed(operation: Operation, error: ApiError) -> bool:
+    """Whether a name was taken that the server had made up."""
+    made_up = isinstance(operation, Create) and not operation.doc["metadata"].get("name")
+    return made_up and isinstance(error, AlreadyExists)
 
 
 def _own(ref: Ref, patched: Doc, doc: Doc) -> Doc:
