@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.machinery.scheduler.pods.podclass import PodClass, PodClasses
+from longshore.machinery.scheduler.view import volumes
 from longshore.machinery.scheduler.view.view import ClusterView
 
-LOOKED_AT: tuple[Kind, ...] = (kinds.NAMESPACE, kinds.NODE, kinds.POD)
+LOOKED_AT: tuple[Kind, ...] = (kinds.NAMESPACE, kinds.NODE, kinds.POD, *volumes.HEARD)
 """What placement depends on."""
 
 _ENDED = ("Succeeded", "Failed")
@@ -29,15 +30,18 @@ class Picture:
 
 
 def picture(objects: Mapping[Kind, Iterable[Doc]], also: Iterable[Doc] = ()) -> Picture:
-    """objects are all that there are of each kind of LOOKED_AT; also are further pods that will be
-    asked about."""
+    """objects are all that there are, by their kind of LOOKED_AT; also are further pods that will
+    be asked about."""
     made = Picture()
-    for namespace in objects[kinds.NAMESPACE]:
+    for namespace in objects.get(kinds.NAMESPACE, ()):
         metadata = namespace["metadata"]
         made.view.put_namespace(metadata["name"], metadata.get("labels") or {})
-    for node in objects[kinds.NODE]:
+    for node in objects.get(kinds.NODE, ()):
         made.view.put_node(node)
-    bound = [pod for pod in objects[kinds.POD] if _holds(pod)]
+    for kind in volumes.HEARD:
+        for doc in objects.get(kind, ()):
+            made.view.volumes.hear(kind, doc, gone=False)
+    bound = [pod for pod in objects.get(kinds.POD, ()) if _holds(pod)]
     _put(made, bound, [*bound, *also])
     return made
 
