@@ -1,12 +1,14 @@
-"""The book of one node: what is taken of it, by whom, and whether there is room for one more. Pure."""
+"""The book of one node: what is taken of it, by whom, and whether there is room for one more. Pure,
+and quick: it is asked at every binding."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from longshore.core.objects.kinds import Doc
-from longshore.core.objects.offers import Amounts, Holds
-from longshore.core.objects.pod_requests import requests_of
+from longshore.core.objects.offers import NOTHING, Amounts, Holds
+from longshore.core.objects.pod_requests import amounts_of, requests_of
+from longshore.core.watch.stored import Stored
 
 
 class Entry(NamedTuple):
@@ -26,9 +28,11 @@ def taken_by(spec: Doc) -> Amounts:
 class NodeBook:
     """Entries of pods by their key, holds of offers by their name, and the sum of all."""
 
-    __slots__ = ("_entries", "_holds", "_used")
+    __slots__ = ("_allocatable", "_entries", "_holds", "_node", "_used")
 
     def __init__(self) -> None:
+        self._node: Stored | None = None
+        self._allocatable: Amounts = NOTHING
         self._entries: dict[str, Entry] = {}
         self._holds = Holds()
         self._used: dict[str, int] = {}
@@ -36,9 +40,19 @@ class NodeBook:
     def get(self, key: str) -> Entry | None:
         return self._entries.get(key)
 
+    def of(self, node: Stored) -> None:
+        """What the node has is what it says now."""
+        if node is not self._node:
+            status = node.doc.get("status") or {}
+            self._allocatable = amounts_of(
+                status.get("allocatable") or status.get("capacity") or {}
+            )
+            self._node = node
+
     def enter(self, key: str, entry: Entry) -> None:
         """Set what a pod has."""
-        self.drop(key)
+        if key in self._entries:
+            self.drop(key)
         self._entries[key] = entry
         self._count(entry.amounts, 1)
         if entry.offer:
@@ -66,10 +80,12 @@ class NodeBook:
     def holds(self, offer: str) -> bool:
         return offer in self._holds
 
-    def refusal(self, wanted: Amounts, allocatable: Amounts) -> str:
-        """Why there is no room, for the first resource that is short; empty if there is.
-        (Words: pkg/kubelet/lifecycle, InsufficientResourceError.)"""
-        used = self._used
+    def refusal(self, wanted: Amounts) -> str:
+        """Why there is no room, for the first resource that is short; empty if there is, or if the
+        node has not told what it has. (Words: pkg/kubelet/lifecycle, InsufficientResourceError.)"""
+        used, allocatable = self._used, self._allocatable
+        if not allocatable:
+            return ""
         for name, value in wanted.items():
             taken, most = used.get(name, 0), allocatable.get(name, 0)
             if value and taken + value > most:

@@ -22,8 +22,7 @@ from longshore.base.clock import parse_rfc3339
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import Conflict
 from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.objects.offers import NOTHING, Amounts, accepted_by, offered
-from longshore.core.objects.pod_requests import amounts_of
+from longshore.core.objects.offers import accepted_by, offered
 from longshore.core.objects.quota.pods import is_over
 from longshore.core.registry.capacity.book import Entry, NodeBook, taken_by
 from longshore.core.watch.cache import Cache
@@ -37,8 +36,6 @@ class Ledger:
     def __init__(self, cache: Cache) -> None:
         self.cache = cache
         self._books: dict[str, NodeBook] = {}
-        # What nodes have, as it was read from their state as of then.
-        self._allocatable: dict[str, tuple[Stored, Amounts]] = {}
 
     def charge(self, key: str, taken: Entry, node: str, *, dry_run: bool = False) -> None:
         """Enter what a pod is about to take of a node, of its offer if it names one (which accept()
@@ -48,7 +45,8 @@ class Ledger:
             why = book.refusal_of(taken.offer, taken.amounts)
             why = why and f'offer "{taken.offer}": {why}'
         else:
-            why = self._shortage(book, node, taken.amounts)
+            why = book.refusal(taken.amounts)
+            why = why and f'node "{node}": {why}'
         if why:
             raise _conflict("pods/binding", kinds.POD, key, why)
         if not dry_run:
@@ -73,28 +71,25 @@ class Ledger:
         book, name, amounts = self._book(node), offer["metadata"]["name"], offered(offer)
         if book.holds(name):
             return
-        if why := self._shortage(book, node, amounts):
+        if why := book.refusal(amounts):
+            why = f'node "{node}": {why}'
             raise _conflict("offers.scheduling.longshore.io", kinds.OFFER, key, why)
         if not dry_run:
             book.hold(name, amounts)
 
     def applied(self, frame: Frame) -> None:
         """A change has become visible."""
-        if not self._books or frame.kind not in _HEARD:
-            return
-        if frame.kind is kinds.NODE:
-            if frame.type == "DELETED":
-                self._forget(frame.stored.name)
-            return
-        book = self._books.get(_node_of(frame.stored))
-        if book is None:
+        if not self._books:
             return
         if frame.kind is kinds.POD:
-            _follow(book, frame)
-        elif frame.type == "DELETED":
-            book.release(frame.stored.name)
-        else:
-            book.hold(frame.stored.name, offered(frame.doc))
+            book = self._books.get(_node_of(frame.stored))
+            if book is not None:
+                _follow(book, frame)
+        elif frame.kind is kinds.OFFER:
+            self._follow_offer(frame)
+        elif frame.kind is kinds.NODE and frame.type == "DELETED":
+            # Its pods may outlive it: should it come back, its book is opened anew.
+            self._books.pop(frame.stored.name, None)
 
     def settle(self, kind: Kind, key: str, doc: Doc | None) -> None:
         """A write came to nothing: what is stored counts again."""
@@ -115,44 +110,34 @@ class Ledger:
     def reload(self) -> None:
         """Open all books anew."""
         self._books.clear()
-        self._allocatable.clear()
 
-    def _shortage(self, book: NodeBook, node: str, wanted: Amounts) -> str:
-        allocatable = self._of_node(node)
-        why = book.refusal(wanted, allocatable) if allocatable else ""
-        return why and f'node "{node}": {why}'
+    def _follow_offer(self, frame: Frame) -> None:
+        book, name = self._books.get(_node_of(frame.stored)), frame.stored.name
+        if book is None:
+            return
+        if frame.type == "DELETED":
+            book.release(name)
+        else:
+            book.hold(name, offered(frame.doc))
 
     def _book(self, node: str) -> NodeBook:
         book = self._books.get(node)
         if book is None:
-            book = self._books[node] = NodeBook()
-            for stored in self.cache.shelf(kinds.OFFER).found(("node", node)):
-                book.hold(stored.name, offered(stored.doc))
-            for stored in self.cache.shelf(kinds.POD).found(("node", node)):
-                pod = stored.glance()
-                if not is_over(pod):
-                    book.enter(stored.key, _entry(pod))
+            book = self._books[node] = self._opened(node)
+        stored = self.cache.shelf(kinds.NODE).get(kinds.NODE.key("", node))
+        if stored is not None:
+            book.of(stored)
         return book
 
-    def _of_node(self, name: str) -> Amounts:
-        """What a node has for pods; nothing of one that is not there or has not told."""
-        stored = self.cache.shelf(kinds.NODE).get(kinds.NODE.key("", name))
-        if stored is None:
-            return NOTHING
-        known = self._allocatable.get(name)
-        if known is None or known[0] is not stored:
-            status = stored.doc.get("status") or {}
-            had = amounts_of(status.get("allocatable") or status.get("capacity") or {})
-            known = self._allocatable[name] = (stored, had)
-        return known[1]
-
-    def _forget(self, node: str) -> None:
-        """Its pods may outlive it: should it come back, its book is opened anew."""
-        self._books.pop(node, None)
-        self._allocatable.pop(node, None)
-
-
-_HEARD = frozenset((kinds.POD, kinds.NODE, kinds.OFFER))
+    def _opened(self, node: str) -> NodeBook:
+        book = NodeBook()
+        for stored in self.cache.shelf(kinds.OFFER).found(("node", node)):
+            book.hold(stored.name, offered(stored.doc))
+        for stored in self.cache.shelf(kinds.POD).found(("node", node)):
+            pod = stored.glance()
+            if not is_over(pod):
+                book.enter(stored.key, _entry(pod))
+        return book
 
 
 def _follow(book: NodeBook, frame: Frame) -> None:
@@ -172,7 +157,10 @@ def _entry(pod: Doc) -> Entry:
 
 
 def _node_of(stored: Stored) -> str:
-    return next((value for term, value in stored.terms if term == "node"), "")
+    for term, value in stored.terms:
+        if term == "node":
+            return value
+    return ""
 
 
 def _objection(offer: Doc, pod: Doc, node: str, now: float) -> str:
