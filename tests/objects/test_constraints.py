@@ -8,7 +8,13 @@ from typing import Any
 import orjson
 import pytest
 
-from longshore.core.objects.constraints import BadConstraint, Constraint, parse
+from longshore.core.objects import kinds
+from longshore.core.objects.constraints import ANNOTATION, BadConstraint, Constraint, parse
+from longshore.core.objects.defaults import default
+from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.objects.rules import validate_create
+
+from .valid import valid
 
 
 def meets(operator: str, wanted: str, value: str | None) -> bool:
@@ -102,3 +108,14 @@ def test_no_pattern_takes_long(operator: str) -> None:
     began = time.process_time()
     meets(operator, pattern, "a" * 5000 + "c")
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("kind", [kinds.POD, kinds.DEPLOYMENT], ids=["pod", "template"])
+def test_they_are_read_when_a_pod_or_its_template_is_made(kind: Kind) -> None:
+    doc: Doc = orjson.loads(orjson.dumps(valid(kind)))
+    holder = doc if kind is kinds.POD else doc["spec"]["template"]
+    text = '[{"attribute": "rack", "operator": "likes", "value": "x"}]'
+    holder.setdefault("metadata", {})["annotations"] = {ANNOTATION: text}
+    [cause] = validate_create(kind, default(kind, doc))
+    assert cause.field.endswith(f"metadata.annotations[{ANNOTATION}]")
+    assert "[0].operator: must be one of =, !=, <" in cause.message

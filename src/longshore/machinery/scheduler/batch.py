@@ -49,6 +49,8 @@ def can_batch(view: ClusterView, pod_class: PodClass, profile: Profile) -> bool:
     if profile.strategy is not Strategy.LEAST:
         return False
     spread = constraints_of(pod_class, profile) or NO_SPREAD
+    if pod_class.siblings is not None:
+        return False
     if sum(one.counts_itself for one in spread.hard) > 1:
         return False
     for term in pod_class.affinity or ():

@@ -10,6 +10,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rules import placement, resources
 from longshore.core.objects.rules.containers import container, user_id
 from longshore.core.objects.rules.problems import METADATA, SPEC, Path, Problems, Rule
+from longshore.core.objects.rules.scheduling import constraints
 from longshore.core.objects.rules.volumes import volumes
 
 _RESTART_POLICIES = ("Always", "Never", "OnFailure")
@@ -28,6 +29,7 @@ def pod(doc: Doc, problems: Problems) -> None:
     spec = doc["spec"]
     if "annotations" in doc["metadata"]:
         _deletion_cost(doc["metadata"], problems)
+        constraints(doc["metadata"], METADATA, problems)
     if spec.get("ephemeralContainers"):
         problems.forbidden((SPEC, "ephemeralContainers"), "cannot be set on create")
     pod_spec(spec, SPEC, problems)
@@ -35,6 +37,7 @@ def pod(doc: Doc, problems: Problems) -> None:
 
 def pod_metadata_update(new: Doc, old: Doc, problems: Problems) -> None:
     """What was let in once may stay."""
+    constraints(new["metadata"], METADATA, problems)
     if not _is_cost(_cost(old["metadata"])):
         return
     _deletion_cost(new["metadata"], problems)

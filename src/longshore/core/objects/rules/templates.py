@@ -9,6 +9,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rules.metadata import label_selector, shared_metadata
 from longshore.core.objects.rules.pods import pod_spec
 from longshore.core.objects.rules.problems import SPEC, Path, Problems, shown
+from longshore.core.objects.rules.scheduling import constraints
 from longshore.core.objects.selectors import from_doc
 
 TEMPLATE: Path = (SPEC, "template")
@@ -27,7 +28,9 @@ def labels_of(template: Doc) -> dict[str, str]:
 
 def pod_template(template: Doc, path: Path, problems: Problems) -> None:
     """A template of pods whose restart policy is free."""
-    shared_metadata(template.get("metadata", {}), (path, "metadata"), problems)
+    metadata, where = template.get("metadata", {}), (path, "metadata")
+    shared_metadata(metadata, where, problems)
+    constraints(metadata, where, problems)
     spec, at = template.get("spec", {}), (path, "spec")
     pod_spec(spec, at, problems)
     if spec.get("ephemeralContainers"):

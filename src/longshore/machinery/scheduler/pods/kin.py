@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from longshore.core.objects.selectors import EVERYTHING, Selector
 
@@ -87,6 +87,11 @@ class Queries:
             return None
         everyone = PodSelector(frozenset((kin.namespace,)), None, EVERYTHING)
         return Query((everyone,), False, kin.owner)
+
+    def of_siblings(self, kin: Kin) -> Query | None:
+        """The same, with those that are being deleted."""
+        peers = self.of_peers(kin)
+        return None if peers is None else replace(peers, leaving=True)
 
     def clear(self) -> None:
         self._known.clear()

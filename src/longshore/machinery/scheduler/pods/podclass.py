@@ -14,6 +14,11 @@ import orjson
 
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.scheduler.pods.affinity import PodAffinity, affinity_of
+from longshore.machinery.scheduler.pods.constraints import (
+    Constraints,
+    constraints_text,
+    read_constraints,
+)
 from longshore.machinery.scheduler.pods.demand import Demand, read_demand
 from longshore.machinery.scheduler.pods.images import image_names, read_images
 from longshore.machinery.scheduler.pods.kin import OWN_LABELS, Kin, Labels, Queries, Query
@@ -33,7 +38,8 @@ _Who = tuple[str, Labels, str, bool]
 class PodClass:
     """requests: amounts by resource (cpu in millis, the rest in whole units), without "pods".
     scored: cpu millis and memory bytes as scores count them. load: equal for classes that take the
-    same. peers: the pods of the same controller, which are spread by default."""
+    same. peers: the pods of the same controller, which are spread by default; siblings are those
+    too, with those that are being deleted, if constraints keep them apart."""
 
     demand: Demand
     requests: Mapping[str, int]
@@ -48,6 +54,8 @@ class PodClass:
     ignored: str = ""
     claims: tuple[Claimed, ...] = ()
     images: tuple[str, ...] = ()
+    constraints: Constraints | None = None
+    siblings: Query | None = None
 
     @property
     def singly(self) -> bool:
@@ -59,6 +67,18 @@ class PodClass:
     def group(self) -> str:
         """The uid of the controller, if there is one."""
         return self.kin.owner
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What placement reads in a pod besides its spec."""
+
+    claims: tuple[Claimed, ...]
+    constraints: str
+
+    @classmethod
+    def of(cls, pod: Doc) -> _Own:
+        return cls(read_claims(pod), constraints_text(pod["metadata"]))
 
 
 class PodClasses:
@@ -83,13 +103,13 @@ class PodClasses:
         return PodClasses(OWN_LABELS & (self._queries.keys | (OWN_LABELS - self._left_out)))
 
     def of(self, pod: Doc) -> PodClass:
-        spec, who, claims = pod["spec"], self._who(pod["metadata"]), read_claims(pod)
-        key = orjson.dumps((who, claims, _asked(spec), _taken(spec)))
+        spec, who, own = pod["spec"], self._who(pod["metadata"]), _Own.of(pod)
+        key = orjson.dumps((who, own, _asked(spec), _taken(spec)))
         found = self._known.get(key)
         if found is None:
             if len(self._known) >= CLASSES_MAX:
                 self._forget()
-            found = self._known[key] = self._read(spec, self._kin(who), claims)
+            found = self._known[key] = self._read(spec, self._kin(who), own)
         return found
 
     def _who(self, metadata: Doc) -> _Who:
@@ -106,7 +126,8 @@ class PodClasses:
             found = self._kins[key] = Kin(*who)
         return found
 
-    def _read(self, spec: Doc, kin: Kin, claims: tuple[Claimed, ...]) -> PodClass:
+    def _read(self, spec: Doc, kin: Kin, own: _Own) -> PodClass:
+        constraints = read_constraints(own.constraints)
         requests = pod_requests(spec)
         scored = scored_requests(spec, requests)
         return PodClass(
@@ -119,9 +140,11 @@ class PodClasses:
             peers=self._queries.of_peers(kin),
             affinity=affinity_of(spec, kin.namespace, kin.labels, self._queries),
             spread=spread_of(spec, kin, self._queries),
-            refusal="; ".join(_refused(spec)),
-            claims=claims,
+            refusal="; ".join(_refused(spec, constraints)),
+            claims=own.claims,
             images=read_images(spec),
+            constraints=constraints,
+            siblings=self._queries.of_siblings(kin) if constraints and constraints.apart else None,
         )
 
     def _demand(self, spec: Doc) -> Demand:
@@ -169,7 +192,9 @@ def _with_host_port(container: Doc) -> list[Doc]:
     return [port for port in container.get("ports") or () if port.get("hostPort")]
 
 
-def _refused(spec: Doc) -> Iterator[str]:
+def _refused(spec: Doc, constraints: Constraints | None) -> Iterator[str]:
     """Demands that this scheduler cannot meet, by name."""
+    if constraints is not None and constraints.mistake:
+        yield constraints.mistake
     if spec.get("resourceClaims"):
         yield "spec.resourceClaims is not supported yet"

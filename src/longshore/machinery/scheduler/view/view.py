@@ -244,6 +244,10 @@ class ClusterView:
         return self._topologies.of(key, self._labels.having(key), self.size)
 
     def counts(self, query: Query) -> Counts:
+    def having(self, key: str) -> Mapping[str, Iterable[int]]:
+        """The rows that have a label or trait, by its value."""
+        return self._labels.having(key)
+
         """The pods that a query means, by row."""
         return self.tallies.matching(query)
 
