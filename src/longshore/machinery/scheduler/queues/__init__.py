@@ -1,0 +1,1 @@
+"""Queues of tenants, which share a cluster fairly."""
