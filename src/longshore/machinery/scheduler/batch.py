@@ -8,6 +8,7 @@ scores are normalised. Before, domains that pods are spread over are filled to o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 
@@ -49,8 +50,6 @@ def can_batch(view: ClusterView, pod_class: PodClass, profile: Profile) -> bool:
     if profile.strategy is not Strategy.LEAST:
         return False
     spread = constraints_of(pod_class, profile) or NO_SPREAD
-    if pod_class.siblings is not None:
-        return False
     if sum(one.counts_itself for one in spread.hard) > 1:
         return False
     for term in pod_class.affinity or ():
@@ -76,8 +75,10 @@ class _Batch:
         self._spread = constraints_of(pod_class, memo.profile) or NO_SPREAD
         self._fill = memo.fills.of(view, pod_class)
         self.places = self._find_places(memo)
+        self._peer_cost = 0.0
 
     def rows_for(self, count: int) -> list[int]:
+        self._peer_cost = self._cost_of_a_peer(count)
         hard = next((one for one in self._spread.hard if one.counts_itself), None)
         if hard is not None:
             return self._spread_hard(hard, count)
@@ -93,7 +94,9 @@ class _Batch:
     def _find_places(self, memo: Memo) -> Places:
         view, pod_class = self._view, self._class
         mask = suits(view, pod_class, memo)
-        room = np.where(mask, node_resources_fit.room(view, pod_class, self._profile), 0)
+        room = node_resources_fit.room(view, pod_class, self._profile)
+        if mask is not None:
+            room = room * mask
         if pod_class.ports or self._keeps_apart():
             room = np.minimum(room, 1)
         rows = np.flatnonzero(room)
@@ -121,6 +124,28 @@ class _Batch:
         if query is None:
             return np.zeros(self._view.size, np.int64)
         return self._view.column(self._view.counts(query))
+
+    def _cost_of_a_peer(self, count: int) -> float:
+        """What one more peer on a host takes from its score, as scores will be normalised once so
+        many pods are placed. One cost for all of them keeps the columns independent."""
+        most = sum(self._crowding(one, count) for one in self._spread.soft)
+        if self.places.peers is None or not most:
+            return 0.0
+        weight = self._profile.weights.get(SPREADING, SPREAD_WEIGHT)
+        return weight * 100.0 * log(len(self.places.rows) + 2.0) / most
+
+    def _crowding(self, one: Constraint, count: int) -> float:
+        """What a constraint will about add to the crowding of the fullest places."""
+        topology = self._view.topology(one.topology_key)
+        counted = pod_topology_spread.eligible(self._view, self._class, one, ())
+        pods = pods_by_domain(self._view, self._class, one, topology, counted)
+        inside = topology.of[self.places.rows]
+        there = pods[np.unique(inside[inside > 0])]
+        if not len(there):
+            return 0.0
+        coming = count if one.counts_itself else 0
+        level = max(int(there.max()), -(-(int(there.sum()) + coming) // len(there)))
+        return level * log(len(there) + 2.0) + one.max_skew - 1
 
     def _spread_hard(self, hard: Constraint, count: int) -> list[int]:
         """Domains are filled from the lowest level up, no further than max_skew above what the
@@ -175,11 +200,7 @@ class _Batch:
         depth = np.arange(layers, dtype=np.float64)[:, np.newaxis]
         scores = self._fill.at(self._view, places.rows, depth + 1.0) + places.wish
         if places.peers is not None:
-            # One level for all, the one that they will about reach: keeps columns independent.
-            mean = -(-int(places.peers.sum() + count) // len(places.rows))
-            level = max(int(places.peers.max()), mean, 1)
-            weight = self._profile.weights.get(SPREADING, SPREAD_WEIGHT)
-            scores = scores - weight * 100.0 * (places.peers + depth) / level
+            scores = scores - self._peer_cost * (places.peers + depth)
         scores = np.minimum.accumulate(scores, axis=0)
         scores[depth >= places.room] = -np.inf
         open_places = int(np.minimum(places.room, layers).sum())

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from longshore.machinery.scheduler.pods.demand import Term
-from longshore.machinery.scheduler.pods.kin import Kin, Queries
-from longshore.machinery.scheduler.pods.spread import Spread, read_spread
+from longshore.machinery.scheduler.pods.spread import Spread, default_spread
 
 HOSTNAME, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 
@@ -24,13 +23,11 @@ class Strategy(Enum):
     RATIO = "RequestedToCapacityRatio"
 
 
-SYSTEM_SPREADING = read_spread(
+SYSTEM_SPREADING = default_spread(
     (
         {"maxSkew": 3, "topologyKey": HOSTNAME, "whenUnsatisfiable": "ScheduleAnyway"},
         {"maxSkew": 5, "topologyKey": ZONE, "whenUnsatisfiable": "ScheduleAnyway"},
-    ),
-    Kin("", {}),
-    Queries(),
+    )
 )
 """The default constraints of who sets none (podtopologyspread systemDefaultConstraints)."""
 

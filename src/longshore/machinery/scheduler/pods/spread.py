@@ -6,7 +6,7 @@ Source: https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.selectors import EVERYTHING, from_doc
@@ -50,6 +50,16 @@ def read_spread(docs: Iterable[Doc], kin: Kin, queries: Queries) -> Spread:
         kept = hard if doc["whenUnsatisfiable"] == "DoNotSchedule" else soft
         kept.append(_constraint(doc, kin, queries))
     return Spread(tuple(hard), tuple(soft))
+
+
+def default_spread(docs: Iterable[Doc]) -> Spread:
+    """Constraints of pods that name none. They count the pods of one controller, so each of those
+    counts itself."""
+    read = read_spread(docs, Kin("", {}), Queries())
+    hard, soft = (
+        tuple(replace(one, counts_itself=True) for one in part) for part in (read.hard, read.soft)
+    )
+    return Spread(hard, soft)
 
 
 def _constraint(doc: Doc, kin: Kin, queries: Queries) -> Constraint:
