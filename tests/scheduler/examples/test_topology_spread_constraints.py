@@ -215,3 +215,11 @@ def test_defaults_of_a_profile() -> None:
     mine = pod("next", owner="set")
     assert best(cluster, mine, Profile(constraints=zones)) == {"b1"}
     assert best(cluster, mine, Profile(constraints=())) == {"a2"}
+
+
+def test_defaults_of_a_profile_can_be_demands() -> None:
+    zones = ({"maxSkew": 1, "topologyKey": ZONE, "whenUnsatisfiable": "DoNotSchedule"},)
+    nodes = [node("a1", {ZONE: "a"}), node("a2", {ZONE: "a"}), node("b1", {ZONE: "b"})]
+    cluster = Cluster.of(nodes, workload(1, "a1"))
+    assert fits(cluster, pod("next", owner="set"), Profile(constraints=zones)) == {"b1"}
+    assert fits(cluster, pod("alone"), Profile(constraints=zones)) == {"a1", "a2", "b1"}
