@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.scheduler import desk as room
-from longshore.machinery.scheduler.desk import Desk, Turn, unbound
+from longshore.machinery.scheduler.desk import Desk, unbound
+from longshore.machinery.scheduler.turns import Turn
 
 from .placing import node, pod
 
@@ -32,8 +33,12 @@ def test_the_urgent_go_first_then_the_early() -> None:
     )
     turn = desk.turn()
     assert set(bound(turn)) == {"urgent", "early"}
-    assert [(p.name, why) for p, why in turn.refused] == [
-        ("late", "0/1 nodes are available: 1 Too many pods.")
+    assert [(one.pod.name, one.message) for one in turn.refused] == [
+        (
+            "late",
+            "0/1 nodes are available: 1 Too many pods. preemption: 0/1 nodes are available: "
+            "1 No preemption victims found for incoming pod.",
+        )
     ]
 
 

@@ -98,7 +98,10 @@ async def test_a_pod_that_fits_nowhere_says_why_once_and_goes_when_there_is_room
         assert (condition["type"], condition["status"], condition["reason"]) == (
             "PodScheduled", "False", "Unschedulable",
         )  # fmt: skip
-        message = "0/1 nodes are available: 1 Insufficient cpu."
+        message = (
+            "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: "
+            "1 No preemption victims found for incoming pod."
+        )
         assert condition["message"] == message
         before = there.cache.revision
         await there.quiet()

@@ -1,14 +1,13 @@
 """The scheduler's desk: what waits, what is parked, and one turn of work at a time. No I/O.
 
-hear() takes changes in, turn() decides. Pods are counted in groups of one priority and one class;
-those that no node takes are parked until a change makes room on a row that suits them, so nothing
-is asked again and again.
+hear() takes changes in, turn() decides. Pods are counted in lots of one priority and one class;
+those that no node takes are parked until a change could help them (hints.py), so nothing is asked
+again and again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -16,103 +15,68 @@ from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.watch.frames import Frame
 from longshore.machinery.scheduler import plan
+from longshore.machinery.scheduler.exact import fits
 from longshore.machinery.scheduler.explain import explain
+from longshore.machinery.scheduler.hints import Changes
 from longshore.machinery.scheduler.memo import Memo
 from longshore.machinery.scheduler.pods.podclass import PodClass, PodClasses
+from longshore.machinery.scheduler.pool import Line, Lot, Pending, Pool
+from longshore.machinery.scheduler.preemption.making import TERMINATING, RoomMaker
+from longshore.machinery.scheduler.profile import DEFAULT, Profile
+from longshore.machinery.scheduler.turns import Refusal, Turn
+from longshore.machinery.scheduler.view.columns import Rows
 from longshore.machinery.scheduler.view.view import ClusterView
 
-SCHEDULER_NAME = "default-scheduler"
-# Pods decided on in one turn: more would keep the other loops waiting.
+PROFILES: Mapping[str, Profile] = {DEFAULT.name: DEFAULT}
+# Pods decided on in one turn, unless whoever asks has less time.
 TURN_MAX = 5000
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pending:
-    """A pod without a node. about is enough of it to tell Events of; order is its arrival."""
-
-    uid: str
-    namespace: str
-    name: str
-    about: Doc
-    priority: int
-    pod_class: PodClass
-    order: int
-
-
-Lot = tuple[int, PodClass]
-"""Pods that are placed together: one priority, one class."""
-
-
-class Pool:
-    """Pending pods in lots, each in the order of arrival."""
-
-    def __init__(self) -> None:
-        self._lots: dict[Lot, dict[str, Pending]] = {}
-        self._lot_of: dict[str, Lot] = {}
-
-    def __len__(self) -> int:
-        return len(self._lot_of)
-
-    def __contains__(self, uid: str) -> bool:
-        return uid in self._lot_of
-
-    def get(self, uid: str) -> Pending | None:
-        lot = self._lot_of.get(uid)
-        return None if lot is None else self._lots[lot][uid]
-
-    def add(self, pod: Pending) -> None:
-        lot = (pod.priority, pod.pod_class)
-        self._lots.setdefault(lot, {})[pod.uid] = pod
-        self._lot_of[pod.uid] = lot
-
-    def pop(self, uid: str) -> Pending | None:
-        lot = self._lot_of.pop(uid, None)
-        if lot is None:
-            return None
-        pods = self._lots[lot]
-        pod = pods.pop(uid)
-        if not pods:
-            del self._lots[lot]
-        return pod
-
-    def lots(self) -> list[Lot]:
-        """The most urgent first, then the one that waits longest."""
-        return sorted(self._lots, key=lambda lot: (-lot[0], self._first(lot).order))
-
-    def take(self, lot: Lot, count: int) -> list[Pending]:
-        pods = self._lots[lot]
-        taken = list(pods.values())[:count]
-        for pod in taken:
-            self.pop(pod.uid)
-        return taken
-
-    def _first(self, lot: Lot) -> Pending:
-        return next(iter(self._lots[lot].values()))
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What was decided: pods with their nodes, and pods that no node takes with the reason why."""
-
-    bound: list[tuple[Pending, str]]
-    refused: list[tuple[Pending, str]]
+# A step that shares no factor with the number of rows of any usual cluster: ties go round.
+_STEP = 7919
 
 
 class Desk:
-    def __init__(self) -> None:
+    """profiles: the schedulers that this is, by name; pods of other names are left alone. seed
+    decides between nodes that are equally good."""
+
+    def __init__(
+        self,
+        profiles: Mapping[str, Profile] = PROFILES,
+        seed: int = 0,
+        classes: PodClasses | None = None,
+    ) -> None:
         self.view = ClusterView()
-        self.waiting = Pool()
+        self.waiting = Line()
         self.parked = Pool()
-        self._classes = PodClasses()
-        self._memo = Memo()
-        self._roomier: set[int] = set()
+        self.making = RoomMaker(self.view)
+        self._profiles = profiles
+        self._memos = {name: Memo(profile) for name, profile in profiles.items()}
+        self._classes = classes or PodClasses()
+        self._seed = seed
+        self._changes = Changes()
         self._arrivals = 0
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether a selector asks for a label that classes have left out: all is to be read anew."""
+        return self._classes.stale
+
+    def emptied(self) -> Desk:
+        """One that has heard of nothing yet."""
+        classes = self._classes.renewed() if self.is_stale else None
+        return Desk(self._profiles, self._seed, classes)
+
+    # --- hearing ---
 
     def hear(self, event: Frame) -> None:
         """Take one change in."""
+        gone = event.type == "DELETED"
         if event.kind is kinds.NODE:
-            self._hear_node(event)
-        elif event.type == "DELETED":
+            self._hear_node(event.doc, gone=gone)
+        elif event.kind is kinds.NAMESPACE:
+            self._hear_namespace(event.doc, gone=gone)
+        elif event.kind is kinds.PDB:
+            self._hear_budget(event, gone=gone)
+        elif gone:
             self.forget(event.doc["metadata"]["uid"])
         else:
             self.see_pod(event.doc)
@@ -123,94 +87,246 @@ class Desk:
         if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
             self.forget(uid)
         elif node := spec.get("nodeName"):
-            self.waiting.pop(uid)
-            self.parked.pop(uid)
-            self._gained(self.view.put_pod(uid, node, self._classes.of(pod)))
+            self._see_placed(uid, pod, node)
         elif "deletionTimestamp" in pod["metadata"] or spec.get("schedulingGates"):
             self.forget(uid)
-        elif spec.get("schedulerName", SCHEDULER_NAME) == SCHEDULER_NAME:
+        elif spec.get("schedulerName", DEFAULT.name) in self._profiles:
             self._see_pending(uid, pod)
 
     def forget(self, uid: str) -> None:
         """The pod is gone, finished, or not to be placed: what it took is free."""
-        self.waiting.pop(uid)
-        self.parked.pop(uid)
-        self._gained(self.view.drop_pod(uid))
+        self._no_longer_waits(uid)
+        self._vacate(uid)
 
-    def has_work(self) -> bool:
-        self._unpark()
-        return len(self.waiting) > 0
-
-    def turn(self) -> Turn:
-        """Decide about what waits, most urgent first, and take the room in the view."""
-        self._unpark()
-        turn = Turn([], [])
-        for lot in self.waiting.lots():
-            self._place(lot, TURN_MAX - len(turn.bound) - len(turn.refused), turn)
-            if len(turn.bound) + len(turn.refused) >= TURN_MAX:
-                break
-        return turn
-
-    def _place(self, lot: Lot, most: int, turn: Turn) -> None:
-        pods, pod_class = self.waiting.take(lot, most), lot[1]
-        rows = plan.place(self.view, pod_class, len(pods), self._memo)
-        placed, left = pods[: len(rows)], pods[len(rows) :]
-        self.view.put_pods([pod.uid for pod in placed], rows, pod_class)
-        turn.bound.extend((p, self.view.names[row]) for p, row in zip(placed, rows, strict=True))
-        if left:
-            message = explain(self.view, pod_class)
-            turn.refused.extend((pod, message) for pod in left)
-            for pod in left:
-                self.parked.add(pod)
-
-    def _hear_node(self, event: Frame) -> None:
-        if event.type == "DELETED":
-            self.view.drop_node(event.doc["metadata"]["name"])
+    def _hear_node(self, node: Doc, *, gone: bool) -> None:
+        if gone:
+            self.view.drop_node(node["metadata"]["name"])
+            self._changes.all = True
         else:
-            self._gained(self.view.put_node(event.doc))
+            self._gained(self.view.put_node(node))
+
+    def _hear_namespace(self, namespace: Doc, *, gone: bool) -> None:
+        metadata = namespace["metadata"]
+        if gone:
+            self.view.drop_namespace(metadata["name"])
+        elif self.view.put_namespace(metadata["name"], metadata.get("labels") or {}):
+            self._changes.all = True
+
+    def _hear_budget(self, event: Frame, *, gone: bool) -> None:
+        if gone:
+            self.making.budgets.drop(event.stored.namespace, event.stored.name)
+        else:
+            self.making.budgets.put(event.doc)
+
+    def _see_placed(self, uid: str, pod: Doc, node: str) -> None:
+        self._no_longer_waits(uid)
+        pod_class = self._classes.of(pod)
+        before = self.view.class_of(uid)
+        if before is not pod_class or self.view.node_of(uid) != node:
+            if before is not None:
+                self._changes.note(self._changes.left, before)
+            self._changes.note(self._changes.came, pod_class)
+            self._gained(self.view.put_pod(uid, node, pod_class))
+        self.making.see(uid, pod, pod_class)
+
+    def _vacate(self, uid: str) -> None:
+        pod_class = self.view.class_of(uid)
+        if pod_class is not None:
+            self._changes.note(self._changes.left, pod_class)
+            self._gained(self.view.drop_pod(uid))
+            self.making.forget(uid)
+
+    def _no_longer_waits(self, uid: str) -> None:
+        if self.waiting.pop(uid) or self.parked.pop(uid):
+            self._gained(self.making.nominations.release(uid))
 
     def _see_pending(self, uid: str, pod: Doc) -> None:
         pod_class, priority = self._classes.of(pod), int(pod["spec"].get("priority") or 0)
         known = self.waiting.get(uid) or self.parked.get(uid)
         if known is not None and (known.pod_class, known.priority) == (pod_class, priority):
             return
-        if self.view.node_of(uid):
+        if self.view.class_of(uid) is not None:
             return  # assumed: the news is older than our own binding, which is on its way
         self.forget(uid)
+        pending = self._pending(pod, pod_class)
+        self.waiting.add(pending)
+        nominated = (pod.get("status") or {}).get("nominatedNodeName")
+        if nominated:
+            self.making.nominations.keep(pending, nominated)
+
+    def _pending(self, pod: Doc, pod_class: PodClass) -> Pending:
         self._arrivals += 1
-        metadata = pod["metadata"]
-        about = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {
-                field: metadata[field] for field in ("namespace", "name", "uid", "resourceVersion")
-            },
-        }
-        self.waiting.add(
-            Pending(
-                uid,
-                metadata["namespace"],
-                metadata["name"],
-                about,
-                priority,
-                pod_class,
-                self._arrivals,
-            )
+        metadata, spec = pod["metadata"], pod["spec"]
+        told = ("namespace", "name", "uid", "resourceVersion")
+        about = {field: metadata[field] for field in told}
+        return Pending(
+            uid=metadata["uid"],
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            about={"apiVersion": "v1", "kind": "Pod", "metadata": about},
+            priority=int(spec.get("priority") or 0),
+            pod_class=pod_class,
+            order=self._arrivals,
+            profile=spec.get("schedulerName", DEFAULT.name),
+            preempts=spec.get("preemptionPolicy") != "Never",
         )
 
     def _gained(self, row: int | None) -> None:
         if row is not None:
-            self._roomier.add(row)
+            self._changes.rows.add(row)
+
+    # --- deciding ---
+
+    def has_work(self) -> bool:
+        self._unpark()
+        return len(self.waiting) > 0
+
+    def turn(self, most: int = TURN_MAX) -> Turn:
+        """Decide about up to so many of those whose turn it is, and take the room in the view."""
+        turn = Turn()
+        for lot, pods in self.serve(most):
+            self.place(lot, pods, turn)
+        return turn
+
+    def serve(self, most: int) -> Iterable[tuple[Lot, list[Pending]]]:
+        """Take up to so many of those whose turn it is: each is to be placed, or put by."""
+        self._unpark()
+        return self.waiting.serve(most).items()
+
+    def place(self, lot: Lot, pods: list[Pending], turn: Turn) -> None:
+        """Decide about pods of a lot, and take the room in the view."""
+        left = self._to_kept_nodes(lot, pods, turn)
+        rows = plan.place(self.view, lot[1], len(left), self._memos[lot[2]], self._next_seed())
+        self._take(lot, left[: len(rows)], rows, turn)
+        if len(rows) < len(left):
+            self._refuse(lot, left[len(rows) :], turn)
+
+    def put_by(self, pods: Iterable[Pending]) -> None:
+        """Park those of some pods that have no node."""
+        self.parked.add_all(pod for pod in pods if self.view.class_of(pod.uid) is None)
+
+    def look_again(self, uid: str) -> None:
+        """Let a parked pod be asked again."""
+        pod = self.parked.pop(uid)
+        if pod is not None:
+            self.waiting.add(pod)
+
+    def ask_all_again(self) -> None:
+        """Let all parked pods be asked again."""
+        for lot in self.parked.lots():
+            self.waiting.add_all(self.parked.take(lot, len(self.parked)))
+
+    def _to_kept_nodes(self, lot: Lot, pods: list[Pending], turn: Turn) -> list[Pending]:
+        """Give pods the nodes that were kept for them, where there is room by now; the others."""
+        kept = self.making.nominations
+        if not len(kept):
+            return pods
+        node_of = {pod.uid: kept.node_of(pod.uid) for pod in pods}
+        for pod in pods:
+            kept.release(pod.uid)
+        left = pods
+        while chosen := self._fitting(lot, left, node_of):
+            self._take(lot, list(chosen.values()), list(chosen), turn)
+            placed = {pod.uid for pod in chosen.values()}
+            left = [pod for pod in left if pod.uid not in placed]
+        for pod in left:
+            if node_of[pod.uid]:
+                kept.keep(pod, node_of[pod.uid])
+        return left
+
+    def _fitting(
+        self, lot: Lot, pods: Iterable[Pending], node_of: Mapping[str, str]
+    ) -> dict[int, Pending]:
+        """A pod for each row that was kept and fits; one alone where it changes what others can."""
+        wanted: dict[int, Pending] = {}
+        for pod in pods:
+            row = self.view.rows.get(node_of[pod.uid])
+            if row is not None:
+                wanted.setdefault(row, pod)
+        if not wanted:
+            return wanted
+        room = fits(self.view, lot[1], self._memos[lot[2]])
+        fitting = {row: pod for row, pod in wanted.items() if room[row]}
+        return dict(list(fitting.items())[:1]) if _has_company(lot[1]) else fitting
+
+    def _take(self, lot: Lot, pods: Sequence[Pending], rows: Sequence[int], turn: Turn) -> None:
+        if not pods:
+            return
+        for pod in pods:
+            self._gained(self.making.nominations.release(pod.uid))
+        self.view.put_pods([pod.uid for pod in pods], rows, lot[1])
+        self.making.assume(pods, rows)
+        self._changes.note(self._changes.came, lot[1])
+        if self.parked.has(lot) and _has_company(lot[1]):
+            # Of these only as many were woken as there are rows: there may be room for another.
+            self._changes.rows.update(rows)
+        names = self.view.names
+        turn.bound.extend((pod, names[row]) for pod, row in zip(pods, rows, strict=True))
+
+    def _refuse(self, lot: Lot, pods: list[Pending], turn: Turn) -> None:
+        """Nobody takes these as things are: others may have to go for them, or they are parked."""
+        profile = self._profiles[lot[2]]
+        message = explain(self.view, lot[1], profile)
+        if lot[1].refusal or not self.view.alive.any():
+            turn.refused.extend(Refusal(pod, message) for pod in pods)
+            self.parked.add_all(pods)
+            return
+        made = self.making.make(pods, profile, self._next_seed())
+        turn.victims.extend(made.victims)
+        turn.displaced.extend(made.displaced)
+        turn.refused.extend(Refusal(pod, message, node) for pod, node in made.nominated)
+        turn.refused.extend(self._unhelped(pod, message, why) for pod, why in made.refused)
+        self.waiting.add_all(made.later)
+        self.parked.add_all(pod for pod, _ in (*made.nominated, *made.refused))
+        for pod in made.displaced:
+            self.look_again(pod.uid)
+
+    def _unhelped(self, pod: Pending, message: str, why: str) -> Refusal:
+        """Removing others does not help; a node that is kept for it is so only while some leave."""
+        told = f"{message} preemption: {why}"
+        kept = self.making.nominations
+        if not kept.node_of(pod.uid) or why == TERMINATING:
+            return Refusal(pod, told)
+        self._gained(kept.release(pod.uid))
+        return Refusal(pod, told, "")
+
+    def _next_seed(self) -> int:
+        self._seed += _STEP
+        return self._seed
+
+    # --- waking ---
 
     def _unpark(self) -> None:
-        """Let those wait again whom rows that gained room would take; no more than fit there."""
-        if self._roomier and len(self.parked):
-            rows = np.fromiter(self._roomier, np.intp)
+        """Let those wait again whom what changed could help; no more than there is room for."""
+        if self._changes and len(self.parked):
+            self._unpark_kept()
+            rows = np.fromiter(self._changes.rows, np.intp)
             for lot in self.parked.lots():
-                count = plan.room_on(self.view, lot[1], rows, self._memo)
-                for pod in self.parked.take(lot, count) if count else ():
-                    self.waiting.add(pod)
-        self._roomier.clear()
+                count = self._room_for(lot, rows)
+                if count:
+                    self.waiting.add_all(self.parked.take(lot, count))
+        self._changes.clear()
+
+    def _unpark_kept(self) -> None:
+        """Those for whom a node is kept that has more room than it had."""
+        for row in self._changes.rows if len(self.making.nominations) else ():
+            for pod in self.making.nominations.on(self.view.names[row]):
+                self.look_again(pod.uid)
+
+    def _room_for(self, lot: Lot, rows: Rows) -> int:
+        memo, pod_class = self._memos[lot[2]], lot[1]
+        if self._changes.concern(self.view, pod_class):
+            rows = np.arange(self.view.size)
+        if not len(rows) or pod_class.refusal:
+            return 0
+        if _has_company(pod_class):
+            return int(fits(self.view, pod_class, memo)[rows].sum())
+        return plan.room_on(self.view, pod_class, rows, memo)
+
+
+def _has_company(pod_class: PodClass) -> bool:
+    """Whether one such pod may change where the next can be, beyond room."""
+    return bool(pod_class.affinity or pod_class.spread or pod_class.singly)
 
 
 def unbound(desk: Desk, pods: Iterable[tuple[Pending, Doc | None]]) -> None:

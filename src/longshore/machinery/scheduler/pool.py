@@ -10,17 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.scheduler.pods.podclass import PodClass
 
+K = TypeVar("K")
+Lot: TypeAlias = tuple[int, PodClass, str]
+"""Pods that are placed together: of one priority, class and profile."""
+Flow: TypeAlias = str | PodClass
+"""Pods that share their turns: a controller's uid, or a class of bare pods."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pending:
-    """A pod without a node. about is enough of it to tell Events of; order is its arrival;
-    preempts says whether others may have to make room for it; nominated is the node that is kept
-    for it (empty: none)."""
+    """A pod without a node. about is enough of it to tell Events of; order is its arrival; profile
+    is the name of its scheduler; preempts says whether others may have to make room for it."""
 
     uid: str
     namespace: str
@@ -29,15 +34,12 @@ class Pending:
     priority: int
     pod_class: PodClass
     order: int
+    profile: str = "default-scheduler"
     preempts: bool = True
-    nominated: str = ""
 
-
-K = TypeVar("K")
-Lot = tuple[int, PodClass]
-"""Pods that are placed together: one priority, one class."""
-Flow = str | PodClass
-"""Pods that share their turns: a controller's uid, or a class of bare pods."""
+    @property
+    def lot(self) -> Lot:
+        return self.priority, self.pod_class, self.profile
 
 
 def flow_of(pod: Pending) -> Flow:
@@ -54,17 +56,21 @@ class Pool:
     def __len__(self) -> int:
         return len(self._lot_of)
 
-    def __contains__(self, uid: str) -> bool:
-        return uid in self._lot_of
+    def has(self, lot: Lot) -> bool:
+        return lot in self._lots
 
     def get(self, uid: str) -> Pending | None:
         lot = self._lot_of.get(uid)
         return None if lot is None else self._lots[lot][uid]
 
     def add(self, pod: Pending) -> None:
-        lot = (pod.priority, pod.pod_class)
+        lot = pod.lot
         self._lots.setdefault(lot, {})[pod.uid] = pod
         self._lot_of[pod.uid] = lot
+
+    def add_all(self, pods: Iterable[Pending]) -> None:
+        for pod in pods:
+            self.add(pod)
 
     def pop(self, uid: str) -> Pending | None:
         lot = self._lot_of.pop(uid, None)
@@ -133,7 +139,7 @@ class Line:
         served: dict[Lot, list[Pending]] = {}
         for priority in sorted(self._flows, reverse=True):
             for pod in self._serve_priority(priority, most):
-                served.setdefault((priority, pod.pod_class), []).append(pod)
+                served.setdefault(pod.lot, []).append(pod)
                 most -= 1
             if not most:
                 break

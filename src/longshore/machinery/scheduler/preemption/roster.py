@@ -5,7 +5,6 @@ The view counts what nodes carry; this tells the pods of it apart, by what preem
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -48,7 +47,6 @@ class Roster:
         self._changed: dict[str, None] = {}
         self._slots: dict[str, int] = {}
         self._unused: list[int] = []
-        self._priorities: Counter[int] = Counter()
         self._node: Rows = np.zeros(_FIRST_ROOM, np.intp)
         self._kind: Rows = np.zeros(_FIRST_ROOM, np.intp)
         self._priority: Amounts = np.full(_FIRST_ROOM, self.VACANT, np.int64)
@@ -87,11 +85,6 @@ class Roster:
                 self._unused.append(slot)
         self._changed.clear()
 
-    def has_below(self, priority: int) -> bool:
-        """Whether anybody has a lower priority."""
-        self.look()
-        return any(one < priority for one in self._priorities)
-
     # --- columns, one entry a slot ---
 
     @property
@@ -122,15 +115,10 @@ class Roster:
         self._kind[slot] = self.classes.take(resident.pod_class)
         self._priority[slot], self._start[slot] = resident.priority, resident.start
         self._free[slot] = resident.free
-        self._priorities[resident.priority] += 1
 
     def _vacate(self, slot: int) -> None:
         self.nodes.give_back(int(self._node[slot]))
         self.classes.give_back(int(self._kind[slot]))
-        priority = int(self._priority[slot])
-        self._priorities[priority] -= 1
-        if not self._priorities[priority]:
-            del self._priorities[priority]
         self._priority[slot] = self.VACANT
 
     def _free_slot(self) -> int:

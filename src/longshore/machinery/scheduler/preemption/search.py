@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -50,12 +50,13 @@ class Making:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """makings: for as many pods as could be told at once; hurdles: how many of the rows that were
-    weighed stay short, for which reason, and how many have nobody that may go."""
+    """makings: for as many pods as could be told at once. If there are none, of how many rows that
+    were weighed how many stay short, for which reason, and how many have nobody that may go."""
 
     makings: tuple[Making, ...]
-    hurdles: dict[str, int]
-    without_victims: int
+    weighed: int = 0
+    hurdles: dict[str, int] = field(default_factory=dict)
+    without_victims: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,28 +74,31 @@ def search(scene: Scene, asked: Asked, budgets: Budgets) -> Found:
     """Room for some of the pods. Whoever asks notes it in the scene, and asks again for the rest."""
     needed = columns(scene, asked.pod_class, asked.profile)
     if needed is None:
-        return Found((), {}, 0)
-    field = _field(scene, asked, needed)
-    some = np.bincount(field.pods.at, minlength=len(field.rows)) > 0
-    makings = _cheapest(scene, asked, budgets, field)
-    return Found(makings, _hurdles(needed, field.left[:, some]), int((~some).sum()))
+        return Found(())
+    rows = np.flatnonzero(helped(scene.view, asked.pod_class, asked.profile))
+    for some in _shortlists(rows, asked):
+        here = _field(scene, asked, needed, some)
+        makings = _cheapest(scene, asked, budgets, here)
+        if makings:
+            return Found(makings)
+    with_pods = np.bincount(here.pods.at, minlength=len(here.rows)) > 0
+    hurdles = _hurdles(needed, here.left[:, with_pods])
+    return Found((), len(here.rows), hurdles, int((~with_pods).sum()))
 
 
-def _field(scene: Scene, asked: Asked, needed: list[Column]) -> _Field:
-    rows = _shortlist(scene, asked)
+def _shortlists(rows: Rows, asked: Asked) -> Iterator[Rows]:
+    """Rows to weigh: some first, and if they do not do, all."""
+    most = max(WEIGHED_MAX, asked.count)
+    if len(rows) > most:
+        yield np.sort(np.roll(rows, -(asked.rotation % len(rows)))[:most])
+    yield rows
+
+
+def _field(scene: Scene, asked: Asked, needed: list[Column], rows: Rows) -> _Field:
     pods = _removable(scene, asked.priority, rows, needed)
     left = np.array([one.room[rows] for one in needed]).reshape(len(needed), len(rows))
     np.add.at(left.T, pods.at, pods.amounts.T)
     return _Field(rows, needed, pods, left)
-
-
-def _shortlist(scene: Scene, asked: Asked) -> Rows:
-    rows = np.flatnonzero(helped(scene.view, asked.pod_class, asked.profile))
-    most = max(WEIGHED_MAX, asked.count)
-    if len(rows) <= most:
-        return rows
-    begin = asked.rotation % len(rows)
-    return np.sort(np.roll(rows, -begin)[:most])
 
 
 def _removable(scene: Scene, priority: int, rows: Rows, needed: list[Column]) -> Removable:
@@ -111,9 +115,9 @@ def _removable(scene: Scene, priority: int, rows: Rows, needed: list[Column]) ->
     )
 
 
-def _cheapest(scene: Scene, asked: Asked, budgets: Budgets, field: _Field) -> tuple[Making, ...]:
-    enough: Mask = np.all(field.left >= 0, axis=0)
-    pods = field.pods.of(np.flatnonzero(enough[field.pods.at]))
+def _cheapest(scene: Scene, asked: Asked, budgets: Budgets, here: _Field) -> tuple[Making, ...]:
+    enough: Mask = np.all(here.left >= 0, axis=0)
+    pods = here.pods.of(np.flatnonzero(enough[here.pods.at]))
     if not len(pods.slot):
         return ()
     pods = pods.of(by_importance(pods, None))
@@ -121,14 +125,14 @@ def _cheapest(scene: Scene, asked: Asked, budgets: Budgets, field: _Field) -> tu
     if violating.any():
         order = by_importance(pods, violating)
         pods, guarded, violating = pods.of(order), guarded[order], violating[order]
-    gone = victims(field.left, pods)
-    found = costs(len(field.rows), pods, gone, violating)
+    gone = victims(here.left, pods)
+    found = costs(len(here.rows), pods, gone, violating)
     ranked = found.cheapest(np.unique(pods.at), asked.rotation)
-    chosen = ranked[: _at_once(asked, field.needed, found.alike(ranked))]
+    chosen = ranked[: _at_once(asked, here.needed, found.alike(ranked))]
     if (guarded & gone)[np.isin(pods.at, chosen)].any():
         # Each is to reckon with what the one before it takes from a budget.
         chosen = chosen[:1]
-    return tuple(_makings(field.rows, pods, gone, chosen))
+    return tuple(_makings(here.rows, pods, gone, chosen))
 
 
 def _at_once(asked: Asked, needed: list[Column], alike: int) -> int:

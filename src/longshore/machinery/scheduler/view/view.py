@@ -21,6 +21,7 @@ from longshore.machinery.scheduler.view.images import ImageIndex
 from longshore.machinery.scheduler.view.labels import LabelIndex
 from longshore.machinery.scheduler.view.loads import Loads
 from longshore.machinery.scheduler.view.ports import HostPorts
+from longshore.machinery.scheduler.view.services import ServiceIndex
 from longshore.machinery.scheduler.view.tallies import Counts, Tallies
 from longshore.machinery.scheduler.view.topologies import Topologies, Topology
 from longshore.machinery.scheduler.view.volumes import VolumeView
@@ -30,7 +31,7 @@ T = TypeVar("T")
 _FIRST_ROOM = 64
 # Answers about the nodes' shape that are remembered: each is a column or two.
 _ANSWERS_MAX = 4096
-# Fewer rows than that are changed one by one.
+# Fewer pods than that are changed one by one.
 _FEW = 16
 
 
@@ -56,6 +57,7 @@ class ClusterView:
         self._ports = HostPorts()
         self.images = ImageIndex()
         self.volumes = VolumeView(self)
+        self.services = ServiceIndex()
         self._answers: dict[Hashable, Any] = {}
         self._pods: dict[str, tuple[str, PodClass]] = {}
         self._on_node: dict[str, set[str]] = {}
@@ -198,13 +200,13 @@ class ClusterView:
         if pod_class.ports:
             self._ports.add(row, pod_class.ports, count)
 
-    def hold_all(self, rows: Iterable[int], pod_class: PodClass, count: int) -> None:
+    def hold_all(self, rows: Sequence[int], pod_class: PodClass, count: int) -> None:
         """hold() for each entry of rows."""
-        times = Counter(rows)
-        if len(times) < _FEW or pod_class.ports or pod_class.claims:
-            for row, number in times.items():
-                self.hold(row, pod_class, number * count)
+        if len(rows) < _FEW or pod_class.ports or pod_class.claims:
+            for row in rows:
+                self.hold(row, pod_class, count)
             return
+        times = Counter(rows)
         counts = np.fromiter(times.values(), np.int64) * count
         self.loads.add_many(np.fromiter(times, np.intp), counts, pod_class)
         for row, number in times.items():
@@ -216,6 +218,11 @@ class ClusterView:
         """Where a pod is noted; empty if it is not."""
         known = self._pods.get(uid)
         return "" if known is None else known[0]
+
+    def class_of(self, uid: str) -> PodClass | None:
+        """What a pod is that is noted; None if it is not."""
+        known = self._pods.get(uid)
+        return None if known is None else known[1]
 
     def pods_on(self, node: str) -> dict[str, PodClass]:
         """The pods that are noted on a node, by uid."""
@@ -239,15 +246,15 @@ class ClusterView:
         """The rows whose labels meet all requirements."""
         return self._labels.meeting(requirements, self.alive)
 
+    def having(self, key: str) -> Mapping[str, Iterable[int]]:
+        """The rows that have a label or trait, by its value."""
+        return self._labels.having(key)
+
     def topology(self, key: str) -> Topology:
         """The domains of a label's key."""
         return self._topologies.of(key, self._labels.having(key), self.size)
 
     def counts(self, query: Query) -> Counts:
-    def having(self, key: str) -> Mapping[str, Iterable[int]]:
-        """The rows that have a label or trait, by its value."""
-        return self._labels.having(key)
-
         """The pods that a query means, by row."""
         return self.tallies.matching(query)
 

@@ -1,0 +1,33 @@
+"""What one turn of the scheduler decided, for somebody else to write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from longshore.machinery.scheduler.pool import Pending
+from longshore.machinery.scheduler.preemption.making import Victim
+
+
+class Refusal(NamedTuple):
+    """A pod that no node takes, and why. nominated: the node that is kept for it from now on, empty
+    for none, None if that is as it was."""
+
+    pod: Pending
+    message: str
+    nominated: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Pods with their nodes; pods that no node takes; pods that have to go for some of those; and
+    pods for which a node is kept no more."""
+
+    bound: list[tuple[Pending, str]] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    victims: list[Victim] = field(default_factory=list)
+    displaced: list[Pending] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        """How many pods were decided about."""
+        return len(self.bound) + len(self.refused)

@@ -1,0 +1,101 @@
+"""Write what a turn decided: bindings, refusals, and who has to go; and tell people of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+from longshore.base.clock import Clock, rfc3339
+from longshore.core.objects import kinds
+from longshore.core.objects.errors import ApiError, Conflict, NotFound
+from longshore.core.objects.kinds import Doc
+from longshore.core.registry.client import Bind, Client, Delete, DeleteOptions, Operation
+from longshore.core.watch.cache import Cache
+from longshore.machinery.loop.recorder import Recorder
+from longshore.machinery.scheduler.conditions import disrupted, unschedulable, without_node
+from longshore.machinery.scheduler.pool import Pending
+from longshore.machinery.scheduler.preemption.making import Victim
+from longshore.machinery.scheduler.turns import Refusal, Turn
+
+Spared = Callable[[Victim, ApiError], None]
+"""Called for each victim that could not be removed, with why."""
+
+
+class Writer:
+    """Puts decisions into the cluster."""
+
+    def __init__(self, cache: Cache, client: Client, clock: Clock, recorder: Recorder) -> None:
+        self._cache = cache
+        self._client = client
+        self._clock = clock
+        self._recorder = recorder
+        self._log = logging.getLogger("longshore.scheduler")
+
+    async def bind(self, bound: Sequence[tuple[Pending, str]]) -> list[tuple[Pending, ApiError]]:
+        """Give pods their nodes; those that could not be bound, with why."""
+        if not bound:
+            return []
+        missed = []
+        work = [Bind(pod.namespace, pod.name, node, pod.uid) for pod, node in bound]
+        answers = await self._client.submit(work)
+        for (pod, node), answer in zip(bound, answers, strict=True):
+            if isinstance(answer, ApiError):
+                missed.append((pod, answer))
+            else:
+                self._tell_bound(pod, node)
+        return missed
+
+    async def tell(self, turn: Turn) -> None:
+        """Write what becomes of pods that no node takes."""
+        now = rfc3339(self._clock.now())
+        work: list[Operation] = [*self._refusals(turn.refused, now), *self._cleared(turn.displaced)]
+        if work:
+            # One that is gone or changed meanwhile is told of when it is next refused.
+            await self._client.submit(work)
+
+    async def remove(self, victims: Sequence[Victim], spared: Spared) -> None:
+        """Tell victims why, then delete them gracefully."""
+        now = rfc3339(self._clock.now())
+        here = [(one, pod) for one in victims if (pod := self._there(one)) is not None]
+        gone = [one for one, pod in here if "deletionTimestamp" not in pod["metadata"]]
+        await self._client.submit([disrupted(pod, one, now) for one, pod in here])
+        work = [
+            Delete(kinds.POD, one.namespace, one.name, DeleteOptions(uid=one.uid)) for one in gone
+        ]
+        for one, answer in zip(gone, await self._client.submit(work), strict=True):
+            if not isinstance(answer, ApiError):
+                self._tell_preempted(one)
+            elif not isinstance(answer, Conflict | NotFound):
+                spared(one, answer)
+
+    def _refusals(self, refused: Iterable[Refusal], now: str) -> Iterable[Operation]:
+        for one in refused:
+            found = self._cache.get(kinds.POD, one.pod.namespace, one.pod.name)
+            patch = None if found is None else unschedulable(found, one, now)
+            if patch is not None:
+                self._recorder.event(one.pod.about, "Warning", "FailedScheduling", one.message)
+                yield patch
+
+    def _cleared(self, displaced: Iterable[Pending]) -> Iterable[Operation]:
+        for one in displaced:
+            found = self._cache.get(kinds.POD, one.namespace, one.name)
+            if found is not None:
+                yield without_node(found)
+
+    def _there(self, victim: Victim) -> Doc | None:
+        found = self._cache.get(kinds.POD, victim.namespace, victim.name)
+        return found if found is not None and found["metadata"]["uid"] == victim.uid else None
+
+    def _tell_bound(self, pod: Pending, node: str) -> None:
+        message = f"Successfully assigned {pod.namespace}/{pod.name} to {node}"
+        self._recorder.event(pod.about, "Normal", "Scheduled", message)
+        if pod.pod_class.ignored:
+            self._recorder.event(pod.about, "Warning", "NotWeighed", pod.pod_class.ignored)
+
+    def _tell_preempted(self, victim: Victim) -> None:
+        about = {
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"namespace": victim.namespace, "name": victim.name, "uid": victim.uid},
+        }  # fmt: skip
+        message = f"Preempted by pod {victim.preemptor.uid} on node {victim.node}"
+        self._recorder.event(about, "Normal", "Preempted", message)
