@@ -49,6 +49,8 @@ def can_batch(view: ClusterView, pod_class: PodClass, profile: Profile) -> bool:
     """Whether the pods of a class matter to one another only in ways that many() knows."""
     if profile.strategy is not Strategy.LEAST:
         return False
+    if pod_class.siblings is not None or profile.affinity_labels or profile.anti_affinity_labels:
+        return False
     spread = constraints_of(pod_class, profile) or NO_SPREAD
     if sum(one.counts_itself for one in spread.hard) > 1:
         return False

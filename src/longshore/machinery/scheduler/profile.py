@@ -39,7 +39,10 @@ class Profile:
     balanced: what NodeResourcesBalancedAllocation looks at. spreading: default constraints, which
     count the pods of the same controller. added_terms, added_preferred: node affinity of every pod.
     near_weight: what a required affinity of pods already there weighs. ignored: extended resources,
-    or what is before their slash, that somebody else accounts for."""
+    or what is before their slash, that somebody else accounts for. affinity_labels: names of labels
+    whose values the pods of a Service share; anti_affinity_labels: over whose values they are
+    spread. present_labels, absent_labels: what nodes must have or not; liked_labels, shunned_labels:
+    rather."""
 
     name: str = "default-scheduler"
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -53,6 +56,12 @@ class Profile:
     near_weight: int = 1
     deaf_to_wishes_of_others: bool = False
     ignored: frozenset[str] = frozenset()
+    affinity_labels: tuple[str, ...] = ()
+    anti_affinity_labels: tuple[str, ...] = ()
+    present_labels: tuple[str, ...] = ()
+    absent_labels: tuple[str, ...] = ()
+    liked_labels: tuple[str, ...] = ()
+    shunned_labels: tuple[str, ...] = ()
 
     def ignores(self, resource: str) -> bool:
         group, slash, _ = resource.partition("/")
