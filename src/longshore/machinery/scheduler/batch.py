@@ -89,6 +89,8 @@ class _Batch:
         if soft is None or not soft.counts_itself:
             return self._best(self.places, count)
         topology = self._view.topology(soft.topology_key)
+        if topology.alone:
+            return self._best(self.places, count)
         counted = pod_topology_spread.eligible(self._view, self._class, soft, ())
         levels = pods_by_domain(self._view, self._class, soft, topology, counted)
         return self._level(topology, levels, self._room_in(topology), count)

@@ -17,7 +17,7 @@ def one_by_one(
     """Rows for up to count pods; the view is as it was."""
     rows: list[int] = []
     try:
-        for _ in range(count):
+        while len(rows) < count:
             row = choose(view, pod_class, memo, seed)
             if row is None:
                 break
@@ -44,25 +44,24 @@ def choose(view: ClusterView, pod_class: PodClass, memo: Memo, seed: int) -> int
 
 def totals(view: ClusterView, pod_class: PodClass, memo: Memo) -> Scores:
     """The weighed scores of all rows, -inf where a rule objects; not to be changed."""
-    total = memo.fills.of(view, pod_class).scores(view)
-    mask = suits(view, pod_class, memo)
-    rated = table.wishes(view, pod_class, mask & (total > -np.inf), memo.profile)
-    if rated is not None:
-        total = total + rated
-    return np.where(mask, total, -np.inf)
+    fill, mask = memo.fills.of(view, pod_class), suits(view, pod_class, memo)
+    total = fill.scores
+    among = fill.fits if mask is None else fill.fits & mask
+    wishes = table.wishes(view, pod_class, among, memo.profile)
+    if wishes is not None:
+        total = total + wishes
+    return total if mask is None else np.where(mask, total, -np.inf)
 
 
 def fits(view: ClusterView, pod_class: PodClass, memo: Memo) -> Mask:
     """The rows that take one more pod now."""
-    mask: Mask = suits(view, pod_class, memo) & (
-        memo.fills.of(view, pod_class).scores(view) > -np.inf
-    )
-    return mask
+    room, mask = memo.fills.of(view, pod_class).fits, suits(view, pod_class, memo)
+    return room.copy() if mask is None else room & mask
 
 
-def suits(view: ClusterView, pod_class: PodClass, memo: Memo) -> Mask:
-    """The rows to which no rule objects, room for resources aside."""
+def suits(view: ClusterView, pod_class: PodClass, memo: Memo) -> Mask | None:
+    """The rows to which no rule objects, room for resources aside; None for all nodes."""
     mask = table.suited(view, pod_class, memo.profile)
     for objection in table.changing(view, pod_class, memo.profile):
-        mask = mask & ~objection.rows
+        mask = ~objection.rows if mask is None else mask & ~objection.rows
     return mask

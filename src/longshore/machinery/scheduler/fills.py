@@ -9,8 +9,8 @@ import numpy as np
 from longshore.machinery.scheduler.pods.podclass import PodClass
 from longshore.machinery.scheduler.profile import Profile
 from longshore.machinery.scheduler.rules import balanced_allocation, node_resources_fit
-from longshore.machinery.scheduler.rules.weighing import Where, weighing
-from longshore.machinery.scheduler.view.columns import Scores
+from longshore.machinery.scheduler.rules.weighing import Where, cut, weighing
+from longshore.machinery.scheduler.view.columns import Amounts, Mask, Scores
 from longshore.machinery.scheduler.view.view import ClusterView
 
 # Loads that are remembered: each is a column.
@@ -24,24 +24,26 @@ class Fill:
     def __init__(self, view: ClusterView, pod_class: PodClass, profile: Profile) -> None:
         self.shape = view.shape
         self._profile = profile
-        self._wanted = node_resources_fit.wanted(view, pod_class, profile)
+        self._least = _least(view, pod_class, profile)
         self._fit = weighing(view, pod_class, profile.resources, scored=True)
         self._balance = balanced_allocation.balance(view, pod_class, profile)
         self._weights = profile.weights.get(FIT, 1.0), profile.weights.get(BALANCE, 1.0)
         self._epoch = self._heard = -1
-        self._scores: Scores = np.zeros(0)
+        self.fits: Mask = np.zeros(0, np.bool_)
+        """The rows that have room for one more pod."""
+        self.scores: Scores = np.zeros(0)
+        """Their weighed scores, -inf where there is no room."""
 
-    def scores(self, view: ClusterView) -> Scores:
-        """For every row its weighed scores for one more pod, -inf where it has no room."""
+    def catch_up(self, view: ClusterView) -> None:
+        """Look anew at the rows that have changed."""
         loads = view.loads
-        told = len(loads.journal) - self._heard
-        if self._epoch != loads.epoch or told * 4 > view.size:
-            self._scores = self._checked(view, slice(0, view.size))
-        elif told:
-            rows = np.array(loads.journal[self._heard :])
-            self._scores[rows] = self._checked(view, rows)
-        self._epoch, self._heard = loads.epoch, len(loads.journal)
-        return self._scores
+        news = loads.told - self._heard
+        if self._epoch != loads.epoch or news * 4 > view.size:
+            self.scores, self.fits = self._looked_at(view, slice(0, view.size))
+        elif news:
+            rows = loads.journal[self._heard : loads.told]
+            self.scores[rows], self.fits[rows] = self._looked_at(view, rows)
+        self._epoch, self._heard = loads.epoch, loads.told
 
     def at(self, view: ClusterView, where: Where, more: Scores | float) -> Scores:
         """The weighed scores of some rows for the last of so many more pods, room or not."""
@@ -51,15 +53,23 @@ class Fill:
             found += balance * balanced_allocation.score_at(view, self._balance, where, more)
         return found
 
-    def _checked(self, view: ClusterView, where: Where) -> Scores:
-        found = self.at(view, where, 1.0)
-        if self._wanted is None:
-            found[:] = -np.inf
-        for line, amount in self._wanted or ():
-            free = view.loads.free[line]
-            short = (free[where] if isinstance(where, slice) else free.take(where)) < amount
-            np.copyto(found, -np.inf, where=short)
-        return found
+    def _looked_at(self, view: ClusterView, where: Where) -> tuple[Scores, Mask]:
+        scores = self.at(view, where, 1.0)
+        fits = np.asarray((cut(view.loads.free, where) >= self._least).all(axis=0))
+        scores[~fits] = -np.inf
+        return scores, fits
+
+
+def _least(view: ClusterView, pod_class: PodClass, profile: Profile) -> Amounts:
+    """What must be free of each resource for one pod, as a column."""
+    nothing = np.iinfo(np.int64)
+    wanted = node_resources_fit.wanted(view, pod_class, profile)
+    if wanted is None:
+        return np.full((1, 1), nothing.max)
+    least = np.full((len(view.resources), 1), nothing.min)
+    for line, amount in wanted:
+        least[line] = amount
+    return least
 
 
 class Fills:
@@ -74,4 +84,5 @@ class Fills:
                 self._known.popitem(last=False)
             found = self._known[pod_class.load] = Fill(view, pod_class, self._profile)
         self._known.move_to_end(pod_class.load)
+        found.catch_up(view)
         return found

@@ -76,14 +76,16 @@ def _in_batches(
     view: ClusterView, pod_class: PodClass, count: int, rows: Sequence[int], memo: Memo, seed: int
 ) -> list[int]:
     """Some rows are taken; the rest in one batch, and what that leaves one by one."""
-    found = list(rows)
-    view.hold_all(found, pod_class, 1)
-    more = batch.many(view, pod_class, count - len(found), memo)
-    view.hold_all(more, pod_class, 1)
-    found += more
-    more = one_by_one(view, pod_class, count - len(found), memo, seed)
-    view.hold_all(found, pod_class, -1)
-    return found + more
+    view.hold_all(rows, pod_class, 1)
+    found = batch.many(view, pod_class, count - len(rows), memo)
+    view.hold_all(rows, pod_class, -1)
+    found = [*rows, *found]
+    if len(found) < count:
+        view.hold_all(found, pod_class, 1)
+        more = one_by_one(view, pod_class, count - len(found), memo, seed)
+        view.hold_all(found, pod_class, -1)
+        found += more
+    return found
 
 
 def room_on(view: ClusterView, pod_class: PodClass, rows: Rows, memo: Memo) -> int:

@@ -31,20 +31,20 @@ def balance(view: ClusterView, pod_class: PodClass, profile: Profile) -> Weighin
 def score_at(view: ClusterView, weighed: Weighing, where: Where, more: Scores | float) -> Scores:
     """The score of some rows for the last of so many more pods (a column of numbers: one line for
     each)."""
-    before = _unevenness(view, weighed, where, more - 1.0)
-    after = _unevenness(view, weighed, where, more)
-    return 75.0 + 50.0 * (before - after)
+    parts, there = weighed.cut(view.loads.parts, where), weighed.cut(view.loads.used, where)
+    before = _unevenness(weighed, there, parts, more - 1.0)
+    return 75.0 + 50.0 * (before - _unevenness(weighed, there, parts, more))
 
 
-def _unevenness(view: ClusterView, weighed: Weighing, where: Where, more: Scores | float) -> Scores:
+def _unevenness(weighed: Weighing, there: Scores, parts: Scores, more: Scores | float) -> Scores:
     """The standard deviation of the shares of the resources that a node has."""
-    shares = weighed.shares(view.used, view.parts, where, more)
-    present = weighed.present(view.parts, where, more)
+    shares = weighed.shares(there, parts, more)
+    present = weighed.present(parts, shares)
     if present is None and len(shares) == 2:
-        apart: Scores = np.abs(shares[0] - shares[1])
-        return apart * 0.5
-    mask = np.ones(1) if present is None else present * 1.0
-    number = np.maximum((mask + shares * 0.0).sum(axis=0), 1.0)
-    mean = (shares * mask).sum(axis=0) / number
-    deviation: Scores = np.sqrt((mask * (shares - mean) ** 2).sum(axis=0) / number)
+        return np.abs(shares[0] - shares[1]) * 0.5
+    if present is None:
+        present = np.ones_like(shares)
+    number = np.maximum(present.sum(axis=0), 1.0)
+    mean = (shares * present).sum(axis=0) / number
+    deviation: Scores = np.sqrt((present * (shares - mean) ** 2).sum(axis=0) / number)
     return deviation

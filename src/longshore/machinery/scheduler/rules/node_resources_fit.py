@@ -6,7 +6,6 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/resource-bin-packing/
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -71,18 +70,22 @@ def score_at(
 ) -> Scores:
     """The score of some rows for the last of so many more pods (a column of numbers: one line for
     each): the weighted mean over the resources that a node has."""
-    shares = weighed.shares(view.scored, view.parts, where, more)
-    points = _points(profile, shares)
-    present = weighed.present(view.parts, where, more)
-    weights = weighed.weights if shares.ndim == 2 else weighed.weights[:, :, None]
-    if present is None and profile.strategy is not Strategy.RATIO:
-        return _as_scores((points * (weights / weights.sum())).sum(axis=0))
-    counted = weights * (present if present is not None else 1.0)
+    parts = weighed.cut(view.loads.parts, where)
+    shares = weighed.shares(weighed.cut(view.loads.scored, where), parts, more)
+    points, weights = _points(profile, shares), weighed.weights[:, 0]
+    present = weighed.present(parts, shares)
     if profile.strategy is Strategy.RATIO:
         # What scores nothing is left out of the mean (requested_to_capacity_ratio.go).
-        counted = counted * (points > 0)
-    total = np.maximum(counted.sum(axis=0), 1e-9)
-    return _as_scores((points * counted).sum(axis=0) / total)
+        present = (points > 0) * (1.0 if present is None else present)
+    if present is None:
+        return _weighted(weights / weights.sum(), points)
+    return _weighted(weights, points * present) / np.maximum(_weighted(weights, present), 1e-9)
+
+
+def _weighted(weights: Scores, lines: Scores) -> Scores:
+    """The weighted sum over the lines (dot() is several times faster than sum() and tensordot())."""
+    total: Scores = weights.dot(lines.reshape(len(lines), -1)).reshape(lines.shape[1:])
+    return total
 
 
 def _points(profile: Profile, shares: Scores) -> Scores:
@@ -92,8 +95,4 @@ def _points(profile: Profile, shares: Scores) -> Scores:
     if profile.strategy is Strategy.MOST:
         return 100.0 * shares
     percents, scores = zip(*profile.shape, strict=True)
-    return _as_scores(10.0 * np.interp(100.0 * shares, percents, scores))
-
-
-def _as_scores(values: Any) -> Scores:
-    return np.asarray(values, np.float64)
+    return np.asarray(10.0 * np.interp(100.0 * shares, percents, scores), np.float64)

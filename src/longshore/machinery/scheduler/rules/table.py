@@ -84,17 +84,18 @@ def weight_of(rule: Rule, profile: Profile) -> float:
     return profile.weights.get(rule.name, rule.weight)
 
 
-def suited(view: ClusterView, pod_class: PodClass, profile: Profile) -> Mask:
-    """The rows to which no rule of shape objects."""
+def suited(view: ClusterView, pod_class: PodClass, profile: Profile) -> Mask | None:
+    """The rows to which no rule of shape objects; None for all nodes."""
 
-    def found() -> Mask:
+    def found() -> tuple[Mask, bool]:
         mask = view.alive.copy()
         for objections in _SHAPE:
             for one in objections(view, pod_class, profile):
                 mask &= ~one.rows
-        return mask
+        return mask, bool((mask == view.alive).all())
 
-    return view.remembered(("suited", pod_class.demand, profile), found)
+    mask, everywhere = view.remembered(("suited", pod_class.demand, profile), found)
+    return None if everywhere else mask
 
 
 def changing(view: ClusterView, pod_class: PodClass, profile: Profile) -> Iterator[Objection]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from longshore.machinery.scheduler.pods.podclass import PodClass
-from longshore.machinery.scheduler.view.columns import CPU, MEMORY, Mask, Rows, Scores
+from longshore.machinery.scheduler.view.columns import CPU, MEMORY, Rows, Scores
 from longshore.machinery.scheduler.view.view import ClusterView
 
+T = TypeVar("T", bound=np.generic)
 Where: TypeAlias = Rows | slice
 
 
@@ -25,25 +27,29 @@ class Weighing:
     weights: Scores
     everywhere: bool
 
-    def shares(self, taken: Scores, parts: Scores, where: Where, more: Scores | float) -> Scores:
-        """The share of each resource that is in use on some rows with so many more pods, at most 1;
-        for a column of numbers each, one line."""
-        there, part = cut(taken[self.lines], where), cut(parts[self.lines], where)
+    def shares(self, there: Scores, parts: Scores, more: Scores | float) -> Scores:
+        """The share of each resource in use where there is so much and come so many more pods, at
+        most 1; with a column of numbers of pods one line for each of them."""
         if isinstance(more, float):
-            found = (there + self.asked * more) * part
+            found = (there + self.asked * more if more else there) * parts
         else:
-            found = (there[:, None] + self.asked[:, :, None] * more) * part[:, None]
+            found = (there[:, None] + self.asked[:, :, None] * more) * parts[:, None]
         return np.minimum(found, 1.0, out=found)
 
-    def present(self, parts: Scores, where: Where, more: Scores | float) -> Mask | None:
-        """Where a node has a resource, shaped as shares(); None for everywhere."""
+    def present(self, parts: Scores, like: Scores) -> Scores | None:
+        """1 where a node has a resource and 0 where not, in the shape of shares(); None if all
+        nodes have all of them."""
         if self.everywhere:
             return None
-        mask = cut(parts[self.lines], where) > 0
-        return mask if isinstance(more, float) else mask[:, None]
+        mask = (parts > 0) * 1.0
+        return mask if like.ndim == mask.ndim else np.broadcast_to(mask[:, None], like.shape)
+
+    def cut(self, lines: Scores, where: Where) -> Scores:
+        """What is weighed, of some rows."""
+        return cut(lines[self.lines], where)
 
 
-def cut(lines: Scores, where: Where) -> Scores:
+def cut(lines: NDArray[T], where: Where) -> NDArray[T]:
     """Some rows of lines (take() is several times faster than an index)."""
     return lines[:, where] if isinstance(where, slice) else lines.take(where, axis=1)
 

@@ -48,8 +48,10 @@ class Loads:
         self.used: Scores = np.zeros((4, room))
         self.scored: Scores = np.zeros((4, room))
         self.parts: Scores = np.zeros((4, room))
-        self.journal: list[int] = []
-        """Rows in the order in which they changed, since the epoch began."""
+        self.journal: Rows = np.zeros(JOURNAL_MAX, np.intp)
+        """Rows in the order in which they changed, since the epoch began: the first so many entries
+        that told says."""
+        self.told = 0
         self.epoch = 0
         self._known: dict[object, tuple[Amounts, Scores]] = {}
 
@@ -99,8 +101,11 @@ class Loads:
             self.free[column, rows] -= counts * taken[column]
             self.used[column, rows] += counts * taken[column]
             self.scored[column, rows] += counts * scored[column]
-        for row in rows.tolist():
-            self._note(row)
+        if self.told + len(rows) > JOURNAL_MAX:
+            self._begin_epoch()
+            return
+        self.journal[self.told : self.told + len(rows)] = rows
+        self.told += len(rows)
 
     def _amounts(self, pod_class: PodClass) -> tuple[Amounts, Scores]:
         """What one pod takes of each column: in truth, and as scores count it."""
@@ -117,7 +122,12 @@ class Loads:
         return found
 
     def _note(self, row: int) -> None:
-        if len(self.journal) >= JOURNAL_MAX:
-            self.journal.clear()
-            self.epoch += 1
-        self.journal.append(row)
+        if self.told == JOURNAL_MAX:
+            self._begin_epoch()
+        self.journal[self.told] = row
+        self.told += 1
+
+    def _begin_epoch(self) -> None:
+        """All rows may have changed."""
+        self.told = 0
+        self.epoch += 1
