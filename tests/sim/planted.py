@@ -22,6 +22,7 @@ from typing import Any
 from longshore.core.objects import kinds, meta
 from longshore.core.registry.commits import CommitQueue
 from longshore.core.registry.fencing import Fence
+from longshore.core.registry.planning import Planner
 from longshore.core.registry.quotas import QuotaBooks
 from longshore.core.registry.reads import Reader
 from longshore.core.registry.shared import SharedPending
@@ -29,8 +30,12 @@ from longshore.core.store.memory import MemoryStore
 from longshore.core.watch.feeds import CacheFeed
 from longshore.core.watch.history import History
 from longshore.core.watch.stored import Stored
+from longshore.machinery.controllers.daemonset.run import DaemonSets
 from longshore.machinery.controllers.gc.run import GarbageCollector
+from longshore.machinery.controllers.job import plan as jobs
+from longshore.machinery.controllers.nodes import plan as node_plans
 from longshore.machinery.controllers.replicaset import plan as replicas
+from longshore.machinery.controllers.statefulset import plan as stateful
 from longshore.machinery.election.run import Election
 from longshore.machinery.kubelet.network import HollowNetwork
 from longshore.machinery.scheduler.pods import requests
@@ -137,6 +142,43 @@ def _deletion_taken_back(prepare: Whole) -> Whole:
     return broken
 
 
+def _counted_too_early(tallied: Whole) -> Whole:
+    """As if the pods that the status waits for had no finalizer any more."""
+
+    def broken(job: Any, book: Any, *words: Any) -> Any:
+        return tallied(job, replace(book, tracked=set()), *words)
+
+    return broken
+
+
+def _dies_of_a_full_disk(_fail: Whole) -> Whole:
+    def broken(queue: Any, batch: Any, error: Any) -> None:
+        raise RuntimeError("nobody thought of this")
+
+    return broken
+
+
+def _answered_and_not_made(binding: Whole) -> Whole:
+    def broken(planner: Any, operation: Any) -> Whole:
+        whole = binding(planner, operation)
+        return (lambda there: there) if operation.name.endswith("-1") else whole
+
+    return broken
+
+
+def _unguarded(to_store: Whole) -> Whole:
+    return lambda pending, cache: replace(to_store(pending, cache), guard=None)
+
+
+@contextmanager
+def _open_fence() -> Iterator[None]:
+    """Who led goes on with what it had begun."""
+    with ExitStack() as stack:
+        stack.enter_context(swapped(SharedPending, "to_store", _unguarded))
+        stack.enter_context(swapped(Fence, "check", lambda _check: lambda fence, cache: None))
+        yield
+
+
 @contextmanager
 def _deaf_leader() -> Iterator[None]:
     """It leads for ever, and its fence is open."""
@@ -149,14 +191,20 @@ def _deaf_leader() -> Iterator[None]:
 
         return broken
 
-    def unguarded(to_store: Whole) -> Whole:
-        return lambda pending, cache: replace(to_store(pending, cache), guard=None)
-
-    with ExitStack() as stack:
-        stack.enter_context(swapped(Election, "_keep", forever))
-        stack.enter_context(swapped(SharedPending, "to_store", unguarded))
-        stack.enter_context(swapped(Fence, "check", lambda _check: lambda fence, cache: None))
+    with _open_fence(), swapped(Election, "_keep", forever):
         yield
+
+
+def _members_like_any_other(_is_unique: Whole) -> Whole:
+    return lambda pod: False
+
+
+def _deaf_to_nodes(_of_node: Whole) -> Whole:
+    return lambda controller, event: ()
+
+
+def _first_left_as_it_was(outdated: Whole) -> Whole:
+    return lambda scene: outdated(scene)[:-1]
 
 
 def _one_too_many(plan: Whole) -> Whole:
@@ -227,8 +275,33 @@ BUGS: Mapping[str, Bug] = {
     "a leader that never steps down": Bug(
         _deaf_leader, "leaders", replace(_busy(ticks=60), servers=3), besides=_CUTS
     ),
+    "a fence that lets everybody through": Bug(
+        _open_fence, "leaders", replace(_busy(ticks=60), servers=3), besides=_CUTS
+    ),
+    "a commit queue that dies of a full disk": _bug(
+        "alive", CommitQueue, "_fail", _dies_of_a_full_disk, _busy("disk-full")
+    ),
+    "a binding that is answered and not made": _bug(
+        "scheduled", Planner, "binding", _answered_and_not_made, _busy(calm_s=60.0)
+    ),
+    "a Job that counts pods before their finalizer is gone": _bug(
+        "jobs", jobs, "tallied", _counted_too_early, _busy("server-crash", calm_s=60.0)
+    ),
     "a set that stops one short after a scale-down": _bug(
         "converged", replicas, "plan", _one_too_many, _busy(calm_s=60.0)
+    ),
+    "a name given to another though its pod may run on a silent node": _bug(
+        "unique",
+        node_plans,
+        "_is_unique",
+        _members_like_any_other,
+        _busy("node-cut", ticks=240, nodes=3),
+    ),
+    "a StatefulSet whose update leaves the first pod as it was": _bug(
+        "settled", stateful, "_outdated", _first_left_as_it_was, _busy(calm_s=60.0)
+    ),
+    "a DaemonSet that does not hear of nodes": _bug(
+        "settled", DaemonSets, "_of_node", _deaf_to_nodes, _busy("node-gone", calm_s=120.0)
     ),
 }
 

@@ -59,6 +59,7 @@ from longshore.machinery.kubelet.writer import TRANSIENT
 from longshore.machinery.loop.alarms import Alarms
 from longshore.machinery.loop.follow import follow
 from longshore.machinery.loop.giving_way import give_way
+from longshore.machinery.runtime.protocol import State
 
 _log = logging.getLogger("longshore.kubelet.hollow")
 # Writes in one call: enough to make one transaction worth it, few enough to let others in between
@@ -125,6 +126,12 @@ class HollowNodes:
             )
             crew.create_task(following, name="hollow pods")
             crew.create_task(self._write(), name="hollow statuses")
+
+    def running(self) -> Iterator[str]:
+        """The uids of the pods of which some container runs."""
+        for uid, pod in self._pods.items():
+            if any(one.state is State.RUNNING for one in pod.containers.values()):
+                yield uid
 
     @property
     def _fields(self) -> str:

@@ -33,6 +33,7 @@ class SimulatedNode:
         self.config = config
         self.weather = Weather()
         self.life: asyncio.Task[None] | None = None
+        self.agent: HollowNodes | None = None
 
 
 class SimulatedCluster:
@@ -98,15 +99,21 @@ class SimulatedCluster:
         if node.life is None:
             way = Way(node.weather, self.clock, self._chance)
             wire = Wire(_Faithful(self).server, f"node-{name}", way)
-            agent = HollowNodes([node.config], wire, self.clock)
-            node.life = self._crew.create_task(agent.run(), name=name)
+            node.agent = HollowNodes([node.config], wire, self.clock)
+            node.life = self._crew.create_task(node.agent.run(), name=name)
 
     async def crash_node(self, name: str) -> None:
         """The agent and its pods are gone, as when the power is."""
         life, self.nodes[name].life = self.nodes[name].life, None
+        self.nodes[name].agent = None
         if life is not None:
             life.cancel()
             await asyncio.wait((life,))
+
+    def running(self) -> frozenset[str]:
+        """The uids of the pods that run on any machine."""
+        agents = (node.agent for node in self.nodes.values() if node.agent is not None)
+        return frozenset(uid for agent in agents for uid in agent.running())
 
     # -- users -------------------------------------------------------------------------------
 

@@ -12,15 +12,18 @@ from longshore.testing.simulator.cluster import SimulatedCluster
 from longshore.testing.simulator.record import Asked
 from longshore.testing.simulator.script import LIMIT, Args
 from longshore.testing.simulator.server import Unreachable
+from longshore.testing.simulator.sets import ASKS
 
 TOKEN = "simulated/token"
 _MERGE = "application/merge-patch+json"
-_CORE, _APPS = "/api/v1", "/apis/apps/v1"
+_CORE, _APPS, _BATCH = "/api/v1", "/apis/apps/v1", "/apis/batch/v1"
 _LISTED = (
     (_CORE, "configmaps"), (_CORE, "pods"), (_CORE, "services"), (_CORE, "nodes"),
     (_CORE, "namespaces"), (_APPS, "deployments"), (_APPS, "replicasets"),
+    (_APPS, "statefulsets"), (_APPS, "daemonsets"),
+    (_BATCH, "jobs"),
 )  # fmt: skip
-_PREFIXES = {_CORE: "/core/", _APPS: "/apps/"}
+_PREFIXES = {_CORE: "/core/", _APPS: "/apps/", _BATCH: "/batch/"}
 
 
 class Users:
@@ -31,7 +34,10 @@ class Users:
         self._cluster = cluster
 
     async def do(self, what: str, args: Args) -> None:
-        await _DEEDS[what](self, args)
+        if what in ASKS:
+            await self.send(*ASKS[what](args))
+        else:
+            await _DEEDS[what](self, args)
 
     async def look_around(self) -> None:
         """List all that users make: what was lost without anybody's noticing shows."""
@@ -118,6 +124,38 @@ async def _set_image(users: Users, args: Args) -> None:
 async def _delete_deployment(users: Users, args: Args) -> None:
     options = {"propagationPolicy": args["propagation"]}
     await users.send("DELETE", _APPS, f"/namespaces/default/deployments/{args['name']}", options)
+
+
+async def _create_job(users: Users, args: Args) -> None:
+    container = {
+        "name": "work", "image": "work:0",
+        "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
+    }  # fmt: skip
+    template = {
+        "metadata": {"annotations": {"longshore.io/hollow-exit": f"0 after {args['takes_s']}"}},
+        "spec": {"restartPolicy": "Never", "containers": [container]},
+    }
+    spec = {
+        "completions": args["completions"], "parallelism": args["parallelism"],
+        "completionMode": args["mode"], "backoffLimit": 1000, "template": template,
+    }  # fmt: skip
+    body = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": args["name"]}}
+    await users.send("POST", _BATCH, "/namespaces/default/jobs", {**body, "spec": spec})
+
+
+async def _suspend_job(users: Users, args: Args) -> None:
+    patch = {"spec": {"suspend": args["suspend"]}}
+    await users.send("PATCH", _BATCH, f"/namespaces/default/jobs/{args['name']}", patch, _MERGE)
+
+
+async def _resize_job(users: Users, args: Args) -> None:
+    patch = {"spec": {"parallelism": args["parallelism"]}}
+    await users.send("PATCH", _BATCH, f"/namespaces/default/jobs/{args['name']}", patch, _MERGE)
+
+
+async def _delete_job(users: Users, args: Args) -> None:
+    options = {"propagationPolicy": args["propagation"]}
+    await users.send("DELETE", _BATCH, f"/namespaces/default/jobs/{args['name']}", options)
 
 
 def _map_path(args: Args) -> str:
@@ -221,6 +259,10 @@ _DEEDS: Mapping[str, Callable[[Users, Args], Awaitable[None]]] = {
     "scale": _scale,
     "set image": _set_image,
     "delete deployment": _delete_deployment,
+    "create job": _create_job,
+    "suspend job": _suspend_job,
+    "resize job": _resize_job,
+    "delete job": _delete_job,
     "create map": _create_map,
     "write map": _write_map,
     "read map": _read_map,

@@ -24,6 +24,7 @@ CALM_S = 900.0
 # after 300 s, and a back-off is at most five minutes long.
 _REST_S = 330.0
 _LOOK_S = 10.0
+_MACHINES_S = 2.0
 _RESTLESS = (kinds.LEASE.prefix, kinds.EVENT.prefix)
 
 
@@ -56,6 +57,7 @@ class _Player:
         async with asyncio.TaskGroup() as crew:
             await self._cluster.start(crew)
             watching = [crew.create_task(one.run()) for one in self._watchers()]
+            watching.append(crew.create_task(self._look_at_machines()))
             await self._cluster.clock.sleep(_BEGIN_S)
             async with asyncio.TaskGroup() as stage:
                 await self._steps(stage)
@@ -77,6 +79,15 @@ class _Player:
             if any(not entry.key.startswith(_RESTLESS) for entry in log[seen:]):
                 since = clock.monotonic()
             seen = len(log)
+
+    async def _look_at_machines(self) -> None:
+        clock, seen = self._cluster.clock, self.record.running
+        begun = clock.monotonic()
+        while True:
+            await clock.sleep(_MACHINES_S)
+            now = self._cluster.running()
+            if not seen or seen[-1][1] != now:
+                seen.append((clock.monotonic() - begun, now))
 
     def _watchers(self) -> list[Watcher]:
         watchers = [Watcher(self._cluster, kind) for kind in WATCHED]

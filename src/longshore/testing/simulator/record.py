@@ -55,11 +55,14 @@ class Violation:
 @dataclass(slots=True)
 class Record:
     """log: what became durable. watches: per kind's prefix, what each watcher was told in its order.
-    allocatable: per node. died: what ended a part of the cluster by itself."""
+    running: the uids of all pods whose containers ran, at so many seconds after the beginning, as the
+    machines themselves know; looked at every few seconds, kept when it changed. died: what ended a
+    part of the cluster by itself."""
 
     log: list[Entry]
     asked: list[Asked] = field(default_factory=list)
     watches: dict[str, list[Seen]] = field(default_factory=dict)
+    running: list[tuple[float, frozenset[str]]] = field(default_factory=list)
     died: str = ""
     _decoded: list[tuple[Entry, Doc | None]] = field(default_factory=list)
 

@@ -16,8 +16,11 @@ Args: TypeAlias = Mapping[str, Any]
 
 # Names are few, so that users meet one another's objects.
 _APPS = tuple(f"app-{number}" for number in range(4))
+_JOBS = tuple(f"job-{number}" for number in range(4))
 _MAPS = tuple(f"map-{number}" for number in range(5))
 _PODS = tuple(f"pod-{number}" for number in range(8))
+_STATEFUL = ("db-0", "db-1")
+_DAEMONS = ("agent-0", "agent-1")
 _SERVICES = tuple(f"svc-{number}" for number in range(4))
 _SCRATCH = ("scratch-0", "scratch-1")
 # The namespace with a quota, in which bare pods compete for the last of it.
@@ -58,6 +61,60 @@ def _delete_app(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
     return {"name": chance.choice(_APPS), "propagation": policy}
 
 
+def _job(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    return {
+        "name": chance.choice(_JOBS),
+        "mode": chance.choice(("NonIndexed", "Indexed")),
+        "completions": 1 + chance.below(8),
+        "parallelism": 1 + chance.below(4),
+        "takes_s": chance.choice((0, 1, 5, 30)),
+    }
+
+
+def _suspension(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    return {"name": chance.choice(_JOBS), "suspend": chance.choice((True, False))}
+
+
+def _job_size(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    return {"name": chance.choice(_JOBS), "parallelism": 1 + chance.below(4)}
+
+
+def _delete_job(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    policy = chance.choice(("Background", "Foreground"))
+    return {"name": chance.choice(_JOBS), "propagation": policy}
+
+
+def _stateful(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    policy = chance.choice(("OrderedReady", "Parallel"))
+    return {"name": chance.choice(_STATEFUL), "replicas": chance.below(5), "policy": policy}
+
+
+def _stateful_image(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    return {"name": chance.choice(_STATEFUL), "image": f"main:{chance.below(5)}"}
+
+
+def _delete_stateful(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    policy = chance.choice(("Background", "Foreground"))
+    return {"name": chance.choice(_STATEFUL), "propagation": policy}
+
+
+def _member(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    return {"name": f"{chance.choice(_STATEFUL)}-{chance.below(4)}"}
+
+
+def _daemon(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    return {"name": chance.choice(_DAEMONS), "surge": chance.below(2)}
+
+
+def _daemon_image(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    return {"name": chance.choice(_DAEMONS), "image": f"main:{chance.below(5)}"}
+
+
+def _delete_daemon(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    policy = chance.choice(("Background", "Foreground"))
+    return {"name": chance.choice(_DAEMONS), "propagation": policy}
+
+
 def _map(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
     return {"namespace": _namespace(chance), "name": chance.choice(_MAPS)}
 
@@ -90,6 +147,18 @@ DEEDS: Mapping[str, tuple[int, Draw]] = {
     "scale": (4, _app),
     "set image": (2, _new_image),
     "delete deployment": (1, _delete_app),
+    "create job": (3, _job),
+    "suspend job": (1, _suspension),
+    "resize job": (1, _job_size),
+    "delete job": (1, _delete_job),
+    "apply stateful": (2, _stateful),
+    "scale stateful": (2, _stateful),
+    "set stateful image": (1, _stateful_image),
+    "delete stateful": (1, _delete_stateful),
+    "delete member": (2, _member),
+    "apply daemon": (1, _daemon),
+    "set daemon image": (1, _daemon_image),
+    "delete daemon": (1, _delete_daemon),
     "create map": (5, _map),
     "write map": (6, _map),
     "read map": (8, _map),

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 
 from longshore.testing.simulator.checkers import (
     history,
+    jobs,
     leaders,
     objects,
     placement,
     quotas,
     rest,
     scheduling,
+    sets,
     watches,
 )
 from longshore.testing.simulator.record import Record, Violation
@@ -29,8 +31,11 @@ CHECKERS: Mapping[str, Callable[[Record], Iterable[Violation]]] = {
     "addresses": placement.addresses,
     "quota": quotas.within,
     "scheduled": scheduling.scheduled,
+    "jobs": jobs.exact,
     "orphans": rest.orphans,
     "converged": rest.converged,
+    "unique": sets.unique,
+    "settled": sets.settled,
 }
 
 

@@ -44,8 +44,7 @@ def _left(key: str, why: str) -> Violation:
 
 def converged(record: Record) -> Iterator[Violation]:
     """Nodes are Ready, and Deployments have all their pods, of their newest template, unless one of
-    them waits for room (scheduling.scheduled judges whether it has to). StatefulSets, Jobs and
-    DaemonSets have no controllers yet."""
+    them waits for room (scheduling.scheduled judges whether it has to)."""
     there = record.objects()
     for key, doc in there.items():
         if key.startswith(_NODES) and not is_ready(doc):
