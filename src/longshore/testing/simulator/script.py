@@ -67,7 +67,7 @@ def _job(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
         "mode": chance.choice(("NonIndexed", "Indexed")),
         "completions": 1 + chance.below(8),
         "parallelism": 1 + chance.below(4),
-        "takes_s": chance.choice((0, 1, 5, 30)),
+        "takes_s": chance.choice((0, 1, 5, 20)),
     }
 
 

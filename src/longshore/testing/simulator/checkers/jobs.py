@@ -14,17 +14,19 @@ from longshore.testing.simulator.record import Record, Violation
 _JOBS, _PODS = "/batch/jobs/", "/core/pods/"
 _TRACKING = "batch.kubernetes.io/job-tracking"
 _INDEX = "batch.kubernetes.io/job-completion-index"
-# The longest that a Job waits after failures before it makes another pod.
-_BACKOFF_S = 600.0
+# The longest that a Job waits after failures before it makes another pod; and how long a pod takes.
+_BACKOFF_S, _WORK_S = 600.0, 30.0
 
 
 @dataclass(slots=True)
 class _Seen:
     """Of one Job, by the log: uids of its pods that succeeded while they had the finalizer, with their
-    indexes; those that it has taken for failures before that; when one of its pods failed last."""
+    indexes; those that it has taken for failures before that; when one of its pods changed last, and when one
+    failed."""
 
     succeeded: dict[str, str] = field(default_factory=dict)
     given_up: set[str] = field(default_factory=set)
+    changed_at: float = float("-inf")
     failed_at: float = float("-inf")
 
     def count(self) -> int:
@@ -35,7 +37,7 @@ class _Seen:
 
 def exact(record: Record) -> Iterator[Violation]:
     """At no time a Job has counted more successes than there were. In the end it has counted all, and
-    is Complete unless it is suspended, waits for room, or lets time pass after a failure."""
+    is Complete unless it is suspended, at work, waits for room, or lets time pass after a failure."""
     seen: dict[str, _Seen] = defaultdict(_Seen)
     last_at = record.log[-1].at if record.log else 0.0
     for entry, doc in record.decoded():
@@ -60,6 +62,7 @@ def _see_pod(seen: Mapping[str, _Seen], pod: Doc, at: float) -> None:
     if owner is None:
         return
     known, phase = seen[owner["uid"]], (pod.get("status") or {}).get("phase")
+    known.changed_at = at
     if phase == "Succeeded" and _TRACKING in (metadata.get("finalizers") or ()):
         known.succeeded[metadata["uid"]] = (metadata.get("annotations") or {}).get(_INDEX, "")
     elif phase == "Failed" or "deletionTimestamp" in metadata:
@@ -96,5 +99,5 @@ def _unfinished(
     if "Complete" in true:
         short = status.get("succeeded", 0) != spec["completions"]
         return f"it is Complete with {status.get('succeeded', 0)}" if short else ""
-    idle = not live and last_at - known.failed_at < _BACKOFF_S
-    return "" if idle or not spec["parallelism"] else f"it is not Complete, but {sorted(true)}"
+    since, most = (known.changed_at, _WORK_S) if live else (known.failed_at, _BACKOFF_S)
+    return "" if last_at - since < most else f"it is not Complete, but {sorted(true)}"
