@@ -17,7 +17,7 @@ from longshore.machinery.scheduler.memo import Memo
 from longshore.machinery.scheduler.pods.affinity import Role
 from longshore.machinery.scheduler.pods.podclass import PodClass
 from longshore.machinery.scheduler.pods.spread import Constraint, Spread
-from longshore.machinery.scheduler.profile import HOSTNAME, Profile, Strategy
+from longshore.machinery.scheduler.profile import HOSTNAME, SYSTEM_SPREADING, Profile, Strategy
 from longshore.machinery.scheduler.rules import node_resources_fit, pod_topology_spread, table
 from longshore.machinery.scheduler.rules.pod_topology_spread import constraints_of, pods_by_domain
 from longshore.machinery.scheduler.view.columns import Amounts, Rows, Scores
@@ -89,11 +89,15 @@ class _Batch:
         if soft is None or not soft.counts_itself:
             return self._best(self.places, count)
         topology = self._view.topology(soft.topology_key)
-        if topology.alone:
+        if not topology.inside[self.places.rows].any():
             return self._best(self.places, count)
         counted = pod_topology_spread.eligible(self._view, self._class, soft, ())
         levels = pods_by_domain(self._view, self._class, soft, topology, counted)
-        return self._level(topology, levels, self._room_in(topology), count)
+        room = self._room_in(topology)
+        if self._spread is not SYSTEM_SPREADING:
+            # Rows outside score nothing: they are for whom all others have no room.
+            room[0] = 0
+        return self._level(topology, levels, room, count)
 
     def _find_places(self, memo: Memo) -> Places:
         view, pod_class = self._view, self._class
@@ -176,7 +180,7 @@ class _Batch:
             return []
         shares = water_fill(levels[numbers], room[numbers], min(count, int(room.sum())))
         domains = topology.of[self.places.rows]
-        if topology.alone:
+        if topology.alone and not room[0]:
             row_of = np.zeros(topology.count + 1, np.intp)
             row_of[domains] = self.places.rows
             rows: list[int] = np.repeat(row_of[numbers], shares).tolist()
