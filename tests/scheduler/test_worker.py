@@ -11,7 +11,7 @@ from longshore.base.users import loop_user
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.admission.surroundings import AdmissionConfig
-from longshore.core.registry.client import Bind, Create, Delete, DeleteOptions, Update
+from longshore.core.registry.client import Bind, Create, Delete, DeleteOptions, Patch, Update
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry, RegistryConfig
 from longshore.core.store.memory import MemoryStore
@@ -151,3 +151,51 @@ async def test_a_deleted_pod_makes_room() -> None:
         await there.client.write(Delete(kinds.POD, "shop", "p", DeleteOptions(grace_s=0)))
         await there.quiet()
         assert there.found("q")["spec"]["nodeName"] == "a"
+
+
+async def test_a_pod_of_a_higher_priority_drives_another_out() -> None:
+    async with site() as there:
+        metadata = {"name": "high"}
+        await there.client.write(
+            Create(kinds.PRIORITY_CLASS, {"metadata": metadata, "value": 1000})
+        )
+        await there.node(node("a", cpu="1"))
+        await there.pod(pod("low", {"cpu": "1"}))
+        await there.quiet()
+        await there.pod(pod("urgent", {"cpu": "1"}, priorityClassName="high"))
+        await there.quiet()
+        low = there.found("low")
+        assert low["metadata"]["deletionGracePeriodSeconds"] == 30
+        target = next(c for c in low["status"]["conditions"] if c["type"] == "DisruptionTarget")
+        assert (target["status"], target["reason"]) == ("True", "PreemptionByScheduler")
+        assert target["message"] == (
+            "default-scheduler: preempting to accommodate a higher priority pod"
+        )
+        urgent = there.found("urgent")
+        assert urgent["status"]["nominatedNodeName"] == "a"
+        uid = urgent["metadata"]["uid"]
+        assert there.told("Preempted") == [f"Preempted by pod {uid} on node a"]
+        before = there.cache.revision
+        await there.quiet()
+        assert there.cache.revision == before, "nobody is driven out twice"
+        await there.client.write(Delete(kinds.POD, "shop", "low", DeleteOptions(grace_s=0)))
+        await there.quiet()
+        urgent = there.found("urgent")
+        assert urgent["spec"]["nodeName"] == "a"
+        assert "nominatedNodeName" not in urgent["status"]
+
+
+async def test_a_nomination_that_came_to_nothing_is_taken_back() -> None:
+    async with site() as there:
+        await there.client.write(
+            Create(kinds.PRIORITY_CLASS, {"metadata": {"name": "high"}, "value": 1000})
+        )
+        await there.node(node("a", cpu="1"))
+        await there.pod(pod("low", {"cpu": "1"}))
+        await there.quiet()
+        await there.pod(pod("urgent", {"cpu": "1"}, priorityClassName="high"))
+        await there.quiet()
+        await there.client.write(Patch(kinds.NODE, "", "a", {"spec": {"unschedulable": True}}))
+        await there.client.write(Delete(kinds.POD, "shop", "low", DeleteOptions(grace_s=0)))
+        await there.quiet()
+        assert "nominatedNodeName" not in there.found("urgent")["status"]

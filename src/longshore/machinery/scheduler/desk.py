@@ -21,8 +21,10 @@ from longshore.machinery.scheduler.hints import Changes
 from longshore.machinery.scheduler.memo import Memo
 from longshore.machinery.scheduler.pods.podclass import PodClass, PodClasses
 from longshore.machinery.scheduler.pool import Line, Lot, Pending, Pool
+from longshore.machinery.scheduler.prebinding import Prebindings, Prepared
 from longshore.machinery.scheduler.preemption.making import TERMINATING, RoomMaker
 from longshore.machinery.scheduler.profile import DEFAULT, Profile
+from longshore.machinery.scheduler.rules import volume_binding
 from longshore.machinery.scheduler.turns import Refusal, Turn
 from longshore.machinery.scheduler.view.columns import Rows
 from longshore.machinery.scheduler.view.view import ClusterView
@@ -48,6 +50,7 @@ class Desk:
         self.waiting = Line()
         self.parked = Pool()
         self.making = RoomMaker(self.view)
+        self.prebindings = Prebindings()
         self._profiles = profiles
         self._memos = {name: Memo(profile) for name, profile in profiles.items()}
         self._classes = classes or PodClasses()
@@ -70,16 +73,18 @@ class Desk:
     def hear(self, event: Frame) -> None:
         """Take one change in."""
         gone = event.type == "DELETED"
-        if event.kind is kinds.NODE:
+        if event.kind is kinds.POD:
+            self._hear_pod(event.doc, gone=gone)
+        elif event.kind is kinds.NODE:
             self._hear_node(event.doc, gone=gone)
         elif event.kind is kinds.NAMESPACE:
             self._hear_namespace(event.doc, gone=gone)
         elif event.kind is kinds.PDB:
             self._hear_budget(event, gone=gone)
-        elif gone:
-            self.forget(event.doc["metadata"]["uid"])
+        elif event.kind is kinds.SERVICE:
+            self._hear_service(event.doc, gone=gone)
         else:
-            self.see_pod(event.doc)
+            self.view.volumes.hear(event.kind, event.doc, gone=gone)
 
     def see_pod(self, pod: Doc) -> None:
         """Note a pod as it is now."""
@@ -97,6 +102,18 @@ class Desk:
         """The pod is gone, finished, or not to be placed: what it took is free."""
         self._no_longer_waits(uid)
         self._vacate(uid)
+
+    def _hear_pod(self, pod: Doc, *, gone: bool) -> None:
+        if gone:
+            self.forget(pod["metadata"]["uid"])
+        else:
+            self.see_pod(pod)
+
+    def _hear_service(self, service: Doc, *, gone: bool) -> None:
+        if gone:
+            self.view.services.drop(service["metadata"]["namespace"], service["metadata"]["name"])
+        else:
+            self.view.services.put(service)
 
     def _hear_node(self, node: Doc, *, gone: bool) -> None:
         if gone:
@@ -121,12 +138,14 @@ class Desk:
     def _see_placed(self, uid: str, pod: Doc, node: str) -> None:
         self._no_longer_waits(uid)
         pod_class = self._classes.of(pod)
-        before = self.view.class_of(uid)
-        if before is not pod_class or self.view.node_of(uid) != node:
+        before, was_on = self.view.class_of(uid), self.view.node_of(uid)
+        if before is not pod_class or was_on != node:
             if before is not None:
                 self._changes.note(self._changes.left, before)
             self._changes.note(self._changes.came, pod_class)
-            self._gained(self.view.put_pod(uid, node, pod_class))
+            row = self.view.put_pod(uid, node, pod_class)
+            if before is None or was_on != node or _takes(before) != _takes(pod_class):
+                self._gained(row)
         self.making.see(uid, pod, pod_class)
 
     def _vacate(self, uid: str) -> None:
@@ -137,6 +156,7 @@ class Desk:
             self.making.forget(uid)
 
     def _no_longer_waits(self, uid: str) -> None:
+        self.prebindings.pop(uid)
         if self.waiting.pop(uid) or self.parked.pop(uid):
             self._gained(self.making.nominations.release(uid))
 
@@ -179,14 +199,21 @@ class Desk:
 
     def has_work(self) -> bool:
         self._unpark()
-        return len(self.waiting) > 0
+        return len(self.waiting) > 0 or self.prebindings.has_settled
 
     def turn(self, most: int = TURN_MAX) -> Turn:
         """Decide about up to so many of those whose turn it is, and take the room in the view."""
         turn = Turn()
         for lot, pods in self.serve(most):
             self.place(lot, pods, turn)
+        self.resume(turn)
         return turn
+
+    def resume(self, turn: Turn) -> None:
+        """Let pods go on whose claims have been bound, and give up on those that wait in vain."""
+        bound, in_vain = self.prebindings.settled()
+        turn.bound.extend((one.pod, one.node) for one in bound)
+        turn.in_vain.extend(in_vain)
 
     def serve(self, most: int) -> Iterable[tuple[Lot, list[Pending]]]:
         """Take up to so many of those whose turn it is: each is to be placed, or put by."""
@@ -195,6 +222,10 @@ class Desk:
 
     def place(self, lot: Lot, pods: list[Pending], turn: Turn) -> None:
         """Decide about pods of a lot, and take the room in the view."""
+        if lot[1].singly and len(pods) > 1:
+            for pod in pods:
+                self.place(lot, [pod], turn)
+            return
         left = self._to_kept_nodes(lot, pods, turn)
         rows = plan.place(self.view, lot[1], len(left), self._memos[lot[2]], self._next_seed())
         self._take(lot, left[: len(rows)], rows, turn)
@@ -261,7 +292,21 @@ class Desk:
             # Of these only as many were woken as there are rows: there may be room for another.
             self._changes.rows.update(rows)
         names = self.view.names
-        turn.bound.extend((pod, names[row]) for pod, row in zip(pods, rows, strict=True))
+        placed = zip(pods, rows, strict=True)
+        if lot[1].claims:
+            placed = [(pod, row) for pod, row in placed if not self._prepare(pod, row, turn)]
+        turn.bound.extend((pod, names[row]) for pod, row in placed)
+
+    def _prepare(self, pod: Pending, row: int, turn: Turn) -> bool:
+        """Whether volumes are to be bound before the pod is; if so, they are taken in the view."""
+        work = volume_binding.work_for(self.view, pod.pod_class, row)
+        if work is None:
+            return False
+        volume_binding.assume(self.view, work, row)
+        one = Prepared(pod, self.view.names[row], work)
+        self.prebindings.add(one)
+        turn.prepared.append(one)
+        return True
 
     def _refuse(self, lot: Lot, pods: list[Pending], turn: Turn) -> None:
         """Nobody takes these as things are: others may have to go for them, or they are parked."""
@@ -271,24 +316,20 @@ class Desk:
             turn.refused.extend(Refusal(pod, message) for pod in pods)
             self.parked.add_all(pods)
             return
+        kept = {pod.uid for pod in pods if self.making.nominations.node_of(pod.uid)}
         made = self.making.make(pods, profile, self._next_seed())
+        self._changes.rows |= made.released
         turn.victims.extend(made.victims)
         turn.displaced.extend(made.displaced)
         turn.refused.extend(Refusal(pod, message, node) for pod, node in made.nominated)
-        turn.refused.extend(self._unhelped(pod, message, why) for pod, why in made.refused)
+        for pod, why in made.refused:
+            # A node is kept while somebody leaves it, and no longer.
+            lost = pod.uid in kept and why != TERMINATING
+            turn.refused.append(Refusal(pod, f"{message} preemption: {why}", "" if lost else None))
         self.waiting.add_all(made.later)
         self.parked.add_all(pod for pod, _ in (*made.nominated, *made.refused))
         for pod in made.displaced:
             self.look_again(pod.uid)
-
-    def _unhelped(self, pod: Pending, message: str, why: str) -> Refusal:
-        """Removing others does not help; a node that is kept for it is so only while some leave."""
-        told = f"{message} preemption: {why}"
-        kept = self.making.nominations
-        if not kept.node_of(pod.uid) or why == TERMINATING:
-            return Refusal(pod, told)
-        self._gained(kept.release(pod.uid))
-        return Refusal(pod, told, "")
 
     def _next_seed(self) -> int:
         self._seed += _STEP
@@ -298,6 +339,9 @@ class Desk:
 
     def _unpark(self) -> None:
         """Let those wait again whom what changed could help; no more than there is room for."""
+        if stir := self.view.volumes.stirred():
+            self._changes.storage = stir
+            self.prebindings.note(self.view.volumes, stir.claims)
         if self._changes and len(self.parked):
             self._unpark_kept()
             rows = np.fromiter(self._changes.rows, np.intp)
@@ -315,13 +359,19 @@ class Desk:
 
     def _room_for(self, lot: Lot, rows: Rows) -> int:
         memo, pod_class = self._memos[lot[2]], lot[1]
-        if self._changes.concern(self.view, pod_class):
+        follows = bool(self._profiles[lot[2]].affinity_labels and self._changes.left)
+        if follows or self._changes.concern(self.view, pod_class):
             rows = np.arange(self.view.size)
         if not len(rows) or pod_class.refusal:
             return 0
         if _has_company(pod_class):
             return int(fits(self.view, pod_class, memo)[rows].sum())
         return plan.room_on(self.view, pod_class, rows, memo)
+
+
+def _takes(pod_class: PodClass) -> tuple[object, ...]:
+    """What a pod has of its node alone."""
+    return pod_class.load, pod_class.ports, pod_class.claims
 
 
 def _has_company(pod_class: PodClass) -> bool:

@@ -41,13 +41,14 @@ class Victim:
 class Made:
     """nominated: pods with the nodes that are kept for them. displaced: pods of lower priority for
     which a node is kept no more. refused: pods with what is said of preemption. later: pods that
-    have not had their chance."""
+    have not had their chance. released: rows where something is kept no more."""
 
     nominated: list[tuple[Pending, str]] = field(default_factory=list)
     victims: list[Victim] = field(default_factory=list)
     displaced: list[Pending] = field(default_factory=list)
     refused: list[tuple[Pending, str]] = field(default_factory=list)
     later: list[Pending] = field(default_factory=list)
+    released: set[int] = field(default_factory=set)
 
 
 class RoomMaker:
@@ -95,6 +96,10 @@ class RoomMaker:
         """Room for pods of one class and priority that no node takes as things are."""
         made = Made()
         left = [pod for pod in pods if self._may_preempt(pod, made)]
+        for pod in left:
+            row = self.nominations.release(pod.uid)
+            if row is not None:
+                made.released.add(row)
         for _ in range(SEARCHES_MAX):
             if not left:
                 return made
