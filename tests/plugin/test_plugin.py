@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -127,7 +126,6 @@ def test_alone(kube, number):
     assert [process.returncode for process in both] == [0, 0], told
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("xdist"), reason="pytest-xdist is not installed")
 def test_workers_of_xdist(pytester: pytest.Pytester) -> None:
     text = """
 @pytest.mark.parametrize("number", range(8))
