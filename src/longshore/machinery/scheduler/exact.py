@@ -46,7 +46,11 @@ def totals(view: ClusterView, pod_class: PodClass, memo: Memo) -> Scores:
     """The weighed scores of all rows, -inf where a rule objects; not to be changed."""
     fill, mask = memo.fills.of(view, pod_class), suits(view, pod_class, memo)
     total = fill.scores
-    among = fill.fits if mask is None else fill.fits & mask
+    if mask is None:
+        among = fill.fits
+    elif np.count_nonzero(among := fill.fits & mask) < 2:
+        # There is nothing to choose, as for the pods of a DaemonSet.
+        return np.where(mask, total, -np.inf)
     wishes = table.wishes(view, pod_class, among, memo.profile)
     if wishes is not None:
         total = total + wishes

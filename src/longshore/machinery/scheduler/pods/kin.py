@@ -69,6 +69,7 @@ class Queries:
 
     def __init__(self) -> None:
         self._known: dict[tuple[tuple[PodSelector, ...], bool], Query] = {}
+        self._of_peers: dict[tuple[str, str], Query] = {}
         self.keys: set[str] = set()
         """The keys of labels that any of them asks for."""
 
@@ -85,8 +86,12 @@ class Queries:
         """Pods of the same controller, None if there is none."""
         if not kin.owner:
             return None
-        everyone = PodSelector(frozenset((kin.namespace,)), None, EVERYTHING)
-        return Query((everyone,), False, kin.owner)
+        found = self._of_peers.get((kin.namespace, kin.owner))
+        if found is None:
+            everyone = PodSelector(frozenset((kin.namespace,)), None, EVERYTHING)
+            found = Query((everyone,), False, kin.owner)
+            self._of_peers[kin.namespace, kin.owner] = found
+        return found
 
     def of_siblings(self, kin: Kin) -> Query | None:
         """The same, with those that are being deleted."""
@@ -95,3 +100,4 @@ class Queries:
 
     def clear(self) -> None:
         self._known.clear()
+        self._of_peers.clear()

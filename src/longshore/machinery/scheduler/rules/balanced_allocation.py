@@ -41,7 +41,8 @@ def _unevenness(weighed: Weighing, there: Scores, parts: Scores, more: Scores | 
     shares = weighed.shares(there, parts, more)
     present = weighed.present(parts, shares)
     if present is None and len(shares) == 2:
-        return np.abs(shares[0] - shares[1]) * 0.5
+        apart: Scores = np.abs(shares[0] - shares[1])
+        return apart * 0.5
     if present is None:
         present = np.ones_like(shares)
     number = np.maximum(present.sum(axis=0), 1.0)

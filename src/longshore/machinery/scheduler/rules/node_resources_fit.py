@@ -76,7 +76,7 @@ def score_at(
     present = weighed.present(parts, shares)
     if profile.strategy is Strategy.RATIO:
         # What scores nothing is left out of the mean (requested_to_capacity_ratio.go).
-        present = (points > 0) * (1.0 if present is None else present)
+        present = np.where(points > 0, 1.0 if present is None else present, 0.0)
     if present is None:
         return _weighted(weights / weights.sum(), points)
     return _weighted(weights, points * present) / np.maximum(_weighted(weights, present), 1e-9)

@@ -21,8 +21,8 @@ class Objection:
 
 def share_of_most(values: Scores, among: Mask) -> Scores:
     """0 to 100 by the greatest value among some rows; none is 0."""
-    most = values.max(where=among, initial=0.0)
-    return values * (100.0 / most) if most else values
+    _, most = extremes(values, among)
+    return values * (100.0 / most) if most > 0 else values
 
 
 def reversed_share(values: Scores, among: Mask) -> Scores:
@@ -32,9 +32,11 @@ def reversed_share(values: Scores, among: Mask) -> Scores:
 
 def stretched(values: Scores, among: Mask) -> Scores:
     """0 for the least among some rows, 100 for the most; 0 if they are all alike."""
-    least = values.min(where=among, initial=float("inf"))
-    width = values.max(where=among, initial=float("-inf")) - least
-    if width <= 0:
-        return values * 0.0
-    scores: Scores = (values - least) * (100.0 / width)
-    return scores
+    least, most = extremes(values, among)
+    return (values - least) * (100.0 / (most - least) if most > least else 0.0)
+
+
+def extremes(values: Scores, among: Mask) -> tuple[float, float]:
+    """The least and the greatest value of some rows; 0 if there are none."""
+    chosen = values if among.all() else values[among]
+    return (float(chosen.min()), float(chosen.max())) if len(chosen) else (0.0, 0.0)

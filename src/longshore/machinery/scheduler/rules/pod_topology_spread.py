@@ -15,12 +15,14 @@ from longshore.machinery.scheduler.pods.podclass import PodClass
 from longshore.machinery.scheduler.pods.spread import Constraint, Spread
 from longshore.machinery.scheduler.profile import HOSTNAME, SYSTEM_SPREADING, ZONE, Profile
 from longshore.machinery.scheduler.rules import node_affinity, taint_toleration
-from longshore.machinery.scheduler.rules.objection import Objection
+from longshore.machinery.scheduler.rules.objection import Objection, extremes
 from longshore.machinery.scheduler.view.columns import Amounts, Mask, Scores
 from longshore.machinery.scheduler.view.topologies import Topology
 from longshore.machinery.scheduler.view.view import ClusterView
 
 UNEVEN = "node(s) didn't match pod topology spread constraints"
+# Rows with pods up to which they are summed one by one (measured).
+_FEW = 32
 MISSING = f"{UNEVEN} (missing required label)"
 
 
@@ -85,7 +87,13 @@ def pods_by_domain(
     query = query_of(pod_class, one)
     if query is None:
         return np.zeros(topology.count + 1, np.int64)
-    return topology.sums(view.column(view.counts(query)) * counted)
+    counts = view.counts(query)
+    if len(counts.rows) > _FEW:
+        return topology.sums(view.column(counts) * counted)
+    pods = np.zeros(topology.count + 1, np.int64)
+    for row, number in counts.rows.items():
+        pods[topology.of[row]] += number * counted[row]
+    return pods
 
 
 def query_of(pod_class: PodClass, one: Constraint) -> Query | None:
@@ -130,18 +138,27 @@ def _badness(
 ) -> Scores:
     topology = view.topology(one.topology_key)
     query = query_of(pod_class, one)
-    if one.topology_key == HOSTNAME:
-        size = int(told.sum())
-        pods = view.column(view.counts(query)) if query else np.zeros(view.size, np.int64)
-    else:
-        size = len(topology.present(told)) + bool((told & ~topology.inside).any())
-        counted = eligible(view, pod_class, one, needed)
-        pods = pods_by_domain(view, pod_class, one, topology, counted)[topology.of]
-    return np.where(topology.inside, (pods * log(size + 2.0) + (one.max_skew - 1)), 0.0)
+    if one.topology_key == HOSTNAME and query is not None:
+        peers = view.column(view.counts(query))
+        crowd = np.multiply(peers, log(np.count_nonzero(told) + 2.0), dtype=np.float64)
+        crowd += one.max_skew - 1
+        return crowd if topology.everywhere else crowd * topology.inside
+    counted = eligible(view, pod_class, one, needed)
+    size = _domains_among(topology, told)
+    pods = pods_by_domain(view, pod_class, one, topology, counted)
+    crowd = np.multiply(pods, log(size + 2.0), dtype=np.float64) + (one.max_skew - 1)
+    crowd[0] = 0.0
+    return crowd[topology.of]
+
+
+def _domains_among(topology: Topology, told: Mask) -> int:
+    """How many domains some rows are in; those in none are in one together."""
+    if topology.everywhere and told.all():
+        return topology.count
+    return len(topology.present(told)) + bool((told & ~topology.inside).any())
 
 
 def _reversed(bad: Scores, told: Mask) -> Scores:
-    most = float(bad.max(where=told, initial=0.0))
-    least = float(bad.min(where=told, initial=most))
+    least, most = extremes(bad, told)
     good: Scores = (100.0 / most) * (most + least - bad) if most else np.full(len(bad), 100.0)
     return good * told

@@ -41,7 +41,7 @@ class Weighing:
         nodes have all of them."""
         if self.everywhere:
             return None
-        mask = (parts > 0) * 1.0
+        mask = (parts > 0).astype(np.float64)
         return mask if like.ndim == mask.ndim else np.broadcast_to(mask[:, None], like.shape)
 
     def cut(self, lines: Scores, where: Where) -> Scores:
