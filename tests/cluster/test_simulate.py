@@ -96,6 +96,13 @@ metadata: {{name: alone}}
 """,
 }
 
+PRIORITY = """
+apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata: {name: vip}
+value: 1000
+"""
+
 
 def simulated(tmp_path: Path, text: str, **pool: Any) -> Outcome:
     file = tmp_path / "manifest.yaml"
@@ -202,6 +209,38 @@ def test_each_kind_of_workload_gets_the_pods_of_its_controller(tmp_path: Path) -
 def test_a_daemon_is_not_on_nodes_that_it_does_not_mean(tmp_path: Path) -> None:
     outcome = simulated(tmp_path, WORKLOADS["DaemonSet"], taints=["only=gpu:NoSchedule"])
     assert [(one.wanted, one.placed) for one in outcome.workloads] == [(0, 0)]
+
+
+def test_more_important_pods_take_the_place_of_others(tmp_path: Path) -> None:
+    important = WEB.replace("name: web, namespace", "name: vip, namespace").replace(
+        "    spec:\n      containers", "    spec:\n      priorityClassName: vip\n      containers"
+    )
+    docs = "---".join([PRIORITY, WEB.replace("replicas: 6", "replicas: 12"), important])
+    outcome = simulated(tmp_path, docs)
+    web, vip = outcome.workloads
+    assert (web.title, web.wanted, web.placed) == ("deployment.apps/web", 12, 6)
+    assert (vip.title, vip.wanted, vip.placed) == ("deployment.apps/vip", 6, 6)
+
+
+def test_pods_that_are_there_are_said_to_be_evicted(tmp_path: Path) -> None:
+    nodes = [*shape.nodes(shape.pools({"pools": [POOL | {"count": 1}]}))]
+    spec = {"containers": [{"name": "c", "resources": {"requests": {"cpu": "4"}}}]}
+    there = {
+        "metadata": {"namespace": "shop", "name": "old", "uid": "old"},
+        "spec": {**spec, "nodeName": "general-0", "priority": 0},
+        "status": {"phase": "Running"},
+    }
+    file = tmp_path / "vip.yaml"
+    file.write_text(
+        PRIORITY
+        + "---"
+        + WORKLOADS["Pod"]
+        .replace("{containers", "{priorityClassName: vip, containers")
+        .replace("image: c", "image: c, resources: {requests: {cpu: 3}}")
+    )
+    outcome = simulate(Present(nodes, [there]), manifests.read([str(file)], "default"), 1)
+    assert outcome.evicted == ["shop/old"]
+    assert outcome.workloads[0].placed == 1
 
 
 def test_the_same_seed_gives_the_same_answer(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 
+from longshore.cluster.simulate.decide import Decisions, decide, heard
 from longshore.cluster.simulate.manifests import Given
 from longshore.cluster.simulate.outcome import Landed, NodeLoad, Outcome, loads, put
 from longshore.cluster.simulate.present import Present
@@ -15,16 +15,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
-from longshore.core.watch.stored import Stored
-from longshore.machinery.scheduler.desk import Desk
-
-
-@dataclass(slots=True)
-class Decisions:
-    """By pods' uids: the nodes they get, or why they get none."""
-
-    nodes: dict[str, str]
-    refusals: dict[str, str]
+from longshore.machinery.scheduler.worker import WATCHES
 
 
 def simulate(present: Present, given: Sequence[Given], seed: int) -> Outcome:
@@ -33,26 +24,18 @@ def simulate(present: Present, given: Sequence[Given], seed: int) -> Outcome:
     async def play(rehearsal: Rehearsal) -> Outcome:
         await rehearsal.present(present.objects)
         workloads = await rehearsal.perform(given, present.nodes)
-        decided = _decide(present, rehearsal.cache)
+        decided = decide(_frames(present, rehearsal.cache), seed)
         return _outcome(present, rehearsal.cache.all(kinds.POD), workloads, decided)
 
     return asyncio.run(rehearsed(seed, play))
 
 
-def _decide(present: Present, cache: Cache) -> Decisions:
-    desk, decided = Desk(), Decisions({}, {})
-    there = [*((kinds.NODE, one) for one in present.nodes),
-             *((kinds.POD, one) for one in present.pods)]  # fmt: skip
-    for kind, doc in there:
-        whole = {"apiVersion": kind.api_version, "kind": kind.name, **doc}
-        desk.hear(Frame("ADDED", Stored.of(kind, kind.key_of(doc), whole), None))
-    for stored in cache.shelf(kinds.POD).held():
-        desk.hear(Frame("ADDED", stored, None))
-    while desk.has_work():
-        turn = desk.turn()
-        decided.nodes |= {pod.uid: node for pod, node in turn.bound}
-        decided.refusals |= {pod.uid: why for pod, why in turn.refused}
-    return decided
+def _frames(present: Present, cache: Cache) -> Iterator[Frame]:
+    """All that placement depends on, in the order in which a scheduler reads it."""
+    there = {kinds.NODE: present.nodes, kinds.POD: present.pods}
+    for kind in WATCHES:
+        yield from (heard(kind, doc) for doc in there.get(kind, ()))
+        yield from (Frame("ADDED", stored, None) for stored in cache.shelf(kind).held())
 
 
 def _outcome(
@@ -60,11 +43,13 @@ def _outcome(
 ) -> Outcome:
     nodes = loads(present.nodes)
     for pod in present.pods:
-        put(nodes[pod["spec"]["nodeName"]], pod)
+        if pod["metadata"]["uid"] not in decided.refusals:
+            put(nodes[pod["spec"]["nodeName"]], pod)
     for pod in pods:
         if node := decided.nodes.get(pod["metadata"]["uid"]) or pod["spec"].get("nodeName"):
             put(nodes[node], pod)
-    return Outcome([*nodes.values()], [_landed(one, nodes, decided) for one in workloads])
+    landed = [_landed(one, nodes, decided) for one in workloads]
+    return Outcome([*nodes.values()], landed, decided.evicted)
 
 
 def _landed(workload: Workload, nodes: dict[str, NodeLoad], decided: Decisions) -> Landed:
