@@ -147,8 +147,7 @@ class _Batch:
         topology = self._view.topology(one.topology_key)
         counted = pod_topology_spread.eligible(self._view, self._class, one, ())
         pods = pods_by_domain(self._view, self._class, one, topology, counted)
-        inside = topology.of[self.places.rows]
-        there = pods[np.unique(inside[inside > 0])]
+        there = pods[topology.present(self.places.rows)]
         if not len(there):
             return 0.0
         coming = count if one.counts_itself else 0
@@ -178,21 +177,34 @@ class _Batch:
         numbers = np.flatnonzero(room)
         if not len(numbers):
             return []
-        shares = water_fill(levels[numbers], room[numbers], min(count, int(room.sum())))
         domains = topology.of[self.places.rows]
         if topology.alone and not room[0]:
-            row_of = np.zeros(topology.count + 1, np.intp)
-            row_of[domains] = self.places.rows
-            rows: list[int] = np.repeat(row_of[numbers], shares).tolist()
-            return rows
+            return self._level_rows(domains, levels, room, count)
+        shares = water_fill(levels[numbers], room[numbers], min(count, int(room.sum())))
         found: list[int] = []
         for number, share in zip(numbers.tolist(), shares.tolist(), strict=True):
             if share:
                 found += self._best(self.places.part(np.flatnonzero(domains == number)), share)
         return found
 
+    def _level_rows(self, domains: Rows, levels: Amounts, room: Amounts, count: int) -> list[int]:
+        """Where every row is a domain of its own: bring them to one level, the best first."""
+        order = np.argsort(-self._next(self.places), kind="stable")
+        mine = domains[order]
+        shares = water_fill(levels[mine], room[mine], min(count, int(room[mine].sum())))
+        rows: list[int] = np.repeat(self.places.rows[order], shares).tolist()
+        return rows
+
+    def _next(self, places: Places) -> Scores:
+        """The score of the next place on each row."""
+        scores = self._fill.scores[places.rows] + places.wish
+        return scores if places.peers is None else scores - self._peer_cost * places.peers
+
     def _best(self, places: Places, count: int) -> list[int]:
         """The count best places of some rows, which have room for as many."""
+        if 0 < count < len(places.rows):
+            # Columns never rise: none but the rows with the best next places matter.
+            places = places.part(np.argpartition(-self._next(places), count - 1)[:count])
         layers = min(2 * count // len(places.rows) + 2, count)
         while count > 0:
             taken = self._taken(places, layers, count)

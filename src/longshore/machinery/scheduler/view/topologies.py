@@ -40,7 +40,7 @@ class Topology:
         shared: Amounts = sums[self.of]
         return shared
 
-    def present(self, among: Mask) -> Rows:
+    def present(self, among: Mask | Rows) -> Rows:
         """The numbers of the domains that have one of some rows."""
         there = np.zeros(self.count + 1, np.bool_)
         there[self.of[among]] = True
