@@ -7,7 +7,7 @@ then on, the last few hundred of them; a change touches only those that mean the
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -39,17 +39,14 @@ class Counts:
         self.kins: dict[Kin, None] = {}
         self._column: Amounts | None = None
 
-    def add(self, row: int, count: int) -> None:
-        left = self.rows.get(row, 0) + count
-        if left:
-            self.rows[row] = left
-        else:
-            self.rows.pop(row, None)
+    def add(self, changes: Mapping[int, int]) -> None:
+        """Pods by row, negative where they leave."""
+        _add(self.rows, changes)
+        if self._column is not None and max(changes, default=0) >= len(self._column):
+            self._column = None
         if self._column is not None:
-            if row < len(self._column):
-                self._column[row] = left
-            else:
-                self._column = None
+            for row, count in changes.items():
+                self._column[row] += count
 
     def column(self, size: int) -> Amounts:
         """One count a row; belongs to the view."""
@@ -62,6 +59,15 @@ class Counts:
     def cool(self) -> None:
         """Give the array up."""
         self._column = None
+
+
+def _add(rows: dict[int, int], changes: Mapping[int, int]) -> None:
+    for row, count in changes.items():
+        left = rows.get(row, 0) + count
+        if left:
+            rows[row] = left
+        else:
+            rows.pop(row, None)
 
 
 class _Index(Generic[T]):
@@ -126,23 +132,19 @@ class Tallies:
 
     # --- changes ---
 
-    def add(self, row: int, pod_class: PodClass, count: int) -> None:
-        """Pods of a class come to a row, or with a negative count leave it."""
+    def add(self, pod_class: PodClass, changes: Mapping[int, int]) -> None:
+        """Pods of a class come to rows: how many to each, negative where they leave."""
         kin = pod_class.kin
         rows = self._kins.get(kin)
         if rows is None:
             rows = self._meet(kin)
-        left = rows.get(row, 0) + count
-        if left:
-            rows[row] = left
-        else:
-            rows.pop(row, None)
+        _add(rows, changes)
         for counts in self._counted[kin]:
-            counts.add(row, count)
+            counts.add(changes)
         if not rows:
             self._part(kin)
         for term in pod_class.affinity or ():
-            self._carry(term, row, count)
+            self._carry(term, changes)
 
     def put_namespace(self, name: str, labels: Labels) -> bool:
         """Note the labels of a namespace; whether that is news."""
@@ -221,8 +223,7 @@ class Tallies:
             del counts.kins[kin]
 
     def _count(self, counts: Counts, kin: Kin) -> None:
-        for row, count in self._kins[kin].items():
-            counts.add(row, count)
+        counts.add(self._kins[kin])
         counts.kins[kin] = None
         self._counted[kin].append(counts)
 
@@ -244,13 +245,13 @@ class Tallies:
         for kin in counts.kins:
             self._counted[kin].remove(counts)
 
-    def _carry(self, term: PodTerm, row: int, count: int) -> None:
+    def _carry(self, term: PodTerm, changes: Mapping[int, int]) -> None:
         counts = self._carried.get(term)
         if counts is None:
             counts = self._carried[term] = Counts()
             self._term_index.add(term, _asked_places(term.query))
             self._concerning.clear()
-        counts.add(row, count)
+        counts.add(changes)
         if not counts.rows:
             del self._carried[term]
             self._term_index.remove(term, _asked_places(term.query))

@@ -194,7 +194,7 @@ class ClusterView:
         """Count so many more (or with a negative count fewer) pods of a class on a row, without
         noting which: what is held is to be released."""
         self.loads.add(row, pod_class, count)
-        self.tallies.add(row, pod_class, count)
+        self.tallies.add(pod_class, {row: count})
         if pod_class.claims:
             self.volumes.use(row, pod_class.claims, count)
         if pod_class.ports:
@@ -206,11 +206,10 @@ class ClusterView:
             for row in rows:
                 self.hold(row, pod_class, count)
             return
-        times = Counter(rows)
-        counts = np.fromiter(times.values(), np.int64) * count
-        self.loads.add_many(np.fromiter(times, np.intp), counts, pod_class)
-        for row, number in times.items():
-            self.tallies.add(row, pod_class, number * count)
+        changes = {row: number * count for row, number in Counter(rows).items()}
+        counts = np.fromiter(changes.values(), np.int64)
+        self.loads.add_many(np.fromiter(changes, np.intp), counts, pod_class)
+        self.tallies.add(pod_class, changes)
 
     # --- questions ---
 
