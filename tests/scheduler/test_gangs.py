@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.scheduler.gangs.groups import TOO_FEW, Group, Groups
 from longshore.machinery.scheduler.gangs.plan import Outcome, place_gang
-from longshore.machinery.scheduler.pods.podclass import PodClass, PodClasses
-from longshore.machinery.scheduler.pool import Pending
+from longshore.machinery.scheduler.pods.podclass import PodClasses
+from longshore.machinery.scheduler.pool import Lot, Pending
 from longshore.machinery.scheduler.view.view import ClusterView
 
 from .placing import node, pod
@@ -44,15 +44,15 @@ class FirstFit:
     def __init__(self, view: ClusterView) -> None:
         self._view = view
 
-    def place(self, pod_class: PodClass, count: int) -> Sequence[int]:
-        wanted = pod_class.requests["cpu"]
+    def place(self, lot: Lot, count: int) -> Sequence[int]:
+        wanted = lot[1].requests["cpu"]
         free = (self._view.allocatable - self._view.used)[self._view.resources["cpu"]]
         fit = np.maximum(free // wanted, 0).astype(np.intp)
         rows = np.repeat(np.arange(len(free)), fit)
         found: list[int] = rows[:count].tolist()
         return found
 
-    def explain(self, pod_class: PodClass) -> str:
+    def explain(self, lot: Lot) -> str:
         return f"0/{len(self._view.names)} nodes are available: Insufficient cpu."
 
 
@@ -112,10 +112,11 @@ def test_a_parked_group_wakes_for_room_for_a_lower_least_and_for_another_pod() -
         lambda: groups.wake_for(lambda _: 1),
         lambda: groups.hear(group("team", 1), gone=False),
         lambda: groups.add(pending("c"), "team"),
+        groups.wake_all,
     ):
         (team,) = groups.ready()
         groups.park(team)
-        assert not groups.wake_for(lambda _: 0)
+        groups.wake_for(lambda _: 0)
         assert groups.ready() == []
         wake()
     assert names(groups.ready()) == ["team"]
@@ -134,8 +135,23 @@ def test_nothing_is_left_of_what_is_gone() -> None:
 def test_a_gang_that_fits_is_placed_whole() -> None:
     view = cluster(2, 2)
     outcome = tried(view, [pending(name, order) for order, name in enumerate("abc")], 3)
-    assert [(one.name, row) for one, row in outcome.placed] == [("a", 0), ("b", 0), ("c", 1)]
-    assert [view.node_of(f"uid-{name}") for name in "abc"] == ["n0", "n0", "n1"]
+    (placed,) = outcome.placed
+    assert [one.name for one in placed.pods] == ["a", "b", "c"]
+    assert placed.rows == [0, 0, 1]
+    assert view.used.sum() == 0, "the view is as it was"
+
+
+def test_each_lot_sees_the_ones_before_and_the_largest_is_first() -> None:
+    view = cluster(3, 2)
+    pods = [pending("small", 1), pending("large", 2, cpu="2"), pending("huge", 3, cpu="3")]
+    outcome = tried(view, pods, 3)
+    assert (outcome.placed, len(outcome.left)) == ([], 3), "2 fit, and no third"
+    outcome = tried(view, pods, 2)
+    assert [(one.pods[0].name, one.rows) for one in outcome.placed if one.pods] == [
+        ("huge", [0]),
+        ("large", [1]),
+    ]
+    assert [one.name for one in outcome.left] == ["small"]
 
 
 def test_a_gang_that_does_not_fit_takes_nothing_and_says_how_many_fit() -> None:
@@ -152,7 +168,7 @@ def test_a_gang_that_does_not_fit_takes_nothing_and_says_how_many_fit() -> None:
 
 def test_more_than_must_may_wait() -> None:
     outcome = tried(cluster(2), [pending(name) for name in "abc"], 2)
-    assert (len(outcome.placed), len(outcome.left)) == (2, 1)
+    assert (len(outcome.placed[0].pods), len(outcome.left)) == (2, 1)
     assert outcome.why == "0/1 nodes are available: Insufficient cpu."
 
 
@@ -170,8 +186,12 @@ def test_never_a_part_of_a_gang_and_never_more_than_there_is(
         pods = [pending(f"g{number}-{i}", i, cpu=str(size)) for i, size in enumerate(sizes)]
         before = view.used.copy()
         outcome = tried(view, pods, needed)
-        noted = [one for one in pods if view.node_of(one.uid)]
-        assert {one.uid for one in noted} == {one.uid for one, _ in outcome.placed}
-        assert len(outcome.placed) + len(outcome.left) == len(pods)
-        assert len(noted) >= needed or (not noted and (view.used == before).all())
+        assert (view.used == before).all(), "the view is as it was"
+        placed = [pod for one in outcome.placed for pod in one.pods]
+        assert sorted(one.name for one in [*placed, *outcome.left]) == sorted(
+            one.name for one in pods
+        )
+        assert len(placed) >= needed or not placed
+        for one in outcome.placed:
+            view.put_pods([pod.uid for pod in one.pods], one.rows, one.lot[1])
         assert (view.used <= view.allocatable).all()

@@ -6,9 +6,9 @@ from typing import Any
 
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.offers import ANNOTATION
+from longshore.core.objects.pod_requests import amount, written
 from longshore.machinery.scheduler.offers.held import HeldOffers, Standing
 from longshore.machinery.scheduler.offers.plan import Grant, ask_of, dominant_share, grants
-from longshore.machinery.scheduler.offers.run import texts
 from longshore.machinery.scheduler.pods.podclass import PodClasses
 from longshore.machinery.scheduler.view.view import ClusterView
 
@@ -97,8 +97,13 @@ def test_the_dominant_share_is_the_largest_part() -> None:
 
 
 def test_amounts_are_written_as_people_write_them() -> None:
-    amounts = {"cpu": 1500, "memory": 2 * GIB, "pods": 3}
-    assert texts(amounts) == {"cpu": "1500m", "memory": "2Gi", "pods": "3"}
+    for resource, value, text in (
+        ("cpu", 1500, "1500m"),
+        ("memory", 2 * GIB, "2Gi"),
+        ("pods", 3, "3"),
+    ):
+        assert written(resource, value) == text
+        assert amount(resource, text) == value
 
 
 # ---- in the view

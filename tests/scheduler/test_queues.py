@@ -108,7 +108,7 @@ def test_the_own_quota_goes_before_what_others_borrow() -> None:
     found = admit(cohort, lines(*jobs("a", 9, cpu=1), *jobs("b", 3, first=50, cpu=1)), ALL)
     assert counts(found.admitted) == {"a": 5, "b": 3}
     assert list(found.waiting.values()) == [
-        "insufficient unused quota for cpu in flavor default, 1 more needed"
+        "insufficient unused quota for cpu in flavor default, 1m more needed"
     ]
 
 
@@ -125,7 +125,7 @@ def test_what_can_never_fit_says_so() -> None:
     found = admit(cohort, lines(*asked), ALL)
     assert counts(found.admitted) == {"b": 1}, "pods count only where there is a quota for them"
     assert set(found.waiting.values()) == {
-        "insufficient quota for cpu in flavor default, request > maximum capacity (6 > 5)",
+        "insufficient quota for cpu in flavor default, request > maximum capacity (6m > 5m)",
         "resource memory unavailable in ClusterQueue",
     }
 
@@ -184,6 +184,13 @@ def test_who_may_not_take_back() -> None:
     cohort = Cohort([share("a", {"cpu": 4}), share("b", {"cpu": 4})])
     admitted = admit(cohort, lines(*jobs("b", 8, cpu=1)), ALL).admitted
     assert reclaim(cohort, job("a", cpu=1), admitted) == []
+
+
+def test_who_would_borrow_takes_nothing_back() -> None:
+    cohort = Cohort([share("a", {"cpu": 4}, reclaims=True), share("b", {"cpu": 4}), share("c", {"cpu": 4})])  # fmt: skip
+    admitted = admit(cohort, lines(*jobs("b", 12, cpu=1)), ALL).admitted
+    assert reclaim(cohort, job("a", cpu=5), admitted) == []
+    assert len(reclaim(cohort, job("a", cpu=4), admitted)) == 4
 
 
 def test_what_need_not_go_stays() -> None:

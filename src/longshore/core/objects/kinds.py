@@ -388,17 +388,17 @@ STORAGE_VERSION_MIGRATION = _Group("storagemigration.k8s.io").cluster(
 
 OFFER = _Group("scheduling.longshore.io", schemas="io.longshore.scheduling.v1.").cluster(
     "Offer", "offers", subresources="status", counted=True,
-    columns="Scheduler=.spec.schedulerName,Node=.spec.nodeName,Expires,Age", dormant=True,
+    columns="Scheduler=.spec.schedulerName,Node=.spec.nodeName,Expires,Age",
 )  # fmt: skip
 _queue = _Group("kueue.x-k8s.io", "v1beta1", schemas="io.x-k8s.kueue.v1beta1.")
 _QUEUED = "Pending Workloads:integer=.status.pendingWorkloads,Admitted Workloads:integer=.status.admittedWorkloads"
 CLUSTER_QUEUE = _queue.cluster(
     "ClusterQueue", "clusterqueues", "cq", subresources="status", counted=True,
-    columns=f"Cohort=.spec.cohort,{_QUEUED},Age", dormant=True,
+    columns=f"Cohort=.spec.cohort,{_QUEUED},Age",
 )  # fmt: skip
 LOCAL_QUEUE = _queue(
     "LocalQueue", "localqueues", "queue queues lq", subresources="status", counted=True,
-    columns=f"ClusterQueue=.spec.clusterQueue,{_QUEUED},Age", dormant=True,
+    columns=f"ClusterQueue=.spec.clusterQueue,{_QUEUED},Age",
 )  # fmt: skip
 
 # ---- extensions: listed, and refused by name until they take effect

@@ -6,6 +6,7 @@ Source: component-helpers/resource (PodRequests), KEP-2837 (resources of a pod a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import lru_cache
 
 from longshore.base import quantities
@@ -36,6 +37,12 @@ def amounts_of(quantities_by_resource: Mapping[str, str | int | float]) -> dict[
 def amount(resource: str, text: str | int | float) -> int:
     """A quantity, rounded up: cpu in thousandths, all else in whole units."""
     return quantities.millis(text) if resource == "cpu" else quantities.whole(text)
+
+
+def written(resource: str, value: int) -> str:
+    """The quantity that amount() reads as value."""
+    exact = Fraction(value, 1000) if resource == "cpu" else value
+    return quantities.text(exact, binary=resource == "memory")
 
 
 def _initial(spec: Doc) -> tuple[dict[str, int], dict[str, int]]:

@@ -18,7 +18,9 @@ from longshore.machinery.scheduler import plan
 from longshore.machinery.scheduler.exact import fits
 from longshore.machinery.scheduler.explain import explain
 from longshore.machinery.scheduler.hints import Changes
+from longshore.machinery.scheduler.holding import HEARD, Holding
 from longshore.machinery.scheduler.memo import Memo
+from longshore.machinery.scheduler.offers.held import Standing
 from longshore.machinery.scheduler.pods.podclass import PodClass, PodClasses
 from longshore.machinery.scheduler.pool import Line, Lot, Pending, Pool
 from longshore.machinery.scheduler.prebinding import Prebindings, Prepared
@@ -51,6 +53,7 @@ class Desk:
         self.parked = Pool()
         self.making = RoomMaker(self.view)
         self.prebindings = Prebindings()
+        self.holding = Holding(self._labels_of)
         self._profiles = profiles
         self._memos = {name: Memo(profile) for name, profile in profiles.items()}
         self._classes = classes or PodClasses()
@@ -83,6 +86,10 @@ class Desk:
             self._hear_budget(event, gone=gone)
         elif event.kind is kinds.SERVICE:
             self._hear_service(event.doc, gone=gone)
+        elif event.kind is kinds.OFFER:
+            self._hear_offer(event, gone=gone)
+        elif event.kind in HEARD:
+            self.holding.hear(event)
         else:
             self.view.volumes.hear(event.kind, event.doc, gone=gone)
 
@@ -102,6 +109,7 @@ class Desk:
         """The pod is gone, finished, or not to be placed: what it took is free."""
         self._no_longer_waits(uid)
         self._vacate(uid)
+        self._stand(self.holding.forget(uid))
 
     def _hear_pod(self, pod: Doc, *, gone: bool) -> None:
         if gone:
@@ -128,6 +136,21 @@ class Desk:
             self.view.drop_namespace(metadata["name"])
         elif self.view.put_namespace(metadata["name"], metadata.get("labels") or {}):
             self._changes.all = True
+            self.holding.queues.reconsider()
+
+    def _labels_of(self, namespace: str) -> Mapping[str, str]:
+        return self.view.tallies.namespaces.get(namespace, {})
+
+    def _hear_offer(self, event: Frame, *, gone: bool) -> None:
+        if gone:
+            self._gained(self.view.drop_pod(self.holding.offers.drop(event.stored.name)))
+        else:
+            self._stand(self.holding.offers.put(event.doc))
+
+    def _stand(self, offer: Standing | None) -> None:
+        """An offer stands in the view as a pod that takes what it still holds."""
+        if offer is not None:
+            self._gained(self.view.put_pod(offer.uid, offer.node, offer.pod_class))
 
     def _hear_budget(self, event: Frame, *, gone: bool) -> None:
         if gone:
@@ -147,6 +170,9 @@ class Desk:
             if before is None or was_on != node or _takes(before) != _takes(pod_class):
                 self._gained(row)
         self.making.see(uid, pod, pod_class)
+        self.holding.place(uid, pod)
+        if pod["spec"].get("schedulerName", DEFAULT.name) not in self._profiles:
+            self._stand(self.holding.offers.took(uid, pod))
 
     def _vacate(self, uid: str) -> None:
         pod_class = self.view.class_of(uid)
@@ -162,13 +188,15 @@ class Desk:
 
     def _see_pending(self, uid: str, pod: Doc) -> None:
         pod_class, priority = self._classes.of(pod), int(pod["spec"].get("priority") or 0)
-        known = self.waiting.get(uid) or self.parked.get(uid)
+        known = self.waiting.get(uid) or self.parked.get(uid) or self.holding.get(uid)
         if known is not None and (known.pod_class, known.priority) == (pod_class, priority):
             return
         if self.view.class_of(uid) is not None:
             return  # assumed: the news is older than our own binding, which is on its way
         self.forget(uid)
         pending = self._pending(pod, pod_class)
+        if self.holding.enter(pending, pod):
+            return
         self.waiting.add(pending)
         nominated = (pod.get("status") or {}).get("nominatedNodeName")
         if nominated:
@@ -199,7 +227,8 @@ class Desk:
 
     def has_work(self) -> bool:
         self._unpark()
-        return len(self.waiting) > 0 or self.prebindings.has_settled
+        some = len(self.waiting) > 0 or self.prebindings.has_settled
+        return some or self.holding.has_work()
 
     def turn(self, most: int = TURN_MAX) -> Turn:
         """Decide about up to so many of those whose turn it is, and take the room in the view."""
@@ -227,10 +256,22 @@ class Desk:
                 self.place(lot, [pod], turn)
             return
         left = self._to_kept_nodes(lot, pods, turn)
-        rows = plan.place(self.view, lot[1], len(left), self._memos[lot[2]], self._next_seed())
-        self._take(lot, left[: len(rows)], rows, turn)
+        rows = self.rows_for(lot, len(left))
+        self.take(lot, left[: len(rows)], rows, turn)
         if len(rows) < len(left):
             self._refuse(lot, left[len(rows) :], turn)
+
+    def rows_for(self, lot: Lot, count: int) -> list[int]:
+        """Rows for up to so many pods of a lot, which the view does not have yet."""
+        return plan.place(self.view, lot[1], count, self._memos[lot[2]], self._next_seed())
+
+    def why_not(self, lot: Lot) -> str:
+        """Why no node takes one more pod of a lot."""
+        return explain(self.view, lot[1], self._profiles[lot[2]])
+
+    def recalled(self, uid: str) -> Pending | None:
+        """A pod that waits for a node, which does so no more."""
+        return self.waiting.pop(uid) or self.parked.pop(uid)
 
     def put_by(self, pods: Iterable[Pending]) -> None:
         """Park those of some pods that have no node."""
@@ -246,6 +287,7 @@ class Desk:
         """Let all parked pods be asked again."""
         for lot in self.parked.lots():
             self.waiting.add_all(self.parked.take(lot, len(self.parked)))
+        self.holding.groups.wake_all()
 
     def _to_kept_nodes(self, lot: Lot, pods: list[Pending], turn: Turn) -> list[Pending]:
         """Give pods the nodes that were kept for them, where there is room by now; the others."""
@@ -257,7 +299,7 @@ class Desk:
             kept.release(pod.uid)
         left = pods
         while chosen := self._fitting(lot, left, node_of):
-            self._take(lot, list(chosen.values()), list(chosen), turn)
+            self.take(lot, list(chosen.values()), list(chosen), turn)
             placed = {pod.uid for pod in chosen.values()}
             left = [pod for pod in left if pod.uid not in placed]
         for pod in left:
@@ -280,7 +322,8 @@ class Desk:
         fitting = {row: pod for row, pod in wanted.items() if room[row]}
         return dict(list(fitting.items())[:1]) if _has_company(lot[1]) else fitting
 
-    def _take(self, lot: Lot, pods: Sequence[Pending], rows: Sequence[int], turn: Turn) -> None:
+    def take(self, lot: Lot, pods: Sequence[Pending], rows: Sequence[int], turn: Turn) -> None:
+        """Give pods of a lot their nodes, and take the room in the view."""
         if not pods:
             return
         for pod in pods:
@@ -342,9 +385,11 @@ class Desk:
         if stir := self.view.volumes.stirred():
             self._changes.storage = stir
             self.prebindings.note(self.view.volumes, stir.claims)
-        if self._changes and len(self.parked):
+        groups = self.holding.groups
+        if self._changes and (len(self.parked) or groups.has_parked):
             self._unpark_kept()
             rows = np.fromiter(self._changes.rows, np.intp)
+            groups.wake_for(lambda lot: self._room_for(lot, rows))
             for lot in self.parked.lots():
                 count = self._room_for(lot, rows)
                 if count:

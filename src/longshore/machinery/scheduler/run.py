@@ -34,9 +34,9 @@ class Scheduler:
         await room.Worker(*self._parts).run()
 
     async def _first_pod(self) -> None:
-        feed = self._parts[0].subscribe(kinds.POD)
+        feed = self._parts[0].subscribe(kinds.CLUSTER_QUEUE, kinds.OFFER, kinds.POD)
         try:
-            while not any(_has_no_node(frame) for frame in await feed.next_batch()):
+            while not any(_wants_node(frame) for frame in await feed.next_batch()):
                 pass
         except Expired:
             return  # so many pods that there will be one
@@ -44,6 +44,7 @@ class Scheduler:
             feed.close()
 
 
-def _has_no_node(frame: Frame) -> bool:
-    """Told by the bytes: of a cluster's pods, hardly one waits when a server starts."""
-    return _NODE_FIELD not in frame.stored.rest
+def _wants_node(frame: Frame) -> bool:
+    """Of a pod told by the bytes: of a cluster's pods, hardly one waits when a server starts. Offers
+    need the scheduler too, and queues their status."""
+    return frame.kind is not kinds.POD or _NODE_FIELD not in frame.stored.rest

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from longshore.machinery.scheduler.pool import Pending
+from longshore.machinery.scheduler.prebinding import Prepared
 from longshore.machinery.scheduler.preemption.making import Victim
 
 
@@ -18,16 +19,38 @@ class Refusal(NamedTuple):
     nominated: str | None = None
 
 
+class Evicted(NamedTuple):
+    """A pod that has to go: the ClusterQueue takes back what it lent."""
+
+    uid: str
+    namespace: str
+    name: str
+    queue: str
+
+
+class GroupNews(NamedTuple):
+    """Whether as many pods of a PodGroup as must run together have nodes, and if not, why."""
+
+    key: tuple[str, str]
+    is_scheduled: bool
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Pods with their nodes; pods that no node takes; pods that have to go for some of those; and
-    pods for which a node is kept no more."""
+    """Pods with their nodes; pods that no node takes; pods that have to go for some of those; pods
+    for which a node is kept no more; pods whose volumes are to be bound first; those of them that
+    wait for that in vain; pods that go for a queue; and news of pod groups."""
 
     bound: list[tuple[Pending, str]] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     victims: list[Victim] = field(default_factory=list)
     displaced: list[Pending] = field(default_factory=list)
+    prepared: list[Prepared] = field(default_factory=list)
+    in_vain: list[Prepared] = field(default_factory=list)
+    evicted: list[Evicted] = field(default_factory=list)
+    groups: list[GroupNews] = field(default_factory=list)
 
     def __len__(self) -> int:
         """How many pods were decided about."""
-        return len(self.bound) + len(self.refused)
+        return len(self.bound) + len(self.refused) + len(self.prepared)

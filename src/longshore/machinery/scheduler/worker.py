@@ -23,15 +23,25 @@ from longshore.core.watch.frames import Frame
 from longshore.machinery.loop.alarms import Alarms
 from longshore.machinery.loop.backoff import Failures, Pace
 from longshore.machinery.loop.recorder import Recorder
+from longshore.machinery.scheduler.admitting import admit
 from longshore.machinery.scheduler.desk import PROFILES, Desk, unbound
+from longshore.machinery.scheduler.holding import HEARD as HELD
+from longshore.machinery.scheduler.offers.held import HeldOffers
+from longshore.machinery.scheduler.offers.run import OfferMaker
 from longshore.machinery.scheduler.pool import Pending
+from longshore.machinery.scheduler.prebinding import PATIENCE_S, Prepared, heard_anew
 from longshore.machinery.scheduler.preemption.making import Victim
 from longshore.machinery.scheduler.profile import Profile
+from longshore.machinery.scheduler.queues.run import Evictor, QueueReports
 from longshore.machinery.scheduler.sizing import TurnSize
 from longshore.machinery.scheduler.turns import Turn
+from longshore.machinery.scheduler.view.view import ClusterView
+from longshore.machinery.scheduler.view.volumes import HEARD
 from longshore.machinery.scheduler.writing import Writer
 
-WATCHES: tuple[Kind, ...] = (kinds.NAMESPACE, kinds.PDB, kinds.NODE, kinds.POD)
+WATCHES: tuple[Kind, ...] = (
+    kinds.NAMESPACE, kinds.PDB, kinds.SERVICE, *HEARD, *HELD, kinds.NODE, kinds.OFFER, kinds.POD,
+)  # fmt: skip
 # Turns whose writes are under way at the same time: while one waits for the disk, another is decided.
 AHEAD = 3
 # News that is heard in one turn of the loop: some few milliseconds.
@@ -58,6 +68,9 @@ class Worker:
         self._writer = Writer(cache, client, clock, recorder)
         self._desk = Desk(profiles, chance.below(_SEEDS))
         self._size = TurnSize()
+        self._evictor = Evictor(cache, client, clock, recorder)
+        self._offers = OfferMaker(cache, client, clock, self._offered)
+        self._reports = QueueReports(cache, client, clock, lambda: self._desk.holding.queues)
         # Held while a batch of changes is half heard: nothing is decided on half a picture.
         self._picture = asyncio.Lock()
         self._some = asyncio.Event()
@@ -69,8 +82,11 @@ class Worker:
         """Schedule until cancelled."""
         async with asyncio.TaskGroup() as crew:
             self._alarms: Alarms[tuple[str, str]] = Alarms(self._clock, self._look_again, crew)
+            self._patience: Alarms[str] = Alarms(self._clock, self._give_up, crew)
             crew.create_task(self._hear(), name="scheduler hears")
             crew.create_task(self._work(crew), name="scheduler places")
+            crew.create_task(self._offers.run(), name="offers")
+            crew.create_task(self._reports.run(), name="status of queues")
 
     # --- hearing ---
 
@@ -122,12 +138,14 @@ class Worker:
     def _decided(self) -> Turn:
         self._some.clear()
         turn = Turn()
+        admit(self._desk, turn, self._size.most)
         for lot, pods in self._desk.serve(self._size.most):
             try:
                 self._desk.place(lot, pods, turn)
             except Exception:  # noqa: BLE001 - the loop's rim: one odd pod must not stop the others
                 self._log.exception("%s/%s not decided about", pods[0].namespace, pods[0].name)
                 self._desk.put_by(pods)
+        self._desk.resume(turn)
         if turn.refused:
             self._alarms.set(_EVERYBODY, ASKED_AGAIN_S)
         if self._desk.has_work():
@@ -138,16 +156,44 @@ class Worker:
 
     async def _carry_out(self, turn: Turn) -> None:
         try:
+            if turn.prepared or turn.in_vain:
+                await self._prepare(turn)
             self._settle(turn, await self._writer.bind(turn.bound))
             await self._writer.tell(turn)
+            if turn.evicted:
+                await self._evictor.end(turn.evicted)
             if turn.victims:
                 await self._writer.remove(turn.victims, self._spared)
         except Exception:  # noqa: BLE001 - the loop's rim: scheduling must go on whatever fails
             self._log.exception("a turn failed")
             self._take_back(pod for pod, _ in turn.bound)
+            self._without_volumes(turn.prepared)
             await self._clock.sleep(1.0)
         finally:
             self._ahead.release()
+
+    async def _prepare(self, turn: Turn) -> None:
+        """Have volumes bound; those for whom that failed are asked again."""
+        self._writer.tell_in_vain(turn.in_vain)
+        self._without_volumes(turn.in_vain)
+        for one in turn.prepared:
+            self._patience.set(one.pod.uid, PATIENCE_S)
+        for one, error in await self._writer.prepare(turn.prepared):
+            heard_anew(one, self._desk.view.volumes, self._cache.get)
+            self._missed(one.pod, error)
+
+    def _without_volumes(self, pods: Sequence[Prepared]) -> None:
+        for one in pods:
+            heard_anew(one, self._desk.view.volumes, self._cache.get)
+        self._take_back(one.pod for one in pods)
+
+    def _give_up(self, uid: str) -> None:
+        """A pod's volumes have taken too long."""
+        self._desk.prebindings.give_up(uid)
+        self._some.set()
+
+    def _offered(self) -> tuple[ClusterView, HeldOffers]:
+        return self._desk.view, self._desk.holding.offers
 
     def _settle(self, turn: Turn, missed: list[tuple[Pending, ApiError]]) -> None:
         for pod, error in missed:

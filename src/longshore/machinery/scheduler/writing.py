@@ -13,9 +13,11 @@ from longshore.core.registry.client import Bind, Client, Delete, DeleteOptions, 
 from longshore.core.watch.cache import Cache
 from longshore.machinery.loop.recorder import Recorder
 from longshore.machinery.scheduler.conditions import disrupted, unschedulable, without_node
+from longshore.machinery.scheduler.gangs.conditions import group_condition
 from longshore.machinery.scheduler.pool import Pending
+from longshore.machinery.scheduler.prebinding import Prepared, writes
 from longshore.machinery.scheduler.preemption.making import Victim
-from longshore.machinery.scheduler.turns import Refusal, Turn
+from longshore.machinery.scheduler.turns import GroupNews, Refusal, Turn
 
 Spared = Callable[[Victim, ApiError], None]
 """Called for each victim that could not be removed, with why."""
@@ -45,10 +47,39 @@ class Writer:
                 self._tell_bound(pod, node)
         return missed
 
+    async def prepare(self, prepared: Sequence[Prepared]) -> list[tuple[Prepared, ApiError]]:
+        """Give claims their volumes, or the node for which they are to be made; the pods for which
+        that failed, with why."""
+        owners, work = [], []
+        for one in prepared:
+            for operation in writes(one, self._cache.get):
+                owners.append(one)
+                work.append(operation)
+        answers = await self._client.submit(work) if work else []
+        missed = {
+            one.pod.uid: (one, answer)
+            for one, answer in zip(owners, answers, strict=True)
+            if isinstance(answer, ApiError)
+        }
+        return list(missed.values())
+
+    def tell_in_vain(self, in_vain: Iterable[Prepared]) -> None:
+        for one in in_vain:
+            waited = ", ".join(f'"{key.partition("/")[2]}"' for key in one.work.waits)
+            message = (
+                'running PreBind plugin "VolumeBinding": binding volumes: '
+                f"provisioning failed for PVC {waited}"
+            )
+            self._recorder.event(one.pod.about, "Warning", "FailedScheduling", message)
+
     async def tell(self, turn: Turn) -> None:
         """Write what becomes of pods that no node takes."""
         now = rfc3339(self._clock.now())
-        work: list[Operation] = [*self._refusals(turn.refused, now), *self._cleared(turn.displaced)]
+        work: list[Operation] = [
+            *self._refusals(turn.refused, now),
+            *self._cleared(turn.displaced),
+            *self._of_groups(turn.groups, now),
+        ]
         if work:
             # One that is gone or changed meanwhile is told of when it is next refused.
             await self._client.submit(work)
@@ -81,6 +112,13 @@ class Writer:
             found = self._cache.get(kinds.POD, one.namespace, one.name)
             if found is not None:
                 yield without_node(found)
+
+    def _of_groups(self, groups: Iterable[GroupNews], now: str) -> Iterable[Operation]:
+        for news in groups:
+            found = self._cache.get(kinds.POD_GROUP, *news.key)
+            patch = None if found is None else group_condition(found, news, now)
+            if patch is not None:
+                yield patch
 
     def _there(self, victim: Victim) -> Doc | None:
         found = self._cache.get(kinds.POD, victim.namespace, victim.name)

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.scheduler.pods.podclass import PodClass
-from longshore.machinery.scheduler.pool import Pending
+from longshore.machinery.scheduler.pool import Lot, Pending
 
 GroupKey: TypeAlias = tuple[str, str]
 """Namespace and name of a PodGroup."""
@@ -80,6 +79,20 @@ class Groups:
             self.wake(known)
         self._tidy(known)
 
+    @property
+    def has_parked(self) -> bool:
+        return bool(self._parked)
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether some may have become ready."""
+        return bool(self._changed)
+
+    def of(self, uid: str) -> Group | None:
+        """The group of a pod."""
+        key = self._group_of.get(uid)
+        return None if key is None else self._groups[key]
+
     def add(self, pod: Pending, name: str) -> str:
         """A pod without a node has come; why it has to wait, empty if its group can be tried."""
         group = self._group((pod.namespace, name))
@@ -125,13 +138,15 @@ class Groups:
         self._parked.pop(group.key, None)
         self._changed[group.key] = None
 
-    def wake_for(self, room: Callable[[PodClass], int]) -> bool:
-        """Room was gained: wake those of whose pods it takes some; whether there are any."""
-        parked = [self._groups[key] for key in self._parked if key in self._groups]
-        for group in parked:
-            if any(room(one) for one in {pod.pod_class for pod in group.waiting.values()}):
+    def wake_for(self, room: Callable[[Lot], int]) -> None:
+        """Room was gained: wake those of whose pods it takes some."""
+        for group in [self._groups[key] for key in self._parked]:
+            if any(room(lot) for lot in {pod.lot for pod in group.waiting.values()}):
                 self.wake(group)
-        return bool(self._changed)
+
+    def wake_all(self) -> None:
+        for key in list(self._parked):
+            self.wake(self._groups[key])
 
     def _group(self, key: GroupKey) -> Group:
         return self._groups.setdefault(key, Group(key))

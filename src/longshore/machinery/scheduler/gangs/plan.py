@@ -1,32 +1,39 @@
 """A gang is placed whole or not at all. Pure.
 
-It is tried on the view itself: class after class takes its nodes, so that each sees the ones before.
-If fewer than must run together find one, all is taken back, so no gang ever holds half of its nodes
-while it waits, and no two wait for one another.
+It is tried on the view itself: lot after lot takes its nodes, so that each sees the ones before. Then
+all is taken back, and noted for good only if as many as must run together found a node. So no gang
+ever holds half of its nodes while it waits, and no two wait for one another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from longshore.machinery.scheduler.pods.podclass import PodClass
-from longshore.machinery.scheduler.pool import Pending
+from longshore.machinery.scheduler.pool import Lot, Pending
 from longshore.machinery.scheduler.view.view import ClusterView
 
-Place: TypeAlias = Callable[[PodClass, int], Sequence[int]]
-"""Rows for up to so many pods of a class, which the view does not have yet."""
-Explain: TypeAlias = Callable[[PodClass], str]
-"""Why no node takes one more pod of a class."""
+Place: TypeAlias = Callable[[Lot, int], Sequence[int]]
+"""Rows for up to so many pods of a lot; the view is as it was."""
+Explain: TypeAlias = Callable[[Lot], str]
+"""Why no node takes one more pod of a lot."""
+
+
+class Placed(NamedTuple):
+    """Pods of a lot, and the row of each."""
+
+    lot: Lot
+    pods: list[Pending]
+    rows: list[int]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """placed: pods with their rows, noted in the view; empty if the gang does not fit. left: pods
-    without one, which are all if it does not. why: what speaks against those that are left."""
+    """placed: empty if the gang does not fit. left: pods without a node, which are all if it does
+    not. why: what speaks against those that are left."""
 
-    placed: list[tuple[Pending, int]]
+    placed: list[Placed]
     left: list[Pending]
     why: str
 
@@ -34,38 +41,43 @@ class Outcome:
 def place_gang(
     view: ClusterView, pods: Iterable[Pending], needed: int, place: Place, explain: Explain
 ) -> Outcome:
-    """Give nodes to as many of the pods as there is room for, if those are at least needed."""
+    """Nodes for as many of the pods as there is room for, if those are at least needed. The view is
+    as it was."""
     members = list(pods)
-    placed, left = _place_all(view, members, place)
-    why = explain(left[0].pod_class) if left else ""
-    if len(placed) >= needed:
+    placed = _place_all(view, members, place)
+    count = sum(len(one.pods) for one in placed)
+    having = {pod.uid for one in placed for pod in one.pods}
+    left = [pod for pod in members if pod.uid not in having]
+    why = explain(left[0].lot) if left else ""
+    for one in placed:
+        view.hold_all(one.rows, one.lot[1], -1)
+    if count >= needed:
         return Outcome(placed, left, why)
-    for pod, _ in placed:
-        view.drop_pod(pod.uid)
-    told = f"pod group is unschedulable: {len(placed)} of {len(members)} pods fit, {needed} have to"
+    told = f"pod group is unschedulable: {count} of {len(members)} pods fit, {needed} have to"
     return Outcome([], members, f"{told}. For the others: {why} Pod groups do not preempt.")
 
 
-def _place_all(
-    view: ClusterView, pods: Sequence[Pending], place: Place
-) -> tuple[list[tuple[Pending, int]], list[Pending]]:
-    placed: list[tuple[Pending, int]] = []
-    left: list[Pending] = []
-    for pod_class, alike in _by_class(pods).items():
-        rows = place(pod_class, len(alike))
-        view.put_pods([pod.uid for pod in alike[: len(rows)]], rows, pod_class)
-        placed += zip(alike, rows, strict=False)
-        left += alike[len(rows) :]
-    return placed, left
+def _place_all(view: ClusterView, pods: Sequence[Pending], place: Place) -> list[Placed]:
+    """What is placed is held in the view."""
+    placed = []
+    for lot, alike in _by_lot(pods).items():
+        rows = list[int]()
+        # What changes where the next can be is placed one by one.
+        for count in [1] * len(alike) if lot[1].singly else [len(alike)]:
+            found = list(place(lot, count))
+            view.hold_all(found, lot[1], 1)
+            rows += found
+        placed.append(Placed(lot, alike[: len(rows)], rows))
+    return placed
 
 
-def _by_class(pods: Sequence[Pending]) -> dict[PodClass, list[Pending]]:
+def _by_lot(pods: Sequence[Pending]) -> dict[Lot, list[Pending]]:
     """The largest first: what is hardest to place finds the most room. Ties as they came."""
-    found: dict[PodClass, list[Pending]] = {}
+    found: dict[Lot, list[Pending]] = {}
     for pod in sorted(pods, key=lambda pod: pod.order):
-        found.setdefault(pod.pod_class, []).append(pod)
-    return {one: found[one] for one in sorted(found, key=_size, reverse=True)}
+        found.setdefault(pod.lot, []).append(pod)
+    return {lot: found[lot] for lot in sorted(found, key=_size, reverse=True)}
 
 
-def _size(one: PodClass) -> tuple[int, int]:
-    return one.requests.get("cpu", 0), one.requests.get("memory", 0)
+def _size(lot: Lot) -> tuple[int, int]:
+    return lot[1].requests.get("cpu", 0), lot[1].requests.get("memory", 0)

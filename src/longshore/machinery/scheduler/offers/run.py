@@ -12,14 +12,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 
-from longshore.base import quantities
 from longshore.base.clock import Clock, parse_rfc3339, rfc3339
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError, Expired
 from longshore.core.objects.kinds import Doc
-from longshore.core.objects.offers import Amounts
+from longshore.core.objects.pod_requests import written
 from longshore.core.registry.client import Client, Delete, DeleteOptions, Operation, Patch
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
@@ -139,15 +137,6 @@ class OfferMaker:
 
 
 def _given(grant: Grant) -> Patch:
-    spec = {"nodeName": grant.node, "resources": texts(grant.amounts)}
+    amounts = {name: written(name, value) for name, value in grant.amounts.items()}
+    spec = {"nodeName": grant.node, "resources": amounts}
     return Patch(kinds.OFFER, "", grant.name, {"spec": spec})
-
-
-def texts(amounts: Amounts) -> dict[str, str]:
-    """Amounts as quantities are written."""
-    return {
-        name: quantities.text(
-            Fraction(value, 1000) if name == "cpu" else value, binary=name == "memory"
-        )
-        for name, value in amounts.items()
-    }

@@ -14,7 +14,7 @@ from math import inf
 from longshore.base import quantities
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.offers import Amounts
-from longshore.core.objects.pod_requests import amount
+from longshore.core.objects.pod_requests import amount, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +147,10 @@ def _objection(cohort: Cohort, queue: str, resource: str, value: int) -> str:
     if value > most:
         return (
             f"insufficient quota for {resource} in flavor {quota.flavor}, request > maximum "
-            f"capacity ({value} > {most})"
+            f"capacity ({written(resource, value)} > {written(resource, most)})"
         )
     if value > left:
-        short = value - max(left, 0)
+        short = written(resource, value - max(left, 0))
         return f"insufficient unused quota for {resource} in flavor {quota.flavor}, {short} more needed"
     return ""
 

@@ -1,0 +1,142 @@
+"""Pods that have a node but not their volumes yet: what is written for them, and when they may go on.
+Pure.
+
+A volume belongs to a claim once it refers to it, so that is written before the pod is bound; the
+controllers of volumes do the rest, and the pod keeps its room meanwhile. Source: BindPodVolumes and
+checkBindings in pkg/scheduler/framework/plugins/volumebinding/binder.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from longshore.core.objects import kinds, volumes
+from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.registry.client import Operation, Patch, Update
+from longshore.machinery.scheduler.pool import Pending
+from longshore.machinery.scheduler.rules.volume_binding import VolumeWork
+from longshore.machinery.scheduler.view.volumes import Claim, VolumeView
+
+# How long volumes may take (VolumeBindingArgs.bindTimeoutSeconds).
+PATIENCE_S = 600.0
+Get = Callable[[Kind, str, str], Doc | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A pod with its node and what is to be done for its claims."""
+
+    pod: Pending
+    node: str
+    work: VolumeWork
+
+
+class Prebindings:
+    """Pods by uid, and the claims that they wait for."""
+
+    def __init__(self) -> None:
+        self._pods: dict[str, Prepared] = {}
+        self._by_claim: dict[str, set[str]] = {}
+        # Claims that were heard of with the node that we chose.
+        self._heard: set[str] = set()
+        self._bound: list[Prepared] = []
+        self._failed: list[Prepared] = []
+
+    def add(self, one: Prepared) -> None:
+        self._pods[one.pod.uid] = one
+        for key in one.work.waits:
+            self._by_claim.setdefault(key, set()).add(one.pod.uid)
+
+    def pop(self, uid: str) -> Prepared | None:
+        one = self._pods.pop(uid, None)
+        for key in one.work.waits if one is not None else ():
+            waiting = self._by_claim[key]
+            waiting.discard(uid)
+            if not waiting:
+                del self._by_claim[key]
+                self._heard.discard(key)
+        return one
+
+    @property
+    def has_settled(self) -> bool:
+        return bool(self._bound or self._failed)
+
+    def note(self, known: VolumeView, changed: Iterable[str]) -> None:
+        """Claims changed: pods whose claims are all bound wait no more, nor those that wait in vain."""
+        uids = {uid for key in changed for uid in self._by_claim.get(key, ())}
+        for one in [self._pods[uid] for uid in sorted(uids)]:
+            claims = [known.claims.get(key) for key in one.work.waits]
+            if all(claim is not None and claim.bound for claim in claims):
+                self._bound.append(one)
+            elif any(self._in_vain(claim, one) for claim in claims):
+                self._failed.append(one)
+
+    def give_up(self, uid: str) -> None:
+        """It has waited long enough, if it still does."""
+        if uid in self._pods:
+            self._failed.append(self._pods[uid])
+
+    def settled(self) -> tuple[list[Prepared], list[Prepared]]:
+        """The pods that can be bound, and those that waited in vain; said once."""
+        bound, failed = self._bound, self._failed
+        self._bound, self._failed = [], []
+        ended = [[one for one in some if self._ends(one)] for some in (bound, failed)]
+        return ended[0], ended[1]
+
+    def _ends(self, one: Prepared) -> bool:
+        """Whether it has still waited, which it does no more."""
+        return self._pods.get(one.pod.uid) is one and self.pop(one.pod.uid) is not None
+
+    def _in_vain(self, claim: Claim | None, one: Prepared) -> bool:
+        """The claim is gone, lost or on its way out, or its provisioner gave the node back."""
+        if claim is None or claim.lost or claim.leaving:
+            return True
+        key = claim.wanted.key
+        if claim.bound or key not in one.work.make:
+            return False
+        if claim.node == one.node:
+            self._heard.add(key)
+            return False
+        return bool(claim.node) or key in self._heard
+
+
+def writes(one: Prepared, get: Get) -> Iterator[Operation]:
+    """What gives a pod its volumes. get reads the newest state; what is gone is left out, so that
+    the pod waits in vain for it."""
+    for name, key in one.work.give:
+        volume, claim = get(kinds.PV, "", name), get(kinds.PVC, *key.split("/"))
+        if volume is not None and claim is not None:
+            tied = volumes.tied(volume, claim)
+            if tied is not volume:
+                yield Update(kinds.PV, tied)
+    for key in one.work.make:
+        claim = get(kinds.PVC, *key.split("/"))
+        if claim is not None and _node_of(claim) != one.node:
+            yield _chosen(claim, one.node)
+
+
+def _node_of(claim: Doc) -> str:
+    return str(volumes.annotations_of(claim).get(volumes.SELECTED_NODE, ""))
+
+
+def _chosen(claim: Doc, node: str) -> Patch:
+    """Tell the provisioner for which node to make the claim's volume; Conflict if the claim has
+    changed meanwhile."""
+    metadata = claim["metadata"]
+    patch = {
+        "annotations": {volumes.SELECTED_NODE: node},
+        "resourceVersion": metadata["resourceVersion"],
+    }
+    return Patch(kinds.PVC, metadata["namespace"], metadata["name"], {"metadata": patch})
+
+
+def heard_anew(one: Prepared, known: VolumeView, get: Get) -> None:
+    """Take back what was assumed for a pod: its volumes and claims are what they are."""
+    for name, _ in one.work.give:
+        doc = get(kinds.PV, "", name)
+        known.hear(kinds.PV, doc or {"metadata": {"name": name}}, gone=doc is None)
+    for key in one.work.make:
+        doc = get(kinds.PVC, *key.split("/"))
+        if doc is not None:
+            known.hear(kinds.PVC, doc, gone=False)
