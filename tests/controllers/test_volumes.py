@@ -259,3 +259,135 @@ async def test_a_claim_of_somebody_else_is_not_taken_for_an_ephemeral_volume() -
             "ephemeral volume scratch: PVC default/p-scratch was not created for pod default/p "
             "(pod is not owner)" in world.events("FailedBinding")
         )
+
+
+# ---- with the scheduler: volumes are bound where the pod goes
+
+
+def lazy(provisioner: str = "kubernetes.io/no-provisioner") -> tuple[kinds.Kind, Doc]:
+    return kinds.STORAGE_CLASS, storage_class(
+        "lazy", provisioner, volumeBindingMode="WaitForFirstConsumer"
+    )
+
+
+MAKER = "d.example"
+
+
+def at(node: str) -> Doc:
+    expression = {"key": "metadata.name", "operator": "In", "values": [node]}
+    return {"required": {"nodeSelectorTerms": [{"matchFields": [expression]}]}}
+
+
+def local(name: str, node: str, size: str = "1Gi") -> tuple[kinds.Kind, Doc]:
+    return kinds.PV, volume(name, size, storageClassName="lazy", nodeAffinity=at(node))
+
+
+def user(name: str, *claims: str, **spec: Any) -> tuple[kinds.Kind, Doc]:
+    volumes = [{"name": c, "persistentVolumeClaim": {"claimName": c}} for c in claims]
+    body = {"containers": [{"name": "c", "image": "i"}], "volumes": volumes, **spec}
+    return kinds.POD, {"metadata": {"name": name}, "spec": body}
+
+
+def node_of(world: World, name: str) -> str:
+    return str(world.get(kinds.POD, name)["spec"].get("nodeName", ""))
+
+
+async def test_a_claim_that_waits_is_bound_where_its_pod_goes() -> None:
+    async with running() as world:
+        await made(world, lazy(), local("v", "n1"), (kinds.PVC, claim(storageClassName="lazy")))
+        assert phase(world, kinds.PVC, "data") == "Pending"
+        await made(world, user("p", "data"))
+        assert node_of(world, "p") == "n1"
+        assert given(world) == "v" and phase(world, kinds.PV, "v") == "Bound"
+        assert phase(world, kinds.PVC, "data") == "Bound"
+
+
+async def test_no_volume_is_given_to_two_of_many_pods() -> None:
+    async with running() as world:
+        offers = [local(f"v{n}", f"n{n % 2}") for n in range(6)]
+        wishes = [(kinds.PVC, claim(f"c{n}", storageClassName="lazy")) for n in range(8)]
+        await made(world, lazy(), *offers, *wishes, *[user(f"p{n}", f"c{n}") for n in range(8)])
+        taken = [given(world, f"c{n}") for n in range(8)]
+        assert sorted(one for one in taken if one) == [f"v{n}" for n in range(6)]
+        left = [n for n in range(8) if not taken[n]]
+        assert all(node_of(world, f"p{n}") == "" for n in left)
+        message = world.events("FailedScheduling")[0]
+        assert "2 node(s) didn't find available persistent volumes to bind" in message
+        await made(world, local("w", "n0"), local("x", "n1"))
+        assert all(node_of(world, f"p{n}") for n in range(8))
+
+
+async def test_a_pod_keeps_its_room_while_its_volume_is_made() -> None:
+    async with running(nodes=1) as world:
+        amounts = {"requests": {"cpu": "6"}}
+        first = user("p", "data")
+        first[1]["spec"]["containers"][0]["resources"] = amounts
+        await made(world, lazy(MAKER), (kinds.PVC, claim(storageClassName="lazy")), first)
+        asked = world.get(kinds.PVC, "data")
+        assert asked["metadata"]["annotations"]["volume.kubernetes.io/selected-node"] == "n0"
+        assert world.events("ExternalProvisioning") and node_of(world, "p") == ""
+        second = user("q")
+        second[1]["spec"]["containers"][0]["resources"] = amounts
+        await made(world, second)
+        assert node_of(world, "q") == "", "there is no room besides the first"
+        reference = {"namespace": "default", "name": "data", "uid": asked["metadata"]["uid"]}
+        await made(world, (kinds.PV, volume("new", storageClassName="lazy", claimRef=reference)))
+        assert (node_of(world, "p"), node_of(world, "q")) == ("n0", "")
+
+
+async def test_a_node_that_the_provisioner_gives_back_is_chosen_anew() -> None:
+    async with running(nodes=1) as world:
+        await made(
+            world, lazy(MAKER), (kinds.PVC, claim(storageClassName="lazy")), user("p", "data")
+        )
+        back = {"metadata": {"annotations": {"volume.kubernetes.io/selected-node": None}}}
+        await world.patch(kinds.PVC, "data", back)
+        await world.quiet()
+        assert "provisioning failed for PVC" in " ".join(world.events("FailedScheduling"))
+        chosen = world.get(kinds.PVC, "data")["metadata"]["annotations"]
+        assert chosen["volume.kubernetes.io/selected-node"] == "n0"
+
+
+async def test_volumes_that_take_too_long_are_given_up_and_asked_for_again() -> None:
+    async with running(nodes=1) as world:
+        await made(
+            world, lazy(MAKER), (kinds.PVC, claim(storageClassName="lazy")), user("p", "data")
+        )
+        assert world.events("FailedScheduling") == []
+        await world.clock.advance(601)
+        await world.quiet()
+        assert "provisioning failed for PVC" in " ".join(world.events("FailedScheduling"))
+
+
+async def test_a_pod_that_goes_while_its_volume_is_made_leaves_its_claim_to_the_next() -> None:
+    async with running(nodes=1) as world:
+        await made(
+            world, lazy(MAKER), (kinds.PVC, claim(storageClassName="lazy")), user("p", "data")
+        )
+        await world.delete(kinds.POD, "p", grace_s=0)
+        uid = world.get(kinds.PVC, "data")["metadata"]["uid"]
+        reference = {"namespace": "default", "name": "data", "uid": uid}
+        await made(world, (kinds.PV, volume("new", storageClassName="lazy", claimRef=reference)))
+        assert phase(world, kinds.PVC, "data") == "Bound" and world.missing(kinds.POD, "p")
+        await made(world, user("q", "data"))
+        assert node_of(world, "q") == "n0"
+
+
+async def test_an_ephemeral_volume_is_bound_where_its_pod_goes() -> None:
+    async with running() as world:
+        pod = pod_with_scratch()
+        del pod["spec"]["nodeName"]
+        pod["spec"]["volumes"][0]["ephemeral"]["volumeClaimTemplate"]["spec"] = {
+            **claim()["spec"], "storageClassName": "lazy"}  # fmt: skip
+        await made(world, lazy(), local("v", "n1"), (kinds.POD, pod))
+        assert node_of(world, "p") == "n1" and given(world, "p-scratch") == "v"
+
+
+async def test_a_volume_that_turns_up_is_not_offered_to_a_claim_whose_pod_chooses() -> None:
+    """(It was, again and again.)"""
+    async with running(nodes=1) as world:
+        await made(
+            world, lazy(MAKER), (kinds.PVC, claim(storageClassName="lazy")), user("p", "data")
+        )
+        await made(world, local("v", "n0"))
+        assert phase(world, kinds.PV, "v") == "Available" and given(world) == ""

@@ -12,6 +12,7 @@ from longshore.machinery.scheduler.pods.affinity import Role
 from longshore.machinery.scheduler.pods.kin import Query
 from longshore.machinery.scheduler.pods.podclass import PodClass
 from longshore.machinery.scheduler.view.view import ClusterView
+from longshore.machinery.scheduler.view.volumes import Stir
 
 # Classes of changed pods that are looked at one by one; more are taken to concern everybody.
 CLASSES_MAX = 64
@@ -20,20 +21,21 @@ CLASSES_MAX = 64
 @dataclass(slots=True)
 class Changes:
     """rows that may have room, or became other than they were; pods that came to a node or left
-    one, by class; claims (namespace/name) that may be placeable; all: anything may have changed."""
+    one, by class; storage: claims that may be placeable; all: anything may have changed."""
 
     rows: set[int] = field(default_factory=set)
     came: set[PodClass] = field(default_factory=set)
     left: set[PodClass] = field(default_factory=set)
-    claims: set[str] = field(default_factory=set)
+    storage: Stir = field(default_factory=Stir)
     all: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.rows or self.came or self.left or self.claims or self.all)
+        return bool(self.rows or self.came or self.left or self.storage or self.all)
 
     def clear(self) -> None:
-        for one in (self.rows, self.came, self.left, self.claims):
+        for one in (self.rows, self.came, self.left):
             one.clear()
+        self.storage = Stir()
         self.all = False
 
     def note(self, pods: set[PodClass], pod_class: PodClass) -> None:
@@ -45,10 +47,10 @@ class Changes:
 
     def concern(self, view: ClusterView, pod_class: PodClass) -> bool:
         """Whether pods of a class may now fit on rows other than those that changed themselves."""
-        return self.all or self._claims(pod_class) or self._company(view, pod_class)
+        return self.all or self._claims(view, pod_class) or self._company(view, pod_class)
 
-    def _claims(self, pod_class: PodClass) -> bool:
-        return any(one.key in self.claims for one in pod_class.claims)
+    def _claims(self, view: ClusterView, pod_class: PodClass) -> bool:
+        return view.volumes.concerns(self.storage, pod_class.claims)
 
     def _company(self, view: ClusterView, pod_class: PodClass) -> bool:
         affinity, spread, kin = pod_class.affinity, pod_class.spread, pod_class.kin

@@ -102,7 +102,7 @@ class VolumeBinder:
             except ApiError:
                 self._waiting.note(first, offered)
                 if claim is not None:
-                    self._waiting.add(volumes.wanted(claim))
+                    self._wait(claim)
                 raise
             key = self._next_for(offered)
 
@@ -119,11 +119,17 @@ class VolumeBinder:
                 if asked is not claim:
                     await self._client.write(Update(kinds.PVC, asked))
                     self._say(claim, said)
-                self._waiting.add(volumes.wanted(claim))
+                self._wait(claim)
             case plan.Rest(phase, said, looking):
                 if looking:
-                    self._waiting.add(volumes.wanted(claim))
+                    self._wait(claim)
                 await self._rest(claim, phase, said)
+
+    def _wait(self, claim: Doc) -> None:
+        """Let volumes that turn up be offered to a claim, unless its pod is to choose."""
+        asked = volumes.wanted(claim)
+        if not volumes.waits_for_pod(self._class(asked.grade[0])):
+            self._waiting.add(asked)
 
     async def _rest(self, claim: Doc, phase: str, said: Said | None) -> None:
         resting = plan.claim_status(claim, phase, None)
