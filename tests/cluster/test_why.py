@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from longshore.cluster.why import report
+from longshore.cluster.why.notes import notes
 from longshore.cluster.why.report import Answer
 from longshore.cluster.why.table import folded, judged
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.scheduler.picture import picture
+from longshore.machinery.scheduler.queues.settings import LABEL
 from tests.scheduler.placing import node, pod
 
 NODES = [
@@ -81,3 +83,55 @@ def test_as_json_it_is_all_there() -> None:
     assert told["nodes"][3]["objections"] == [
         {"rule": "NodeResourcesFit", "reason": "Insufficient cpu"}
     ]
+
+
+GROUP = {
+    "spec": {"schedulingPolicy": {"gang": {"minCount": 3}}},
+    "status": {"conditions": [
+        {"type": "PodGroupInitiallyScheduled", "status": "False", "reason": "Unschedulable",
+         "message": "2 of 3 fit"}]},
+}  # fmt: skip
+QUEUE = {
+    "spec": {"clusterQueue": "all"},
+    "status": {"pendingWorkloads": 4, "admittedWorkloads": 2},
+}
+
+
+@pytest.mark.parametrize(
+    ("group", "queue", "told"),
+    [
+        (
+            None,
+            None,
+            ["its group, PodGroup g, does not exist", "its queue, LocalQueue q, does not exist"],
+        ),
+        (
+            GROUP,
+            QUEUE,
+            [
+                "it is of PodGroup g: at least 3 of its pods run together; Unschedulable: 2 of 3 fit",
+                "it is in LocalQueue q of ClusterQueue all: 4 wait, 2 are admitted",
+            ],
+        ),
+        (
+            {"spec": {"schedulingPolicy": {"basic": {}}}},
+            {"spec": {"clusterQueue": "all"}},
+            [
+                "it is of PodGroup g: its pods stand alone",
+                "it is in LocalQueue q of ClusterQueue all: 0 wait, 0 are admitted",
+            ],
+        ),
+    ],
+)
+def test_groups_and_queues_are_told_of(
+    group: Doc | None, queue: Doc | None, told: list[str]
+) -> None:
+    doc = pod("web", schedulingGroup={"podGroupName": "g"})
+    doc["metadata"]["labels"] = {LABEL: "q"}
+    assert list(notes(doc, group, queue)) == told
+
+
+def test_gates_are_told_of() -> None:
+    doc = pod("web", schedulingGates=[{"name": "a.example.org/a"}, {"name": "b"}])
+    (told,) = notes(doc, None, None)
+    assert told == "it is held by its scheduling gates: a.example.org/a, b"

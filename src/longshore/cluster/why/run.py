@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from longshore.cluster.access import Access, with_access
 from longshore.cluster.config import ClusterError
+from longshore.cluster.why.notes import group_of, notes
 from longshore.cluster.why.report import Answer
 from longshore.cluster.why.table import judged
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import NotFound
-from longshore.core.objects.kinds import Doc
+from longshore.core.objects.kinds import Doc, Kind
 from longshore.doors.kubernetes.client import HttpClient
 from longshore.machinery.scheduler.picture import LOOKED_AT, picture
+from longshore.machinery.scheduler.queues.settings import queue_name
 
 
 def why(access: Access, namespace: str, name: str) -> Answer:
@@ -23,11 +25,17 @@ def why(access: Access, namespace: str, name: str) -> Answer:
         except NotFound as error:
             raise ClusterError(str(error)) from None
         objects = {kind: (await client.list(kind)).items for kind in LOOKED_AT}
-        return Answer(pod, judged(picture(objects, also=[pod]), pod), [*_notes(pod)])
+        group = await _found(client, kinds.POD_GROUP, namespace, group_of(pod))
+        queue = await _found(client, kinds.LOCAL_QUEUE, namespace, queue_name(pod))
+        nodes = judged(picture(objects, also=[pod]), pod)
+        return Answer(pod, nodes, [*notes(pod, group, queue)])
 
     return with_access(access, ask)
 
 
-def _notes(pod: Doc) -> list[str]:
-    gates = [one["name"] for one in pod["spec"].get("schedulingGates") or ()]
-    return [f"it is held by its scheduling gates: {', '.join(gates)}"] if gates else []
+async def _found(client: HttpClient, kind: Kind, namespace: str, name: str) -> Doc | None:
+    """None if it is not there, or no name is given."""
+    try:
+        return await client.get(kind, namespace, name) if name else None
+    except NotFound:
+        return None
