@@ -48,6 +48,11 @@ class Planner:
         rows = plan.place(self.view, pod_class, len(pods), self._memo, seed)
         return [self.view.names[row] for row in rows]
 
+    def decide(self, pods: Sequence[Doc], seed: int) -> plan.Decision:
+        """About pods of several classes together, by uid."""
+        told = [(pod["metadata"]["uid"], self._classes.of(pod)) for pod in pods]
+        return plan.plan(self.view, told, seed, self._profile)
+
     def bind(self, pod: Doc, node: str) -> None:
         self.view.put_pod(pod["metadata"]["uid"], node, self._classes.of(pod))
 

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from longshore.core.objects.kinds import Doc
 
 from .judged import Planner, agree
 from .reference import scheduler
 from .reference.cluster import Cluster
+from .reference.profile import DEFAULT, Profile
 from .worlds import (
     NAMESPACES,
+    PROFILES,
     World,
     any_world,
     great_any_world,
@@ -24,6 +28,7 @@ from .worlds import (
     kin_world,
 )
 
+pytestmark = pytest.mark.slow
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 
@@ -44,40 +49,54 @@ def cluster_of(world: World) -> Cluster:
     return cluster
 
 
-def placed(world: World) -> Iterator[tuple[Cluster, list[Doc], list[str]]]:
+def placed(
+    world: World, profile: Profile = DEFAULT
+) -> Iterator[tuple[Cluster, list[Doc], list[str]]]:
     """Each run of pods with what the planner chose for it, before it is so in the cluster."""
     cluster = cluster_of(world)
-    planner = Planner(cluster)
+    planner = Planner(cluster, profile)
     for run in world.waiting:
-        agree(cluster, run[0], planner)
+        agree(cluster, run[0], planner, profile)
         chosen = planner.place(run)
         yield cluster, run, chosen
         for pod, node in zip(run, chosen, strict=False):
             planner.bind(pod, node)
         for pod in run[len(chosen) :][:1]:
             # Whom the planner left waiting does not fit, and it says why.
-            assert not scheduler.best(cluster, pod)
-            assert planner.refusal(pod) == scheduler.refusal(cluster, pod)
+            assert not scheduler.best(cluster, pod, profile)
+            assert planner.refusal(pod) == scheduler.refusal(cluster, pod, profile)
 
 
-def chooses_as_the_reference(world: World) -> None:
-    for cluster, run, chosen in placed(world):
+def chooses_as_the_reference(world: World, profile: Profile = DEFAULT) -> None:
+    for cluster, run, chosen in placed(world, profile):
         for pod, node in zip(run, chosen, strict=False):
-            best = scheduler.best(cluster, pod)
+            best = scheduler.best(cluster, pod, profile)
             assert node in best, (node, best)
             cluster.bind(pod, node)
 
 
-@examples(300)
+@examples(150)
 @given(any_world)
 def test_one_at_a_time_all_rules(world: World) -> None:
     chooses_as_the_reference(world)
 
 
-@examples(300)
+@examples(150)
 @given(kin_world)
 def test_one_at_a_time_pods_near_and_far(world: World) -> None:
     chooses_as_the_reference(world)
+
+
+@examples(100)
+@given(any_world, PROFILES)
+def test_one_at_a_time_with_other_settings(world: World, profile: Profile) -> None:
+    chooses_as_the_reference(world, profile)
+
+
+@examples(60)
+@given(kin_world, PROFILES)
+def test_one_at_a_time_near_and_far_with_other_settings(world: World, profile: Profile) -> None:
+    chooses_as_the_reference(world, profile)
 
 
 def breaks_no_rule(world: World) -> None:
@@ -97,13 +116,37 @@ def in_an_order_that_holds(cluster: Cluster, run: list[Doc], chosen: list[str]) 
         cluster.bind(pod, node)
 
 
-@examples(40)
+@examples(30)
 @given(great_any_world)
 def test_many_at_once_all_rules(world: World) -> None:
     breaks_no_rule(world)
 
 
-@examples(40)
+@examples(30)
 @given(great_kin_world)
 def test_many_at_once_pods_near_and_far(world: World) -> None:
     breaks_no_rule(world)
+
+
+@examples(40)
+@given(kin_world, st.integers(0, 2**31))
+def test_a_seed_always_decides_alike(world: World, seed: int) -> None:
+    """And the view is left as it was: asking again changes nothing."""
+    cluster = cluster_of(world)
+    planner, other = Planner(cluster), Planner(cluster)
+    for run in world.waiting:
+        chosen = planner.place(run, seed)
+        assert planner.place(run, seed) == chosen
+        assert other.place(run, seed) == chosen
+
+
+@examples(25)
+@given(great_kin_world, st.integers(0, 2**31))
+def test_a_decision_is_a_value(world: World, seed: int) -> None:
+    """Every pod is either placed or refused; pods of all classes together break no rule."""
+    cluster = cluster_of(world)
+    pods = [pod for run in world.waiting for pod in run]
+    decision = Planner(cluster).decide(pods, seed)
+    assert decision == Planner(cluster).decide(pods, seed)
+    uids = [pod["metadata"]["uid"] for pod in pods]
+    assert sorted([*decision.placements, *decision.refusals]) == sorted(uids)

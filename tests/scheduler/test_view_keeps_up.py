@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from .reference.cluster import Cluster
 from .test_against_reference import examples
 from .worlds import ALL_KINDS, KIN_KINDS, NAMESPACES, NODE_KINDS, make_node, make_pod
 
+pytestmark = pytest.mark.slow
 Change = Callable[[Cluster, Planner], None]
 
 NAMES = st.integers(0, 5).map(lambda number: f"n{number}")
@@ -99,13 +101,13 @@ def keeps_up(heard: list[Change], probes: list[Doc]) -> None:
         agree(cluster, make_pod("new", kind), planner)
 
 
-@examples(150)
+@examples(80)
 @given(changes(ALL_KINDS), st.lists(ALL_KINDS, min_size=1, max_size=3))
 def test_a_view_that_heard_of_every_change(heard: list[Change], probes: list[Doc]) -> None:
     keeps_up(heard, probes)
 
 
-@examples(150)
+@examples(80)
 @given(changes(KIN_KINDS), st.lists(KIN_KINDS, min_size=1, max_size=3))
 def test_a_view_of_pods_near_and_far(heard: list[Change], probes: list[Doc]) -> None:
     keeps_up(heard, probes)

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from longshore.core.objects.kinds import Doc
 
+from .reference.profile import WEIGHTS, Profile
+
 HOST, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 NAMESPACES = {
     "shop": {"kubernetes.io/metadata.name": "shop", "team": "red"},
@@ -78,7 +80,7 @@ NODE_KINDS = st.fixed_dictionaries(
         ),
         "unschedulable": one_in(8),
         "allocatable": ALLOCATABLE,
-        "images": st.just([]),
+        "images": st.lists(IMAGES, max_size=2, unique_by=lambda i: str(i["names"])),
         "nameless": one_in(10),
     }
 )
@@ -424,3 +426,46 @@ kin_world = worlds(Sizes(bound=20, run=(1, 5)), CALM_NODES, KIN_KINDS)
 MANY = Sizes(nodes=(8, 40), run=(17, 60), runs=2)
 great_any_world = worlds(MANY, NODE_KINDS, ALL_KINDS)
 great_kin_world = worlds(MANY, CALM_NODES, KIN_KINDS)
+
+# Settings of a scheduler, as the reference has them.
+RESOURCES_WEIGHED = st.dictionaries(
+    st.sampled_from(["cpu", "memory", "ephemeral-storage", "example.com/gpu"]),
+    st.sampled_from([1, 2, 5]),
+    min_size=1,
+)
+SHAPES = st.sampled_from(
+    [
+        ((0.0, 0.0), (100.0, 10.0)),
+        ((0.0, 10.0), (100.0, 0.0)),
+        ((20.0, 0.0), (50.0, 10.0), (80.0, 5.0)),
+    ]
+)
+DEFAULT_CONSTRAINTS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "maxSkew": st.integers(1, 3),
+            "topologyKey": KEYS,
+            "whenUnsatisfiable": st.sampled_from(["DoNotSchedule", "ScheduleAnyway"]),
+        }
+    ),
+    max_size=2,
+    unique_by=lambda one: (one["topologyKey"], one["whenUnsatisfiable"]),
+).map(tuple)
+PROFILES = st.builds(
+    Profile,
+    weights=st.dictionaries(st.sampled_from(sorted(WEIGHTS)), st.sampled_from([0, 1, 7])).map(
+        lambda weights: {**WEIGHTS, **weights}
+    ),
+    strategy=st.sampled_from(["LeastAllocated", "MostAllocated", "RequestedToCapacityRatio"]),
+    resources=RESOURCES_WEIGHED,
+    shape=SHAPES,
+    balanced=st.sampled_from(
+        [("cpu", "memory"), ("cpu",), ("cpu", "memory", "example.com/gpu", "ephemeral-storage")]
+    ),
+    constraints=st.one_of(st.none(), DEFAULT_CONSTRAINTS),
+    added_affinity=st.one_of(st.just({}), NODE_AFFINITY),
+    hard_pod_affinity_weight=st.sampled_from([1, 0, 50]),
+    ignore_preferred_terms_of_existing_pods=st.booleans(),
+    ignored_resources=st.sampled_from([frozenset[str](), frozenset({"example.com/gpu"})]),
+    ignored_resource_groups=st.sampled_from([frozenset[str](), frozenset({"example.com"})]),
+)

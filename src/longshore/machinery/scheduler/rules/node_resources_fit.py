@@ -6,6 +6,7 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/resource-bin-packing/
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 
 import numpy as np
 
@@ -83,8 +84,10 @@ def score_at(
 
 
 def _weighted(weights: Scores, lines: Scores) -> Scores:
-    """The weighted sum over the lines (dot() is several times faster than sum() and tensordot())."""
-    total: Scores = weights.dot(lines.reshape(len(lines), -1)).reshape(lines.shape[1:])
+    """The weighted sum over the lines, of which there may be none (dot() is several times faster
+    than sum() and tensordot())."""
+    shape = lines.shape[1:]
+    total: Scores = weights.dot(lines.reshape(len(lines), prod(shape))).reshape(shape)
     return total
 
 
