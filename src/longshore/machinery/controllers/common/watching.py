@@ -50,22 +50,40 @@ class SelectorIndex:
 
 
 class Orphans:
-    """Objects that nobody controls, by namespace: what an owner may adopt."""
+    """Objects that nobody controls, found by their labels: what an owner may adopt."""
 
     def __init__(self) -> None:
-        self._names: dict[str, set[str]] = {}
+        self._labels: dict[tuple[str, str], Mapping[str, str]] = {}
+        self._by_term: dict[tuple[str, tuple[str, str]], dict[str, None]] = {}
 
     def note(self, doc: Doc, *, orphan: bool) -> None:
-        namespace, name = doc["metadata"].get("namespace", ""), doc["metadata"]["name"]
-        if orphan:
-            self._names.setdefault(namespace, set()).add(name)
-        elif (names := self._names.get(namespace)) is not None:
-            names.discard(name)
-            if not names:
-                del self._names[namespace]
+        metadata = doc["metadata"]
+        namespace, name = metadata.get("namespace", ""), metadata["name"]
+        labels = (metadata.get("labels") or {}) if orphan else None
+        before = self._labels.pop((namespace, name), None)
+        if labels is not None:
+            self._labels[namespace, name] = labels
+        if labels != before:
+            self._forget(namespace, name, before)
+            self._learn(namespace, name, labels)
 
-    def of(self, namespace: str) -> Iterable[str]:
-        return tuple(self._names.get(namespace, ()))
+    def of(self, namespace: str, selector: Selector) -> Iterable[str]:
+        """Names of all there that the selector may mean, and of some that it does not."""
+        term = next(iter(selector.exact.items()), _ANY)
+        return tuple(self._by_term.get((namespace, term), ()))
+
+    def _learn(self, namespace: str, name: str, labels: Mapping[str, str] | None) -> None:
+        if labels is not None:
+            for term in (_ANY, *labels.items()):
+                self._by_term.setdefault((namespace, term), {})[name] = None
+
+    def _forget(self, namespace: str, name: str, labels: Mapping[str, str] | None) -> None:
+        if labels is not None:
+            for term in (_ANY, *labels.items()):
+                names = self._by_term[namespace, term]
+                del names[name]
+                if not names:
+                    del self._by_term[namespace, term]
 
 
 class Claims:
@@ -114,6 +132,7 @@ class Claims:
         selector = self._selectors.get(*key)
         return selector is not None and selector.matches(doc["metadata"].get("labels"))
 
-    def orphans(self, namespace: str) -> Iterable[str]:
-        """Names of the objects there that nobody controls."""
-        return self._orphans.of(namespace)
+    def orphans(self, key: tuple[str, str]) -> Iterable[str]:
+        """Names of objects that nobody controls, among them all that the owner of that key selects."""
+        selector = self._selectors.get(*key)
+        return () if selector is None else self._orphans.of(key[0], selector)

@@ -129,7 +129,7 @@ class DaemonSets:
         if roster is not None and roster.of == of and key not in self._stale:
             return roster
         self._stale.discard(key)
-        pods = await self._claimer.claimed(daemon_set, self._claims.orphans(key[0]))
+        pods = await self._claimer.claimed(daemon_set, self._claims.orphans(key))
         # From here to its place among the others nothing waits: no news is missed.
         roster = Roster(of, planning.rules_of(daemon_set, mark))
         for node in self._cache.all(kinds.NODE):

@@ -55,7 +55,7 @@ class Deployments:
         deployment = self._cache.get(kinds.DEPLOYMENT, *key)
         if deployment is None:
             return DONE
-        sets = await self._claimer.claimed(deployment, self._claims.orphans(key[0]))
+        sets = await self._claimer.claimed(deployment, self._claims.orphans(key))
         pods = self._pods(sets) if sizes.strategy(deployment) == "Recreate" else []
         plan = planning.plan(deployment, sets, pods, self._clock.now())
         if plan.create is not None:

@@ -41,7 +41,8 @@ class History:
 
     async def revisions(self, owner: Doc) -> list[Doc]:
         """All that the owner controls, the oldest first."""
-        orphans = self._claims.orphans(owner["metadata"]["namespace"])
+        metadata = owner["metadata"]
+        orphans = self._claims.orphans((metadata["namespace"], metadata["name"]))
         return planning.by_number(await self._claimer.claimed(owner, orphans))
 
     async def newest(self, owner: Doc, revisions: Sequence[Doc]) -> tuple[Doc, int]:

@@ -107,7 +107,7 @@ class Jobs:
         book = self._books.get(key)
         if book is None:
             book = self._books[key] = Book(job["metadata"]["uid"])
-            touched.update(self._tracked(job), self._claims.orphans(key[0]))
+            touched.update(self._tracked(job), self._claims.orphans(key))
         await self._claim(key, job, book, touched)
         return await self._take_step(key, job, book)
 

@@ -47,7 +47,7 @@ class ReplicaSets:
         replica_set = self._cache.get(self.kind, *key)
         if replica_set is None:
             return DONE
-        pods = await self._claimer.claimed(replica_set, self._claims.orphans(key[0]))
+        pods = await self._claimer.claimed(replica_set, self._claims.orphans(key))
         plan = planning.plan(
             replica_set, pods, lambda: self._related(replica_set), self._clock.now()
         )

@@ -74,7 +74,7 @@ class StatefulSets:
     async def _turn(self, key: Key, stateful: Doc) -> Answer:
         pods = await self._claimer.claimed(
             stateful,
-            self._claims.orphans(key[0]),
+            self._claims.orphans(key),
             lambda pod: identity.is_member(stateful, pod),
         )
         history = await self._history.revisions(stateful)
