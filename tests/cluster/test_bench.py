@@ -30,6 +30,7 @@ def test_sizes_are_upstreams_unless_said_otherwise() -> None:
     assert basic.sized(None, None) == basic
     small = basic.sized(50, 20)
     assert (small.nodes, small.initial, small.pods) == (50, 10, 20)
+    assert basic.sized(50, None).pods == 100
 
 
 def test_an_unknown_case_is_refused_with_those_that_there_are() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from longshore.cli.options import echo_json
@@ -21,7 +23,9 @@ def bench() -> None:
     "--nodes", type=click.IntRange(min=1), help="How many nodes. [default: as upstream, 5000]"
 )
 @click.option(
-    "--pods", type=click.IntRange(min=1), help="How many pods are measured. [default: as upstream]"
+    "--pods",
+    type=click.IntRange(min=1),
+    help="How many pods are measured. [default: as upstream, in proportion to the nodes]",
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object for each case instead."
@@ -33,20 +37,32 @@ def bench_scheduler(
     through a durable store."""
     from longshore.cluster.bench.run import measured
     from longshore.cluster.bench.workloads import chosen
+    from longshore.cluster.config import ClusterError
 
     if not as_json:
         click.echo(_TITLE)
+    failed: list[str] = []
     for workload in chosen(cases):
-        result = measured(workload.sized(nodes, pods))
+        try:
+            result = measured(workload.sized(nodes, pods))
+        except ClusterError as error:
+            failed.append(str(error))
+            continue
         if as_json:
             echo_json(result.as_dict())
-            continue
-        click.echo(
-            f"{result.case:<36}{result.nodes:>7,}{result.pods:>8,}{result.pods_per_s:>9,.0f}"
-            f"{result.slowest_second:>9,.0f}{result.p50_ms:>8,.0f}{result.p99_ms:>8,.0f}"
-            f"{result.cpu_us:>8,.0f}{result.rss_mb:>8,.0f}{workload.floor:>8,}"
-            f"{result.pods_per_s / workload.floor:>7.1f}x"
-        )
+        else:
+            click.echo(_line(result, workload.floor))
+    if failed:
+        raise ClusterError("; ".join(failed))
+
+
+def _line(result: Any, floor: int) -> str:
+    return (
+        f"{result.case:<36}{result.nodes:>7,}{result.pods:>8,}{result.pods_per_s:>9,.0f}"
+        f"{result.slowest_second:>9,.0f}{result.p50_ms:>8,.0f}{result.p99_ms:>8,.0f}"
+        f"{result.cpu_us:>8,.0f}{result.rss_mb:>8,.0f}{floor:>8,}"
+        f"{result.pods_per_s / floor:>7.1f}x"
+    )
 
 
 _TITLE = (

@@ -111,9 +111,9 @@ class Bench:
             Create(kinds.PRIORITY_CLASS, {"metadata": {"name": templates.HIGH}, "value": 10}),
             *(Create(kinds.NODE, node) for node in _nodes(workload)),
         ])  # fmt: skip
-        if workload.initial:
-            setup = Pods(self._client, self._clock, templates.SETUP)
-            await setup.place(workload.initial, workload.initial_template or workload.template)
+        # One at least: with the first pod the scheduler loads what it computes with.
+        setup = Pods(self._client, self._clock, templates.SETUP)
+        await setup.place(max(1, workload.initial), workload.initial_template or workload.template)
 
     async def _measure(self) -> Result:
         workload, before = self._workload, process.cpu_seconds()

@@ -44,10 +44,15 @@ class Workload:
     churn: Churn | None = None
 
     def sized(self, nodes: int | None, pods: int | None) -> Workload:
-        """With other numbers; the initial pods go with the nodes."""
+        """With other numbers; what is not said goes with the nodes."""
         count = nodes or self.nodes
-        initial = -(-self.initial * count // self.nodes)
-        return replace(self, nodes=count, initial=initial, pods=pods or self.pods)
+
+        def scaled(number: int) -> int:
+            return -(-number * count // self.nodes)
+
+        return replace(
+            self, nodes=count, initial=scaled(self.initial), pods=pods or scaled(self.pods)
+        )
 
 
 _UNSCHEDULABLE = Churn(templates.high_priority_large_cpu, 0.2)
