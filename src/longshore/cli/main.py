@@ -285,6 +285,11 @@ def agent(invitation: Path, node: str, directory: Path, runtime: str) -> None:
     "--encryption-config", type=click.Path(path_type=Path, dir_okay=False),
     help="What is encrypted at rest, the same for all servers. [default: as before, else as with up]",
 )  # fmt: skip
+@click.option(
+    "--scheduler-config", type=click.Path(path_type=Path, dir_okay=False),
+    help="Profiles of the scheduler, the same for all servers: a KubeSchedulerConfiguration. "
+    "[default: as before, else upstream's default profile]",
+)  # fmt: skip
 @root_option
 def server_command(server_name: str, store: Any, **options: Any) -> None:
     """Be one server of a cluster, in the foreground, until interrupted. Nodes join it with

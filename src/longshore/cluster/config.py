@@ -144,6 +144,7 @@ class ClusterPaths:
         self.admission = self.home / "admission.yaml"
         self.audit_policy = self.home / "audit-policy.yaml"
         self.encryption = self.home / "encryption.yaml"
+        self.scheduler = self.home / "scheduler.yaml"
         self.audit_log = self.logs / "audit.log"
 
     def node(self, name: str) -> Path:

@@ -11,6 +11,7 @@ from longshore.base.chance import Chance
 from longshore.base.clock import Clock
 from longshore.base.metrics import gauge
 from longshore.base.users import loop_user
+from longshore.cluster import scheduling
 from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.machine import hollow_nodes, lan_namespace, server_nets
 from longshore.cluster.presence import LivingServers, Me, Presence
@@ -144,7 +145,8 @@ class Loops:
 
     async def _scheduler(self, journal: Journal, term: Fence | None = None) -> None:
         cache, client = self._registry.cache, self._client("scheduler", term)
-        await Scheduler(cache, client, self._clock, self._chance, journal).run()
+        profiles = scheduling.profiles_of(self._work.paths)
+        await Scheduler(cache, client, self._clock, self._chance, journal, profiles).run()
 
     def _client(self, loop: str, term: Fence | None = None) -> InProcess:
         return InProcess(self._registry, loop_user(loop), term)

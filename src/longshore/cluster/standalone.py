@@ -16,7 +16,7 @@ from pathlib import Path
 
 from longshore.base.addresses import API_PORT
 from longshore.base.files import write_private
-from longshore.cluster import encryption, server, stores
+from longshore.cluster import encryption, scheduling, server, stores
 from longshore.cluster.config import (
     ClusterConfig,
     ClusterError,
@@ -43,6 +43,7 @@ class ServerRequest:
     addresses: tuple[str, ...] = ()
     store: StoreConfig | None = None
     encryption_config: Path | None = None
+    scheduler_config: Path | None = None
 
 
 def serve(request: ServerRequest) -> None:
@@ -61,11 +62,17 @@ def serve(request: ServerRequest) -> None:
     config = _config(request, paths)
     if request.encryption_config is not None:
         encryption.read(request.encryption_config)
+    if request.scheduler_config is not None:
+        scheduling.read(request.scheduler_config)
+    else:
+        scheduling.profiles_of(paths)
     _refuse_strangers(config, paths)
     listeners = list(_listeners(config))
     paths.create()
     if request.encryption_config is not None:
         write_private(paths.encryption, request.encryption_config.read_bytes())
+    if request.scheduler_config is not None:
+        write_private(paths.scheduler, request.scheduler_config.read_bytes())
     paths.save(config)
     certify_server(config, paths, config.addresses)
     record(_RECORD, paths.processes)

@@ -69,3 +69,5 @@ class Profile:
 
 
 DEFAULT = Profile()
+PROFILES: Mapping[str, Profile] = {DEFAULT.name: DEFAULT}
+"""The only scheduler, where nothing else is said."""

@@ -4,6 +4,7 @@ fetched when the first pod needs a node, in a thread."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from importlib import import_module
 
 from longshore.base.chance import Chance
@@ -14,6 +15,7 @@ from longshore.core.registry.client import Client
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.machinery.loop.recorder import Journal
+from longshore.machinery.scheduler.profile import PROFILES, Profile
 
 # As a field it stands only in a pod's spec; within strings its quotes would be escaped.
 _NODE_FIELD = b'"nodeName":'
@@ -23,9 +25,16 @@ class Scheduler:
     """Gives every pod without a node one."""
 
     def __init__(
-        self, cache: Cache, client: Client, clock: Clock, chance: Chance, journal: Journal
+        self,
+        cache: Cache,
+        client: Client,
+        clock: Clock,
+        chance: Chance,
+        journal: Journal,
+        profiles: Mapping[str, Profile] = PROFILES,
     ) -> None:
-        self._parts = (cache, client, clock, chance, journal.recorder("default-scheduler"))
+        recorder = journal.recorder(next(iter(profiles)))
+        self._parts = (cache, client, clock, chance, recorder, profiles)
 
     async def run(self) -> None:
         """Schedule until cancelled."""
