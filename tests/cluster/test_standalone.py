@@ -24,6 +24,7 @@ from tests.core.store import etcds
 from tests.core.store.etcds import free_ports, needs_etcd
 
 MAPS = "/api/v1/namespaces/default/configmaps"
+PODS = "/api/v1/namespaces/default/pods"
 COMMAND = [sys.executable, "-c", "from longshore.cli.main import main; main()", "server"]
 
 
@@ -53,6 +54,18 @@ class Running:
         found = answer.read()
         connection.close()
         return answer.status, orjson.loads(found) if found.startswith(b"{") else found
+
+    def until_placed(self, pod: str) -> str:
+        """The node that a pod gets."""
+        connection = self.connection()
+        connection.request("GET", f"{PODS}?watch=1&fieldSelector=metadata.name={pod}")
+        answer = connection.getresponse()
+        for line in iter(answer.readline, b""):
+            node = orjson.loads(line)["object"]["spec"].get("nodeName")
+            if node:
+                connection.close()
+                return str(node)
+        raise AssertionError(f"the watch of {pod} ended")
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
@@ -161,6 +174,40 @@ def test_alone_it_keeps_its_objects_in_a_file(tmp_path: Path) -> None:
     assert server.paths.store.exists()
 
 
+PACKING = """
+apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+profiles:
+- schedulerName: packing
+  pluginConfig:
+  - name: NodeResourcesFit
+    args: {scoringStrategy: {type: MostAllocated}}
+"""
+
+
+def test_its_scheduler_has_the_profiles_that_it_was_given(tmp_path: Path) -> None:
+    config = tmp_path / "packing.yaml"
+    config.write_text(PACKING)
+    with running(tmp_path / "a", "--scheduler-config", str(config)) as server:
+        for name in ("small", "large"):
+            capacity = {"cpu": "1" if name == "small" else "9", "memory": "1Gi", "pods": "9"}
+            node = {"metadata": {"name": name}, "status": {"allocatable": capacity}}
+            assert server.ask("POST", "/api/v1/nodes", node)[0] == 201
+        container = {"name": "c", "image": "i", "resources": {"requests": {"cpu": "500m"}}}
+        tolerations = [{"operator": "Exists"}]
+        for scheduler in ("packing", "default-scheduler"):
+            spec = {
+                "containers": [container],
+                "schedulerName": scheduler,
+                "tolerations": tolerations,
+            }
+            pod = {"metadata": {"name": scheduler}, "spec": spec}
+            assert server.ask("POST", PODS, pod)[0] == 201
+        assert server.until_placed("packing") == "small"
+        assert "nodeName" not in server.ask("GET", f"{PODS}/default-scheduler")[1]["spec"]
+    assert server.paths.scheduler.read_text() == PACKING
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [
@@ -168,6 +215,10 @@ def test_alone_it_keeps_its_objects_in_a_file(tmp_path: Path) -> None:
         (["--store-ca", "/x"], "go with --store etcd://"),
         (["--store", "etcd://127.0.0.1:1", "--store-ca", "/x"], "go together"),
         (["--address", "here"], "want an IP address"),
+        (
+            ["--scheduler-config", "/dev/null"],
+            "/dev/null: KubeSchedulerConfiguration: Invalid value",
+        ),
     ],
 )
 def test_options_are_checked(tmp_path: Path, options: list[str], why: str) -> None:
