@@ -59,6 +59,7 @@ MADE_BY_MACHINES = {
     "bindings", "endpoints", "endpointslices", "limitranges", "resourcequotas",
     "controllerrevisions",
 }  # fmt: skip
+GIVEN_BY_ADMINISTRATORS = {"localqueues"}
 
 
 def everything(_: Cell) -> bool:
@@ -97,7 +98,8 @@ def editing(cell: Cell) -> bool:
     limits, or what machines say."""
     if cell.resource in ("pods/eviction", "serviceaccounts/token"):
         return cell.verb == "create"
-    foreign = cell.plural in {"roles", "rolebindings"} | UNUSUAL | MADE_BY_MACHINES
+    made = MADE_BY_MACHINES | GIVEN_BY_ADMINISTRATORS
+    foreign = cell.plural in {"roles", "rolebindings"} | UNUSUAL | made
     theirs = cell.below in ("", "scale", "attach", "exec", "portforward", "proxy")
     return viewing(cell) or (theirs and not foreign)
 

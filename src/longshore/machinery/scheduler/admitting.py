@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from longshore.machinery.scheduler.desk import Desk
+from collections.abc import Sequence
+from typing import Protocol
+
 from longshore.machinery.scheduler.gangs.groups import Group
 from longshore.machinery.scheduler.gangs.plan import place_gang
+from longshore.machinery.scheduler.holding import Holding
+from longshore.machinery.scheduler.pool import Line, Lot, Pending
 from longshore.machinery.scheduler.queues.book import Unit
 from longshore.machinery.scheduler.turns import Evicted, GroupNews, Refusal, Turn
+from longshore.machinery.scheduler.view.view import ClusterView
+
+
+class Desk(Protocol):
+    """What of the scheduler's desk is needed here; see there."""
+
+    view: ClusterView
+    waiting: Line
+    holding: Holding
+
+    def rows_for(self, lot: Lot, count: int) -> list[int]: ...
+    def why_not(self, lot: Lot) -> str: ...
+    def recalled(self, uid: str) -> Pending | None: ...
+    def take(self, lot: Lot, pods: Sequence[Pending], rows: Sequence[int], turn: Turn) -> None: ...
 
 
 def admit(desk: Desk, turn: Turn, most: int) -> None:

@@ -15,6 +15,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.watch.frames import Frame
 from longshore.machinery.scheduler import plan
+from longshore.machinery.scheduler.admitting import admit
 from longshore.machinery.scheduler.exact import fits
 from longshore.machinery.scheduler.explain import explain
 from longshore.machinery.scheduler.hints import Changes
@@ -25,13 +26,12 @@ from longshore.machinery.scheduler.pods.podclass import PodClass, PodClasses
 from longshore.machinery.scheduler.pool import Line, Lot, Pending, Pool
 from longshore.machinery.scheduler.prebinding import Prebindings, Prepared
 from longshore.machinery.scheduler.preemption.making import TERMINATING, RoomMaker
-from longshore.machinery.scheduler.profile import DEFAULT, Profile
+from longshore.machinery.scheduler.profile import DEFAULT, PROFILES, Profile
 from longshore.machinery.scheduler.rules import volume_binding
 from longshore.machinery.scheduler.turns import Refusal, Turn
 from longshore.machinery.scheduler.view.columns import Rows
 from longshore.machinery.scheduler.view.view import ClusterView
 
-PROFILES: Mapping[str, Profile] = {DEFAULT.name: DEFAULT}
 # Pods decided on in one turn, unless whoever asks has less time.
 TURN_MAX = 5000
 # A step that shares no factor with the number of rows of any usual cluster: ties go round.
@@ -60,6 +60,11 @@ class Desk:
         self._seed = seed
         self._changes = Changes()
         self._arrivals = 0
+
+    @property
+    def arrivals(self) -> int:
+        """How many pods without a node were ever heard of."""
+        return self._arrivals
 
     @property
     def is_stale(self) -> bool:
@@ -160,7 +165,7 @@ class Desk:
 
     def _see_placed(self, uid: str, pod: Doc, node: str) -> None:
         self._no_longer_waits(uid)
-        pod_class = self._classes.of(pod)
+        pod_class = self.making.known_class(uid, pod) or self._classes.of(pod)
         before, was_on = self.view.class_of(uid), self.view.node_of(uid)
         if before is not pod_class or was_on != node:
             if before is not None:
@@ -217,6 +222,7 @@ class Desk:
             order=self._arrivals,
             profile=spec.get("schedulerName", DEFAULT.name),
             preempts=spec.get("preemptionPolicy") != "Never",
+            generation=metadata.get("generation", 0),
         )
 
     def _gained(self, row: int | None) -> None:
@@ -233,6 +239,7 @@ class Desk:
     def turn(self, most: int = TURN_MAX) -> Turn:
         """Decide about up to so many of those whose turn it is, and take the room in the view."""
         turn = Turn()
+        self.admit(turn, most)
         for lot, pods in self.serve(most):
             self.place(lot, pods, turn)
         self.resume(turn)
@@ -244,10 +251,20 @@ class Desk:
         turn.bound.extend((one.pod, one.node) for one in bound)
         turn.in_vain.extend(in_vain)
 
+    def admit(self, turn: Turn, most: int) -> None:
+        """Let queues admit up to so many pods, and decide about groups that are complete."""
+        self._unpark()
+        admit(self, turn, most)
+
     def serve(self, most: int) -> Iterable[tuple[Lot, list[Pending]]]:
         """Take up to so many of those whose turn it is: each is to be placed, or put by."""
         self._unpark()
         return self.waiting.serve(most).items()
+
+    def serve_few(self) -> Iterable[tuple[Lot, list[Pending]]]:
+        """The same, of pods that came few at a time, while a crowd's turn is being written."""
+        self._unpark()
+        return self.waiting.serve_few().items()
 
     def place(self, lot: Lot, pods: list[Pending], turn: Turn) -> None:
         """Decide about pods of a lot, and take the room in the view."""
@@ -335,7 +352,7 @@ class Desk:
             # Of these only as many were woken as there are rows: there may be room for another.
             self._changes.rows.update(rows)
         names = self.view.names
-        placed = zip(pods, rows, strict=True)
+        placed: Iterable[tuple[Pending, int]] = zip(pods, rows, strict=True)
         if lot[1].claims:
             placed = [(pod, row) for pod, row in placed if not self._prepare(pod, row, turn)]
         turn.bound.extend((pod, names[row]) for pod, row in placed)

@@ -23,15 +23,14 @@ from longshore.core.watch.frames import Frame
 from longshore.machinery.loop.alarms import Alarms
 from longshore.machinery.loop.backoff import Failures, Pace
 from longshore.machinery.loop.recorder import Recorder
-from longshore.machinery.scheduler.admitting import admit
-from longshore.machinery.scheduler.desk import PROFILES, Desk, unbound
+from longshore.machinery.scheduler.desk import Desk, unbound
 from longshore.machinery.scheduler.holding import HEARD as HELD
 from longshore.machinery.scheduler.offers.held import HeldOffers
 from longshore.machinery.scheduler.offers.run import OfferMaker
-from longshore.machinery.scheduler.pool import Pending
+from longshore.machinery.scheduler.pool import Lot, Pending
 from longshore.machinery.scheduler.prebinding import PATIENCE_S, Prepared, heard_anew
 from longshore.machinery.scheduler.preemption.making import Victim
-from longshore.machinery.scheduler.profile import Profile
+from longshore.machinery.scheduler.profile import PROFILES, Profile
 from longshore.machinery.scheduler.queues.run import Evictor, QueueReports
 from longshore.machinery.scheduler.sizing import TurnSize
 from longshore.machinery.scheduler.turns import Turn
@@ -43,9 +42,11 @@ WATCHES: tuple[Kind, ...] = (
     kinds.NAMESPACE, kinds.PDB, kinds.SERVICE, *HEARD, *HELD, kinds.NODE, kinds.OFFER, kinds.POD,
 )  # fmt: skip
 # Turns whose writes are under way at the same time: while one waits for the disk, another is decided.
-AHEAD = 3
-# News that is heard in one turn of the loop: some few milliseconds.
-HEARD_SLICE = 256
+# Beyond them so many turns of single pods, which would else wait behind a crowd.
+AHEAD, EXTRA = 2, 2
+# News that is heard in one turn of the loop: as many as others write in one, so that in a burst the
+# scheduler keeps up, and binds pods while the cache still has them decoded. It is some 15 ms.
+HEARD_SLICE = 1024
 # A net below the hints: who waits for so long is asked again though nothing seems to help (upstream:
 # podMaxInUnschedulablePodsDuration).
 ASKED_AGAIN_S = 300.0
@@ -69,12 +70,13 @@ class Worker:
         self._desk = Desk(profiles, chance.below(_SEEDS))
         self._size = TurnSize()
         self._evictor = Evictor(cache, client, clock, recorder)
-        self._offers = OfferMaker(cache, client, clock, self._offered)
+        self._offers = OfferMaker(cache, client, clock, self._left_over)
         self._reports = QueueReports(cache, client, clock, lambda: self._desk.holding.queues)
         # Held while a batch of changes is half heard: nothing is decided on half a picture.
         self._picture = asyncio.Lock()
         self._some = asyncio.Event()
-        self._ahead = asyncio.Semaphore(AHEAD)
+        # Turns of which the writes are under way.
+        self._under_way = 0
         self._failures: Failures[str] = Failures(Pace(first_s=0.1, most_s=10.0), chance)
         self._log = logging.getLogger("longshore.scheduler")
 
@@ -126,31 +128,42 @@ class Worker:
     async def _work(self, crew: asyncio.TaskGroup) -> None:
         while True:
             await self._some.wait()
-            await self._ahead.acquire()
+            self._some.clear()
             async with self._picture:
-                begun = self._clock.monotonic()
                 turn = self._decided()
-            crew.create_task(self._carry_out(turn), name="scheduler writes")
-            # Let it be handed over before the next is decided.
-            await self._clock.sleep(0)
-            self._size.learn(len(turn), self._clock.monotonic() - begun)
+            if turn != Turn():
+                self._under_way += 1
+                crew.create_task(self._carry_out(turn), name="scheduler writes")
+                # Let it be handed over before the next is decided.
+                await self._clock.sleep(0)
 
     def _decided(self) -> Turn:
-        self._some.clear()
+        """A turn; while enough are under way, one of the few pods alone that need not wait."""
         turn = Turn()
-        admit(self._desk, turn, self._size.most)
-        for lot, pods in self._desk.serve(self._size.most):
+        if self._under_way < AHEAD:
+            self._fill(turn)
+            if self._desk.has_work():
+                self._some.set()
+        elif self._under_way < AHEAD + EXTRA:
+            self._place(self._desk.serve_few(), turn)
+        if turn.refused:
+            self._alarms.set(_EVERYBODY, ASKED_AGAIN_S)
+        return turn
+
+    def _fill(self, turn: Turn) -> None:
+        most, begun = self._size.next(self._desk.arrivals), self._clock.monotonic()
+        self._desk.admit(turn, most)
+        self._place(self._desk.serve(most), turn)
+        self._desk.resume(turn)
+        self._size.learn(len(turn), self._clock.monotonic() - begun)
+
+    def _place(self, lots: Iterable[tuple[Lot, list[Pending]]], turn: Turn) -> None:
+        for lot, pods in lots:
             try:
                 self._desk.place(lot, pods, turn)
             except Exception:  # noqa: BLE001 - the loop's rim: one odd pod must not stop the others
                 self._log.exception("%s/%s not decided about", pods[0].namespace, pods[0].name)
                 self._desk.put_by(pods)
-        self._desk.resume(turn)
-        if turn.refused:
-            self._alarms.set(_EVERYBODY, ASKED_AGAIN_S)
-        if self._desk.has_work():
-            self._some.set()
-        return turn
 
     # --- writing ---
 
@@ -170,7 +183,8 @@ class Worker:
             self._without_volumes(turn.prepared)
             await self._clock.sleep(1.0)
         finally:
-            self._ahead.release()
+            self._under_way -= 1
+            self._some.set()
 
     async def _prepare(self, turn: Turn) -> None:
         """Have volumes bound; those for whom that failed are asked again."""
@@ -192,7 +206,11 @@ class Worker:
         self._desk.prebindings.give_up(uid)
         self._some.set()
 
-    def _offered(self) -> tuple[ClusterView, HeldOffers]:
+    def _left_over(self) -> tuple[ClusterView, HeldOffers] | None:
+        """The picture of what can be offered: nothing, as long as pods wait that may fit."""
+        if self._desk.has_work():
+            self._some.set()
+            return None
         return self._desk.view, self._desk.holding.offers
 
     def _settle(self, turn: Turn, missed: list[tuple[Pending, ApiError]]) -> None:

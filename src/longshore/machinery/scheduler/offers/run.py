@@ -26,12 +26,12 @@ from longshore.machinery.scheduler.offers.held import HeldOffers
 from longshore.machinery.scheduler.offers.plan import Ask, Grant, ask_of, grants
 from longshore.machinery.scheduler.view.view import ClusterView
 
-# How often those who found no node are looked at again.
-AGAIN_S = 1.0
+# How often those who found no node are looked at again, and those who came while pods waited.
+AGAIN_S, BUSY_S = 1.0, 0.05
 _AGAIN = ""
 
-Picture = Callable[[], tuple[ClusterView, HeldOffers]]
-"""The cluster as the scheduler sees it now."""
+Picture = Callable[[], tuple[ClusterView, HeldOffers] | None]
+"""The cluster as the scheduler sees it now; None while it is busy: pods go before offers."""
 
 
 class OfferMaker:
@@ -118,10 +118,12 @@ class OfferMaker:
             due, self._due = self._due, []
             # What fails is gone, or changed: it is heard of.
             await self._client.submit(due)
-            view, held = self._picture()
-            await self._grant(grants(view, list(self._asks.values()), held.used()))
+            picture = self._picture() if self._asks else None
+            if picture is not None:
+                view, held = picture
+                await self._grant(grants(view, list(self._asks.values()), held.used()))
             if self._asks:
-                self._alarms.set(_AGAIN, AGAIN_S)
+                self._alarms.set(_AGAIN, BUSY_S if picture is None else AGAIN_S)
 
     async def _grant(self, granted: Sequence[Grant]) -> None:
         asks = [self._asks.pop(grant.name) for grant in granted]
