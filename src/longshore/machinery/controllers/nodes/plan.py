@@ -3,7 +3,8 @@
 Pure. Rules: upstream's pkg/controller/nodelifecycle and tainteviction. One more than upstream: pods
 that were told to leave a silent node are removed after a while without its agent's word (see
 NodeRules.removal_s), since there is nobody left to say it. Not so those of StatefulSets: they may run
-on, and their names must not be given to others until the node is back, or deleted.
+on, and their names must not be given to others until the node is back, deleted, or declared to be
+out of service.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from longshore.machinery.controllers.common.taints import tolerates
 UNREACHABLE = "node.kubernetes.io/unreachable"
 NOT_READY = "node.kubernetes.io/not-ready"
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
+OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 # Conditions that keep new pods away while they hold, and the taints that say so.
 PRESSURES = {
     "MemoryPressure": "node.kubernetes.io/memory-pressure",
@@ -151,14 +153,18 @@ def plan_pods(node: Doc, pods: Iterable[Doc], now: float, rules: NodeRules) -> P
     """node with the taints and conditions that it has; pods are all that are bound to it."""
     taints = [one for one in node["spec"].get("taints") or () if one["effect"] == "NoExecute"]
     ready = _ready((node.get("status") or {}).get("conditions") or ())
+    is_off = ready != "True" and _is_out_of_service(node)
     evict: list[Doc] = []
     remove: list[Doc] = []
     waits: list[float] = []
     here = [pod for pod in pods if not pod_state.is_terminal(pod)]
     for pod in here:
         leaving = "deletionTimestamp" in pod["metadata"]
-        due = _removal_due(pod, rules) if leaving else _eviction_due(pod, taints, now)
-        if due is None or (leaving and (ready != "Unknown" or _is_unique(pod))):
+        if leaving:
+            due = now if is_off else _removal_due(pod, ready, rules)
+        else:
+            due = _eviction_due(pod, taints, now)
+        if due is None:
             continue
         if due > now:
             waits.append(due - now)
@@ -174,8 +180,16 @@ def _is_unique(pod: Doc) -> bool:
     return owner is not None and owner["kind"] == "StatefulSet"
 
 
-def _removal_due(pod: Doc, rules: NodeRules) -> float:
-    """deletionTimestamp is when its grace ends."""
+def _is_out_of_service(node: Doc) -> bool:
+    """Somebody has seen to it that nothing runs there (KEP-2268)."""
+    return any(one["key"] == OUT_OF_SERVICE for one in node["spec"].get("taints") or ())
+
+
+def _removal_due(pod: Doc, ready: str, rules: NodeRules) -> float | None:
+    """When a pod that was told to leave counts as gone without its agent's word; None: never.
+    deletionTimestamp is when its grace ends."""
+    if ready != "Unknown" or _is_unique(pod):
+        return None
     return parse_rfc3339(pod["metadata"]["deletionTimestamp"]) + rules.removal_s
 
 
