@@ -119,3 +119,20 @@ def test_they_are_read_when_a_pod_or_its_template_is_made(kind: Kind) -> None:
     [cause] = validate_create(kind, default(kind, doc))
     assert cause.field.endswith(f"metadata.annotations[{ANNOTATION}]")
     assert "[0].operator: must be one of =, !=, <" in cause.message
+
+
+def test_dynamic_ports_are_ports_of_the_pod_and_given_by_bindings_alone() -> None:
+    doc: Doc = orjson.loads(orjson.dumps(valid(kinds.POD)))
+    doc["spec"]["containers"][0]["ports"] = [{"name": "http", "containerPort": 80}]
+
+    def said(**told: str) -> list[str]:
+        asked = {
+            f"scheduling.longshore.io/{name.replace('_', '-')}": text for name, text in told.items()
+        }
+        doc["metadata"]["annotations"] = asked
+        return [one.message for one in validate_create(kinds.POD, default(kinds.POD, doc))]
+
+    assert said(dynamic_ports="http") == []
+    assert "no container has a port with the name" in said(dynamic_ports="ftp")[0]
+    assert "named twice" in said(dynamic_ports="http,http")[0]
+    assert "is set when the pod is bound" in said(host_ports="{}")[0]

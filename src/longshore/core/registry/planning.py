@@ -15,6 +15,7 @@ from longshore.base.limits import OBJECT_MAX_BYTES
 from longshore.core.objects import kinds, meta, offers
 from longshore.core.objects.apply.ownership import Entries, Writer, same_but_time
 from longshore.core.objects.defaults import default
+from longshore.core.objects.dynamic_ports import given_to
 from longshore.core.objects.errors import (
     AlreadyExists,
     BadRequest,
@@ -372,6 +373,8 @@ class Planner:
         return Entry(amounts, pod["metadata"].get("generation", 0), offer)
 
     def deletion(self, ref: Ref, options: DeleteOptions, dry_run: bool) -> Plan:
+        if operation.annotations and (ports := given_to(pod, operation.annotations)):
+            amounts = {**amounts, **ports}
         def plan(there: Stored | None) -> Intent | Stored:
             if there is None:
                 raise NotFound.of(ref.kind, ref.name)

@@ -8,10 +8,12 @@ again and again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
+import orjson
 
-from longshore.core.objects import kinds
+from longshore.core.objects import dynamic_ports, kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.watch.frames import Frame
 from longshore.machinery.scheduler import plan
@@ -343,6 +345,9 @@ class Desk:
         """Give pods of a lot their nodes, and take the room in the view."""
         if not pods:
             return
+        if lot[1].dynamic:
+            self._take_with_ports(lot, pods, rows, turn)
+            return
         for pod in pods:
             self._gained(self.making.nominations.release(pod.uid))
         self.view.put_pods([pod.uid for pod in pods], rows, lot[1])
@@ -356,6 +361,21 @@ class Desk:
         if lot[1].claims:
             placed = [(pod, row) for pod, row in placed if not self._prepare(pod, row, turn)]
         turn.bound.extend((pod, names[row]) for pod, row in placed)
+
+    def _take_with_ports(
+        self, lot: Lot, pods: Sequence[Pending], rows: Sequence[int], turn: Turn
+    ) -> None:
+        """The same, choosing ports of the host for each; those for whom there are none left after
+        the others wait on."""
+        for pod, row in zip(pods, rows, strict=True):
+            ports = self.view.ports.free(row, lot[1].dynamic, self._next_seed())
+            if ports is None:
+                self.waiting.add(pod)
+                continue
+            pod_class = lot[1].with_ports(ports)
+            told = {dynamic_ports.GIVEN: orjson.dumps(ports).decode()}
+            given = replace(pod, pod_class=pod_class, annotations=told)
+            self.take((lot[0], pod_class, lot[2]), [given], [row], turn)
 
     def _prepare(self, pod: Pending, row: int, turn: Turn) -> bool:
         """Whether volumes are to be bound before the pod is; if so, they are taken in the view."""

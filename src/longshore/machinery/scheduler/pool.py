@@ -7,7 +7,7 @@ behind a hundred thousand others of its priority; within a flow the earlier come
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeAlias, TypeVar
@@ -25,7 +25,8 @@ Flow: TypeAlias = str | PodClass
 @dataclass(frozen=True, slots=True, eq=False)
 class Pending:
     """A pod without a node. about is enough of it to tell Events of; order is its arrival; profile
-    is the name of its scheduler; preempts says whether others may have to make room for it."""
+    is the name of its scheduler; preempts says whether others may have to make room for it;
+    generation is metadata.generation; annotations are given to it with its binding."""
 
     uid: str
     namespace: str
@@ -38,6 +39,8 @@ class Pending:
     preempts: bool = True
 
     @property
+    generation: int = 0
+    annotations: Mapping[str, str] | None = None
     def lot(self) -> Lot:
         return self.priority, self.pod_class, self.profile
 

@@ -38,7 +38,7 @@ class Writer:
         if not bound:
             return []
         missed = []
-        work = [Bind(pod.namespace, pod.name, node, pod.uid) for pod, node in bound]
+        work = [_binding(pod, node) for pod, node in bound]
         answers = await self._client.submit(work)
         for (pod, node), answer in zip(bound, answers, strict=True):
             if isinstance(answer, ApiError):
@@ -137,3 +137,10 @@ class Writer:
         }  # fmt: skip
         message = f"Preempted by pod {victim.preemptor.uid} on node {victim.node}"
         self._recorder.event(about, "Normal", "Preempted", message)
+
+
+def _binding(pod: Pending, node: str) -> Bind:
+    if pod.annotations is None:
+        return Bind(pod.namespace, pod.name, node, pod.uid)
+    told = dict(pod.annotations)
+    return Bind(pod.namespace, pod.name, node, pod.uid, annotations=told)

@@ -21,7 +21,7 @@ _DIFFERENCES_MAX = 5
 
 
 def pod_update(new: Doc, old: Doc, problems: Problems) -> None:
-    if "annotations" in new["metadata"]:
+    if "annotations" in new["metadata"] or "annotations" in old["metadata"]:
         pod_metadata_update(new, old, problems)
     after, before = new["spec"], old["spec"]
     if after == before:

@@ -10,7 +10,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rules import placement, resources
 from longshore.core.objects.rules.containers import container, user_id
 from longshore.core.objects.rules.problems import METADATA, SPEC, Path, Problems, Rule
-from longshore.core.objects.rules.scheduling import constraints
+from longshore.core.objects.rules.scheduling import constraints, ports, ports_update
 from longshore.core.objects.rules.volumes import volumes
 
 _RESTART_POLICIES = ("Always", "Never", "OnFailure")
@@ -30,6 +30,7 @@ def pod(doc: Doc, problems: Problems) -> None:
     if "annotations" in doc["metadata"]:
         _deletion_cost(doc["metadata"], problems)
         constraints(doc["metadata"], METADATA, problems)
+        ports(doc["metadata"], spec, METADATA, problems)
     if spec.get("ephemeralContainers"):
         problems.forbidden((SPEC, "ephemeralContainers"), "cannot be set on create")
     pod_spec(spec, SPEC, problems)
@@ -38,6 +39,7 @@ def pod(doc: Doc, problems: Problems) -> None:
 def pod_metadata_update(new: Doc, old: Doc, problems: Problems) -> None:
     """What was let in once may stay."""
     constraints(new["metadata"], METADATA, problems)
+    ports_update(new["metadata"], old["metadata"], METADATA, problems)
     if not _is_cost(_cost(old["metadata"])):
         return
     _deletion_cost(new["metadata"], problems)

@@ -9,7 +9,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rules.metadata import label_selector, shared_metadata
 from longshore.core.objects.rules.pods import pod_spec
 from longshore.core.objects.rules.problems import SPEC, Path, Problems, shown
-from longshore.core.objects.rules.scheduling import constraints
+from longshore.core.objects.rules.scheduling import constraints, ports
 from longshore.core.objects.selectors import from_doc
 
 TEMPLATE: Path = (SPEC, "template")
@@ -32,6 +32,7 @@ def pod_template(template: Doc, path: Path, problems: Problems) -> None:
     shared_metadata(metadata, where, problems)
     constraints(metadata, where, problems)
     spec, at = template.get("spec", {}), (path, "spec")
+    ports(metadata, spec, where, problems)
     pod_spec(spec, at, problems)
     if spec.get("ephemeralContainers"):
         why = "ephemeral containers not allowed in pod template"

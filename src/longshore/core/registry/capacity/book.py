@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from longshore.core.objects.dynamic_ports import PORTS
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.offers import NOTHING, Amounts, Holds
 from longshore.core.objects.pod_requests import amounts_of, requests_of
@@ -82,13 +83,13 @@ class NodeBook:
 
     def refusal(self, wanted: Amounts) -> str:
         """Why there is no room, for the first resource that is short; empty if there is, or if the
-        node has not told what it has. (Words: pkg/kubelet/lifecycle, InsufficientResourceError.)"""
+        node has not told what it has. A port is there once, whatever a node says. (Words: pkg/kubelet/lifecycle, InsufficientResourceError.)"""
         used, allocatable = self._used, self._allocatable
         if not allocatable:
             return ""
         for name, value in wanted.items():
             taken, most = used.get(name, 0), allocatable.get(name, 0)
-            if value and taken + value > most:
+            if value and taken + value > most and (taken or not name.startswith(PORTS)):
                 return (
                     f"Node didn't have enough resource: {name}, "
                     f"requested: {value}, used: {taken}, capacity: {most}"

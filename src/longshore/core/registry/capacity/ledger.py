@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from longshore.base.clock import parse_rfc3339
 from longshore.core.objects import kinds
+from longshore.core.objects.dynamic_ports import given_to
 from longshore.core.objects.errors import Conflict
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.offers import accepted_by, offered
@@ -153,7 +154,8 @@ def _follow(book: NodeBook, frame: Frame) -> None:
 
 def _entry(pod: Doc) -> Entry:
     generation = pod["metadata"].get("generation", 0)
-    return Entry(taken_by(pod["spec"]), generation, accepted_by(pod))
+    amounts, ports = taken_by(pod["spec"]), given_to(pod)
+    return Entry({**amounts, **ports} if ports else amounts, generation, accepted_by(pod))
 
 
 def _node_of(stored: Stored) -> str:

@@ -13,7 +13,6 @@ from longshore.core.objects.constraints import (
     Constraint,
     parse,
 )
-from longshore.core.objects.kinds import Doc
 from longshore.machinery.scheduler.pods.demand import NODE_NAME
 
 # Annotations that are remembered decoded: one for each workload that has some.
@@ -29,11 +28,6 @@ class Constraints:
     wishes: tuple[Constraint, ...]
     apart: tuple[tuple[str, int], ...]
     mistake: str = ""
-
-
-def constraints_text(metadata: Doc) -> str:
-    """The annotation; "" if there is none."""
-    return str((metadata.get("annotations") or {}).get(ANNOTATION, ""))
 
 
 @lru_cache(_REMEMBERED)

@@ -7,22 +7,26 @@ Pure. What cannot be honoured is said in refusal: the pod waits.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
+from longshore.core.objects import constraints, dynamic_ports
+from longshore.core.objects.dynamic_ports import Wanted
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.scheduler.pods.affinity import PodAffinity, affinity_of
-from longshore.machinery.scheduler.pods.constraints import (
-    Constraints,
-    constraints_text,
-    read_constraints,
-)
+from longshore.machinery.scheduler.pods.constraints import Constraints, read_constraints
 from longshore.machinery.scheduler.pods.demand import Demand, read_demand
 from longshore.machinery.scheduler.pods.images import image_names, read_images
 from longshore.machinery.scheduler.pods.kin import OWN_LABELS, Kin, Labels, Queries, Query
-from longshore.machinery.scheduler.pods.ports import Port, host_ports
+from longshore.machinery.scheduler.pods.ports import (
+    ANY_ADDRESS,
+    Port,
+    host_ports,
+    ports_chosen,
+    ports_to_choose,
+)
 from longshore.machinery.scheduler.pods.requests import pod_requests, scored_requests
 from longshore.machinery.scheduler.pods.spread import Spread, spread_of
 from longshore.machinery.scheduler.pods.volumes import Claimed, read_claims
@@ -39,7 +43,8 @@ class PodClass:
     """requests: amounts by resource (cpu in millis, the rest in whole units), without "pods".
     scored: cpu millis and memory bytes as scores count them. load: equal for classes that take the
     same. peers: the pods of the same controller, which are spread by default; siblings are those
-    too, with those that are being deleted, if constraints keep them apart."""
+    too, with those that are being deleted, if constraints keep them apart. dynamic: ports of the
+    host that are still to be chosen."""
 
     demand: Demand
     requests: Mapping[str, int]
@@ -56,12 +61,18 @@ class PodClass:
     images: tuple[str, ...] = ()
     constraints: Constraints | None = None
     siblings: Query | None = None
+    dynamic: tuple[Wanted, ...] = ()
 
     @property
     def singly(self) -> bool:
         """Whether a decision about one such pod changes what the next can have, beyond room: they
         are placed one at a time, each in the view that the last has left."""
         return bool(self.claims)
+
+    def with_ports(self, chosen: Mapping[str, int]) -> PodClass:
+        """The class of such a pod to which these ports of the host are given, by name."""
+        ports = [(protocol, ANY_ADDRESS, chosen[name]) for name, protocol in self.dynamic]
+        return replace(self, ports=(*self.ports, *ports), dynamic=())
 
     @property
     def group(self) -> str:
@@ -75,10 +86,18 @@ class _Own:
 
     claims: tuple[Claimed, ...]
     constraints: str
+    dynamic: str
+    given: str
 
     @classmethod
     def of(cls, pod: Doc) -> _Own:
-        return cls(read_claims(pod), constraints_text(pod["metadata"]))
+        told = pod["metadata"].get("annotations") or {}
+        return cls(
+            read_claims(pod),
+            told.get(constraints.ANNOTATION, ""),
+            told.get(dynamic_ports.ASKED, ""),
+            told.get(dynamic_ports.GIVEN, ""),
+        )
 
 
 class PodClasses:
@@ -127,7 +146,8 @@ class PodClasses:
         return found
 
     def _read(self, spec: Doc, kin: Kin, own: _Own) -> PodClass:
-        constraints = read_constraints(own.constraints)
+        asked = read_constraints(own.constraints)
+        dynamic, mistake = ports_to_choose(spec, own.dynamic, own.given)
         requests = pod_requests(spec)
         scored = scored_requests(spec, requests)
         return PodClass(
@@ -135,16 +155,17 @@ class PodClasses:
             requests=requests,
             scored=scored,
             load=(scored, *sorted(requests.items())),
-            ports=tuple(host_ports(spec)),
+            ports=(*host_ports(spec), *ports_chosen(spec, own.given)),
             kin=kin,
             peers=self._queries.of_peers(kin),
             affinity=affinity_of(spec, kin.namespace, kin.labels, self._queries),
             spread=spread_of(spec, kin, self._queries),
-            refusal="; ".join(_refused(spec, constraints)),
+            refusal="; ".join(_refused(spec, asked, mistake)),
             claims=own.claims,
             images=read_images(spec),
-            constraints=constraints,
-            siblings=self._queries.of_siblings(kin) if constraints and constraints.apart else None,
+            constraints=asked,
+            siblings=self._queries.of_siblings(kin) if asked and asked.apart else None,
+            dynamic=dynamic,
         )
 
     def _demand(self, spec: Doc) -> Demand:
@@ -192,9 +213,11 @@ def _with_host_port(container: Doc) -> list[Doc]:
     return [port for port in container.get("ports") or () if port.get("hostPort")]
 
 
-def _refused(spec: Doc, constraints: Constraints | None) -> Iterator[str]:
-    """Demands that this scheduler cannot meet, by name."""
-    if constraints is not None and constraints.mistake:
-        yield constraints.mistake
+def _refused(spec: Doc, asked: Constraints | None, mistake: str) -> Iterator[str]:
+    """Demands that this scheduler cannot meet, by name. mistake: of the ports that it asks for."""
+    if asked is not None and asked.mistake:
+        yield asked.mistake
+    if mistake:
+        yield mistake
     if spec.get("resourceClaims"):
         yield "spec.resourceClaims is not supported yet"

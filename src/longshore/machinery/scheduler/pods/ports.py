@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from longshore.core.objects.dynamic_ports import ASKED, BadPorts, Wanted, given, wanted
 from longshore.core.objects.kinds import Doc
 
 Port = tuple[str, str, int]
@@ -18,6 +19,22 @@ def host_ports(spec: Doc) -> Iterator[Port]:
             if port.get("hostPort"):
                 address = port.get("hostIP") or ANY_ADDRESS
                 yield port.get("protocol") or "TCP", address, int(port["hostPort"])
+
+
+def ports_to_choose(spec: Doc, asked: str, given: str) -> tuple[tuple[Wanted, ...], str]:
+    """The ports of the host that are still to be chosen, and why they cannot be ("" if they can)."""
+    if not asked or given:
+        return (), ""
+    try:
+        return wanted(spec, asked), ""
+    except BadPorts as error:
+        return (), f"metadata.annotations[{ASKED}]: {error}"
+
+
+def ports_chosen(spec: Doc, text: str) -> Iterator[Port]:
+    """Those that were, with the binding."""
+    for protocol, port in given(spec, text) if text else ():
+        yield protocol, ANY_ADDRESS, port
 
 
 def _sidecars(spec: Doc) -> Iterable[Doc]:

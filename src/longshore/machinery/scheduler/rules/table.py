@@ -11,6 +11,7 @@ from longshore.machinery.scheduler.pods.podclass import PodClass
 from longshore.machinery.scheduler.profile import Profile
 from longshore.machinery.scheduler.rules import (
     balanced_allocation,
+    dynamic_ports,
     image_locality,
     inter_pod_affinity,
     node_affinity,
@@ -56,6 +57,7 @@ RULES: tuple[Rule, ...] = (
     Rule("NodeConstraints", node_constraints.keep_apart),
     Rule("NodeLabel", node_label.filter, node_label.score, 1.0),
     Rule("NodePorts", node_ports.filter),
+    Rule("DynamicPorts", dynamic_ports.filter),
     Rule("NodeResourcesFit", node_resources_fit.filter, node_resources_fit.score, 1.0),
     Rule("VolumeRestrictions", volume_restrictions.filter),
     Rule("NodeVolumeLimits", node_volume_limits.filter),

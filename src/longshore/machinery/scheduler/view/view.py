@@ -54,7 +54,7 @@ class ClusterView:
         self._docs: dict[int, tuple[Any, ...]] = {}
         self._labels = LabelIndex()
         self._topologies = Topologies()
-        self._ports = HostPorts()
+        self.ports = HostPorts()
         self.images = ImageIndex()
         self.volumes = VolumeView(self)
         self.services = ServiceIndex()
@@ -198,7 +198,7 @@ class ClusterView:
         if pod_class.claims:
             self.volumes.use(row, pod_class.claims, count)
         if pod_class.ports:
-            self._ports.add(row, pod_class.ports, count)
+            self.ports.add(row, pod_class.ports, count)
 
     def hold_all(self, rows: Sequence[int], pod_class: PodClass, count: int) -> None:
         """hold() for each entry of rows."""
@@ -263,7 +263,7 @@ class ClusterView:
 
     def ports_taken(self, ports: Sequence[Port]) -> Mask:
         """The rows where one of these host ports is in use."""
-        return self._ports.taken(ports, self.size)
+        return self.ports.taken(ports, self.size)
 
     def remembered(self, question: Hashable, answer: Callable[[], T]) -> T:
         """An answer that depends on the shape alone: found once for as long as that stands."""

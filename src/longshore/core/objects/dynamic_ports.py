@@ -1,0 +1,76 @@
+"""Ports of the host that the scheduler chooses: what a pod asks for, and what it was given. Pure.
+
+A pod names ports of its containers in one annotation (ASKED, with commas between). Its binding adds
+another (GIVEN): a JSON object from those names to ports that nobody else has on that node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import orjson
+
+from longshore.core.objects.kinds import Doc
+
+ASKED = "scheduling.longshore.io/dynamic-ports"
+GIVEN = "scheduling.longshore.io/host-ports"
+# Below the ports that Services of type NodePort have, and those that Linux gives to clients.
+FIRST, LAST = 20000, 29999
+ASKED_MAX = 100
+
+Wanted = tuple[str, str]
+"""(name, protocol)"""
+
+
+class BadPorts(ValueError):
+    """The annotation cannot be understood; the message says why."""
+
+
+def wanted(spec: Doc, text: str) -> tuple[Wanted, ...]:
+    """The ports that an annotation names, in its order. Raises BadPorts."""
+    names = [one.strip() for one in text.split(",")]
+    known = dict(_named(spec))
+    if len(names) > ASKED_MAX:
+        raise BadPorts(f"must name at most {ASKED_MAX} ports")
+    for name in names:
+        if name not in known:
+            raise BadPorts(f'no container has a port with the name "{name}"')
+        if known[name].get("hostPort"):
+            raise BadPorts(f'port "{name}" has a hostPort already')
+        if names.count(name) > 1:
+            raise BadPorts(f'port "{name}" is named twice')
+    return tuple((name, known[name].get("protocol") or "TCP") for name in names)
+
+
+def given(spec: Doc, text: str) -> tuple[tuple[str, int], ...]:
+    """(protocol, port) of what was given; what makes no sense there gives nothing."""
+    try:
+        chosen = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return ()
+    if not isinstance(chosen, dict):
+        return ()
+    return tuple(
+        (port.get("protocol") or "TCP", chosen[name])
+        for name, port in _named(spec)
+        if isinstance(chosen.get(name), int)
+    )
+
+
+def given_to(pod: Doc, more: dict[str, str] | None = None) -> dict[str, int]:
+    """The same as amounts of the node, one of each, for a pod with perhaps more annotations."""
+    text = {**(pod["metadata"].get("annotations") or {}), **(more or {})}.get(GIVEN)
+    if not text:
+        return {}
+    return {f"{PORTS}{protocol}/{port}": 1 for protocol, port in given(pod["spec"], text)}
+
+
+PORTS = "ports/"
+"""How amounts of ports begin; no resource is called so."""
+
+
+def _named(spec: Doc) -> Iterator[tuple[str, Doc]]:
+    for container in spec.get("containers") or ():
+        for port in container.get("ports") or ():
+            if port.get("name"):
+                yield port["name"], port
