@@ -15,7 +15,7 @@ from longshore.machinery.scheduler import profile as profiles
 from longshore.machinery.scheduler.exact import fits as suited_rows
 from longshore.machinery.scheduler.memo import Memo
 from longshore.machinery.scheduler.pods.demand import term_of
-from longshore.machinery.scheduler.pods.podclass import PodClasses
+from longshore.machinery.scheduler.pods.podclass import PodClass, PodClasses
 from longshore.machinery.scheduler.pods.spread import default_spread
 from longshore.machinery.scheduler.view.view import ClusterView
 
@@ -52,6 +52,9 @@ class Planner:
         """About pods of several classes together, by uid."""
         told = [(pod["metadata"]["uid"], self._classes.of(pod)) for pod in pods]
         return plan.plan(self.view, told, seed, self._profile)
+
+    def class_of(self, pod: Doc) -> PodClass:
+        return self._classes.of(pod)
 
     def bind(self, pod: Doc, node: str) -> None:
         self.view.put_pod(pod["metadata"]["uid"], node, self._classes.of(pod))

@@ -104,6 +104,14 @@ CALM_NODES = st.fixed_dictionaries(
 )
 
 
+# Nodes that a few pods fill.
+TIGHT_NODES = st.builds(
+    lambda kind, pods: {**kind, "allocatable": {"cpu": "1", "memory": "2Gi", "pods": pods}},
+    CALM_NODES,
+    st.sampled_from(["1", "2", "3"]),
+)
+
+
 def make_node(name: str, kind: Doc, zone: str | None) -> Doc:
     labels = dict(kind["labels"])
     if not kind["nameless"]:
@@ -424,6 +432,7 @@ any_world = worlds(Sizes(), NODE_KINDS, ALL_KINDS)
 kin_world = worlds(Sizes(bound=20, run=(1, 5)), CALM_NODES, KIN_KINDS)
 # Runs of more than sixteen are placed at once.
 MANY = Sizes(nodes=(8, 40), run=(17, 60), runs=2)
+tight_world = worlds(Sizes(nodes=(1, 6), bound=16, runs=2, run=(1, 1)), TIGHT_NODES, KIN_KINDS)
 great_any_world = worlds(MANY, NODE_KINDS, ALL_KINDS)
 great_kin_world = worlds(MANY, CALM_NODES, KIN_KINDS)
 
