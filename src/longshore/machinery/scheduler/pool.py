@@ -15,6 +15,8 @@ from typing import TypeAlias, TypeVar
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.scheduler.pods.podclass import PodClass
 
+# Flows of so many pods are small; so many of the flows that came last are looked at.
+FEW, NEWEST = 4, 16
 K = TypeVar("K")
 Lot: TypeAlias = tuple[int, PodClass, str]
 """Pods that are placed together: of one priority, class and profile."""
@@ -37,10 +39,10 @@ class Pending:
     order: int
     profile: str = "default-scheduler"
     preempts: bool = True
-
-    @property
     generation: int = 0
     annotations: Mapping[str, str] | None = None
+
+    @property
     def lot(self) -> Lot:
         return self.priority, self.pod_class, self.profile
 
@@ -146,6 +148,17 @@ class Line:
                 most -= 1
             if not most:
                 break
+        return served
+
+    def serve_few(self) -> dict[Lot, list[Pending]]:
+        """Take what there is of the most urgent pods in flows that came lately and are small: who
+        waits for few pods need not wait until a crowd's last turn is over."""
+        served: dict[Lot, list[Pending]] = {}
+        flows = self._flows[priority := max(self._flows)] if self._flows else {}
+        for flow in _first(reversed(flows), NEWEST):
+            if len(flows[flow]) <= FEW:
+                for pod in self._serve_flow(priority, flow, FEW):
+                    served.setdefault(pod.lot, []).append(pod)
         return served
 
     def _serve_priority(self, priority: int, most: int) -> list[Pending]:
