@@ -8,7 +8,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.errors import Invalid
 from longshore.core.objects.kinds import Doc, Ref
 from longshore.core.registry import pod_specs
-from longshore.core.registry.client import Bind
+from longshore.core.registry.client import Bind, Patch
 from longshore.core.registry.patching import STRATEGIC_PATCH
 from longshore.core.registry.pod_specs import PodSpecs
 
@@ -71,3 +71,26 @@ def test_a_spec_too_large_to_hold_has_its_class_all_the_same() -> None:
     specs.share(large)
     assert specs.of(large) is None
     assert large["status"]["qosClass"] == "BestEffort"
+
+
+async def test_what_is_bound_is_stored_as_if_it_were_encoded_anew(desk: Desk) -> None:
+    """Its spec's bytes are made of those that are known, and the name of the node."""
+    name = 'a"node'
+    await desk.create(kinds.POD, pod("p"))
+    await desk.client.write(Bind("default", "p", name))
+    stored = desk.registry.cache.shelf(kinds.POD).get(kinds.POD.key("default", "p"))
+    assert stored is not None
+    assert stored.fresh() == stored.doc
+    assert stored.fresh()["spec"]["nodeName"] == name
+
+
+async def test_a_bound_pod_gets_the_labels_that_its_node_has_by_then(desk: Desk) -> None:
+    zone = "topology.kubernetes.io/zone"
+    await desk.create(kinds.NODE, {"metadata": {"name": "n", "labels": {zone: "a"}}})
+    for name, moved_to in (("p", "b"), ("q", "c")):
+        await desk.create(kinds.POD, pod(name))
+        await desk.client.write(Bind("default", name, "n"))
+        labels = {"metadata": {"labels": {zone: moved_to}}}
+        await desk.client.write(Patch(kinds.NODE, "", "n", labels))
+    found = [_stored(desk, name)["metadata"]["labels"][zone] for name in ("p", "q")]
+    assert found == ["a", "b"]

@@ -13,17 +13,36 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Bind
 from longshore.core.watch.stored import Stored
 
+# Nodes whose labels are remembered; beyond that the memory begins anew.
+_NODES_MAX = 65_536
 # The labels of its node that a pod is given; a pod may not ask for more through them.
 _TOPOLOGY = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 
 
 def topology_labels(node: Stored | None) -> dict[str, str]:
     """What of a node's labels its pods get; none of a node that is not there."""
-    # Nodes are many and bindings too: one without such labels is not even decoded.
     if node is None or b"topology.kubernetes.io/" not in node.rest:
         return {}
-    labels = node.doc["metadata"].get("labels") or {}
+    labels = node.glance()["metadata"].get("labels") or {}
     return {key: labels[key] for key in _TOPOLOGY if key in labels}
+
+
+class TopologyLabels:
+    """topology_labels(), read once for each state of a node: nodes are many and bindings too, so a
+    node is mostly not decoded when it is bound to."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, dict[str, str]]] = {}
+
+    def of(self, node: Stored | None) -> dict[str, str]:
+        if node is None:
+            return {}
+        known = self._known.get(node.key)
+        if known is None or known[0] != node.revision:
+            if len(self._known) >= _NODES_MAX:
+                self._known.clear()
+            known = self._known[node.key] = node.revision, topology_labels(node)
+        return known[1]
 
 
 def bound(pod: Doc, operation: Bind, labels: dict[str, str], now: str) -> Doc:

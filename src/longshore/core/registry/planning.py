@@ -38,7 +38,7 @@ from longshore.core.registry.admission.chain import Admission
 from longshore.core.registry.admission.namespaces import SYSTEM_NAMESPACES, check_alive
 from longshore.core.registry.admission.unserved import check_served
 from longshore.core.registry.alike import Alike, Key, Made
-from longshore.core.registry.binding import bound, topology_labels
+from longshore.core.registry.binding import TopologyLabels, bound
 from longshore.core.registry.books import Books
 from longshore.core.registry.capacity.book import Entry, taken_by
 from longshore.core.registry.client import Bind, DeleteOptions
@@ -90,6 +90,7 @@ class Planner:
         self._pod_specs = PodSpecs()
         self._alike = Alike(admission)
         self._labels_pods = admission.has(topology.NAME)
+        self._topology = TopologyLabels()
         self._needs_namespace = admission.has("NamespaceLifecycle")
         # Whether what the store has under a key is to be written anew, though it stays the same.
         self.outdated: Callable[[str], bool] = lambda key: False
@@ -355,11 +356,13 @@ class Planner:
             if there is None:
                 raise NotFound.of(kinds.POD, operation.name)
             node = self.cache.shelf(kinds.NODE).get(kinds.NODE.key("", operation.node))
-            labels = topology_labels(node) if self._labels_pods else {}
+            labels = self._topology.of(node) if self._labels_pods else {}
             pod = bound(there.doc, operation, labels, rfc3339(self._clock.now()))
             taken = self._taken(there, operation)
             self._ledger.charge(there.key, taken, operation.node, dry_run=dry_run)
-            return Intent.of(pod, there)
+            shared = self._pod_specs.of(there.doc)
+            known = {} if shared is None else {"spec": shared.encoded_on(operation.node)}
+            return Intent.of(pod, there, known)
 
         return plan
 
@@ -370,11 +373,11 @@ class Planner:
             self._ledger.accept(there.key, offer, pod, operation.node, now)
         shared = self._pod_specs.of(pod)
         amounts = taken_by(pod["spec"]) if shared is None else shared.taken
+        if operation.annotations and (ports := given_to(pod, operation.annotations)):
+            amounts = {**amounts, **ports}
         return Entry(amounts, pod["metadata"].get("generation", 0), offer)
 
     def deletion(self, ref: Ref, options: DeleteOptions, dry_run: bool) -> Plan:
-        if operation.annotations and (ports := given_to(pod, operation.annotations)):
-            amounts = {**amounts, **ports}
         def plan(there: Stored | None) -> Intent | Stored:
             if there is None:
                 raise NotFound.of(ref.kind, ref.name)

@@ -39,6 +39,10 @@ class PodSpec:
             self._taken = taken_by(self.spec)
         return self._taken
 
+    def encoded_on(self, node: str) -> orjson.Fragment:
+        """Such a spec of a pod that has that node."""
+        return orjson.Fragment(b'%b,"nodeName":%b}' % (self.key[:-1], orjson.dumps(node)))
+
 
 class PodSpecs:
     """The last few, oldest forgotten first."""
