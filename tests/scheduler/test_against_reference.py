@@ -25,7 +25,10 @@ from .worlds import (
     any_world,
     great_any_world,
     great_kin_world,
+    great_tight_world,
     kin_world,
+    make_node,
+    make_pod,
 )
 
 pytestmark = pytest.mark.slow
@@ -128,6 +131,12 @@ def test_many_at_once_pods_near_and_far(world: World) -> None:
     breaks_no_rule(world)
 
 
+@examples(30)
+@given(great_tight_world)
+def test_many_at_once_where_there_is_little_room(world: World) -> None:
+    breaks_no_rule(world)
+
+
 @examples(40)
 @given(kin_world, st.integers(0, 2**31))
 def test_a_seed_always_decides_alike(world: World, seed: int) -> None:
@@ -150,3 +159,13 @@ def test_a_decision_is_a_value(world: World, seed: int) -> None:
     assert decision == Planner(cluster).decide(pods, seed)
     uids = [pod["metadata"]["uid"] for pod in pods]
     assert sorted([*decision.placements, *decision.refusals]) == sorted(uids)
+
+
+def test_equals_share_by_the_seed() -> None:
+    kind = {"labels": {}, "nameless": False, "taints": [], "unschedulable": False, "images": []}
+    size = {"allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"}}
+    nodes = [make_node(f"n{i}", {**kind, **size}, None) for i in range(10)]
+    bare = {"namespace": "shop", "labels": {}, "owner": "", "ports": [], "spec": {}}
+    pod = make_pod("p", {**bare, "containers": [{"image": "i", "resources": {}}]})
+    planner = Planner(Cluster.of(nodes))
+    assert len({planner.place([pod], seed)[0] for seed in range(30)}) == 10

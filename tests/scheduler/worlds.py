@@ -435,6 +435,7 @@ MANY = Sizes(nodes=(8, 40), run=(17, 60), runs=2)
 tight_world = worlds(Sizes(nodes=(1, 6), bound=16, runs=2, run=(1, 1)), TIGHT_NODES, KIN_KINDS)
 great_any_world = worlds(MANY, NODE_KINDS, ALL_KINDS)
 great_kin_world = worlds(MANY, CALM_NODES, KIN_KINDS)
+great_tight_world = worlds(MANY, TIGHT_NODES, KIN_KINDS)
 
 # Settings of a scheduler, as the reference has them.
 RESOURCES_WEIGHED = st.dictionaries(
