@@ -370,6 +370,39 @@ async def test_a_gang_is_admitted_as_a_whole() -> None:
         assert usage(there, "red") == (0, 1, "2", "0")
 
 
+async def test_a_gang_that_has_no_nodes_gives_its_quota_back_and_waits_as_a_whole() -> None:
+    async with site() as there:
+        await there.node(node("a", "1"))
+        await queue(there, "red", "1")
+        await queue(there, "blue", "1", preemption={"reclaimWithinCohort": "Any"})
+        await group(there, "team", 2)
+        for number in range(2):
+            await make(there, queued(f"p{number}", "red", schedulingGroup={"podGroupName": "team"}))
+        await there.quiet()
+        assert usage(there, "red") == (0, 1, "2", "1")
+        await make(there, queued("blue", "blue"))
+        await there.quiet()
+        assert where(there) == {"p0": "", "p1": "", "blue": "a"}, "nobody is deleted"
+        assert usage(there, "red") == (1, 0, "0", "0")
+        await there.node(node("b", "2"))
+        await there.client.write(Delete(kinds.POD, "shop", "blue", NOW))
+        await there.quiet()
+        assert all(where(there).values())
+
+
+async def test_a_member_that_is_not_admitted_holds_up_nobody() -> None:
+    async with site() as there:
+        await there.node(node("a", "1"))
+        await queue(there, "red", "2")
+        await group(there, "team", 2)
+        for number in range(3):
+            await make(there, queued(f"p{number}", "red", schedulingGroup={"podGroupName": "team"}))
+            await there.quiet()
+        await there.node(node("b", "1"))
+        await there.quiet()
+        assert sorted(where(there).values()) == ["", "a", "b"]
+
+
 async def test_a_stopped_queue_and_a_namespace_that_may_not_use_it() -> None:
     async with site() as there:
         await there.node(node("a", "16"))

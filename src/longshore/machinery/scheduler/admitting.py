@@ -37,8 +37,8 @@ def admit(desk: Desk, turn: Turn, most: int) -> None:
     desk.waiting.add_all(decided.admitted)
     for unit, queue in decided.victims:
         _take_back(desk, unit, queue, turn)
-    for group in [*due, *holding.due()]:
-        _place(desk, group, turn)
+    for group, pods in [*due, *holding.due()]:
+        _place(desk, group, pods, turn)
     # Since they came, their groups may have become complete.
     settled = {one.pod.uid for one in turn.refused} | {pod.uid for pod, _ in turn.bound}
     told = (one for one in (*holding.told(), *decided.told) if one[0].uid not in settled)
@@ -48,16 +48,15 @@ def admit(desk: Desk, turn: Turn, most: int) -> None:
 def _take_back(desk: Desk, unit: Unit, queue: str, turn: Turn) -> None:
     """Pods of a unit have to go; those that have no node yet wait in their queue again."""
     for uid, name in list(unit.names.items()):
-        waiting = desk.recalled(uid)
+        waiting = desk.recalled(uid) or desk.holding.groups.get(uid)
         if waiting is None:
             turn.evicted.append(Evicted(uid, unit.local.namespace, name, queue))
         else:
             desk.holding.enter_again(waiting, unit.local)
 
 
-def _place(desk: Desk, group: Group, turn: Turn) -> None:
-    pods, needed = list(group.waiting.values()), group.needed
-    outcome = place_gang(desk.view, pods, needed, desk.rows_for, desk.why_not)
+def _place(desk: Desk, group: Group, pods: Sequence[Pending], turn: Turn) -> None:
+    outcome = place_gang(desk.view, pods, group.needed, desk.rows_for, desk.why_not)
     for lot, placed, rows in outcome.placed:
         desk.take(lot, placed, rows, turn)
         for pod in placed:

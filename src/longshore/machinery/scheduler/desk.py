@@ -179,7 +179,7 @@ class Desk:
         self.making.see(uid, pod, pod_class)
         self.holding.place(uid, pod)
         if pod["spec"].get("schedulerName", DEFAULT.name) not in self._profiles:
-            self._stand(self.holding.offers.took(uid, pod))
+            self._stand(self.holding.took(uid, pod))
 
     def _vacate(self, uid: str) -> None:
         pod_class = self.view.class_of(uid)

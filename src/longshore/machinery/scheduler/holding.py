@@ -29,6 +29,8 @@ class Holding:
         self.groups = Groups()
         self.queues = Queues(labels_of)
         self.offers = HeldOffers()
+        # Pods that anything here knows: most pods belong to no group, queue or offer.
+        self._known: set[str] = set()
         self._local_of: dict[str, Local] = {}
         self._told: list[tuple[Pending, str]] = []
 
@@ -44,30 +46,44 @@ class Holding:
 
     def get(self, uid: str) -> Pending | None:
         """A pod that waits here."""
+        if uid not in self._known:
+            return None
         return self.groups.get(uid) or self.queues.get(uid)
 
     def enter(self, pending: Pending, pod: Doc) -> bool:
         """A pod without a node has come; whether it has to wait here."""
         group, queue = group_name(pod), queue_name(pod)
+        if not (group or queue):
+            return False
+        self._known.add(pending.uid)
         if queue:
             self._local_of[pending.uid] = Local(pending.namespace, queue)
         if group:
             why = self.groups.add(pending, group)
             if why:
                 self._told.append((pending, why))
-        elif queue:
+        else:
             self._queue(pending.uid, {pending.uid: pending})
-        return bool(group or queue)
+        return True
 
     def enter_again(self, pending: Pending, local: Local) -> None:
-        """An admitted pod without a node gives its quota back, and waits anew."""
+        """An admitted pod without a node gives its quota back, and waits anew: with its group, if it
+        belongs to one."""
         self.queues.forget(pending.uid)
+        group = self.groups.of(pending.uid)
+        if group is not None:
+            self.groups.wake(group)
+            return
+        self._known.add(pending.uid)
         self._local_of[pending.uid] = local
         self._queue(pending.uid, {pending.uid: pending})
 
     def place(self, uid: str, pod: Doc) -> None:
         """A pod has a node."""
         group, queue = group_name(pod), queue_name(pod)
+        if not (group or queue):
+            return
+        self._known.add(uid)
         if group:
             self.groups.place(uid, pod["metadata"]["namespace"], group)
         if queue and not self.queues.is_admitted(uid):
@@ -76,8 +92,16 @@ class Holding:
             amounts = {"pods": 1, **requests_of(pod["spec"])}
             self.queues.place(uid, metadata["name"], local, amounts)
 
+    def took(self, uid: str, pod: Doc) -> Standing | None:
+        """A pod of another scheduler has a node; how the offer stands that it is of."""
+        self._known.add(uid)
+        return self.offers.took(uid, pod)
+
     def forget(self, uid: str) -> Standing | None:
         """A pod is gone, or over; how an offer stands that has its own back."""
+        if uid not in self._known:
+            return None
+        self._known.remove(uid)
         self.groups.forget(uid)
         self.queues.forget(uid)
         self._local_of.pop(uid, None)
@@ -91,10 +115,11 @@ class Holding:
     def has_work(self) -> bool:
         return bool(self._told or self.groups.has_changed or self.queues.has_work())
 
-    def due(self) -> list[Group]:
-        """Groups that are complete and admitted, in the order of their rank. Those that have yet to
-        be admitted begin to wait for that."""
-        return [group for group in self.groups.ready() if self._is_admitted(group)]
+    def due(self) -> list[tuple[Group, list[Pending]]]:
+        """Groups that are complete, in the order of their rank, each with its pods that are admitted,
+        if those are enough. Those that have yet to be admitted begin to wait for that."""
+        found = [(group, self._admitted(group)) for group in self.groups.ready()]
+        return [(group, pods) for group, pods in found if pods and len(pods) >= group.needed]
 
     def decide(self, most: int) -> Decided:
         """Let queues admit; only pods that stand alone are told as admitted."""
@@ -109,7 +134,7 @@ class Holding:
         decided.admitted[:] = alone
         return decided
 
-    def _is_admitted(self, group: Group) -> bool:
+    def _admitted(self, group: Group) -> list[Pending]:
         new: dict[Local, dict[str, Pending]] = {}
         for uid, pod in group.waiting.items():
             local = self._local_of.get(uid)
@@ -117,7 +142,11 @@ class Holding:
                 new.setdefault(local, {})[uid] = pod
         for pods in new.values():
             self._queue(f"gang/{next(iter(pods))}", pods)
-        return all(self.queues.is_admitted(uid) for uid in group.waiting if uid in self._local_of)
+        return [
+            pod
+            for uid, pod in group.waiting.items()
+            if uid not in self._local_of or self.queues.is_admitted(uid)
+        ]
 
     def _queue(self, key: str, pods: Mapping[str, Pending]) -> None:
         local = self._local_of[next(iter(pods))]

@@ -159,7 +159,8 @@ class Groups:
 
 def group_name(pod: Doc) -> str:
     """The PodGroup that a pod belongs to; empty if to none."""
-    return (pod["spec"].get("schedulingGroup") or {}).get("podGroupName") or ""
+    group = pod["spec"].get("schedulingGroup")
+    return group.get("podGroupName") or "" if group else ""
 
 
 def _least(group: Doc) -> int:

@@ -27,7 +27,7 @@ class _ClusterQueue(NamedTuple):
 def queue_name(pod: Doc) -> str:
     """The LocalQueue that a pod names; empty if none."""
     labels = pod["metadata"].get("labels")
-    return str(labels.get(LABEL, "")) if labels else ""
+    return labels.get(LABEL, "") if labels else ""
 
 
 class Settings:
