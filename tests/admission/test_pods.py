@@ -148,6 +148,24 @@ async def test_a_namespace_selects_its_nodes() -> None:
         assert await refused(api, pod("a"), "bad") == "invalid selector: [nonsense]"
 
 
+async def test_a_project_selects_its_nodes_as_openshift_has_it() -> None:
+    async with admitting("PodNodeSelector", disable=("ServiceAccount",)) as api:
+        note = {"openshift.io/node-selector": "region=primary, zone=east"}
+        await make(api, kinds.NAMESPACE, "team", metadata={"annotations": note})
+        chosen = {"region": "primary", "zone": "east", "disk": "ssd"}
+        made_there = await made(api, of_spec("a", nodeSelector={"disk": "ssd"}), "team")
+        assert made_there["nodeSelector"] == chosen
+        assert await refused(api, of_spec("b", nodeSelector={"zone": "west"}), "team") == (
+            "pod node label selector conflicts with its project node label selector"
+        )
+        other = {**note, "scheduler.alpha.kubernetes.io/node-selector": "zone=b"}
+        await make(api, kinds.NAMESPACE, "both", metadata={"annotations": other})
+        assert (await made(api, pod("a"), "both"))["nodeSelector"] == {"zone": "b"}
+        empty = {"openshift.io/node-selector": ""}
+        await make(api, kinds.NAMESPACE, "free", metadata={"annotations": empty})
+        assert "nodeSelector" not in await made(api, pod("a"), "free")
+
+
 DEFAULTS = "scheduler.alpha.kubernetes.io/defaultTolerations"
 ALLOWED = "scheduler.alpha.kubernetes.io/tolerationsWhitelist"
 

@@ -1,17 +1,20 @@
 """Where the pods of a namespace may run: PodNodeSelector and LimitPodHardAntiAffinityTopology
-(plugin/pkg/admission/{podnodeselector,antiaffinity})."""
+(plugin/pkg/admission/{podnodeselector,antiaffinity}), and OpenShift's OriginPodNodeEnvironment."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from longshore.core.objects import kinds
+from longshore.core.objects.kinds import Doc
 from longshore.core.registry.admission.attributes import Attributes, Hook, Hooks
 from longshore.core.registry.admission.surroundings import Surroundings
 
 _ANNOTATION = "scheduler.alpha.kubernetes.io/node-selector"
 _DEFAULT = "clusterDefaultNodeSelector"
 _HOSTNAME = "kubernetes.io/hostname"
+_PROJECT = "openshift.io/node-selector"
+_PROJECT_CONFLICT = "pod node label selector conflicts with its project node label selector"
 _CONFLICT = "pod node label selector conflicts with its namespace node label selector"
 _OUTSIDE = "pod node label selector labels conflict with its namespace whitelist"
 
@@ -19,8 +22,7 @@ _OUTSIDE = "pod node label selector labels conflict with its namespace whitelist
 def _select(around: Surroundings, request: Attributes) -> None:
     """The namespace's node selector is part of each pod's; a pod may not contradict it."""
     configured = around.config.node_selectors
-    namespace = request.cache.get(kinds.NAMESPACE, "", request.namespace) or {"metadata": {}}
-    annotations = namespace["metadata"].get("annotations") or {}
+    annotations = _annotations(request)
     wanted = _labels(request, annotations.get(_ANNOTATION, configured.get(_DEFAULT, "")))
     spec = request.doc["spec"]
     given = spec.get("nodeSelector") or {}
@@ -31,6 +33,27 @@ def _select(around: Surroundings, request: Attributes) -> None:
     allowed = _labels(request, configured.get(request.namespace, ""))
     if allowed and not given.items() <= allowed.items():
         raise request.forbidden(_OUTSIDE)
+
+
+def _select_by_project(request: Attributes) -> None:
+    """A project's node selector is part of each pod's, unless the namespace has one of the other
+    kind; a pod may not contradict it (openshift/origin: pkg/scheduler/admission/nodeenv)."""
+    annotations = _annotations(request)
+    text = annotations.get(_PROJECT)
+    if not text or _ANNOTATION in annotations:
+        return
+    wanted, spec = _labels(request, text), request.doc["spec"]
+    given = spec.get("nodeSelector") or {}
+    if any(given.get(key, value) != value for key, value in wanted.items()):
+        raise request.forbidden(_PROJECT_CONFLICT)
+    spec["nodeSelector"] = {**wanted, **given}
+
+
+def _annotations(request: Attributes) -> Doc:
+    """Those of the namespace."""
+    namespace = request.cache.get(kinds.NAMESPACE, "", request.namespace) or {"metadata": {}}
+    found: Doc = namespace["metadata"].get("annotations") or {}
+    return found
 
 
 def _labels(request: Attributes, text: str) -> dict[str, str]:
@@ -59,6 +82,7 @@ def node_selector(around: Surroundings) -> Hooks:
     )
 
 
+PROJECT_SELECTOR = Hooks(changes=(Hook(_select_by_project, (kinds.POD,)),))
 ANTI_AFFINITY = Hooks(
     checks=(Hook(_spread_over_hosts, (kinds.POD,), ("create", "update"), looks_up=()),)
 )

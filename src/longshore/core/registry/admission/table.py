@@ -1,5 +1,5 @@
 """All admission plug-ins of Kubernetes, in the order in which they act, with their defaults
-(pkg/kubeapiserver/options/plugins.go)."""
+(pkg/kubeapiserver/options/plugins.go), and one of OpenShift's."""
 
 from __future__ import annotations
 
@@ -67,6 +67,7 @@ PLUGINS = (
     Plugin(images.NAME, False, images.hooks),
     Plugin("PodSecurity", True, pod_security.hooks),
     Plugin("PodNodeSelector", False, placement.node_selector),
+    Plugin("OriginPodNodeEnvironment", True, _plain(placement.PROJECT_SELECTOR)),
     Plugin("Priority", True, _plain(priorities.HOOKS)),
     Plugin("DefaultTolerationSeconds", True, _plain(tolerations.DEFAULT_SECONDS)),
     Plugin("PodTolerationRestriction", False, restricted_tolerations.hooks),
