@@ -38,7 +38,7 @@ from longshore.machinery.controllers.replicaset import plan as replicas
 from longshore.machinery.controllers.statefulset import plan as stateful
 from longshore.machinery.election.run import Election
 from longshore.machinery.kubelet.network import HollowNetwork
-from longshore.machinery.scheduler.pods import requests
+from longshore.machinery.scheduler.pods import podclass
 from longshore.testing.simulator import __main__ as simulator
 from longshore.testing.simulator.checkers import CHECKERS
 from longshore.testing.simulator.play import play
@@ -258,7 +258,7 @@ BUGS: Mapping[str, Bug] = {
         "gapless", History, "since", _repeated_events, _busy("users-watch-drop")
     ),
     "a scheduler that forgets a resource": _bug(
-        "capacity", requests, "pod_requests", _forgotten_resource, _busy(ticks=60)
+        "capacity", podclass, "pod_requests", _forgotten_resource, _busy(ticks=60)
     ),
     "two pods with one address after an agent's restart": _bug(
         "addresses", HollowNetwork, "reserve", _address_given_twice, _busy("agent-restart")
@@ -285,7 +285,7 @@ BUGS: Mapping[str, Bug] = {
         "scheduled", Planner, "binding", _answered_and_not_made, _busy(calm_s=60.0)
     ),
     "a Job that counts pods before their finalizer is gone": _bug(
-        "jobs", jobs, "tallied", _counted_too_early, _busy("server-crash", calm_s=60.0)
+        "completions", jobs, "tallied", _counted_too_early, _busy("server-crash", calm_s=60.0)
     ),
     "a set that stops one short after a scale-down": _bug(
         "converged", replicas, "plan", _one_too_many, _busy(calm_s=60.0)

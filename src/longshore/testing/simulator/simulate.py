@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from longshore.core.objects.kinds import Doc
-from longshore.testing.simulator.checkers import CHECKERS, judge
+from longshore.testing.simulator.checkers import CHECKERS, IN_THE_END, judge
 from longshore.testing.simulator.play import CALM_S, play
 from longshore.testing.simulator.record import Record, Violation
 from longshore.testing.simulator.script import FAULTS, Step, written
@@ -17,6 +17,8 @@ from longshore.testing.simulator.shrink import shrink
 NODES = 10
 # Seconds between two deeds of users, on average.
 PACE_S = 2.0
+# Enough for what was begun to be answered.
+_SHORT_CALM_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +78,23 @@ def replay(seed: int, script: Sequence[Step], setting: Setting) -> Verdict:
 
 
 def shrunk(verdict: Verdict, setting: Setting, tries: int) -> Verdict:
-    """The same first violation from a shorter script."""
-    rule = verdict.violations[0].rule
+    """The same first violation from a shorter script. What breaks while things happen is looked for
+    without the time of rest, which is most of the time."""
+    rule, seed = verdict.violations[0].rule, verdict.seed
 
-    def fails(script: Sequence[Step]) -> bool:
-        record = _played(verdict.seed, script, setting)
-        return next(iter(CHECKERS[rule](record)), None) is not None
+    def failing(calm_s: float) -> Callable[[Sequence[Step]], bool]:
+        tried = replace(setting, calm_s=calm_s)
 
-    return replay(verdict.seed, shrink(verdict.script, fails, tries), setting)
+        def fails(script: Sequence[Step]) -> bool:
+            record = _played(seed, script, tried)
+            return next(iter(CHECKERS[rule](record)), None) is not None
+
+        return fails
+
+    fails = failing(min(setting.calm_s, _SHORT_CALM_S))
+    if rule in IN_THE_END or not fails(verdict.script):
+        fails = failing(setting.calm_s)
+    return replay(seed, shrink(verdict.script, fails, tries), setting)
 
 
 def _played(seed: int, script: Sequence[Step], setting: Setting) -> Record:

@@ -31,12 +31,15 @@ CHECKERS: Mapping[str, Callable[[Record], Iterable[Violation]]] = {
     "addresses": placement.addresses,
     "quota": quotas.within,
     "scheduled": scheduling.scheduled,
-    "jobs": jobs.exact,
+    "completions": jobs.exact,
+    "done": jobs.done,
     "orphans": rest.orphans,
     "converged": rest.converged,
     "unique": sets.unique,
     "settled": sets.settled,
 }
+# Of these, only what there is in the end counts: the cluster must have come to rest.
+IN_THE_END = frozenset(("scheduled", "done", "orphans", "converged", "settled"))
 
 
 def judge(record: Record) -> list[Violation]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from longshore.core.objects.kinds import Doc
 from longshore.testing.simulator.checkers.placement import is_over
 from longshore.testing.simulator.checkers.scheduling import waits
+from longshore.testing.simulator.medium import Entry
 from longshore.testing.simulator.record import Record, Violation
 
 _JOBS, _PODS = "/batch/jobs/", "/core/pods/"
@@ -36,24 +37,34 @@ class _Seen:
 
 
 def exact(record: Record) -> Iterator[Violation]:
-    """At no time a Job has counted more successes than there were. In the end it has counted all, and
-    is Complete unless it is suspended, at work, waits for room, or lets time pass after a failure."""
+    """At no time a Job has counted more successes than there were."""
     seen: dict[str, _Seen] = defaultdict(_Seen)
-    last_at = record.log[-1].at if record.log else 0.0
     for entry, doc in record.decoded():
-        if doc is not None and entry.key.startswith(_PODS):
-            _see_pod(seen, doc, entry.at)
-        if doc is None or not entry.key.startswith(_JOBS):
-            continue
-        known, counted = seen[doc["metadata"]["uid"]], _counted(doc)
-        known.given_up.update(_uncounted(doc, "failed"))
-        if counted > known.count():
-            sentence = f"{entry.key} has counted {counted} of {known.count()} at {entry.revision}"
-            yield Violation("jobs", sentence, (entry.key,))
-    there = record.objects()
+        if why := _see(seen, entry, doc):
+            yield Violation("completions", f"{entry.key} {why} at {entry.revision}", (entry.key,))
+
+
+def done(record: Record) -> Iterator[Violation]:
+    """In the end a Job has counted all successes, and is Complete unless it is suspended, at work, waits
+    for room, or lets time pass after a failure."""
+    seen: dict[str, _Seen] = defaultdict(_Seen)
+    for entry, doc in record.decoded():
+        _see(seen, entry, doc)
+    last_at, there = record.log[-1].at if record.log else 0.0, record.objects()
     for key, job in there.items():
         if key.startswith(_JOBS) and (why := _unfinished(job, there, seen, last_at)):
-            yield Violation("jobs", f"{key}: {why}", (key,))
+            yield Violation("done", f"{key}: {why}", (key,))
+
+
+def _see(seen: Mapping[str, _Seen], entry: Entry, doc: Doc | None) -> str:
+    """Take in what was written; what is wrong with it."""
+    if doc is not None and entry.key.startswith(_PODS):
+        _see_pod(seen, doc, entry.at)
+    if doc is None or not entry.key.startswith(_JOBS):
+        return ""
+    known, counted = seen[doc["metadata"]["uid"]], _counted(doc)
+    known.given_up.update(_uncounted(doc, "failed"))
+    return f"has counted {counted} of {known.count()}" if counted > known.count() else ""
 
 
 def _see_pod(seen: Mapping[str, _Seen], pod: Doc, at: float) -> None:
