@@ -31,15 +31,15 @@ def balance(view: ClusterView, pod_class: PodClass, profile: Profile) -> Weighin
 def score_at(view: ClusterView, weighed: Weighing, where: Where, more: Scores | float) -> Scores:
     """The score of some rows for the last of so many more pods (a column of numbers: one line for
     each)."""
-    parts, there = weighed.cut(view.loads.parts, where), weighed.cut(view.loads.used, where)
-    before = _unevenness(weighed, there, parts, more - 1.0)
-    return 75.0 + 50.0 * (before - _unevenness(weighed, there, parts, more))
+    there = weighed.there(view.loads, where)
+    before = _unevenness(weighed, there, more - 1.0)
+    return 75.0 + 50.0 * (before - _unevenness(weighed, there, more))
 
 
-def _unevenness(weighed: Weighing, there: Scores, parts: Scores, more: Scores | float) -> Scores:
+def _unevenness(weighed: Weighing, there: tuple[Scores, Scores], more: Scores | float) -> Scores:
     """The standard deviation of the shares of the resources that a node has."""
-    shares = weighed.shares(there, parts, more)
-    present = weighed.present(parts, shares)
+    shares = weighed.shares(there, more)
+    present = weighed.present(there[1], shares)
     if present is None and len(shares) == 2:
         apart: Scores = np.abs(shares[0] - shares[1])
         return apart * 0.5

@@ -71,16 +71,16 @@ def score_at(
 ) -> Scores:
     """The score of some rows for the last of so many more pods (a column of numbers: one line for
     each): the weighted mean over the resources that a node has."""
-    parts = weighed.cut(view.loads.parts, where)
-    shares = weighed.shares(weighed.cut(view.loads.scored, where), parts, more)
-    points, weights = _points(profile, shares), weighed.weights[:, 0]
-    present = weighed.present(parts, shares)
+    there = weighed.there(view.loads, where)
+    shares = weighed.shares(there, more)
+    points, present = _points(profile, shares), weighed.present(there[1], shares)
     if profile.strategy is Strategy.RATIO:
         # What scores nothing is left out of the mean (requested_to_capacity_ratio.go).
         present = np.where(points > 0, 1.0 if present is None else present, 0.0)
     if present is None:
-        return _weighted(weights / weights.sum(), points)
-    return _weighted(weights, points * present) / np.maximum(_weighted(weights, present), 1e-9)
+        return _weighted(weighed.weights, points)
+    total = np.maximum(_weighted(weighed.weights, present), 1e-9)
+    return _weighted(weighed.weights, points * present) / total
 
 
 def _weighted(weights: Scores, lines: Scores) -> Scores:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from longshore.machinery.scheduler.pods.podclass import PodClass
 from longshore.machinery.scheduler.view.columns import CPU, MEMORY, Rows, Scores
+from longshore.machinery.scheduler.view.loads import SCORED, Loads
 from longshore.machinery.scheduler.view.view import ClusterView
 
 T = TypeVar("T", bound=np.generic)
@@ -19,21 +20,26 @@ Where: TypeAlias = Rows | slice
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weighing:
-    """One line a resource. lines: which of the view's. asked: what one pod adds, weights: of the
-    mean; as columns of one entry a line. everywhere: whether all nodes have all of them."""
+    """One entry a resource. lines: which of the loads'. asked: what one pod adds, as a column.
+    weights: of the mean; their sum is 1. everywhere: whether all nodes have all of them."""
 
     lines: Rows | slice
     asked: Scores
     weights: Scores
     everywhere: bool
 
-    def shares(self, there: Scores, parts: Scores, more: Scores | float) -> Scores:
-        """The share of each resource in use where there is so much and come so many more pods, at
-        most 1; with a column of numbers of pods one line for each of them."""
+    def there(self, loads: Loads, where: Where) -> tuple[Scores, Scores]:
+        """What is taken of each resource on some rows, and the reciprocal of what there is."""
+        return cut(loads.taken[self.lines], where), cut(loads.parts[self.lines], where)
+
+    def shares(self, there: tuple[Scores, Scores], more: Scores | float) -> Scores:
+        """The share of each resource in use once so many more pods are there, at most 1; with a
+        column of numbers of pods one line for each of them."""
+        taken, parts = there
         if isinstance(more, float):
-            found = (there + self.asked * more if more else there) * parts
+            found = (taken + self.asked * more if more else taken) * parts
         else:
-            found = (there[:, None] + self.asked[:, :, None] * more) * parts[:, None]
+            found = (taken[:, None] + self.asked[:, :, None] * more) * parts[:, None]
         return np.minimum(found, 1.0, out=found)
 
     def present(self, parts: Scores, like: Scores) -> Scores | None:
@@ -43,10 +49,6 @@ class Weighing:
             return None
         mask = (parts > 0).astype(np.float64)
         return mask if like.ndim == mask.ndim else np.broadcast_to(mask[:, None], like.shape)
-
-    def cut(self, lines: Scores, where: Where) -> Scores:
-        """What is weighed, of some rows."""
-        return cut(lines[self.lines], where)
 
 
 def cut(lines: NDArray[T], where: Where) -> NDArray[T]:
@@ -59,23 +61,30 @@ def weighing(
 ) -> Weighing:
     """resources: with weights. What is not common to all pods counts only if the pod asks for it.
     scored: with cpu and memory as scores count them."""
-    chosen = [
-        (view.resources[name], name, weight)
-        for name, weight in resources
-        if name in view.resources and (name in pod_class.requests or not _is_special(name))
-    ]
-    lines = [line for line, _, _ in chosen]
-    asked = [pod_class.requests.get(name, 0) for _, name, _ in chosen]
-    if scored:
-        amounts = {CPU: pod_class.scored[0], MEMORY: pod_class.scored[1]}
-        asked = [amounts.get(line, amount) for line, amount in zip(lines, asked, strict=True)]
-    parts = view.parts[lines][:, view.alive]
+    lines: list[int] = []
+    asked: list[float] = []
+    weights: list[float] = []
+    for name, weight in resources:
+        column = view.resources.get(name)
+        if column is None or (_is_special(name) and name not in pod_class.requests):
+            continue
+        as_scored = scored and column in (CPU, MEMORY)
+        lines.append(column if as_scored else SCORED + column)
+        asked.append(pod_class.scored[column] if as_scored else pod_class.requests.get(name, 0))
+        weights.append(weight)
     return Weighing(
-        lines=slice(0, 2) if lines == [CPU, MEMORY] else np.array(lines, np.intp),
+        lines=_compact(lines),
         asked=np.array(asked, np.float64)[:, None],
-        weights=np.array([weight for _, _, weight in chosen])[:, None],
-        everywhere=bool((parts > 0).all()),
+        weights=np.array(weights) / sum(weights) if weights else np.zeros(0),
+        everywhere=bool((view.loads.parts[lines, : view.size][:, view.alive] > 0).all()),
     )
+
+
+def _compact(lines: list[int]) -> Rows | slice:
+    """Neighbouring lines as a slice, which copies nothing."""
+    if lines and lines == list(range(lines[0], lines[0] + len(lines))):
+        return slice(lines[0], lines[0] + len(lines))
+    return np.array(lines, np.intp)
 
 
 def _is_special(resource: str) -> bool:

@@ -28,13 +28,15 @@ from longshore.machinery.scheduler.view.columns import (
 JOURNAL_MAX = 65_536
 # Loads of pods of which it is known what they add to which column.
 _KNOWN_MAX = 4096
-_COLUMNS = ("allocatable", "free", "used", "scored", "parts")
+_COLUMNS = ("allocatable", "free", "taken", "parts")
+# taken and parts begin with cpu and memory as scores count them; then they have a line a resource.
+SCORED = 2
 
 
 class Loads:
-    """One line a resource, as long as there is room for rows; the view cuts them. scored: used, but
-    with cpu and memory as scores count them. parts: the reciprocal of what there is, 0 where there
-    is none."""
+    """One line a resource, as long as there is room for rows; the view cuts them. taken: in use,
+    after SCORED lines as scores count it. parts: the reciprocal of what there is, 0 where there is
+    none, in the same lines as taken."""
 
     def __init__(self, room: int) -> None:
         self.resources: dict[str, int] = {
@@ -45,9 +47,8 @@ class Loads:
         }
         self.allocatable: Amounts = np.zeros((4, room), np.int64)
         self.free: Amounts = np.zeros((4, room), np.int64)
-        self.used: Scores = np.zeros((4, room))
-        self.scored: Scores = np.zeros((4, room))
-        self.parts: Scores = np.zeros((4, room))
+        self.taken: Scores = np.zeros((SCORED + 4, room))
+        self.parts: Scores = np.zeros((SCORED + 4, room))
         self.journal: Rows = np.zeros(JOURNAL_MAX, np.intp)
         """Rows in the order in which they changed, since the epoch began: the first so many entries
         that told says."""
@@ -81,26 +82,26 @@ class Loads:
             self.allocatable[self.resources[name], row] = capacity(name, text)
         has = self.allocatable[:, row]
         self.free[:, row] += has - before
-        self.parts[:, row] = np.divide(1.0, has, out=np.zeros(len(has)), where=has > 0)
+        parts = np.divide(1.0, has, out=np.zeros(len(has)), where=has > 0)
+        self.parts[:, row] = parts[[CPU, MEMORY, *range(len(has))]]
         self._note(row)
 
     def add(self, row: int, pod_class: PodClass, count: int) -> None:
         """Pods of a class come to a row, or with a negative count leave it."""
-        taken, scored = self._amounts(pod_class)
+        amounts, taken = self._amounts(pod_class)
         if count != 1:
-            taken, scored = taken * count, scored * count
-        self.free[:, row] -= taken
-        self.used[:, row] += taken
-        self.scored[:, row] += scored
+            amounts, taken = amounts * count, taken * count
+        self.free[:, row] -= amounts
+        self.taken[:, row] += taken
         self._note(row)
 
     def add_many(self, rows: Rows, counts: Amounts, pod_class: PodClass) -> None:
         """add() for many different rows."""
-        taken, scored = self._amounts(pod_class)
-        for column in np.flatnonzero(scored + taken).tolist():
-            self.free[column, rows] -= counts * taken[column]
-            self.used[column, rows] += counts * taken[column]
-            self.scored[column, rows] += counts * scored[column]
+        amounts, taken = self._amounts(pod_class)
+        for line in np.flatnonzero(amounts).tolist():
+            self.free[line, rows] -= counts * amounts[line]
+        for line in np.flatnonzero(taken).tolist():
+            self.taken[line, rows] += counts * taken[line]
         if self.told + len(rows) > JOURNAL_MAX:
             self._begin_epoch()
             return
@@ -108,17 +109,16 @@ class Loads:
         self.told += len(rows)
 
     def _amounts(self, pod_class: PodClass) -> tuple[Amounts, Scores]:
-        """What one pod takes of each column: in truth, and as scores count it."""
+        """What one pod takes of each resource; and the same in the lines of taken."""
         found = self._known.get(pod_class.load)
         if found is None:
             if len(self._known) >= _KNOWN_MAX:
                 self._known.clear()
             at = {self.column(name): value for name, value in pod_class.requests.items()}
-            taken = np.zeros(len(self.resources), np.int64)
-            taken[[PODS, *at]] = [1, *at.values()]
-            scored = taken.astype(np.float64)
-            scored[[CPU, MEMORY]] = pod_class.scored
-            found = self._known[pod_class.load] = (taken, scored)
+            amounts = np.zeros(len(self.resources), np.int64)
+            amounts[[PODS, *at]] = [1, *at.values()]
+            taken = np.array([*pod_class.scored, *amounts.tolist()], np.float64)
+            found = self._known[pod_class.load] = (amounts, taken)
         return found
 
     def _note(self, row: int) -> None:

@@ -19,7 +19,7 @@ from longshore.machinery.scheduler.taints import Taint, taints_of
 from longshore.machinery.scheduler.view.columns import PODS, Amounts, Mask, Scores
 from longshore.machinery.scheduler.view.images import ImageIndex
 from longshore.machinery.scheduler.view.labels import LabelIndex
-from longshore.machinery.scheduler.view.loads import Loads
+from longshore.machinery.scheduler.view.loads import SCORED, Loads
 from longshore.machinery.scheduler.view.ports import HostPorts
 from longshore.machinery.scheduler.view.services import ServiceIndex
 from longshore.machinery.scheduler.view.tallies import Counts, Tallies
@@ -79,7 +79,7 @@ class ClusterView:
 
     @property
     def used(self) -> Scores:
-        return self.loads.used[:, : self.size]
+        return self.loads.taken[SCORED:, : self.size]
 
     @property
     def free(self) -> Amounts:
@@ -88,13 +88,13 @@ class ClusterView:
 
     @property
     def scored(self) -> Scores:
-        """used, but with cpu and memory as scores count them."""
-        return self.loads.scored[:, : self.size]
+        """cpu and memory in use as scores count them."""
+        return self.loads.taken[:SCORED, : self.size]
 
     @property
     def parts(self) -> Scores:
         """The reciprocal of allocatable, 0 where there is none."""
-        return self.loads.parts[:, : self.size]
+        return self.loads.parts[SCORED:, : self.size]
 
     @property
     def alive(self) -> Mask:
