@@ -42,6 +42,30 @@ def test_what_is_refused(spec: Doc, message: str) -> None:
     assert [f"{cause.field}: {cause.message}" for cause in causes] == [message]
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "Invalid value: null: must specify one of: `podGroupName`"),
+        (
+            {"podGroupName": "A"},
+            'Invalid value: "A": a lowercase RFC 1123 subdomain must consist of',
+        ),
+        ({"podGroupName": "team"}, None),
+    ],
+)
+def test_what_a_pod_says_of_its_group(given: Doc, message: str | None) -> None:
+    pod = valid(kinds.POD)
+    pod["spec"] = {**pod["spec"], "schedulingGroup": given}
+    causes = validate_create(kinds.POD, default(kinds.POD, pod))
+    told = [(cause.field, cause.message) for cause in causes]
+    if message is None:
+        assert told == []
+    else:
+        ((field, why),) = told
+        assert field == "spec.schedulingGroup.podGroupName"
+        assert why.startswith(message)
+
+
 def test_the_least_number_may_change_and_the_policy_may_not() -> None:
     def said(policy: Doc) -> list[str]:
         old, new = group(), group(schedulingPolicy=policy)

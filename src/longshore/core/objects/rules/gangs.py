@@ -6,8 +6,9 @@ yet, is refused by name.
 
 from __future__ import annotations
 
+from longshore.core.objects import names
 from longshore.core.objects.kinds import POD_GROUP, Doc
-from longshore.core.objects.rules.problems import SPEC, Problems, Rule, UpdateRule
+from longshore.core.objects.rules.problems import SPEC, Path, Problems, Rule, UpdateRule
 
 _POLICY = (SPEC, "schedulingPolicy")
 _POLICIES = ("basic", "gang")
@@ -18,6 +19,15 @@ _REFUSED = {
     "preemptionPolicy": "pod groups never preempt",
 }
 _FIXED = ("workloadRef", "disruptionMode", "priorityClassName", "priority")
+
+
+def scheduling_group(given: Doc, path: Path, problems: Problems) -> None:
+    """What a pod says of its group (pkg/apis/core/validation, validateSchedulingGroup)."""
+    name, at = given.get("podGroupName"), (path, "podGroupName")
+    if name is None:
+        problems.invalid(at, None, "must specify one of: `podGroupName`")
+    else:
+        problems.all_invalid(at, name, names.subdomain_problems(name))
 
 
 def pod_group(doc: Doc, problems: Problems) -> None:

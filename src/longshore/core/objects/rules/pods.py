@@ -7,7 +7,7 @@ from typing import Any
 
 from longshore.core.objects import names
 from longshore.core.objects.kinds import Doc
-from longshore.core.objects.rules import placement, resources
+from longshore.core.objects.rules import gangs, placement, resources
 from longshore.core.objects.rules.containers import container, user_id
 from longshore.core.objects.rules.problems import METADATA, SPEC, Path, Problems, Rule
 from longshore.core.objects.rules.scheduling import constraints, ports, ports_update
@@ -207,6 +207,7 @@ _PARTS: dict[str, Any] = {
     "dnsConfig": _dns_config,
     "hostAliases": _host_aliases,
     "schedulingGates": _gates,
+    "schedulingGroup": gangs.scheduling_group,
     "readinessGates": _readiness_gates,
     "os": _operating_system,
     "resources": resources.requirements,
