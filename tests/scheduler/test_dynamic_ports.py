@@ -62,6 +62,16 @@ def test_a_node_without_free_ports_says_so() -> None:
     )
 
 
+def test_in_the_hosts_network_a_port_that_is_chosen_has_no_number_of_its_own() -> None:
+    """There every port is given its container's number by default."""
+    ports = [{"name": "http", "containerPort": 80, "hostPort": 80},
+             {"name": "old", "containerPort": 81, "hostPort": 81}]  # fmt: skip
+    made = pod("p", ports=ports, hostNetwork=True)
+    made["metadata"]["annotations"] = {ASKED: "http"}
+    assert class_of(made).ports == (("TCP", "0.0.0.0", 81),)
+    assert class_of(made).dynamic == (("http", "TCP"),)
+
+
 @pytest.mark.parametrize("names", ["ftp", "http,http", ""])
 def test_what_cannot_be_meant_is_not_placed(names: str) -> None:
     view = view_of(node("a"))

@@ -28,18 +28,29 @@ class BadPorts(ValueError):
 
 def wanted(spec: Doc, text: str) -> tuple[Wanted, ...]:
     """The ports that an annotation names, in its order. Raises BadPorts."""
-    names = [one.strip() for one in text.split(",")]
+    names = names_in(text)
     known = dict(_named(spec))
     if len(names) > ASKED_MAX:
         raise BadPorts(f"must name at most {ASKED_MAX} ports")
     for name in names:
         if name not in known:
             raise BadPorts(f'no container has a port with the name "{name}"')
-        if known[name].get("hostPort"):
+        if _is_fixed(spec, known[name]):
             raise BadPorts(f'port "{name}" has a hostPort already')
         if names.count(name) > 1:
             raise BadPorts(f'port "{name}" is named twice')
     return tuple((name, known[name].get("protocol") or "TCP") for name in names)
+
+
+def names_in(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",")]
+
+
+def _is_fixed(spec: Doc, port: Doc) -> bool:
+    """Whether it has a port of the host that somebody chose. In the host's network every port is
+    given its own number by default, which says nothing."""
+    chosen = port.get("hostPort")
+    return bool(chosen) and not (spec.get("hostNetwork") and chosen == port["containerPort"])
 
 
 def given(spec: Doc, text: str) -> tuple[tuple[str, int], ...]:

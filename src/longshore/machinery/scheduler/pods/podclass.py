@@ -155,7 +155,7 @@ class PodClasses:
             requests=requests,
             scored=scored,
             load=(scored, *sorted(requests.items())),
-            ports=(*host_ports(spec), *ports_chosen(spec, own.given)),
+            ports=(*host_ports(spec, own.dynamic), *ports_chosen(spec, own.given)),
             kin=kin,
             peers=self._queries.of_peers(kin),
             affinity=affinity_of(spec, kin.namespace, kin.labels, self._queries),

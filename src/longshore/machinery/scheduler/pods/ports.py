@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from longshore.core.objects.dynamic_ports import ASKED, BadPorts, Wanted, given, wanted
+from longshore.core.objects.dynamic_ports import ASKED, BadPorts, Wanted, given, names_in, wanted
 from longshore.core.objects.kinds import Doc
 
 Port = tuple[str, str, int]
@@ -13,10 +13,12 @@ Port = tuple[str, str, int]
 ANY_ADDRESS = "0.0.0.0"
 
 
-def host_ports(spec: Doc) -> Iterator[Port]:
+def host_ports(spec: Doc, asked: str = "") -> Iterator[Port]:
+    """Those with a number. asked: the annotation by which ports are to be chosen: they have none."""
+    free = names_in(asked) if asked else ()
     for container in [*spec["containers"], *_sidecars(spec)]:
         for port in container.get("ports") or ():
-            if port.get("hostPort"):
+            if port.get("hostPort") and port.get("name") not in free:
                 address = port.get("hostIP") or ANY_ADDRESS
                 yield port.get("protocol") or "TCP", address, int(port["hostPort"])
 
