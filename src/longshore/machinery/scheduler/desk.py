@@ -441,6 +441,8 @@ class Desk:
 
     def _room_for(self, lot: Lot, rows: Rows) -> int:
         memo, pod_class = self._memos[lot[2]], lot[1]
+        if self._changes.touch_claims_of(pod_class):
+            return len(self.parked)  # if only to say anew what is in the way
         follows = bool(self._profiles[lot[2]].affinity_labels and self._changes.left)
         if follows or self._changes.concern(self.view, pod_class):
             rows = np.arange(self.view.size)

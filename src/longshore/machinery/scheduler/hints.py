@@ -49,6 +49,10 @@ class Changes:
         """Whether pods of a class may now fit on rows other than those that changed themselves."""
         return self.all or self._claims(view, pod_class) or self._company(view, pod_class)
 
+    def touch_claims_of(self, pod_class: PodClass) -> bool:
+        """Whether claims of such a pod are other than they were."""
+        return any(one.key in self.storage.claims for one in pod_class.claims)
+
     def _claims(self, view: ClusterView, pod_class: PodClass) -> bool:
         return view.volumes.concerns(self.storage, pod_class.claims)
 
