@@ -114,7 +114,6 @@ _OFFER = (
     _object(
         "What became of it.", "",
         expireTime=_reference("Time", "When it ends. What was bound against it stays."),
-        used=_amounts("What the pods take that are bound against it."),
         conditions=_CONDITIONS,
     ),
 )  # fmt: skip

@@ -86,9 +86,7 @@ class OfferMaker:
         if end is not None:
             self._alarms.set(name, parse_rfc3339(end) - self._clock.now())
             return
-        end = rfc3339(self._clock.now() + offer["spec"]["leaseDurationSeconds"])
-        patch = {"metadata": {"uid": offer["metadata"]["uid"]}, "status": {"expireTime": end}}
-        self._do(Patch(kinds.OFFER, "", name, patch, "status"))
+        self._do(_begun(offer, self._clock.now()))
 
     def _ring(self, name: str) -> None:
         if name == _AGAIN:
@@ -136,6 +134,18 @@ class OfferMaker:
     def _still_asks(self, ask: Ask) -> bool:
         offer = self._cache.get(kinds.OFFER, "", ask.name)
         return offer is not None and not offer["spec"].get("nodeName")
+
+
+def _begun(offer: Doc, now: float) -> Patch:
+    """Says until when an offer stands."""
+    metadata, lease_s = offer["metadata"], offer["spec"]["leaseDurationSeconds"]
+    offered = {
+        "type": "Offered", "status": "True", "reason": "NodeFound", "message": "",
+        "lastTransitionTime": rfc3339(now),
+    }  # fmt: skip
+    status = {"expireTime": rfc3339(now + lease_s), "conditions": [offered]}
+    patch = {"metadata": {"uid": metadata["uid"]}, "status": status}
+    return Patch(kinds.OFFER, "", metadata["name"], patch, "status")
 
 
 def _given(grant: Grant) -> Patch:
