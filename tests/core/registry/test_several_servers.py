@@ -379,3 +379,23 @@ async def test_servers_that_bind_to_one_node_never_overcommit_it(
     assert all("enough resource: cpu" in one.message for one in refused)
     await b.registry.confirm()
     assert len(list(b.registry.cache.shelf(kinds.POD).found(("node", "n1")))) == 7
+
+
+async def test_what_one_server_offers_no_other_binds(pair: tuple[Server, Server]) -> None:
+    a, b = pair
+    had = {"allocatable": {"cpu": "4", "memory": "1Gi", "pods": "100"}}
+    for node in ("n1", "n2", "n3"):
+        await a.create(kinds.NODE, {"metadata": {"name": node}, "status": had})
+        one = {"name": "c", "image": "i", "resources": {"requests": {"cpu": "3"}}}
+        await a.create(kinds.POD, {"metadata": {"name": node}, "spec": {"containers": [one]}})
+    await b.registry.confirm()
+    for node in ("n1", "n2", "n3"):
+        resources = {"cpu": "2", "pods": "1"}
+        spec = {"schedulerName": "mine", "nodeName": node, "resources": resources}
+        offer = {"metadata": {"name": node}, "spec": spec}
+        answers = await both(
+            a.create(kinds.OFFER, offer),
+            b.registry.bind(ADMIN, Bind("default", node, node)),
+        )
+        refused = [one for one in answers if isinstance(one, Conflict)]
+        assert len(refused) == 1, answers
