@@ -14,6 +14,7 @@ from longshore.cluster.simulate.outcome import NodeLoad, Outcome, loads
 from longshore.cluster.simulate.present import Present
 from longshore.cluster.simulate.run import simulate
 from longshore.cluster.simulate.svg import as_svg
+from longshore.machinery.scheduler.profile import Profile, Strategy
 
 POOL = {"name": "general", "count": 3, "cpu": 4, "memory": "8Gi"}
 WEB = """
@@ -241,6 +242,18 @@ def test_pods_that_are_there_are_said_to_be_evicted(tmp_path: Path) -> None:
     outcome = simulate(Present(nodes, [there]), manifests.read([str(file)], "default"), 1)
     assert outcome.evicted == ["shop/old"]
     assert outcome.workloads[0].placed == 1
+
+
+def test_profiles_say_how_nodes_are_filled(tmp_path: Path) -> None:
+    file = tmp_path / "web.yaml"
+    file.write_text(WEB.replace("replicas: 6", "replicas: 3"))
+    packing = Profile(weights={"PodTopologySpread": 0.0}, strategy=Strategy.MOST)
+    present = Present([*shape.nodes(shape.pools({"pools": [POOL]}))])
+    given = manifests.read([str(file)], "default")
+    spread = simulate(present, given, 1)
+    packed = simulate(present, given, 1, {packing.name: packing})
+    assert sorted(node.used["pods"] for node in spread.nodes) == [1, 1, 1]
+    assert sorted(node.used["pods"] for node in packed.nodes) == [0, 0, 3]
 
 
 def test_the_same_seed_gives_the_same_answer(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.scheduler.explain import feasible
 from longshore.machinery.scheduler.picture import Picture, picture
+from longshore.machinery.scheduler.profile import Profile, Strategy
 from longshore.machinery.scheduler.rebalance import Limits, Move, is_movable, rebalance
 
 from .placing import node, pod
@@ -133,6 +134,22 @@ def test_who_is_nobodys_or_wants_to_stay_stays(metadata: Doc) -> None:
     doc = member("p", "a")
     doc["metadata"] |= metadata
     assert not is_movable(doc)
+
+
+PACKING = Profile(weights={"PodTopologySpread": 0.0}, strategy=Strategy.MOST)
+
+
+def test_a_profile_that_packs_moves_pods_together() -> None:
+    shown = pictured([node("a"), node("b")], [member("p0", "a"), member("p1", "b")])
+    assert rebalance(shown, Limits(gain=5.0)).moves == ()
+    packed = rebalance(shown, Limits(gain=5.0), profiles={PACKING.name: PACKING})
+    assert len(packed.moves) == 1
+    assert packed.after.fullest == 0.5
+
+
+def test_pods_of_another_scheduler_are_its_own() -> None:
+    pods = [member(f"p{n}", "a", schedulerName="theirs") for n in range(3)]
+    assert moves([node("a"), node("b")], pods) == []
 
 
 NODES = st.lists(st.sampled_from(["1", "2", "4"]), min_size=2, max_size=6)

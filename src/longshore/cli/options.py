@@ -68,6 +68,23 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return file(chosen(with_access))
 
 
+def profiles_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--scheduler-config as the parameter profiles: by schedulerName. Raises ClusterError."""
+
+    @wraps(command)
+    def with_profiles(scheduler_config: Path | None, **options: Any) -> Any:
+        from longshore.cluster.scheduling import read
+        from longshore.machinery.scheduler.profile import PROFILES
+
+        profiles = read(scheduler_config) if scheduler_config else PROFILES
+        return command(profiles=profiles, **options)
+
+    return click.option(
+        "--scheduler-config", type=click.Path(path_type=Path, dir_okay=False),
+        help="The scheduler's profiles, as the server was given them. [default: upstream's]",
+    )(with_profiles)  # fmt: skip
+
+
 def echo_json(content: Any) -> None:
     """Print one JSON document on a line, for machines."""
     import orjson

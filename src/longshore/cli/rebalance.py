@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from longshore.cli.options import access_options, echo_json, json_option
+from longshore.cli.options import access_options, echo_json, json_option, profiles_option
 
 
 @click.command()
@@ -28,6 +28,7 @@ from longshore.cli.options import access_options, echo_json, json_option
     help="Only for so many points of score; a rule of weight 1 gives up to 100.",
 )  # fmt: skip
 @access_options
+@profiles_option
 @json_option
 def rebalance(only_plan: bool, really: bool, as_json: bool, access: Any, **options: Any) -> None:
     """Say which pods would be better off on which nodes, by the scheduler's own rules and scores;
@@ -39,7 +40,7 @@ def rebalance(only_plan: bool, really: bool, as_json: bool, access: Any, **optio
     if only_plan == really:
         raise ClusterError("say either --plan, or --apply to evict what the plan names")
     limits = Limits(options["max_moves"], options["min_gain"])
-    plan = run.planned(access, limits, options["namespaces"])
+    plan = run.planned(access, limits, options["namespaces"], options["profiles"])
     done = run.applied(access, plan.moves) if really else None
     if as_json:
         echo_json(report.as_dict(plan, done))

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from longshore.cli.options import echo_json, json_option
+from longshore.cli.options import echo_json, json_option, profiles_option
 
 
 @click.command()
@@ -40,6 +40,7 @@ from longshore.cli.options import echo_json, json_option
 @click.option(
     "--svg", type=click.Path(path_type=Path, dir_okay=False), help="Also draw a picture there."
 )
+@profiles_option
 @json_option
 def simulate(
     files: tuple[str, ...], svg: Path | None, as_json: bool, seed: int, **options: Any
@@ -51,7 +52,7 @@ def simulate(
     from longshore.cluster.simulate.svg import as_svg
 
     given = manifests.read(files, options["namespace"])
-    outcome = simulated(_present(options), given, seed)
+    outcome = simulated(_present(options), given, seed, options["profiles"])
     if svg is not None:
         _write(svg, as_svg(outcome))
     if as_json:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from longshore.cli.options import access_options, echo_json, json_option
+from longshore.cli.options import access_options, echo_json, json_option, profiles_option
 
 
 @click.command()
@@ -14,15 +14,16 @@ from longshore.cli.options import access_options, echo_json, json_option
 @click.option("-n", "--namespace", help="The pod's. [default: the context's]")
 @click.option("--node", help="Everything about one node, rule by rule.")
 @access_options
+@profiles_option
 @json_option
-def why(pod: str, namespace: str | None, node: str | None, as_json: bool, access: Any) -> None:
+def why(pod: str, node: str | None, as_json: bool, access: Any, **options: Any) -> None:
     """Say why POD is where it is, or why no node takes it: each rule's verdict and score for each
     node, as if it were placed now."""
     from longshore.cluster.config import ClusterError
     from longshore.cluster.why import report
     from longshore.cluster.why.run import why as answered
 
-    answer = answered(access, namespace or access.namespace, pod)
+    answer = answered(access, options["namespace"] or access.namespace, pod, options["profiles"])
     try:
         if as_json:
             echo_json((answer.only(node) if node else answer).as_dict())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from longshore.cluster.access import Access, with_access
 from longshore.core.objects.errors import ApiError, Forbidden, Unavailable
 from longshore.doors.kubernetes.client import HttpClient
 from longshore.machinery.scheduler.picture import LOOKED_AT, picture
+from longshore.machinery.scheduler.profile import PROFILES, Profile
 from longshore.machinery.scheduler.rebalance import Limits, Move, Rebalancing, rebalance
 
 
@@ -20,12 +21,17 @@ class Done:
     refusal: str = ""
 
 
-def planned(access: Access, limits: Limits, namespaces: Collection[str]) -> Rebalancing:
+def planned(
+    access: Access,
+    limits: Limits,
+    namespaces: Collection[str],
+    profiles: Mapping[str, Profile] = PROFILES,
+) -> Rebalancing:
     """The best moves of pods in some namespaces (none: in all). Raises ClusterError."""
 
     async def ask(client: HttpClient) -> Rebalancing:
         objects = {kind: (await client.list(kind)).items for kind in LOOKED_AT}
-        return rebalance(picture(objects), limits, namespaces)
+        return rebalance(picture(objects), limits, namespaces, profiles)
 
     return with_access(access, ask)
 

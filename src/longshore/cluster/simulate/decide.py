@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.watch.frames import Frame
 from longshore.core.watch.stored import Stored
 from longshore.machinery.scheduler.desk import Desk
+from longshore.machinery.scheduler.profile import Profile
 from longshore.machinery.scheduler.turns import Turn
 
 
@@ -28,10 +29,10 @@ def heard(kind: Kind, doc: Doc) -> Frame:
     return Frame("ADDED", Stored.of(kind, kind.key_of(doc), whole), None)
 
 
-def decide(frames: Iterable[Frame], seed: int) -> Decisions:
+def decide(frames: Iterable[Frame], profiles: Mapping[str, Profile], seed: int) -> Decisions:
     """frames are news of all that placement depends on; pods come last."""
     heard_of = list(frames)
-    desk = Desk(seed=seed)
+    desk = Desk(profiles, seed)
     for frame in heard_of:
         desk.hear(frame)
     if desk.is_stale:

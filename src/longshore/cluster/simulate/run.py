@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from longshore.cluster.simulate.decide import Decisions, decide, heard
 from longshore.cluster.simulate.manifests import Given
@@ -15,16 +15,22 @@ from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
+from longshore.machinery.scheduler.profile import PROFILES, Profile
 from longshore.machinery.scheduler.worker import WATCHES
 
 
-def simulate(present: Present, given: Sequence[Given], seed: int) -> Outcome:
+def simulate(
+    present: Present,
+    given: Sequence[Given],
+    seed: int,
+    profiles: Mapping[str, Profile] = PROFILES,
+) -> Outcome:
     """Where what is given would land. Raises ClusterError for what no server would take."""
 
     async def play(rehearsal: Rehearsal) -> Outcome:
         await rehearsal.present(present.objects)
         workloads = await rehearsal.perform(given, present.nodes)
-        decided = decide(_frames(present, rehearsal.cache), seed)
+        decided = decide(_frames(present, rehearsal.cache), profiles, seed)
         return _outcome(present, rehearsal.cache.all(kinds.POD), workloads, decided)
 
     return asyncio.run(rehearsed(seed, play))

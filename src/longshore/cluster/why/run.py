@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from longshore.cluster.access import Access, with_access
 from longshore.cluster.config import ClusterError
 from longshore.cluster.why.notes import group_of, notes
@@ -11,12 +13,16 @@ from longshore.core.objects import kinds
 from longshore.core.objects.errors import NotFound
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.doors.kubernetes.client import HttpClient
-from longshore.machinery.scheduler.picture import LOOKED_AT, picture
+from longshore.machinery.scheduler.picture import LOOKED_AT, picture, scheduler_of
+from longshore.machinery.scheduler.profile import DEFAULT, PROFILES, Profile
 from longshore.machinery.scheduler.queues.settings import queue_name
 
 
-def why(access: Access, namespace: str, name: str) -> Answer:
-    """How all nodes are seen for a pod, as the default profile has it. Raises ClusterError, also
+def why(
+    access: Access, namespace: str, name: str, profiles: Mapping[str, Profile] = PROFILES
+) -> Answer:
+    """How all nodes are seen for a pod by its scheduler, or if that is none of ours by the default
+    one. Raises ClusterError, also
     for one who may not list nodes and the pods of all namespaces."""
 
     async def ask(client: HttpClient) -> Answer:
@@ -27,10 +33,17 @@ def why(access: Access, namespace: str, name: str) -> Answer:
         objects = {kind: (await client.list(kind)).items for kind in LOOKED_AT}
         group = await _found(client, kinds.POD_GROUP, namespace, group_of(pod))
         queue = await _found(client, kinds.LOCAL_QUEUE, namespace, queue_name(pod))
-        nodes = judged(picture(objects, also=[pod]), pod)
-        return Answer(pod, nodes, [*notes(pod, group, queue)])
+        profile = profiles.get(scheduler_of(pod), DEFAULT)
+        nodes = judged(picture(objects, also=[pod]), pod, profile)
+        return Answer(pod, nodes, [*_strange(pod, profiles), *notes(pod, group, queue)])
 
     return with_access(access, ask)
+
+
+def _strange(pod: Doc, profiles: Mapping[str, Profile]) -> Iterator[str]:
+    name = scheduler_of(pod)
+    if name not in profiles:
+        yield f"it is left to another scheduler, {name}; what follows is what ours would say"
 
 
 async def _found(client: HttpClient, kind: Kind, namespace: str, name: str) -> Doc | None:

@@ -9,6 +9,7 @@ from typing import Any
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.scheduler.explain import feasible, verdicts
 from longshore.machinery.scheduler.picture import Picture
+from longshore.machinery.scheduler.profile import DEFAULT, Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Alike:
     like: Judged
 
 
-def judged(picture: Picture, pod: Doc) -> list[Judged]:
+def judged(picture: Picture, pod: Doc, profile: Profile = DEFAULT) -> list[Judged]:
     """How every node is seen for a pod, as if it were placed now: the best first, then those that
     it is kept off. The picture is as it was."""
     view, pod_class = picture.view, picture.class_of(pod)
@@ -70,8 +71,8 @@ def judged(picture: Picture, pod: Doc) -> list[Judged]:
     held = uid in picture.pods
     if held:
         view.drop_pod(uid)
-    fits = feasible(view, pod_class)
-    rules = verdicts(view, pod_class)
+    fits = feasible(view, pod_class, profile)
+    rules = verdicts(view, pod_class, profile)
     found = []
     for name, row in view.rows.items():
         objections = (Objected(one.rule, one.reasons[row]) for one in rules if one.reasons[row])

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.machinery.scheduler.pods.podclass import PodClass, PodClasses
+from longshore.machinery.scheduler.profile import DEFAULT
 from longshore.machinery.scheduler.view import volumes
 from longshore.machinery.scheduler.view.view import ClusterView
 
-LOOKED_AT: tuple[Kind, ...] = (kinds.NAMESPACE, kinds.NODE, kinds.POD, *volumes.HEARD)
+LOOKED_AT: tuple[Kind, ...] = (
+    kinds.NAMESPACE, kinds.NODE, kinds.SERVICE, kinds.POD, *volumes.HEARD,
+)  # fmt: skip
 """What placement depends on."""
 
 _ENDED = ("Succeeded", "Failed")
@@ -38,6 +41,8 @@ def picture(objects: Mapping[Kind, Iterable[Doc]], also: Iterable[Doc] = ()) -> 
         made.view.put_namespace(metadata["name"], metadata.get("labels") or {})
     for node in objects.get(kinds.NODE, ()):
         made.view.put_node(node)
+    for service in objects.get(kinds.SERVICE, ()):
+        made.view.services.put(service)
     for kind in volumes.HEARD:
         for doc in objects.get(kind, ()):
             made.view.volumes.hear(kind, doc, gone=False)
@@ -56,6 +61,11 @@ def _put(made: Picture, bound: Iterable[Doc], all_of_them: Iterable[Doc]) -> Non
         uid = pod["metadata"]["uid"]
         made.pods[uid] = pod
         made.view.put_pod(uid, pod["spec"]["nodeName"], made.classes.of(pod))
+
+
+def scheduler_of(pod: Doc) -> str:
+    """The name of the profile, or of the other scheduler, that the pod is left to."""
+    return str(pod["spec"].get("schedulerName") or DEFAULT.name)
 
 
 def _holds(pod: Doc) -> bool:

@@ -8,7 +8,7 @@ for, never done by surprise: pods are placed well when they come, and moving cos
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 
@@ -16,10 +16,10 @@ import numpy as np
 
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.scheduler.explain import feasible
-from longshore.machinery.scheduler.picture import Picture
+from longshore.machinery.scheduler.picture import Picture, scheduler_of
 from longshore.machinery.scheduler.pods.affinity import Role
 from longshore.machinery.scheduler.pods.podclass import PodClass
-from longshore.machinery.scheduler.profile import DEFAULT, Profile
+from longshore.machinery.scheduler.profile import PROFILES, Profile
 from longshore.machinery.scheduler.rules.table import RULES, weight_of
 from longshore.machinery.scheduler.view.columns import Mask, Scores
 from longshore.machinery.scheduler.view.view import ClusterView
@@ -79,12 +79,12 @@ def rebalance(
     picture: Picture,
     limits: Limits,
     namespaces: Collection[str] = (),
-    profile: Profile = DEFAULT,
+    profiles: Mapping[str, Profile] = PROFILES,
 ) -> Rebalancing:
     """The best moves there are, the most useful first, of pods in some namespaces (none: in all).
     The picture is as it was."""
     before = evenness(picture.view)
-    moves = _chosen(picture, limits, namespaces, profile)
+    moves = _chosen(picture, limits, namespaces, profiles)
     after = evenness(picture.view)
     for move in moves:
         _put(picture, move.uid, move.source)
@@ -113,17 +113,19 @@ def is_movable(pod: Doc) -> bool:
 
 
 def _chosen(
-    picture: Picture, limits: Limits, namespaces: Collection[str], profile: Profile
+    picture: Picture, limits: Limits, namespaces: Collection[str], profiles: Mapping[str, Profile]
 ) -> list[Move]:
     """Take the move that gains most, as long as one gains enough. What a move gains changes with
     those before it: the one on top is looked at again before it is taken."""
     serial = count()
-    heap = [(-move.gain, next(serial), move) for move in _first_looks(picture, namespaces, profile)]
+    heap = [
+        (-move.gain, next(serial), move) for move in _first_looks(picture, namespaces, profiles)
+    ]
     heapq.heapify(heap)
     moves: list[Move] = []
     while heap and len(moves) < limits.moves:
         stale = heapq.heappop(heap)[2]
-        move = _best_move(picture, stale.uid, profile)
+        move = _best_move(picture, stale.uid, profiles)
         if move is None or move.gain < limits.gain:
             continue
         if heap and move.gain < -heap[0][0]:
@@ -134,7 +136,9 @@ def _chosen(
     return moves
 
 
-def _first_looks(picture: Picture, namespaces: Collection[str], profile: Profile) -> Iterator[Move]:
+def _first_looks(
+    picture: Picture, namespaces: Collection[str], profiles: Mapping[str, Profile]
+) -> Iterator[Move]:
     """A move of each movable pod that would gain something. Pods of a class on one node are alike:
     one of them is looked at."""
     seen: dict[tuple[str, PodClass], Move | None] = {}
@@ -144,19 +148,20 @@ def _first_looks(picture: Picture, namespaces: Collection[str], profile: Profile
             continue
         key = node, picture.class_of(pod)
         if key not in seen:
-            seen[key] = _best_move(picture, uid, profile)
+            seen[key] = _best_move(picture, uid, profiles)
         like = seen[key]
         if like is not None and like.gain > 0:
             names = metadata["namespace"], metadata["name"]
             yield Move(uid, *names, like.source, like.target, like.gain)
 
 
-def _best_move(picture: Picture, uid: str, profile: Profile) -> Move | None:
-    """To where the pod would be placed now; None if it cannot be moved, or would stay."""
+def _best_move(picture: Picture, uid: str, profiles: Mapping[str, Profile]) -> Move | None:
+    """To where the pod would be placed now; None if it cannot be moved, would stay, or is another
+    scheduler's."""
     view, pod = picture.view, picture.pods[uid]
     pod_class, source = picture.class_of(pod), view.node_of(uid)
-    here = view.rows.get(source)
-    if here is None or _is_needed(view, pod_class):
+    here, profile = view.rows.get(source), profiles.get(scheduler_of(pod))
+    if here is None or profile is None or _is_needed(view, pod_class):
         return None
     view.drop_pod(uid)
     among = feasible(view, pod_class, profile)
