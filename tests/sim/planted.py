@@ -20,6 +20,7 @@ from itertools import count
 from typing import Any
 
 from longshore.core.objects import kinds, meta
+from longshore.core.registry.capacity.book import NodeBook
 from longshore.core.registry.commits import CommitQueue
 from longshore.core.registry.fencing import Fence
 from longshore.core.registry.planning import Planner
@@ -32,7 +33,8 @@ from longshore.core.watch.history import History
 from longshore.core.watch.stored import Stored
 from longshore.machinery.controllers.daemonset.run import DaemonSets
 from longshore.machinery.controllers.gc.run import GarbageCollector
-from longshore.machinery.controllers.job import plan as jobs
+from longshore.machinery.controllers.job import plan as jobs_plan
+from longshore.machinery.controllers.job import status as jobs
 from longshore.machinery.controllers.nodes import plan as node_plans
 from longshore.machinery.controllers.replicaset import plan as replicas
 from longshore.machinery.controllers.statefulset import plan as stateful
@@ -112,6 +114,15 @@ def _forgotten_resource(requests: Whole) -> Whole:
     return lambda spec: {k: v for k, v in requests(spec).items() if k != "cpu"}
 
 
+@contextmanager
+def _overfull_nodes() -> Iterator[None]:
+    """The scheduler does not count processors, and the ledger refuses no binding."""
+    with ExitStack() as stack:
+        stack.enter_context(swapped(podclass, "pod_requests", _forgotten_resource))
+        stack.enter_context(swapped(NodeBook, "refusal", lambda _refusal: lambda book, wanted: ""))
+        yield
+
+
 def _address_given_twice(_reserve: Whole) -> Whole:
     return lambda network, address: None
 
@@ -142,11 +153,20 @@ def _deletion_taken_back(prepare: Whole) -> Whole:
     return broken
 
 
-def _counted_too_early(tallied: Whole) -> Whole:
-    """As if the pods that the status waits for had no finalizer any more."""
+def _counted_twice(status_of: Whole) -> Whole:
+    """What waits to be counted is counted already."""
 
-    def broken(job: Any, book: Any, *words: Any) -> Any:
-        return tallied(job, replace(book, tracked=set()), *words)
+    def broken(*words: Any) -> Any:
+        status, told = status_of(*words)
+        waiting = status["uncountedTerminatedPods"].get("succeeded", ())
+        return {**status, "succeeded": status.get("succeeded", 0) + len(waiting)}, told
+
+    return broken
+
+
+def _one_short(enough: Whole) -> Whole:
+    def broken(job: Any, tally: Any) -> bool:
+        return bool(enough(job, tally)) or tally.succeeded == job["spec"]["completions"] - 1
 
     return broken
 
@@ -232,6 +252,12 @@ _CUTS = (
     *(Step(5.0 + 18 * n, "server-cut", {"number": n, "for_s": 17.5}) for n in range(3)),
 )
 
+# A set that nobody else has a hand in is updated.
+_UPDATED = (
+    Step(2.0, "apply stateful", {"name": "db-9", "replicas": 2, "policy": "Parallel"}),
+    Step(20.0, "set stateful image", {"name": "db-9", "image": "main:1"}),
+)
+
 
 def _busy(*faults: str, ticks: int = 40, calm_s: float = 20.0, nodes: int = 2) -> Setting:
     return Setting(ticks=ticks, faults=faults, nodes=nodes, pace_s=0.25, calm_s=calm_s)
@@ -257,8 +283,8 @@ BUGS: Mapping[str, Bug] = {
     "a watch that repeats events after a reconnect": _bug(
         "gapless", History, "since", _repeated_events, _busy("users-watch-drop")
     ),
-    "a scheduler that forgets a resource": _bug(
-        "capacity", podclass, "pod_requests", _forgotten_resource, _busy(ticks=60)
+    "a scheduler that forgets a resource, and a ledger that is open": Bug(
+        _overfull_nodes, "capacity", _busy(ticks=60)
     ),
     "two pods with one address after an agent's restart": _bug(
         "addresses", HollowNetwork, "reserve", _address_given_twice, _busy("agent-restart")
@@ -285,7 +311,10 @@ BUGS: Mapping[str, Bug] = {
         "scheduled", Planner, "binding", _answered_and_not_made, _busy(calm_s=60.0)
     ),
     "a Job that counts pods before their finalizer is gone": _bug(
-        "completions", jobs, "tallied", _counted_too_early, _busy("server-crash", calm_s=60.0)
+        "completions", jobs, "status_of", _counted_twice, _busy()
+    ),
+    "a Job that stops one short": _bug(
+        "done", jobs_plan, "_has_enough", _one_short, _busy(calm_s=60.0)
     ),
     "a set that stops one short after a scale-down": _bug(
         "converged", replicas, "plan", _one_too_many, _busy(calm_s=60.0)
@@ -297,8 +326,11 @@ BUGS: Mapping[str, Bug] = {
         _members_like_any_other,
         _busy("node-cut", ticks=240, nodes=3),
     ),
-    "a StatefulSet whose update leaves the first pod as it was": _bug(
-        "settled", stateful, "_outdated", _first_left_as_it_was, _busy(calm_s=60.0)
+    "a StatefulSet whose update leaves the first pod as it was": Bug(
+        partial(swapped, stateful, "_outdated", _first_left_as_it_was),
+        "settled",
+        _busy(calm_s=60.0),
+        besides=_UPDATED,
     ),
     "a DaemonSet that does not hear of nodes": _bug(
         "settled", DaemonSets, "_of_node", _deaf_to_nodes, _busy("node-gone", calm_s=120.0)
