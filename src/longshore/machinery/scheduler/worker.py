@@ -140,6 +140,9 @@ class Worker:
     def _decided(self) -> Turn:
         """A turn; while enough are under way, one of the few pods alone that need not wait."""
         turn = Turn()
+        if self._desk.is_stale:
+            # What a selector asks for is not in the picture: it is about to be read anew.
+            return turn
         if self._under_way < AHEAD:
             self._fill(turn)
             if self._desk.has_work():
