@@ -164,9 +164,10 @@ def _counted_twice(status_of: Whole) -> Whole:
     return broken
 
 
-def _one_short(enough: Whole) -> Whole:
-    def broken(job: Any, tally: Any) -> bool:
-        return bool(enough(job, tally)) or tally.succeeded == job["spec"]["completions"] - 1
+def _one_short(wanted: Whole) -> Whole:
+    def broken(job: Any, book: Any, tally: Any) -> int:
+        last = tally.succeeded == job["spec"]["completions"] - 1
+        return 0 if last else int(wanted(job, book, tally))
 
     return broken
 
@@ -314,7 +315,7 @@ BUGS: Mapping[str, Bug] = {
         "completions", jobs, "status_of", _counted_twice, _busy()
     ),
     "a Job that stops one short": _bug(
-        "done", jobs_plan, "_has_enough", _one_short, _busy(calm_s=60.0)
+        "done", jobs_plan, "_wanted_active", _one_short, _busy(calm_s=60.0)
     ),
     "a set that stops one short after a scale-down": _bug(
         "converged", replicas, "plan", _one_too_many, _busy(calm_s=60.0)
