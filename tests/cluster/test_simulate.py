@@ -292,7 +292,7 @@ def node(name: str, zone: str, cpu_millis: int) -> NodeLoad:
 
 
 def test_a_heat_map_shows_what_is_empty_and_what_is_full() -> None:
-    assert report.heat_map([0.0, 0.01, 0.5, 1.0]) == ["·▁▄█"]
+    assert report.heat_map([0.0, 0.01, 0.5, 0.99, 1.0]) == ["·▁▄▇█"]
     rows = report.heat_map([0.0] * 1000)
     assert len(rows) <= 4
     assert all(len(row) <= 60 for row in rows)

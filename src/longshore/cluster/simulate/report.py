@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from longshore.cluster.simulate.outcome import Landed, NodeLoad, Outcome, Zone
 
-# From empty to full; a node without any pod is a dot.
-_SHADES = "·▁▂▃▄▅▆▇█"
+# A node without anything is a dot, a full one the whole block.
+_EMPTY, _SHADES, _FULL = "·", "▁▂▃▄▅▆▇", "█"
 _WIDTH, _ROWS_MAX = 60, 4
+# Evicted pods that are told of by name.
+_NAMED_MAX = 10
 
 
 def as_text(outcome: Outcome) -> str:
@@ -22,7 +24,11 @@ def as_text(outcome: Outcome) -> str:
         lines += _zone(zone, [node for node in outcome.nodes if node.zone == zone.name])
     lines += _workloads(outcome.workloads)
     if outcome.evicted:
-        lines.append(f"{len(outcome.evicted):,} pods would be evicted for more important ones")
+        named = ", ".join(outcome.evicted[:_NAMED_MAX])
+        more = len(outcome.evicted) - _NAMED_MAX
+        lines.append(
+            f"evicted for more important pods: {named}{f' and {more:,} more' if more > 0 else ''}"
+        )
     return "\n".join(lines).rstrip()
 
 
@@ -45,7 +51,9 @@ def heat_map(shares: Sequence[float]) -> list[str]:
 
 
 def _shade(share: float) -> str:
-    return _SHADES[min(len(_SHADES) - 1, -int(-share * (len(_SHADES) - 1) // 1))]
+    if not 0.0 < share < 1.0:
+        return _EMPTY if share <= 0.0 else _FULL
+    return _SHADES[int(share * len(_SHADES))]
 
 
 def _workloads(workloads: Sequence[Landed]) -> Iterator[str]:
