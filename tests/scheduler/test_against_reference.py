@@ -21,6 +21,7 @@ from .reference.profile import DEFAULT, Profile
 from .worlds import (
     NAMESPACES,
     PROFILES,
+    SIMPLE_NODE,
     World,
     any_world,
     great_any_world,
@@ -162,9 +163,7 @@ def test_a_decision_is_a_value(world: World, seed: int) -> None:
 
 
 def test_equals_share_by_the_seed() -> None:
-    kind = {"labels": {}, "nameless": False, "taints": [], "unschedulable": False, "images": []}
-    size = {"allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"}}
-    nodes = [make_node(f"n{i}", {**kind, **size}, None) for i in range(10)]
+    nodes = [make_node(f"n{i}", SIMPLE_NODE, None) for i in range(10)]
     bare = {"namespace": "shop", "labels": {}, "owner": "", "ports": [], "spec": {}}
     pod = make_pod("p", {**bare, "containers": [{"image": "i", "resources": {}}]})
     planner = Planner(Cluster.of(nodes))

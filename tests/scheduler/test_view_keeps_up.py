@@ -16,9 +16,21 @@ from hypothesis import strategies as st
 from longshore.core.objects.kinds import Doc
 
 from .judged import Planner, agree
+from .reference import scheduler
 from .reference.cluster import Cluster
 from .test_against_reference import examples
-from .worlds import ALL_KINDS, KIN_KINDS, NAMESPACES, NODE_KINDS, make_node, make_pod
+from .worlds import (
+    ALL_KINDS,
+    HOST,
+    KIN_KINDS,
+    NAMESPACES,
+    NODE_KINDS,
+    PREFERRED,
+    REQUIRED,
+    SIMPLE_NODE,
+    make_node,
+    make_pod,
+)
 
 pytestmark = pytest.mark.slow
 Change = Callable[[Cluster, Planner], None]
@@ -111,3 +123,40 @@ def test_a_view_that_heard_of_every_change(heard: list[Change], probes: list[Doc
 @given(changes(KIN_KINDS), st.lists(KIN_KINDS, min_size=1, max_size=3))
 def test_a_view_of_pods_near_and_far(heard: list[Change], probes: list[Doc]) -> None:
     keeps_up(heard, probes)
+
+
+BLUE = {
+    "topologyKey": HOST,
+    "labelSelector": {"matchLabels": {"app": "web"}},
+    "namespaceSelector": {"matchLabels": {"team": "blue"}},
+}
+BARE = {
+    "namespace": "shop",
+    "labels": {"app": "web"},
+    "owner": "",
+    "containers": [{"image": "none", "resources": {}}],
+    "ports": [],
+    "spec": {},
+}
+
+
+@pytest.mark.parametrize("kind", ["podAffinity", "podAntiAffinity"])
+@pytest.mark.parametrize("how", [REQUIRED, PREFERRED])
+@pytest.mark.parametrize("carrier", ["new", "there"])
+def test_terms_follow_the_labels_of_namespaces(kind: str, how: str, carrier: str) -> None:
+    """Both of the new pod and of one that is there; what was counted before is counted anew."""
+    term = BLUE if how == REQUIRED else {"weight": 10, "podAffinityTerm": BLUE}
+    choosy = {**BARE, "spec": {"affinity": {kind: {how: [term]}}}}
+    there, new = (BARE, choosy) if carrier == "new" else (choosy, BARE)
+    cluster = Cluster.of([make_node(f"n{i}", SIMPLE_NODE, None) for i in range(2)])
+    cluster.namespaces = {"shop": {"team": "red"}}
+    cluster.bind(make_pod("old-0", there), "n0")
+    planner = Planner(cluster)
+    pod = make_pod("new", new)
+    agree(cluster, pod, planner)
+    red = scheduler.scores(cluster, pod, scheduler.feasible(cluster, pod))
+    relabel_namespace("shop", "blue")(cluster, planner)
+    agree(cluster, pod, planner)
+    assert scheduler.scores(cluster, pod, scheduler.feasible(cluster, pod)) != red
+    relabel_namespace("shop", "red")(cluster, planner)
+    agree(cluster, pod, planner)

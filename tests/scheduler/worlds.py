@@ -104,6 +104,14 @@ CALM_NODES = st.fixed_dictionaries(
 )
 
 
+SIMPLE_NODE: Doc = {
+    "labels": {},
+    "taints": [],
+    "unschedulable": False,
+    "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"},
+    "images": [],
+    "nameless": False,
+}
 # Nodes that a few pods fill.
 TIGHT_NODES = st.builds(
     lambda kind, pods: {**kind, "allocatable": {"cpu": "1", "memory": "2Gi", "pods": pods}},

@@ -69,7 +69,7 @@ def feasible(cluster: Cluster, pod: Doc, profile: Profile = DEFAULT) -> list[Doc
 def scores(cluster: Cluster, pod: Doc, among: list[Doc], profile: Profile = DEFAULT) -> Scores:
     """The weighted sum for each node that is left."""
     total = {name_of(node): 0.0 for node in among}
-    for name, rule in SCORES.items():
+    for name, rule in SCORES.items() if among else ():
         for node, value in (rule(cluster, pod, among, profile) or {}).items():
             total[node] += profile.weights.get(name, 0) * value
     return total
