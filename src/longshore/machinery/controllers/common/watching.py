@@ -112,6 +112,13 @@ class Claims:
             return self.selecting(event.doc)
         return [(namespace, owner["name"])] if owner["kind"] == self._kind.name else []
 
+    def are_others(self, event: Frame) -> bool:
+        """Whether a changed object is another kind's, and was: most are, and nothing is to be learnt."""
+        owner = owners.controller(event.doc)
+        if owner is None or owner["kind"] == self._kind.name:
+            return False
+        return event.before is None or event.before.terms == event.stored.terms
+
     def former(self, event: Frame) -> list[tuple[str, str]]:
         """The key of the owner of our kind that has just let an object go."""
         if event.before is None or not any(term[0] == "owner" for term in event.before.terms):

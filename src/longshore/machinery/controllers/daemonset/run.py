@@ -71,6 +71,8 @@ class DaemonSets:
         return tuple(self._rosters)
 
     def _of_pod(self, event: Frame) -> Iterable[Key]:
+        if self._claims.are_others(event):
+            return ()
         keys = self._claims.of_owned(event)
         if owners.controller(event.doc) is None:
             keys += self._claims.former(event)

@@ -50,14 +50,16 @@ class StatefulSets:
         self._refused: set[Key] = set()
 
     def keys(self, event: Frame) -> Iterable[Key]:
+        if event.kind is kinds.POD:
+            others = self._claims.are_others(event)
+            return () if others else self._claims.of_owned(event) + self._claims.former(event)
         if event.kind is kinds.STATEFUL_SET:
             self._history.of_owner(event)
             return (self._claims.of_owner(event),)
         if event.kind is kinds.CONTROLLER_REVISION:
             return self._history.of_revision(event)
-        if event.kind is kinds.PVC:  # one that is gone may have been waited for
-            return self._claims.selecting(event.doc) if event.type == "DELETED" else ()
-        return self._claims.of_owned(event) + self._claims.former(event)
+        # A claim that is gone may have been waited for.
+        return self._claims.selecting(event.doc) if event.type == "DELETED" else ()
 
     async def reconcile(self, key: Key) -> Answer:
         stateful = self._cache.get(kinds.STATEFUL_SET, *key)
