@@ -244,6 +244,41 @@ def test_pods_that_are_there_are_said_to_be_evicted(tmp_path: Path) -> None:
     assert outcome.workloads[0].placed == 1
 
 
+@pytest.mark.parametrize(
+    ("field", "placed", "why"),
+    [
+        ("nodeName: general-1", 1, ""),
+        ("nodeName: none", 0, 'nodes "none" not found'),
+        ("schedulingGates: [{name: a.example.org/a}]", 0, "held by its scheduling gates: a.exampl"),
+        ("schedulerName: theirs", 0, "left to another scheduler, theirs"),
+    ],
+)
+def test_pods_that_are_not_the_schedulers(
+    tmp_path: Path, field: str, placed: int, why: str
+) -> None:
+    text = WORKLOADS["Pod"].replace("{containers", f"{{{field}, containers")
+    (one,) = simulated(tmp_path, text).workloads
+    assert one.placed == placed
+    assert [reason[: len(why)] for reason in one.refused] == ([why] if why else [])
+
+
+GANG = """
+apiVersion: scheduling.k8s.io/v1beta1
+kind: PodGroup
+metadata: {name: g}
+spec: {schedulingPolicy: {gang: {minCount: 3}}}
+"""
+
+
+@pytest.mark.parametrize(("members", "placed"), [(2, 0), (3, 3)])
+def test_a_gang_is_placed_as_a_whole(tmp_path: Path, members: int, placed: int) -> None:
+    text = WORKLOADS["Job"].replace("completions: 3", f"completions: {members}")
+    text = text.replace("{restartPolicy", "{schedulingGroup: {podGroupName: g}, restartPolicy")
+    (job,) = simulated(tmp_path, GANG + "---" + text).workloads
+    assert (job.wanted, job.placed) == (members, placed)
+    assert bool(job.refused) == (placed == 0)
+
+
 def test_profiles_say_how_nodes_are_filled(tmp_path: Path) -> None:
     file = tmp_path / "web.yaml"
     file.write_text(WEB.replace("replicas: 6", "replicas: 3"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from longshore.core.objects.kinds import Doc, Kind
@@ -15,9 +15,11 @@ from longshore.machinery.scheduler.turns import Turn
 
 @dataclass(slots=True)
 class Decisions:
-    """By pods' uids: the nodes that they get, or why they get none. evicted are the names of pods
+    """schedulers are the names of those who decide. By pods' uids: the nodes that they get, or why
+    they get none. evicted are the names of pods
     that were there before and have to go for more important ones."""
 
+    schedulers: Container[str]
     nodes: dict[str, str] = field(default_factory=dict)
     refusals: dict[str, str] = field(default_factory=dict)
     evicted: list[str] = field(default_factory=list)
@@ -39,7 +41,7 @@ def decide(frames: Iterable[Frame], profiles: Mapping[str, Profile], seed: int) 
         desk = desk.emptied()
         for frame in heard_of:
             desk.hear(frame)
-    decided = Decisions()
+    decided = Decisions(profiles)
     while desk.has_work():
         _note(desk.turn(), desk, decided)
     return decided

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from longshore.cluster.simulate.decide import Decisions, decide, heard
 from longshore.cluster.simulate.manifests import Given
@@ -15,6 +16,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
+from longshore.machinery.scheduler.picture import scheduler_of
 from longshore.machinery.scheduler.profile import PROFILES, Profile
 from longshore.machinery.scheduler.worker import WATCHES
 
@@ -51,19 +53,48 @@ def _outcome(
     for pod in present.pods:
         if pod["metadata"]["uid"] not in decided.refusals:
             put(nodes[pod["spec"]["nodeName"]], pod)
+    places: dict[str, Place] = {}
     for pod in pods:
-        if node := decided.nodes.get(pod["metadata"]["uid"]) or pod["spec"].get("nodeName"):
-            put(nodes[node], pod)
-    landed = [_landed(one, nodes, decided) for one in workloads]
+        places[pod["metadata"]["uid"]] = place = _place(pod, nodes, decided)
+        if place.node:
+            put(nodes[place.node], pod)
+    landed = [_landed(one, nodes, places) for one in workloads]
     return Outcome([*nodes.values()], landed, decided.evicted)
 
 
-def _landed(workload: Workload, nodes: dict[str, NodeLoad], decided: Decisions) -> Landed:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a pod is, or why it is nowhere."""
+
+    node: str
+    why: str = ""
+
+
+def _place(pod: Doc, nodes: Container[str], decided: Decisions) -> Place:
+    uid, spec = pod["metadata"]["uid"], pod["spec"]
+    if uid in decided.nodes:
+        return Place(decided.nodes[uid])
+    if why := decided.refusals.get(uid):
+        return Place("", why)
+    if name := spec.get("nodeName"):
+        return Place(name) if name in nodes else Place("", f'nodes "{name}" not found')
+    if gates := spec.get("schedulingGates"):
+        held = ", ".join(one["name"] for one in gates)
+        return Place("", f"held by its scheduling gates: {held}")
+    if scheduler_of(pod) not in decided.schedulers:
+        return Place("", f"left to another scheduler, {scheduler_of(pod)}")
+    return Place("", "held back by its group or its queue")
+
+
+def _landed(
+    workload: Workload, nodes: Mapping[str, NodeLoad], places: Mapping[str, Place]
+) -> Landed:
     refused, zones = Counter(workload.refused), Counter[str]()
     for uid in workload.uids:
-        if uid in decided.nodes:
-            zones[nodes[decided.nodes[uid]].zone] += 1
+        place = places[uid]
+        if place.node:
+            zones[nodes[place.node].zone] += 1
         else:
-            refused[decided.refusals.get(uid, "the scheduler leaves it alone")] += 1
+            refused[place.why] += 1
     wanted = len(workload.uids) + sum(workload.refused.values())
     return Landed(workload.title, workload.namespace, wanted, zones, refused)
