@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from longshore.base.clock import SystemClock
+from longshore.testing.simulator.play import CALM_S
 from longshore.testing.simulator.record import Record
 from longshore.testing.simulator.saved import load, save
 from longshore.testing.simulator.script import FAULTS
@@ -40,6 +41,7 @@ class _Asked:
     nodes: int
     servers: int
     pace: float
+    calm: float
     minutes: float
     trace: bool
     shrink: bool
@@ -52,7 +54,7 @@ class _Asked:
     @property
     def setting(self) -> Setting:
         faults = _chosen(self.faults)
-        return Setting(self.ticks, faults, self.nodes, self.pace, servers=self.servers)
+        return Setting(self.ticks, faults, self.nodes, self.pace, self.calm, self.servers)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -68,6 +70,8 @@ class _Asked:
               help="How many servers: of several, one leads by its Lease.")  # fmt: skip
 @click.option("--pace", default=PACE_S, show_default=True,
               help="Simulated seconds from one deed of users to the next.")  # fmt: skip
+@click.option("--calm", default=CALM_S, show_default=True,
+              help="Simulated seconds at most for all to come to rest in the end.")  # fmt: skip
 @click.option("--minutes", default=0.0, help="Go on with further seeds for so long.")
 @click.option("--trace", is_flag=True, help="Print every step and every durable write.")
 @click.option(
