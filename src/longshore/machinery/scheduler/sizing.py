@@ -1,28 +1,37 @@
-"""How many pods to decide on at a time: as many as take the loop a few milliseconds."""
+"""How many pods to decide on at a time: as many as hold the loop for a few milliseconds."""
 
 from __future__ import annotations
 
 from collections import deque
 
-# The loop is held for about so long by a turn: planning, and handing its bindings over. What others
-# have to do between turns comes on top, and one pod alone is to be bound within 20 ms.
+# A turn holds the loop for about so long, by deciding and by handing its bindings over: what others
+# do between turns comes on top, and a pod that comes alone is to be bound within 20 ms.
 HELD_S = 0.004
-LEAST, MOST = 64, 5000
+# What one binding takes besides (measured on one core: to plan it in the registry, to make it known,
+# and to hear of it).
+HANDED_S = 70e-6
+LEAST, MOST = 32, 1024
 # Turns that are remembered: the cheapest of them tells what a pod costs while nobody interferes.
-REMEMBERED = 32
+REMEMBERED = 16
 
 
 class TurnSize:
-    """Learns from what turns cost."""
+    """Learns from what turns cost. Nobody else waits while many come at a time: then turns are as
+    large as it takes to keep up with whoever makes them."""
 
     def __init__(self) -> None:
         self._costs: deque[float] = deque(maxlen=REMEMBERED)
-        self.most = LEAST
+        self._usual = int(HELD_S / HANDED_S)
+        self._arrivals = 0
 
-    def learn(self, pods: int, held_s: float) -> None:
-        """A turn with so many pods held the loop for so long."""
+    def next(self, arrivals: int) -> int:
+        """How many pods to decide on now; arrivals is how many have ever come."""
+        come, self._arrivals = arrivals - self._arrivals, arrivals
+        return max(self._usual, min(come, MOST))
+
+    def learn(self, pods: int, decided_s: float) -> None:
+        """It took so long to decide about so many pods."""
         if pods < LEAST:
             return  # mostly what every turn costs, however small
-        self._costs.append(held_s / pods)
-        cost = min(self._costs)
-        self.most = MOST if cost * MOST <= HELD_S else max(LEAST, int(HELD_S / cost))
+        self._costs.append(decided_s / pods)
+        self._usual = max(LEAST, int(HELD_S / (HANDED_S + min(self._costs))))

@@ -63,24 +63,44 @@ class RoomMaker:
         # Victims of whose end nothing has been heard yet.
         self._going: set[str] = set()
 
+    def known_class(self, uid: str, pod: Doc) -> PodClass | None:
+        """The class of a pod on its node, if nothing changed that it depends on: most news of pods
+        are of their status."""
+        known, metadata = self._roster.get(uid), pod["metadata"]
+        if known is None or known.node != pod["spec"]["nodeName"]:
+            return None
+        kin = known.pod_class.kin
+        same = (
+            known.generation == metadata.get("generation", 0)
+            and kin.leaving == ("deletionTimestamp" in metadata)
+            and kin.labels == (metadata.get("labels") or {})
+        )
+        return known.pod_class if same else None
+
     def see(self, uid: str, pod: Doc, pod_class: PodClass) -> None:
         """Note a pod on its node."""
         metadata, spec = pod["metadata"], pod["spec"]
         start = (pod.get("status") or {}).get("startTime")
-        self._roster.put(
-            uid,
-            Resident(
-                metadata["namespace"], metadata["name"], spec["nodeName"], pod_class,
-                spec.get("priority") or 0, _seconds(start) if start else NOT_STARTED,
-                "deletionTimestamp" in metadata or uid in self._going,
-            ),
-        )  # fmt: skip
+        resident = Resident(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            node=spec["nodeName"],
+            pod_class=pod_class,
+            priority=spec.get("priority") or 0,
+            start=_seconds(start) if start else NOT_STARTED,
+            free="deletionTimestamp" in metadata or uid in self._going,
+            generation=metadata.get("generation", 0),
+        )
+        self._roster.put(uid, resident)
 
     def assume(self, pods: Iterable[Pending], rows: Iterable[int]) -> None:
         """Note pods that were given nodes in this moment."""
         for pod, row in zip(pods, rows, strict=True):
             node = self._view.names[row]
-            resident = Resident(pod.namespace, pod.name, node, pod.pod_class, pod.priority)
+            resident = Resident(
+                pod.namespace, pod.name, node, pod.pod_class, pod.priority,
+                generation=pod.generation,
+            )  # fmt: skip
             self._roster.put(pod.uid, resident)
 
     def forget(self, uid: str) -> None:
