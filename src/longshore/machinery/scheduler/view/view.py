@@ -29,8 +29,8 @@ from longshore.machinery.scheduler.view.volumes import VolumeView
 T = TypeVar("T")
 
 _FIRST_ROOM = 64
-# Answers about the nodes' shape that are remembered: each is a column or two.
-_ANSWERS_MAX = 4096
+# Bytes of answers about the nodes' shape that are remembered, if each were a column of numbers.
+_ANSWERS_BYTES = 2**27
 # Fewer pods than that are changed one by one.
 _FEW = 16
 
@@ -269,7 +269,7 @@ class ClusterView:
         """An answer that depends on the shape alone: found once for as long as that stands."""
         found: T | None = self._answers.get(question)
         if found is None:
-            if len(self._answers) >= _ANSWERS_MAX:
+            if len(self._answers) * 8 * self.size > _ANSWERS_BYTES:
                 self._answers.clear()
             found = self._answers[question] = answer()
         return found
