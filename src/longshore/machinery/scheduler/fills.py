@@ -27,6 +27,7 @@ class Fill:
         self._least = _least(view, pod_class, profile)
         self._fit = weighing(view, pod_class, profile.resources, scored=True)
         self._balance = balanced_allocation.balance(view, pod_class, profile)
+        self._both = self._fit.with_(self._balance) if self._balance is not None else self._fit
         self._weights = profile.weights.get(FIT, 1.0), profile.weights.get(BALANCE, 1.0)
         self._epoch = self._heard = -1
         self.fits: Mask = np.zeros(0, np.bool_)
@@ -47,15 +48,20 @@ class Fill:
 
     def at(self, view: ClusterView, where: Where, more: Scores | float) -> Scores:
         """The weighed scores of some rows for the last of so many more pods, room or not."""
+        taken, parts = self._both.there(view.loads, where)
+        shares, first = self._both.shares((taken, parts), more), len(self._fit.asked)
         fit, balance = self._weights
-        found = fit * node_resources_fit.score_at(view, self._fit, self._profile, where, more)
+        found = fit * node_resources_fit.mean(
+            self._fit, self._profile, shares[:first], parts[:first]
+        )
         if self._balance is not None:
-            found += balance * balanced_allocation.score_at(view, self._balance, where, more)
+            there = taken[first:], parts[first:]
+            found += balance * balanced_allocation.gain(self._balance, there, shares[first:], more)
         return found
 
     def _looked_at(self, view: ClusterView, where: Where) -> tuple[Scores, Mask]:
         scores = self.at(view, where, 1.0)
-        fits = np.asarray((cut(view.loads.free, where) >= self._least).all(axis=0))
+        fits = np.logical_and.reduce(cut(view.loads.free, where) >= self._least)
         scores[~fits] = -np.inf
         return scores, fits
 

@@ -32,14 +32,20 @@ def score_at(view: ClusterView, weighed: Weighing, where: Where, more: Scores | 
     """The score of some rows for the last of so many more pods (a column of numbers: one line for
     each)."""
     there = weighed.there(view.loads, where)
-    before = _unevenness(weighed, there, more - 1.0)
-    return 75.0 + 50.0 * (before - _unevenness(weighed, there, more))
+    return gain(weighed, there, weighed.shares(there, more), more)
 
 
-def _unevenness(weighed: Weighing, there: tuple[Scores, Scores], more: Scores | float) -> Scores:
+def gain(
+    weighed: Weighing, there: tuple[Scores, Scores], shares: Scores, more: Scores | float
+) -> Scores:
+    """The score where shares will be in use with the last of so many more pods."""
+    before = _unevenness(weighed, weighed.shares(there, more - 1.0), there[1])
+    return 75.0 + 50.0 * (before - _unevenness(weighed, shares, there[1]))
+
+
+def _unevenness(weighed: Weighing, shares: Scores, parts: Scores) -> Scores:
     """The standard deviation of the shares of the resources that a node has."""
-    shares = weighed.shares(there, more)
-    present = weighed.present(there[1], shares)
+    present = weighed.present(parts, shares)
     if present is None and len(shares) == 2:
         apart: Scores = np.abs(shares[0] - shares[1])
         return apart * 0.5

@@ -70,10 +70,14 @@ def score_at(
     view: ClusterView, weighed: Weighing, profile: Profile, where: Where, more: Scores | float
 ) -> Scores:
     """The score of some rows for the last of so many more pods (a column of numbers: one line for
-    each): the weighted mean over the resources that a node has."""
+    each)."""
     there = weighed.there(view.loads, where)
-    shares = weighed.shares(there, more)
-    points, present = _points(profile, shares), weighed.present(there[1], shares)
+    return mean(weighed, profile, weighed.shares(there, more), there[1])
+
+
+def mean(weighed: Weighing, profile: Profile, shares: Scores, parts: Scores) -> Scores:
+    """The weighted mean of what the shares in use are worth, over the resources that a node has."""
+    points, present = _points(profile, shares), weighed.present(parts, shares)
     if profile.strategy is Strategy.RATIO:
         # What scores nothing is left out of the mean (requested_to_capacity_ratio.go).
         present = np.where(points > 0, 1.0 if present is None else present, 0.0)
