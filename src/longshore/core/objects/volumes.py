@@ -257,10 +257,11 @@ class Catalogue:
 
     def fitting(self, asked: Wanted) -> Iterator[Volume]:
         """Free volumes that fit, the most fitting first."""
-        by_modes = self._free.get(asked.grade, {})
-        for modes in sorted(by_modes, key=lambda modes: (len(modes), sorted(modes))):
+        by_modes, anything = self._free.get(asked.grade, {}), asked.selector.everything
+        enough = (modes for modes in by_modes if modes >= asked.modes)
+        for modes in sorted(enough, key=lambda modes: (len(modes), sorted(modes))):
             offers = by_modes[modes]
             for at in range(bisect_left(offers, (asked.size, "")), len(offers)):
                 one = self._known[offers[at][1]]
-                if one.fits(asked):
+                if anything or asked.selector.matches(one.labels):
                     yield one

@@ -128,6 +128,7 @@ class VolumeView:
         self._counting_drivers: set[str] = set()
         self.attachments = Attachments(nodes)
         self._reaches: dict[tuple[Term, ...], Reach] = {}
+        self._reach_of: dict[str, Reach] = {}
         self._reach_shape = -1
         self._stir = Stir()
         # The last answer that a rule worked out, and to which question: filter, score and binding
@@ -173,6 +174,7 @@ class VolumeView:
 
     def _hear_volume(self, doc: Doc, gone: bool) -> None:
         name = doc["metadata"]["name"]
+        self._reach_of.pop(name, None)
         if gone:
             self.catalogue.drop(name)
             self.places.pop(name, None)
@@ -263,7 +265,14 @@ class VolumeView:
         if self._reach_shape != self._nodes.shape:
             self._reach_shape = self._nodes.shape
             self._reaches.clear()
-        terms = self.places[name].terms
+            self._reach_of.clear()
+        found = self._reach_of.get(name)
+        if found is None:
+            found = self._reach_of[name] = self._reach_by(self.places[name].terms)
+        return found
+
+    def _reach_by(self, terms: tuple[Term, ...]) -> Reach:
+        """One for all volumes with the same affinity."""
         if not terms:
             return EVERYWHERE
         found = self._reaches.get(terms)
