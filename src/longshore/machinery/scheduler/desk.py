@@ -143,7 +143,7 @@ class Desk:
             self.view.drop_namespace(metadata["name"])
         elif self.view.put_namespace(metadata["name"], metadata.get("labels") or {}):
             self._changes.all = True
-            self.holding.queues.reconsider()
+            self.holding.queues.hear_namespace(metadata["name"])
 
     def _labels_of(self, namespace: str) -> Mapping[str, str]:
         return self.view.tallies.namespaces.get(namespace, {})

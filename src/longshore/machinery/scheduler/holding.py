@@ -63,7 +63,7 @@ class Holding:
             if why:
                 self._told.append((pending, why))
         else:
-            self._queue(pending.uid, {pending.uid: pending})
+            self._queue({pending.uid: pending})
         return True
 
     def enter_again(self, pending: Pending, local: Local) -> None:
@@ -76,7 +76,7 @@ class Holding:
             return
         self._known.add(pending.uid)
         self._local_of[pending.uid] = local
-        self._queue(pending.uid, {pending.uid: pending})
+        self._queue({pending.uid: pending})
 
     def place(self, uid: str, pod: Doc) -> None:
         """A pod has a node."""
@@ -141,16 +141,16 @@ class Holding:
             if local is not None and uid not in self.queues:
                 new.setdefault(local, {})[uid] = pod
         for pods in new.values():
-            self._queue(f"gang/{next(iter(pods))}", pods)
+            self._queue(pods)
         return [
             pod
             for uid, pod in group.waiting.items()
             if uid not in self._local_of or self.queues.is_admitted(uid)
         ]
 
-    def _queue(self, key: str, pods: Mapping[str, Pending]) -> None:
+    def _queue(self, pods: Mapping[str, Pending]) -> None:
         local = self._local_of[next(iter(pods))]
         of: dict[str, Amounts] = {
             uid: {"pods": 1, **pod.pod_class.requests} for uid, pod in pods.items()
         }
-        self.queues.enter(key, pods, local, of)
+        self.queues.enter(pods, local, of)

@@ -66,7 +66,7 @@ class Queues:
         # Cohorts in which something may have become possible, and victims that are not gone yet.
         self._dirty: dict[int, Cohort] = {}
         self._leaving: dict[str, Cohort] = {}
-        self._admissions = 0
+        self._admissions = self._keys = 0
         # Whether there is news for reports; who reports takes it back.
         self.is_changed = True
 
@@ -86,14 +86,19 @@ class Queues:
 
     def hear_local(self, queue: Doc, *, gone: bool) -> None:
         if self.settings.put_local(queue, gone=gone):
-            self.reconsider()
+            self._reconsider()
 
     def hear_queue(self, queue: Doc, *, gone: bool) -> None:
         if self.settings.put_queue(queue, gone=gone):
-            self.reconsider()
+            self._reconsider()
 
-    def reconsider(self) -> None:
-        """Queues, or namespaces, are others now: all units find their place anew."""
+    def hear_namespace(self, name: str) -> None:
+        """The labels of a namespace are others now."""
+        if any(local.namespace == name for local in self.tallies):
+            self._reconsider()
+
+    def _reconsider(self) -> None:
+        """All units find their place anew."""
         self.is_changed = True
         self._cohorts = self.settings.cohorts()
         for one in (self._lines, self._untold, self._lost, self._dirty):
@@ -107,12 +112,10 @@ class Queues:
         for unit in self._units.values():
             self._find_place(unit)
 
-    def enter(
-        self, key: str, pods: Mapping[str, Pending], local: Local, of: Mapping[str, Amounts]
-    ) -> None:
+    def enter(self, pods: Mapping[str, Pending], local: Local, of: Mapping[str, Amounts]) -> None:
         """Pods that are to be admitted together have come; of: what each takes, by uid."""
         first = next(iter(pods.values()))
-        workload = Workload(key, "", _sum(of), first.priority, first.order)
+        workload = Workload(self._key(), "", _sum(of), first.priority, first.order)
         names = {uid: pod.name for uid, pod in pods.items()}
         self._note(Unit(local, workload, dict(pods), names, dict(of)))
 
@@ -124,7 +127,7 @@ class Queues:
         if unit is not None:
             self.forget(uid)
         self._admissions += 1
-        workload = Workload(uid, "", amounts, 0, self._admissions)
+        workload = Workload(self._key(), "", amounts, 0, self._admissions)
         self._note(Unit(local, workload, {}, {uid: name}, {uid: amounts}, is_admitted=True))
 
     def forget(self, uid: str) -> None:
@@ -141,6 +144,10 @@ class Queues:
         if unit.amounts:
             unit.workload = replace(unit.workload, amounts=_sum(unit.amounts))
             self._note(unit)
+
+    def _key(self) -> str:
+        self._keys += 1
+        return str(self._keys)
 
     def _note(self, unit: Unit) -> None:
         self._units[unit.workload.key] = unit
@@ -187,6 +194,8 @@ class Queues:
                 tally.used[name] += sign * value
         else:
             tally.pending += sign
+        if not (tally.admitted or tally.pending):
+            del self.tallies[unit.local]
 
     # --- deciding
 
