@@ -82,7 +82,9 @@ def node_selector(around: Surroundings) -> Hooks:
     )
 
 
-PROJECT_SELECTOR = Hooks(changes=(Hook(_select_by_project, (kinds.POD,)),))
+PROJECT_SELECTOR = Hooks(
+    changes=(Hook(_select_by_project, (kinds.POD,), looks_up=(kinds.NAMESPACE,)),)
+)
 ANTI_AFFINITY = Hooks(
     checks=(Hook(_spread_over_hosts, (kinds.POD,), ("create", "update"), looks_up=()),)
 )
