@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from longshore.machinery.scheduler import batch
+from longshore.machinery.scheduler.bunches import bunched
 from longshore.machinery.scheduler.exact import fits, one_by_one
 from longshore.machinery.scheduler.explain import explain
 from longshore.machinery.scheduler.memo import Memo
@@ -34,8 +35,9 @@ class Decision:
 def plan(
     view: ClusterView, pods: Iterable[tuple[str, PodClass]], seed: int, profile: Profile = DEFAULT
 ) -> Decision:
-    """Decide about pods (uid, class), class after class in the order in which they first appear.
-    The view is as it was; the same arguments give the same decision."""
+    """Decide about pods (uid, class), class after class in the order in which they first appear;
+    single pods that no rule tells apart are one class. The view is as it was; the same arguments give
+    the same decision."""
     memo = Memo(profile)
     by_class: dict[PodClass, list[str]] = {}
     for uid, pod_class in pods:
@@ -43,17 +45,28 @@ def plan(
     placements: dict[str, str] = {}
     refusals: dict[str, str] = {}
     held: list[tuple[list[int], PodClass]] = []
-    for pod_class, uids in by_class.items():
-        rows = place(view, pod_class, len(uids), memo, seed)
-        placements.update(zip(uids, (view.names[row] for row in rows), strict=False))
-        held.append((rows, pod_class))
-        view.hold_all(rows, pod_class, 1)
-        if len(rows) < len(uids):
-            reason = explain(view, pod_class, profile)
-            refusals.update(dict.fromkeys(uids[len(rows) :], reason))
+    for likeness, members in bunched(view, by_class, profile):
+        rows = place(view, likeness, len(members), memo, seed)
+        for (_, uid), row in zip(members, rows, strict=False):
+            placements[uid] = view.names[row]
+        for pod_class, taken in _by_class(members, rows).items():
+            view.hold_all(taken, pod_class, 1)
+            held.append((taken, pod_class))
+        if len(rows) < len(members):
+            reason = explain(view, likeness, profile)
+            refusals.update((uid, reason) for _, uid in members[len(rows) :])
     for rows, pod_class in held:
         view.hold_all(rows, pod_class, -1)
     return Decision(placements, refusals)
+
+
+def _by_class(
+    members: Sequence[tuple[PodClass, str]], rows: Sequence[int]
+) -> dict[PodClass, list[int]]:
+    found: dict[PodClass, list[int]] = {}
+    for (pod_class, _), row in zip(members, rows, strict=False):
+        found.setdefault(pod_class, []).append(row)
+    return found
 
 
 def place(

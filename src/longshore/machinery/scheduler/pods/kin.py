@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from longshore.core.objects.selectors import EVERYTHING, Selector
 
@@ -19,15 +19,28 @@ OWN_LABELS = frozenset(
 )
 
 
+# Under which key of a Place an owner stands: no label's key can begin with a NUL.
+OWNER = "\0owner"
+Place = tuple[str, str, str]
+"""(namespace, key, value) of a label that pods have, or must have to be meant; empty where that is not
+known."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Kin:
     """Pods that nothing said of pods tells apart. owner: the uid of their controller. leaving: they
-    are being deleted."""
+    are being deleted. places: where they are filed, and what may concern them."""
 
     namespace: str
     labels: Labels
     owner: str = ""
     leaving: bool = False
+    places: tuple[Place, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        owner = [(self.namespace, OWNER, self.owner)] if self.owner else []
+        labels = [(self.namespace, key, value) for key, value in self.labels.items()]
+        object.__setattr__(self, "places", ((self.namespace, "", ""), *owner, *labels))
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,7 @@ def score(view: ClusterView, pod_class: PodClass, among: Mask, profile: Profile)
     """Few pods in its domains are good for a node. A domain's count weighs by the logarithm of how
     many domains there are. Nodes that lack a key score nothing, but by the system's constraints."""
     spread = constraints_of(pod_class, profile)
-    if spread is None or not spread.soft or _says_nothing(view, pod_class, spread):
+    if spread is None or not spread.soft or says_nothing(view, pod_class, spread):
         return None
     needed = () if spread is SYSTEM_SPREADING else spread.soft
     told = among.copy()
@@ -116,7 +116,7 @@ def score(view: ClusterView, pod_class: PodClass, among: Mask, profile: Profile)
     return _reversed(bad, told)
 
 
-def _says_nothing(view: ClusterView, pod_class: PodClass, spread: Spread) -> bool:
+def says_nothing(view: ClusterView, pod_class: PodClass, spread: Spread) -> bool:
     """The first pod of a controller goes anywhere: so it is, unless some nodes lack a zone."""
     if spread is not SYSTEM_SPREADING or view.tallies.any_peers(pod_class.kin):
         return False

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from longshore.machinery.scheduler.pods.affinity import PodTerm
-from longshore.machinery.scheduler.pods.kin import Kin, Labels, PodSelector, Query
+from longshore.machinery.scheduler.pods.kin import OWNER, Kin, Labels, Place, PodSelector, Query
 from longshore.machinery.scheduler.pods.podclass import PodClass
 from longshore.machinery.scheduler.view.columns import Amounts
 
@@ -23,10 +23,6 @@ T = TypeVar("T")
 QUERIES_MAX = 512
 # Kins of which it is known what concerns them.
 _KINS_MAX = 65_536
-
-_Place = tuple[str, str, str]
-"""(namespace, key, value) of a label that must be there; empty where that is not known."""
-_OWNER = "\0owner"
 
 
 class Counts:
@@ -74,33 +70,24 @@ class _Index(Generic[T]):
     """Things by one label that pods must have to concern them, if there is such a label."""
 
     def __init__(self) -> None:
-        self._places: dict[_Place, dict[T, None]] = {}
+        self._places: dict[Place, dict[T, None]] = {}
 
-    def add(self, item: T, places: Iterable[_Place]) -> None:
+    def add(self, item: T, places: Iterable[Place]) -> None:
         for place in places:
             self._places.setdefault(place, {})[item] = None
 
-    def remove(self, item: T, places: Iterable[_Place]) -> None:
+    def remove(self, item: T, places: Iterable[Place]) -> None:
         for place in places:
             found = self._places[place]
             del found[item]
             if not found:
                 del self._places[place]
 
-    def at(self, place: _Place) -> Iterable[T]:
+    def at(self, place: Place) -> Iterable[T]:
         return self._places.get(place, ())
 
 
-def _places_of(kin: Kin) -> Iterator[_Place]:
-    """Where things are filed that may concern a kin, and where the kin itself is."""
-    yield kin.namespace, "", ""
-    if kin.owner:
-        yield kin.namespace, _OWNER, kin.owner
-    for key, value in kin.labels.items():
-        yield kin.namespace, key, value
-
-
-def _asked_places(query: Query) -> list[_Place]:
+def _asked_places(query: Query) -> list[Place]:
     """Where a query is filed: one place for each namespace that it names. Where namespaces are
     chosen by their labels there is no telling which."""
     part = query.parts[0]
@@ -112,7 +99,7 @@ def _asked_places(query: Query) -> list[_Place]:
 
 def _exact(query: Query, part: PodSelector) -> tuple[str, str]:
     if query.owner:
-        return _OWNER, query.owner
+        return OWNER, query.owner
     exact = part.labels.exact if part.labels is not None else {}
     return next(iter(exact.items()), ("", ""))
 
@@ -176,7 +163,7 @@ class Tallies:
 
     def any_peers(self, kin: Kin) -> bool:
         """Whether there is a pod of the same controller."""
-        return bool(self._kin_index.at((kin.namespace, _OWNER, kin.owner)))
+        return bool(self._kin_index.at((kin.namespace, OWNER, kin.owner)))
 
     def concerning(self, kin: Kin) -> tuple[PodTerm, ...]:
         """The terms of pods here that mean a kin."""
@@ -206,9 +193,9 @@ class Tallies:
     def _meet(self, kin: Kin) -> dict[int, int]:
         rows: dict[int, int] = {}
         self._kins[kin] = rows
-        self._kin_index.add(kin, _places_of(kin))
+        self._kin_index.add(kin, kin.places)
         self._counted[kin] = []
-        places = [("", "", ""), *_places_of(kin)] if self._queries else ()
+        places = [("", "", ""), *kin.places] if self._queries else ()
         for query in [one for place in places for one in self._query_index.at(place)]:
             if query.matches(kin, self.namespaces):
                 counts = self._queries[query]
@@ -218,7 +205,7 @@ class Tallies:
 
     def _part(self, kin: Kin) -> None:
         del self._kins[kin]
-        self._kin_index.remove(kin, _places_of(kin))
+        self._kin_index.remove(kin, kin.places)
         for counts in self._counted.pop(kin):
             del counts.kins[kin]
 
@@ -259,7 +246,7 @@ class Tallies:
             self._concerning.clear()
 
     def _terms_of(self, kin: Kin) -> Iterator[PodTerm]:
-        for place in (("", "", ""), *_places_of(kin)):
+        for place in (("", "", ""), *kin.places):
             for term in self._term_index.at(place):
                 if term.query.matches(kin, self.namespaces):
                     yield term
