@@ -116,6 +116,7 @@ class Worker:
                 self._some.set()
                 await self._clock.sleep(0)
         self._some.set()
+        self._reports.look()
 
     def _take_in(self, event: Frame) -> None:
         try:
@@ -149,6 +150,7 @@ class Worker:
                 self._some.set()
         elif self._under_way < AHEAD + EXTRA:
             self._place(self._desk.serve_few(), turn)
+        self._reports.look()
         if turn.refused:
             self._alarms.set(_EVERYBODY, ASKED_AGAIN_S)
         return turn

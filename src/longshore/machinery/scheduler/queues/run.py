@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
 from longshore.base.clock import Clock, rfc3339
@@ -31,18 +32,24 @@ class QueueReports:
     ) -> None:
         self._cache, self._client, self._clock = cache, client, clock
         self._picture = picture
-        self._reported: Queues | None = None
+        self._some = asyncio.Event()
+
+    def look(self) -> None:
+        """There may be news."""
+        if self._picture().is_changed:
+            self._some.set()
 
     async def run(self) -> None:
         """Report until cancelled."""
         while True:
-            await self._clock.sleep(REPORT_S)
+            await self._some.wait()
+            self._some.clear()
             queues = self._picture()
-            if queues is not self._reported or queues.is_changed:
-                self._reported, queues.is_changed = queues, False
-                work = [*self._locals(queues), *self._queues(queues)]
-                # One that is gone meanwhile needs no status.
-                await self._client.submit(work)
+            queues.is_changed = False
+            work = [*self._locals(queues), *self._queues(queues)]
+            # One that is gone meanwhile needs no status.
+            await self._client.submit(work)
+            await self._clock.sleep(REPORT_S)
 
     def _locals(self, queues: Queues) -> Iterator[Patch]:
         for local in queues.settings.locals:
