@@ -14,6 +14,7 @@ from longshore.cluster.simulate.outcome import NodeLoad, Outcome, loads
 from longshore.cluster.simulate.present import Present
 from longshore.cluster.simulate.run import simulate
 from longshore.cluster.simulate.svg import as_svg
+from longshore.doors.kubernetes.yamlbody import read_yaml
 from longshore.machinery.scheduler.profile import Profile, Strategy
 
 POOL = {"name": "general", "count": 3, "cpu": 4, "memory": "8Gi"}
@@ -164,6 +165,15 @@ def test_a_wrong_shape_is_refused_by_the_field(content: Any, why: str) -> None:
     with pytest.raises(ValueError) as refusal:
         shape.pools(content)
     assert str(refusal.value).startswith(why)
+
+
+def test_the_shape_in_the_documentation_is_one() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "scheduler.md").read_text(encoding="utf-8")
+    (block,) = [part for part in page.split("```yaml\n") if part.startswith("pools:")]
+    general, gpu = shape.pools(read_yaml(block.partition("```")[0].encode()))
+    assert (general.name, general.count, general.zones) == ("general", 60, ("a", "b", "c"))
+    assert gpu.amounts["nvidia.com/gpu"] == "8"
+    assert gpu.taints == ({"key": "dedicated", "value": "gpu", "effect": "NoSchedule"},)
 
 
 # --- simulating ---
