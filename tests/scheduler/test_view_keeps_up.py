@@ -160,3 +160,22 @@ def test_terms_follow_the_labels_of_namespaces(kind: str, how: str, carrier: str
     assert scheduler.scores(cluster, pod, scheduler.feasible(cluster, pod)) != red
     relabel_namespace("shop", "red")(cluster, planner)
     agree(cluster, pod, planner)
+
+
+@pytest.mark.parametrize("asked", [{}, {"example.com/gpu": "1"}])
+def test_a_resource_that_nodes_get_and_lose(asked: dict[str, str]) -> None:
+    """As when a device plug-in begins and ends: nothing else of the node changes. A pod that is
+    already there asks for it as well."""
+    container = {"image": "none", "resources": {"requests": asked}}
+    pod, other = (make_pod(name, {**BARE, "containers": [container]}) for name in ("new", "old-0"))
+    cluster = Cluster.of([make_node("n0", SIMPLE_NODE, None)])
+    planner = Planner(cluster)
+    agree(cluster, pod, planner)
+    cluster.bind(other, "n0")
+    planner.bind(other, "n0")
+    for gpus in ("2", "1", "0"):
+        amounts = {**SIMPLE_NODE["allocatable"], "example.com/gpu": gpus}
+        put_node("n0", {**SIMPLE_NODE, "allocatable": amounts}, None)(cluster, planner)
+        agree(cluster, pod, planner)
+    put_node("n0", SIMPLE_NODE, None)(cluster, planner)
+    agree(cluster, pod, planner)

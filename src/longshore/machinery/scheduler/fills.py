@@ -19,10 +19,11 @@ FIT, BALANCE = "NodeResourcesFit", "NodeResourcesBalancedAllocation"
 
 
 class Fill:
-    """What the two rules by load say of one load, while the nodes' shape stands."""
+    """What the two rules by load say of one load, while which nodes there are stands, and which of
+    them have which resources."""
 
     def __init__(self, view: ClusterView, pod_class: PodClass, profile: Profile) -> None:
-        self.shape = view.shape
+        self._made_for = _terms(view)
         self._profile = profile
         self._least = _least(view, pod_class, profile)
         self._fit = weighing(view, pod_class, profile.resources, scored=True)
@@ -34,6 +35,9 @@ class Fill:
         """The rows that have room for one more pod."""
         self.scores: Scores = np.zeros(0)
         """Their weighed scores, -inf where there is no room."""
+
+    def stands(self, view: ClusterView) -> bool:
+        return self._made_for == _terms(view)
 
     def catch_up(self, view: ClusterView) -> None:
         """Look anew at the rows that have changed."""
@@ -66,6 +70,10 @@ class Fill:
         return scores, fits
 
 
+def _terms(view: ClusterView) -> tuple[int, int]:
+    return view.shape, view.loads.edition
+
+
 def _least(view: ClusterView, pod_class: PodClass, profile: Profile) -> Amounts:
     """What must be free of each resource for one pod, as a column."""
     nothing = np.iinfo(np.int64)
@@ -85,7 +93,7 @@ class Fills:
 
     def of(self, view: ClusterView, pod_class: PodClass) -> Fill:
         found = self._known.get(pod_class.load)
-        if found is None or found.shape != view.shape:
+        if found is None or not found.stands(view):
             if len(self._known) >= FILLS_MAX:
                 self._known.popitem(last=False)
             found = self._known[pod_class.load] = Fill(view, pod_class, self._profile)

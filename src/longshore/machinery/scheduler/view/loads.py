@@ -54,6 +54,8 @@ class Loads:
         that told says."""
         self.told = 0
         self.epoch = 0
+        self.edition = 0
+        """Counts changes of which resources there are, and of which nodes have some of each."""
         self._known: dict[object, tuple[Amounts, Scores]] = {}
 
     def grow(self) -> None:
@@ -71,6 +73,7 @@ class Loads:
                 old = getattr(self, name)
                 setattr(self, name, np.concatenate([old, np.zeros_like(old[:1])]))
             self._known.clear()
+            self.edition += 1
         return column
 
     def set_allocatable(self, row: int, amounts: Mapping[str, Any]) -> None:
@@ -82,6 +85,7 @@ class Loads:
             self.allocatable[self.resources[name], row] = capacity(name, text)
         has = self.allocatable[:, row]
         self.free[:, row] += has - before
+        self.edition += bool(((has > 0) != (before > 0)).any())
         parts = np.divide(1.0, has, out=np.zeros(len(has)), where=has > 0)
         self.parts[:, row] = parts[[CPU, MEMORY, *range(len(has))]]
         self._note(row)
