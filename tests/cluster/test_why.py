@@ -10,6 +10,7 @@ from longshore.cluster.why.report import Answer
 from longshore.cluster.why.table import folded, judged
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
+from longshore.core.objects.offers import ANNOTATION
 from longshore.machinery.scheduler.picture import picture
 from longshore.machinery.scheduler.queues.settings import LABEL
 from tests.scheduler.placing import node, pod
@@ -135,3 +136,30 @@ def test_gates_are_told_of() -> None:
     doc = pod("web", schedulingGates=[{"name": "a.example.org/a"}, {"name": "b"}])
     (told,) = notes(doc, None, None)
     assert told == "it is held by its scheduling gates: a.example.org/a, b"
+
+
+def test_what_is_offered_to_others_is_not_free() -> None:
+    offer = {
+        "metadata": {"name": "o"},
+        "spec": {"schedulerName": "theirs", "nodeName": "big-0", "resources": {"cpu": "7"}},
+    }
+    taken = pod("theirs", {"cpu": "6"}, node="big-0", schedulerName="theirs")
+    taken["metadata"]["annotations"] = {ANNOTATION: "o"}
+    for pods in ([], [taken]):
+        objects = {kinds.NODE: NODES[:1], kinds.POD: pods, kinds.OFFER: [offer]}
+        (node_,) = judged(picture(objects, also=[WAITING]), WAITING)
+        assert [one.reason for one in node_.objections] == ["Insufficient cpu"]
+    (node_,) = judged(picture({kinds.NODE: NODES[:1]}, also=[WAITING]), WAITING)
+    assert not node_.objections
+
+
+def test_of_an_offer_only_what_is_left_is_held() -> None:
+    offer = {
+        "metadata": {"name": "o"},
+        "spec": {"schedulerName": "theirs", "nodeName": "big-0", "resources": {"cpu": "4"}},
+    }
+    taken = pod("theirs", {"cpu": "4"}, node="big-0", schedulerName="theirs")
+    taken["metadata"]["annotations"] = {ANNOTATION: "o"}
+    objects = {kinds.NODE: NODES[:1], kinds.POD: [taken], kinds.OFFER: [offer]}
+    (node_,) = judged(picture(objects, also=[WAITING]), WAITING)
+    assert not node_.objections  # 8 CPUs, of which 4 are offered and taken, not 8

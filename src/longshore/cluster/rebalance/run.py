@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from longshore.cluster.access import Access, with_access
+from longshore.cluster.looking import looked_at
 from longshore.core.objects.errors import ApiError, Forbidden, Unavailable
 from longshore.doors.kubernetes.client import HttpClient
-from longshore.machinery.scheduler.picture import LOOKED_AT, picture
+from longshore.machinery.scheduler.picture import picture
 from longshore.machinery.scheduler.profile import PROFILES, Profile
 from longshore.machinery.scheduler.rebalance import Limits, Move, Rebalancing, rebalance
 
@@ -30,8 +31,7 @@ def planned(
     """The best moves of pods in some namespaces (none: in all). Raises ClusterError."""
 
     async def ask(client: HttpClient) -> Rebalancing:
-        objects = {kind: (await client.list(kind)).items for kind in LOOKED_AT}
-        return rebalance(picture(objects), limits, namespaces, profiles)
+        return rebalance(picture(await looked_at(client)), limits, namespaces, profiles)
 
     return with_access(access, ask)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from longshore.cluster.access import Access, with_access
 from longshore.cluster.config import ClusterError
+from longshore.cluster.looking import looked_at
 from longshore.cluster.why.notes import group_of, notes
 from longshore.cluster.why.report import Answer
 from longshore.cluster.why.table import judged
@@ -13,7 +14,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.errors import NotFound
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.doors.kubernetes.client import HttpClient
-from longshore.machinery.scheduler.picture import LOOKED_AT, picture, scheduler_of
+from longshore.machinery.scheduler.picture import picture, scheduler_of
 from longshore.machinery.scheduler.profile import DEFAULT, PROFILES, Profile
 from longshore.machinery.scheduler.queues.settings import queue_name
 
@@ -30,11 +31,10 @@ def why(
             pod = await client.get(kinds.POD, namespace, name)
         except NotFound as error:
             raise ClusterError(str(error)) from None
-        objects = {kind: (await client.list(kind)).items for kind in LOOKED_AT}
         group = await _found(client, kinds.POD_GROUP, namespace, group_of(pod))
         queue = await _found(client, kinds.LOCAL_QUEUE, namespace, queue_name(pod))
         profile = profiles.get(scheduler_of(pod), DEFAULT)
-        nodes = judged(picture(objects, also=[pod]), pod, profile)
+        nodes = judged(picture(await looked_at(client), also=[pod]), pod, profile)
         return Answer(pod, nodes, [*_strange(pod, profiles), *notes(pod, group, queue)])
 
     return with_access(access, ask)

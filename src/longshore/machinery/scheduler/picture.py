@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.objects.offers import accepted_by
+from longshore.machinery.scheduler.offers.held import HeldOffers
 from longshore.machinery.scheduler.pods.podclass import PodClass, PodClasses
 from longshore.machinery.scheduler.profile import DEFAULT
 from longshore.machinery.scheduler.view import volumes
 from longshore.machinery.scheduler.view.view import ClusterView
 
 LOOKED_AT: tuple[Kind, ...] = (
-    kinds.NAMESPACE, kinds.NODE, kinds.SERVICE, kinds.POD, *volumes.HEARD,
+    kinds.NAMESPACE, kinds.NODE, kinds.SERVICE, kinds.POD, kinds.OFFER, *volumes.HEARD,
 )  # fmt: skip
 """What placement depends on."""
 
@@ -48,6 +50,7 @@ def picture(objects: Mapping[Kind, Iterable[Doc]], also: Iterable[Doc] = ()) -> 
             made.view.volumes.hear(kind, doc, gone=False)
     bound = [pod for pod in objects.get(kinds.POD, ()) if _holds(pod)]
     _put(made, bound, [*bound, *also])
+    _hold(made, objects.get(kinds.OFFER, ()))
     return made
 
 
@@ -61,6 +64,18 @@ def _put(made: Picture, bound: Iterable[Doc], all_of_them: Iterable[Doc]) -> Non
         uid = pod["metadata"]["uid"]
         made.pods[uid] = pod
         made.view.put_pod(uid, pod["spec"]["nodeName"], made.classes.of(pod))
+
+
+def _hold(made: Picture, offers: Iterable[Doc]) -> None:
+    """What is offered to other schedulers, and what has been taken of it, nobody else gets."""
+    held = HeldOffers()
+    standing = {one.uid: one for one in map(held.put, offers) if one is not None}
+    for uid, pod in made.pods.items():
+        left = held.took(uid, pod) if accepted_by(pod) else None
+        if left is not None:
+            standing[left.uid] = left
+    for one in standing.values():
+        made.view.put_pod(one.uid, one.node, one.pod_class)
 
 
 def scheduler_of(pod: Doc) -> str:
