@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.controllers.common import pods as pod_state
 from longshore.machinery.controllers.common.owners import is_deleting
-from longshore.machinery.controllers.daemonset.nodes import Meant, should_run
+from longshore.machinery.controllers.daemonset.nodes import Meant, Verdict
 from longshore.machinery.controllers.daemonset.pods import by_age, mark_of
 
 Standing: TypeAlias = Literal["settled", "unsettled", "broken", "outdated", "leaving"]
@@ -67,17 +67,16 @@ class Line:
 
 
 def line_of(
-    rules: Rules, node: Doc | None, pods: Sequence[Doc], held_s: float, now: float
+    rules: Rules, verdict: Verdict | None, pods: Sequence[Doc], held_s: float, now: float
 ) -> Line | None:
-    """None: the DaemonSet has nothing to do with the node. node None: there is no such node (any
+    """None: the DaemonSet has nothing to do with the node. verdict None: there is no such node (any
     more). held_s: for how long failed pods of the node are to be left alone."""
     pods = [pod for pod in pods if not (is_deleting(pod) and pod_state.is_terminal(pod))]
-    if node is None:
+    if verdict is None:
         return _without_node(pods)
-    runs, goes_on = should_run(rules.meant, node)
-    if not runs and not pods:
+    if not verdict.runs and not pods:
         return None
-    site = _Site(rules, runs, goes_on, pods, held_s, now)
+    site = _Site(rules, verdict, pods, held_s, now)
     create, remove = site.managed()
     going = [one.pod for one in remove]
     standing, old = site.standing(going)
@@ -103,8 +102,7 @@ def _without_node(pods: Sequence[Doc]) -> Line | None:
 @dataclass(frozen=True, slots=True)
 class _Site:
     rules: Rules
-    runs: bool
-    goes_on: bool
+    verdict: Verdict
     pods: Sequence[Doc]
     held_s: float
     now: float
@@ -113,16 +111,16 @@ class _Site:
 
     def managed(self) -> tuple[bool, list[Removal]]:
         """Whether a pod is to be made, and which are to go."""
-        if self.runs and not self.pods:
+        if self.verdict.runs and not self.pods:
             return True, []
         staying = [pod for pod in self.pods if not is_deleting(pod)]
-        if not self.goes_on:
+        if not self.verdict.goes_on:
             return False, [Removal(pod) for pod in staying]
         living = [pod for pod in staying if not pod_state.is_terminal(pod)]
         ended = self._ended(staying)
         if not self.rules.surges:
             return False, ended + [Removal(pod) for pod in by_age(living)[1:]]
-        create = self.runs and not living and not self._is_held()
+        create = self.verdict.runs and not living and not self._is_held()
         return create, ended + [Removal(pod) for pod in self._surplus(living)]
 
     def _ended(self, staying: Sequence[Doc]) -> list[Removal]:
@@ -153,7 +151,7 @@ class _Site:
         if self.rules.surges:
             return self._surging(new, old, going)
         if len(new) == len(old) or (old and any(old[0] is pod for pod in going)):
-            return ("unsettled" if self.runs else None), None
+            return ("unsettled" if self.verdict.runs else None), None
         if new:
             return ("settled" if self._is_available(new[0]) else "unsettled"), None
         return ("outdated" if self._is_available(old[0]) else "broken"), old[0]
@@ -165,7 +163,7 @@ class _Site:
             return "settled", None
         if new:
             return ("settled" if self._is_available(new[0]) else "unsettled"), None
-        if self.runs:
+        if self.verdict.runs:
             return ("outdated" if self._is_available(old[0]) else "broken"), old[0]
         return "leaving", old[0]
 
@@ -178,7 +176,7 @@ class _Site:
 
     def counts(self) -> Counts:
         running = int(any(self._is_available(pod) for pod in self.pods))
-        if not self.runs:
+        if not self.verdict.runs:
             return Counts(misscheduled=1, running=running)
         if not self.pods:
             return Counts(desired=1)

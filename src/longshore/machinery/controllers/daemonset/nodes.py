@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.selectors import Requirement
@@ -72,17 +72,23 @@ def meant_by(spec: Doc) -> Meant:
     return Meant(name, selector, terms, tolerations(spec))
 
 
-def should_run(meant: Meant, node: Doc) -> tuple[bool, bool]:
-    """Whether a pod is to be made there, and whether one that runs there may go on."""
+class Verdict(NamedTuple):
+    """Whether a pod is to be made on a node, and whether one that runs there may go on."""
+
+    runs: bool
+    goes_on: bool
+
+
+def should_run(meant: Meant, node: Doc) -> Verdict:
     name, labels = node["metadata"]["name"], node["metadata"].get("labels") or {}
     if meant.name not in ("", name) or not _is_selected(meant, name, labels):
-        return False, False
+        return Verdict(False, False)
     bad = {
         taint["effect"]
         for taint in node["spec"].get("taints") or ()
         if not any(tolerates(one, taint) for one in meant.tolerations)
     }
-    return not bad & {"NoSchedule", "NoExecute"}, "NoExecute" not in bad
+    return Verdict(not bad & {"NoSchedule", "NoExecute"}, "NoExecute" not in bad)
 
 
 def _is_selected(meant: Meant, name: str, labels: Doc) -> bool:

@@ -16,6 +16,7 @@ from itertools import islice
 
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.controllers.daemonset.line import Counts, Line, Rules, Standing, line_of
+from longshore.machinery.controllers.daemonset.nodes import Verdict, should_run
 from longshore.machinery.controllers.daemonset.pods import node_of
 
 # How long failed pods of a node are left alone after one of them was replaced
@@ -51,6 +52,7 @@ class Roster:
     marks: Counter[str] = field(default_factory=Counter)
     _names: dict[str, dict[str, None]] = field(default_factory=dict)
     _touched: dict[str, None] = field(default_factory=dict)
+    _verdicts: dict[str, Verdict] = field(default_factory=dict)
     _backoffs: dict[str, Backoff] = field(default_factory=dict)
     # A heap, and the earliest time in it of each node.
     _due: list[tuple[float, str]] = field(default_factory=list)
@@ -59,8 +61,13 @@ class Roster:
     # ---- hearing of changes
 
     def touch(self, node: str) -> None:
-        """Something about the node has changed."""
+        """Something on the node has changed, or is to be looked at anew."""
         self._touched[node] = None
+
+    def renew(self, node: str) -> None:
+        """The node itself has changed, is there, or is there no more."""
+        self._verdicts.pop(node, None)
+        self.touch(node)
 
     def note(self, pod: Doc) -> None:
         """There is a pod of the DaemonSet, in whatever state."""
@@ -98,7 +105,8 @@ class Roster:
             pods = self._pods(name, pod)
             backoff = self._backoffs.get(name)
             held_s = backoff.held_s(now) if backoff is not None else 0.0
-            self._set(name, line_of(self.rules, node(name), pods, held_s, now))
+            verdict = self._verdict(name, node)
+            self._set(name, line_of(self.rules, verdict, pods, held_s, now))
         return bool(self._touched)
 
     def wake_after_s(self, now: float) -> float | None:
@@ -110,6 +118,15 @@ class Roster:
 
     def standing_at(self, standing: Standing) -> dict[str, Line]:
         return self.standing.get(standing, {})
+
+    def _verdict(self, name: str, node: Callable[[str], Doc | None]) -> Verdict | None:
+        """Remembered, since nodes are many and change seldom, and pods often."""
+        if name not in self._verdicts:
+            doc = node(name)
+            if doc is None:
+                return None
+            self._verdicts[name] = should_run(self.rules.meant, doc)
+        return self._verdicts[name]
 
     def _pods(self, node: str, pod: Callable[[str], Doc | None]) -> list[Doc]:
         found = {name: pod(name) for name in self._names.get(node, ())}

@@ -67,7 +67,7 @@ class DaemonSets:
         if event.type == "MODIFIED" and event.old is not None and _is_alike(event.old, event.doc):
             return ()
         for roster in self._rosters.values():
-            roster.touch(event.stored.name)
+            roster.renew(event.stored.name)
         return tuple(self._rosters)
 
     def _of_pod(self, event: Frame) -> Iterable[Key]:
