@@ -47,6 +47,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.waiting: dict[str, tuple[str, int]] = {}
         self.admitted: dict[str, tuple[str, int]] = {}
         self.exceeded = False
+        self.together: dict[str, set[str]] = {}
 
     @rule(name=NAMES, gpus=st.integers(0, 8), reclaims=st.booleans(), stopped=st.booleans())
     def put_queue(self, name: str, gpus: int, reclaims: bool, stopped: bool) -> None:
@@ -77,6 +78,7 @@ class QueueMachine(RuleBasedStateMachine):
             pods[uid] = Pending(uid, "shop", uid, {}, priority, PLAIN, self.count)
             of[uid] = {"gpu": size}
             self.waiting[uid] = (name, size)
+        self.together.update({key: set(pods) for key in pods})
         self.queues.enter(pods, Local("shop", name), of)
 
     @rule(data=st.data())
@@ -148,15 +150,12 @@ class QueueMachine(RuleBasedStateMachine):
             return
         for uid, (name, _) in self.waiting.items():
             unit_size = sum(
-                size for other, (_, size) in self.waiting.items() if self._together(uid, other)
+                size for other, (_, size) in self.waiting.items() if other in self.together[uid]
             )
             if name in self.locals and name in self.nominal:
                 share = self.queues.settings.share(name)
                 assert share is not None
                 assert share.stopped or unit_size > sum(self.nominal.values())
-
-    def _together(self, one: str, other: str) -> bool:
-        return self.queues._unit_of[one] == self.queues._unit_of[other]
 
 
 TestQueueMachine = QueueMachine.TestCase

@@ -56,15 +56,13 @@ async def test_what_does_not_fit_is_refused_in_one_sentence(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "short"),
-    [({"memory": "600Mi"}, "memory"), ({"example.com/gpu": "2"}, "example.com/gpu"),
-     ({"example.com/none": "1"}, "example.com/none"), ({}, "pods")],
-)  # fmt: skip
+    [({"memory": "600Mi"}, "memory"), ({"example.com/gpu": "2"}, "example.com/gpu"), ({}, "pods")],
+)
 async def test_every_resource_counts(desk: Desk, wanted: dict[str, str], short: str) -> None:
     had = {"cpu": "8", "memory": "1Gi", "example.com/gpu": "3", "pods": "2" if wanted else "1"}
     await desk.create(kinds.NODE, node(**had))
     for name in "ab":
-        asked = wanted if name == "b" or short != "example.com/none" else {}
-        await desk.create(kinds.POD, pod(name, "1m", **asked))
+        await desk.create(kinds.POD, pod(name, "1m", **wanted))
     await bind(desk, "a")
     with pytest.raises(Conflict, match=f"enough resource: {short},"):
         await bind(desk, "b")
@@ -126,6 +124,12 @@ async def test_a_dry_run_takes_nothing(desk: Desk) -> None:
     await desk.create(kinds.POD, pod("b"))
     with pytest.raises(Conflict, match="used: 1000"):
         await desk.registry.bind(ADMIN, Bind("default", "b", "n1"), dry_run=True)
+
+
+async def test_what_a_node_does_not_list_is_counted_elsewhere(desk: Desk) -> None:
+    await desk.create(kinds.NODE, node(cpu="1"))
+    await desk.create(kinds.POD, pod("a", "1", **{"example.com/elsewhere": "7"}))
+    assert (await bind(desk, "a"))["spec"]["nodeName"] == "n1"
 
 
 @pytest.mark.parametrize("known", [False, True])

@@ -82,14 +82,17 @@ class NodeBook:
         return offer in self._holds
 
     def refusal(self, wanted: Amounts) -> str:
-        """Why there is no room, for the first resource that is short; empty if there is, or if the
-        node has not told what it has. A port is there once, whatever a node says. (Words: pkg/kubelet/lifecycle, InsufficientResourceError.)"""
+        """Why there is no room, for the first resource that is short; empty if there is. What the
+        node tells nothing of is not judged: who hands it out counts it elsewhere. A port is there
+        once, whatever a node says. (Words: pkg/kubelet/lifecycle, InsufficientResourceError.)"""
         used, allocatable = self._used, self._allocatable
-        if not allocatable:
-            return ""
         for name, value in wanted.items():
-            taken, most = used.get(name, 0), allocatable.get(name, 0)
-            if value and taken + value > most and (taken or not name.startswith(PORTS)):
+            taken, most = used.get(name, 0), allocatable.get(name)
+            if most is None:
+                if not name.startswith(PORTS):
+                    continue
+                most = 1
+            if value and taken + value > most:
                 return (
                     f"Node didn't have enough resource: {name}, "
                     f"requested: {value}, used: {taken}, capacity: {most}"

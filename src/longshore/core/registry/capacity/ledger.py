@@ -12,8 +12,8 @@ be taken no more; the clock never gives its capacity to others, only its deletio
 
 A book is opened when a pod is first bound to its node, of what the index of nodes finds, and
 then follows what the cache hears. So a server that binds nothing keeps none. What does not come by
-a binding (pods made with a nodeName) is counted and never refused, as upstream. A node that
-has not said yet what it has is not judged.
+a binding (pods made with a nodeName) is counted and never refused, as upstream. What a
+node does not say that it has is not judged.
 """
 
 from __future__ import annotations
