@@ -231,3 +231,10 @@ def test_the_life_of_a_cron_job(kube: Cluster) -> None:
     assert "Concurrency Policy:            Forbid" in kube.kubectl("describe", "cronjob", "api")
     kube.kubectl("delete", "cronjobs", "-l", "t=api", "--timeout=60s")
     assert kube.get("cronjobs", "-l", "t=api")["items"] == []
+
+
+def test_they_are_measured(kube: Cluster) -> None:
+    kube.apply(job("measured"))
+    ended(kube, "measured")
+    told = kube.kubectl("get", "--raw", "/metrics")
+    assert 'job_controller_jobs_finished_total{completion_mode="NonIndexed"' in told

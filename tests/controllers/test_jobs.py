@@ -6,6 +6,8 @@ import pytest
 
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
+from longshore.machinery.controllers import ControllerConfig
+from longshore.machinery.controllers.job.metrics import JobMetrics
 
 from .jobs import conditions, end, index_of, job, leave, live, status, work
 from .world import running
@@ -445,3 +447,23 @@ async def test_a_taint_that_drives_out_says_so() -> None:
         told = world.get(kinds.POD, pod["metadata"]["name"])
         target = next(c for c in told["status"]["conditions"] if c["type"] == "DisruptionTarget")
         assert target["reason"] == "DeletionByTaintManager"
+
+
+async def test_what_is_counted_has_upstream_names() -> None:
+    metrics = JobMetrics()
+    async with running(ControllerConfig(jobs=metrics)) as world:
+        await world.create(kinds.JOB, job(completions=2, backoffLimit=0))
+        await work(world)
+        await world.create(kinds.JOB, job("bad", backoffLimit=0))
+        await work(world, lambda pod: 1)
+        told = set(metrics.lines())
+    mode = 'completion_mode="NonIndexed"'
+    reached, limit = 'reason="CompletionsReached"', 'reason="BackoffLimitExceeded"'
+    expected = {
+        f'job_controller_jobs_finished_total{{{mode},result="succeeded",{reached}}} 1',
+        f'job_controller_jobs_finished_total{{{mode},result="failed",{limit}}} 1',
+        f'job_controller_job_pods_finished_total{{{mode},result="succeeded"}} 2',
+        f'job_controller_job_pods_finished_total{{{mode},result="failed"}} 1',
+        'job_controller_job_pods_creation_total{reason="new",status="succeeded"} 3',
+    }
+    assert expected <= told, told

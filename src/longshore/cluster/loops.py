@@ -106,7 +106,9 @@ class Loops:
         return Presence(me, self._client("presence"), self._clock)
 
     def metrics(self) -> Iterator[str]:
-        """Which Leases are held here, as component-base tells it (leaderelection metrics)."""
+        """Which Leases are held here, as component-base tells it (leaderelection metrics), and what
+        the controllers count."""
+        yield from self._work.controllers.jobs.lines()
         if self._elections:
             yield from gauge(
                 "leader_election_master_status",

@@ -25,6 +25,7 @@ from longshore.machinery.controllers.disruption.run import DisruptionBudgets
 from longshore.machinery.controllers.endpoints.run import Endpoints
 from longshore.machinery.controllers.gc.pods import PodCollector
 from longshore.machinery.controllers.gc.run import GarbageCollector
+from longshore.machinery.controllers.job.metrics import JobMetrics
 from longshore.machinery.controllers.job.run import Jobs
 from longshore.machinery.controllers.namespace.defaults import NamespaceDefaults
 from longshore.machinery.controllers.namespace.run import Namespaces
@@ -51,13 +52,14 @@ class ControllerConfig:
     """authority: the cluster's own, which signs requests and whose certificate every namespace has
     (None: neither). permits: who may do what, asked before a request is approved.
     finished_pods_max: finished pods beyond this are collected. node_gone_s: how long a node must
-    be gone before its pods are."""
+    be gone before its pods are. jobs: where they are counted."""
 
     authority: Authority | None = None
     permits: Permits = _nobody
     nodes: NodeRules = field(default_factory=NodeRules)
     finished_pods_max: int = 12_500
     node_gone_s: float = 40.0
+    jobs: JobMetrics = field(default_factory=JobMetrics)
 
 
 def build(
@@ -73,8 +75,8 @@ def build(
         Deployments(cache, client, clock, recorder),
         ReplicaSets(cache, client, clock, recorder),
         ReplicationControllers(cache, client, clock, recorder),
-        Jobs(cache, client, clock, recorder),
-        CronJobs(cache, client, clock, recorder),
+        Jobs(cache, client, clock, recorder, config.jobs),
+        CronJobs(cache, client, clock, recorder, config.jobs),
         FinishedJobs(cache, client, clock),
         StatefulSets(cache, client, clock, recorder),
         DaemonSets(cache, client, clock, recorder),

@@ -14,6 +14,7 @@ from longshore.core.watch.frames import Frame
 from longshore.machinery.controllers.common import owners
 from longshore.machinery.controllers.common.answers import namespace_ends, raise_first
 from longshore.machinery.controllers.cronjob import plan as planning
+from longshore.machinery.controllers.job.metrics import JobMetrics
 from longshore.machinery.loop.answers import DONE, Answer, sooner
 from longshore.machinery.loop.recorder import Recorder
 
@@ -26,7 +27,15 @@ class CronJobs:
     name = "cronjob"
     watches: tuple[Kind, ...] = (kinds.CRON_JOB, kinds.JOB)
 
-    def __init__(self, cache: Cache, client: Client, clock: Clock, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        client: Client,
+        clock: Clock,
+        recorder: Recorder,
+        metrics: JobMetrics,
+    ) -> None:
+        self._metrics = metrics
         self._cache = cache
         self._client = client
         self._clock = clock
@@ -53,14 +62,14 @@ class CronJobs:
         await self._delete(cron, plan.delete)
         status = plan.status
         if plan.create is not None:
-            job = await self._made(cron, plan.create)
+            job = await self._made(cron, plan.create, plan.at)
             if job is not None:
                 status = planning.started(status, job, plan.at)
         if status != (cron.get("status") or {}):
             await self._client.write(Update(kinds.CRON_JOB, {**cron, "status": status}, "status"))
         return sooner(None if plan.wake_at is None else plan.wake_at - self._clock.now())
 
-    async def _made(self, cron: Doc, job: Doc) -> Doc | None:
+    async def _made(self, cron: Doc, job: Doc, at: float) -> Doc | None:
         """Make a Job. One that is there already was made before this controller could say so, or is
         somebody else's (None)."""
         try:
@@ -75,6 +84,7 @@ class CronJobs:
                 why = f"Error creating job: {error.message}"
                 self._recorder.event(cron, "Warning", "FailedCreate", why)
             raise
+        self._metrics.scheduled(self._clock.now() - at)
         why = f"Created job {made['metadata']['name']}"
         self._recorder.event(cron, "Normal", "SuccessfulCreate", why)
         return made

@@ -17,6 +17,7 @@ from longshore.machinery.controllers.common.watching import Claims
 from longshore.machinery.controllers.job import plan as planning
 from longshore.machinery.controllers.job.book import Book
 from longshore.machinery.controllers.job.facts import TRACKING, facts_of, is_tracked
+from longshore.machinery.controllers.job.metrics import JobMetrics
 from longshore.machinery.controllers.job.pods import pod_from
 from longshore.machinery.controllers.job.status import finished
 from longshore.machinery.controllers.replicaset.plan import in_order_of_ending
@@ -39,7 +40,15 @@ class Jobs:
     name = "job"
     watches: tuple[Kind, ...] = (kinds.JOB, kinds.POD)
 
-    def __init__(self, cache: Cache, client: Client, clock: Clock, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        client: Client,
+        clock: Clock,
+        recorder: Recorder,
+        metrics: JobMetrics,
+    ) -> None:
+        self._metrics = metrics
         self._cache = cache
         self._client = client
         self._clock = clock
@@ -109,7 +118,14 @@ class Jobs:
             book = self._books[key] = Book(job["metadata"]["uid"])
             touched.update(self._tracked(job), self._claims.orphans(key))
         await self._claim(key, job, book, touched)
-        return await self._take_step(key, job, book)
+        plan = planning.plan(job, book, self._ranker(key), self._clock.now())
+        result = "error"
+        try:
+            answer = await self._take_step(key, job, book, plan)
+            result = "success"
+        finally:
+            self._metrics.synced(job, result, _action(plan))
+        return answer
 
     async def _claim(self, key: Key, job: Doc, book: Book, names: Iterable[str]) -> None:
         """Note how the touched pods stand, and take and let go what the selector says."""
@@ -138,8 +154,7 @@ class Jobs:
                 found.append(pod)
         return found
 
-    async def _take_step(self, key: Key, job: Doc, book: Book) -> Answer:
-        plan = planning.plan(job, book, self._ranker(key), self._clock.now())
+    async def _take_step(self, key: Key, job: Doc, book: Book, plan: planning.JobPlan) -> Answer:
         failure = await self._create(key, job, book, plan.create)
         await self._end(key, job, plan)
         status = plan.status
@@ -149,6 +164,7 @@ class Jobs:
             status |= {"active": active} if active else {}
         if status != (job.get("status") or {}):
             await self._client.write(Update(kinds.JOB, {**job, "status": status}, "status"))
+            self._metrics.told(job, status)
         book.backoff = plan.backoff
         for type_, reason, message in plan.told:
             self._recorder.event(job, type_, reason, message)
@@ -183,6 +199,7 @@ class Jobs:
         self._touch(key, made)
         for name in made:
             self._recorder.event(job, "Normal", "SuccessfulCreate", f"Created pod: {name}")
+        self._metrics.made(job, len(made), len(answers) - len(made))
         refusal = first_error(answers)
         book.refused = refusal is not None
         if refusal is not None and not namespace_ends(refusal):
@@ -222,6 +239,12 @@ class Jobs:
             return owner is None
         job = self._cache.get(kinds.JOB, pod["metadata"]["namespace"], owner["name"])
         return job is None or job["metadata"]["uid"] != owner["uid"] or bool(finished(job))
+
+
+def _action(plan: planning.JobPlan) -> str:
+    if plan.create:
+        return "pods_created"
+    return "pods_deleted" if plan.drop or plan.end else "tracking"
 
 
 def _adoption(pod: Doc, job: Doc) -> Operation:
