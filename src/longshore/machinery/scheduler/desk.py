@@ -18,14 +18,13 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.watch.frames import Frame
 from longshore.machinery.scheduler import plan
 from longshore.machinery.scheduler.admitting import admit
-from longshore.machinery.scheduler.exact import fits
 from longshore.machinery.scheduler.explain import explain
 from longshore.machinery.scheduler.hints import Changes
 from longshore.machinery.scheduler.holding import HEARD, Holding
 from longshore.machinery.scheduler.memo import Memo
 from longshore.machinery.scheduler.offers.held import Standing
 from longshore.machinery.scheduler.pods.podclass import PodClass, PodClasses
-from longshore.machinery.scheduler.pool import Line, Lot, Pending, Pool
+from longshore.machinery.scheduler.pool import Line, Lot, Pending, Pool, pending_of
 from longshore.machinery.scheduler.prebinding import Prebindings, Prepared
 from longshore.machinery.scheduler.preemption.making import TERMINATING, RoomMaker
 from longshore.machinery.scheduler.profile import DEFAULT, PROFILES, Profile
@@ -33,6 +32,7 @@ from longshore.machinery.scheduler.rules import volume_binding
 from longshore.machinery.scheduler.turns import Refusal, Turn
 from longshore.machinery.scheduler.view.columns import Rows
 from longshore.machinery.scheduler.view.view import ClusterView
+from longshore.machinery.scheduler.waking import fitting_there, has_company, room_for
 
 # Pods decided on in one turn, unless whoever asks has less time.
 TURN_MAX = 5000
@@ -201,31 +201,14 @@ class Desk:
         if self.view.class_of(uid) is not None:
             return  # assumed: the news is older than our own binding, which is on its way
         self.forget(uid)
-        pending = self._pending(pod, pod_class)
+        self._arrivals += 1
+        pending = pending_of(pod, pod_class, self._arrivals)
         if self.holding.enter(pending, pod):
             return
         self.waiting.add(pending)
         nominated = (pod.get("status") or {}).get("nominatedNodeName")
         if nominated:
             self.making.nominations.keep(pending, nominated)
-
-    def _pending(self, pod: Doc, pod_class: PodClass) -> Pending:
-        self._arrivals += 1
-        metadata, spec = pod["metadata"], pod["spec"]
-        told = ("namespace", "name", "uid", "resourceVersion")
-        about = {field: metadata[field] for field in told}
-        return Pending(
-            uid=metadata["uid"],
-            namespace=metadata["namespace"],
-            name=metadata["name"],
-            about={"apiVersion": "v1", "kind": "Pod", "metadata": about},
-            priority=int(spec.get("priority") or 0),
-            pod_class=pod_class,
-            order=self._arrivals,
-            profile=spec.get("schedulerName", DEFAULT.name),
-            preempts=spec.get("preemptionPolicy") != "Never",
-            generation=metadata.get("generation", 0),
-        )
 
     def _gained(self, row: int | None) -> None:
         if row is not None:
@@ -317,7 +300,8 @@ class Desk:
         for pod in pods:
             kept.release(pod.uid)
         left = pods
-        while chosen := self._fitting(lot, left, node_of):
+        memo = self._memos[lot[2]]
+        while chosen := fitting_there(self.view, memo, left, node_of):
             self.take(lot, list(chosen.values()), list(chosen), turn)
             placed = {pod.uid for pod in chosen.values()}
             left = [pod for pod in left if pod.uid not in placed]
@@ -325,21 +309,6 @@ class Desk:
             if node_of[pod.uid]:
                 kept.keep(pod, node_of[pod.uid])
         return left
-
-    def _fitting(
-        self, lot: Lot, pods: Iterable[Pending], node_of: Mapping[str, str]
-    ) -> dict[int, Pending]:
-        """A pod for each row that was kept and fits; one alone where it changes what others can."""
-        wanted: dict[int, Pending] = {}
-        for pod in pods:
-            row = self.view.rows.get(node_of[pod.uid])
-            if row is not None:
-                wanted.setdefault(row, pod)
-        if not wanted:
-            return wanted
-        room = fits(self.view, lot[1], self._memos[lot[2]])
-        fitting = {row: pod for row, pod in wanted.items() if room[row]}
-        return dict(list(fitting.items())[:1]) if _has_company(lot[1]) else fitting
 
     def take(self, lot: Lot, pods: Sequence[Pending], rows: Sequence[int], turn: Turn) -> None:
         """Give pods of a lot their nodes, and take the room in the view."""
@@ -353,7 +322,7 @@ class Desk:
         self.view.put_pods([pod.uid for pod in pods], rows, lot[1])
         self.making.assume(pods, rows)
         self._changes.note(self._changes.came, lot[1])
-        if self.parked.has(lot) and _has_company(lot[1]):
+        if self.parked.has(lot) and has_company(lot[1]):
             # Of these only as many were woken as there are rows: there may be room for another.
             self._changes.rows.update(rows)
         names = self.view.names
@@ -440,27 +409,14 @@ class Desk:
                 self.look_again(pod.uid)
 
     def _room_for(self, lot: Lot, rows: Rows) -> int:
-        memo, pod_class = self._memos[lot[2]], lot[1]
-        if self._changes.touch_claims_of(pod_class):
+        if self._changes.touch_claims_of(lot[1]):
             return len(self.parked)  # if only to say anew what is in the way
-        follows = bool(self._profiles[lot[2]].affinity_labels and self._changes.left)
-        if follows or self._changes.concern(self.view, pod_class):
-            rows = np.arange(self.view.size)
-        if not len(rows) or pod_class.refusal:
-            return 0
-        if _has_company(pod_class):
-            return int(fits(self.view, pod_class, memo)[rows].sum())
-        return plan.room_on(self.view, pod_class, rows, memo)
+        return room_for(self.view, self._memos[lot[2]], self._changes, lot[1], rows)
 
 
 def _takes(pod_class: PodClass) -> tuple[object, ...]:
     """What a pod has of its node alone."""
     return pod_class.load, pod_class.ports, pod_class.claims
-
-
-def _has_company(pod_class: PodClass) -> bool:
-    """Whether one such pod may change where the next can be, beyond room."""
-    return bool(pod_class.affinity or pod_class.spread or pod_class.singly)
 
 
 def unbound(desk: Desk, pods: Iterable[tuple[Pending, Doc | None]]) -> None:

@@ -47,6 +47,25 @@ class Pending:
         return self.priority, self.pod_class, self.profile
 
 
+def pending_of(pod: Doc, pod_class: PodClass, order: int) -> Pending:
+    """A pod as it waits."""
+    metadata, spec = pod["metadata"], pod["spec"]
+    told = ("namespace", "name", "uid", "resourceVersion")
+    about = {field: metadata[field] for field in told}
+    return Pending(
+        uid=metadata["uid"],
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        about={"apiVersion": "v1", "kind": "Pod", "metadata": about},
+        priority=int(spec.get("priority") or 0),
+        pod_class=pod_class,
+        order=order,
+        profile=spec.get("schedulerName", "default-scheduler"),
+        preempts=spec.get("preemptionPolicy") != "Never",
+        generation=metadata.get("generation", 0),
+    )
+
+
 def flow_of(pod: Pending) -> Flow:
     return pod.pod_class.kin.owner or pod.pod_class
 
