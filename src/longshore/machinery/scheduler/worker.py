@@ -157,10 +157,16 @@ class Worker:
 
     def _fill(self, turn: Turn) -> None:
         most, begun = self._size.next(self._desk.arrivals), self._clock.monotonic()
-        self._desk.admit(turn, most)
+        self._admit(turn, most)
         self._place(self._desk.serve(most), turn)
         self._desk.resume(turn)
         self._size.learn(len(turn), self._clock.monotonic() - begun)
+
+    def _admit(self, turn: Turn, most: int) -> None:
+        try:
+            self._desk.admit(turn, most)
+        except Exception:  # noqa: BLE001 - the loop's rim: an odd queue or group must not stop the others
+            self._log.exception("queues and groups not decided about")
 
     def _place(self, lots: Iterable[tuple[Lot, list[Pending]]], turn: Turn) -> None:
         for lot, pods in lots:
