@@ -26,7 +26,7 @@ URGENT = 5
 Rank = tuple[int, int]
 """A priority, and the day on which a pod started."""
 RANKS = st.lists(
-    st.tuples(st.sampled_from([0, 1, 3, 7]), st.integers(1, 4)), min_size=16, max_size=16
+    st.tuples(st.sampled_from([0, 1, 2, 3, 4, 7]), st.integers(1, 4)), min_size=16, max_size=16
 )
 BUDGETS = st.lists(
     st.builds(

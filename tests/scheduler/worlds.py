@@ -402,12 +402,12 @@ def make_pod(name: str, kind: Doc, node: str = "", *, leaving: bool = False) -> 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Nodes and pods in a run of waiting pods that are alike, at least and at most; at most so many
-    pods that are there and runs."""
+    """At least and at most: nodes, pods in a run of waiting pods that are alike, pods that are
+    there; at most so many runs."""
 
     nodes: tuple[int, int] = (1, 12)
     run: tuple[int, int] = (1, 3)
-    bound: int = 10
+    bound: tuple[int, int] = (0, 10)
     runs: int = 3
 
 
@@ -420,7 +420,7 @@ def worlds(draw: st.DrawFn, sizes: Sizes, node_kinds: Docs, pods: Docs) -> World
     alike = draw(st.lists(pods, min_size=1, max_size=3))
     which = st.integers(0, len(alike) - 1)
     there = st.tuples(which, st.integers(0, len(places) - 1), one_in(8))
-    bound = draw(st.lists(there, max_size=sizes.bound))
+    bound = draw(st.lists(there, min_size=sizes.bound[0], max_size=sizes.bound[1]))
     run = st.tuples(which, st.integers(*sizes.run))
     waiting = draw(st.lists(run, min_size=1, max_size=sizes.runs))
     return World(
@@ -437,10 +437,10 @@ def worlds(draw: st.DrawFn, sizes: Sizes, node_kinds: Docs, pods: Docs) -> World
 
 
 any_world = worlds(Sizes(), NODE_KINDS, ALL_KINDS)
-kin_world = worlds(Sizes(bound=20, run=(1, 5)), CALM_NODES, KIN_KINDS)
+kin_world = worlds(Sizes(bound=(0, 20), run=(1, 5)), CALM_NODES, KIN_KINDS)
 # Runs of more than sixteen are placed at once.
 MANY = Sizes(nodes=(8, 40), run=(17, 60), runs=2)
-tight_world = worlds(Sizes(nodes=(1, 6), bound=16, runs=2, run=(1, 1)), TIGHT_NODES, KIN_KINDS)
+tight_world = worlds(Sizes(nodes=(1, 4), bound=(6, 16), runs=2, run=(1, 1)), TIGHT_NODES, KIN_KINDS)
 great_any_world = worlds(MANY, NODE_KINDS, ALL_KINDS)
 great_kin_world = worlds(MANY, CALM_NODES, KIN_KINDS)
 great_tight_world = worlds(MANY, TIGHT_NODES, KIN_KINDS)
