@@ -12,7 +12,7 @@ from longshore.base.clock import Clock, rfc3339
 from longshore.core.objects import kinds, volumes
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.objects.volumes import Catalogue
+from longshore.core.objects.volumes import Catalogue, Volume, Wanted
 from longshore.core.registry.admission.classes import default_class
 from longshore.core.registry.client import Client, Update
 from longshore.core.watch.cache import Cache
@@ -158,10 +158,19 @@ class VolumeBinder:
         if claim["spec"].get("volumeName"):
             return None
         asked = volumes.wanted(claim)
-        best = self._catalogue.held_for(asked)
-        if best is None and not volumes.waits_for_pod(self._class(asked.grade[0])):
-            best = next(self._catalogue.fitting(asked), None)
-        return None if best is None else self._cache.get(kinds.PV, "", best.name)
+        while (best := self._preferred(asked)) is not None:
+            found = self._cache.get(kinds.PV, "", best.name)
+            if found is not None:
+                return found
+            # Its end was missed, while everything was read anew.
+            self._catalogue.drop(best.name)
+        return None
+
+    def _preferred(self, asked: Wanted) -> Volume | None:
+        held = self._catalogue.held_for(asked)
+        if held is not None or volumes.waits_for_pod(self._class(asked.grade[0])):
+            return held
+        return next(self._catalogue.fitting(asked), None)
 
     async def _bind(self, volume: Doc, claim: Doc) -> None:
         name = volume["metadata"]["name"]
