@@ -58,11 +58,17 @@ class OfferMaker:
             try:
                 while True:
                     for frame in await feed.next_batch():
-                        self._take_in(frame)
+                        self._hear_one(frame)
             except Expired:
                 self._asks.clear()
             finally:
                 feed.close()
+
+    def _hear_one(self, frame: Frame) -> None:
+        try:
+            self._take_in(frame)
+        except Exception:  # noqa: BLE001 - the loop's rim: one odd object must not stop offers
+            self._log.exception("%s not understood", frame.stored.key)
 
     def _take_in(self, frame: Frame) -> None:
         name = frame.stored.name
@@ -113,15 +119,25 @@ class OfferMaker:
         while True:
             await self._some.wait()
             self._some.clear()
-            due, self._due = self._due, []
-            # What fails is gone, or changed: it is heard of.
-            await self._client.submit(due)
-            picture = self._picture() if self._asks else None
-            if picture is not None:
-                view, held = picture
-                await self._grant(grants(view, list(self._asks.values()), held.used()))
+            try:
+                again_s = await self._turn()
+            except Exception:  # noqa: BLE001 - the loop's rim: offers must go on whatever fails
+                self._log.exception("offers not made")
+                again_s = AGAIN_S
             if self._asks:
-                self._alarms.set(_AGAIN, BUSY_S if picture is None else AGAIN_S)
+                self._alarms.set(_AGAIN, again_s)
+
+    async def _turn(self) -> float:
+        """Write what is due, and offer what is left over; when to do so again, in seconds."""
+        due, self._due = self._due, []
+        # What fails is gone, or changed: it is heard of.
+        await self._client.submit(due)
+        picture = self._picture() if self._asks else None
+        if picture is None:
+            return BUSY_S
+        view, held = picture
+        await self._grant(grants(view, list(self._asks.values()), held.used()))
+        return AGAIN_S
 
     async def _grant(self, granted: Sequence[Grant]) -> None:
         asks = [self._asks.pop(grant.name) for grant in granted]

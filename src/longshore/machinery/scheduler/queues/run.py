@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Sequence
 
 from longshore.base.clock import Clock, rfc3339
@@ -33,6 +34,7 @@ class QueueReports:
         self._cache, self._client, self._clock = cache, client, clock
         self._picture = picture
         self._some = asyncio.Event()
+        self._log = logging.getLogger("longshore.scheduler")
 
     def look(self) -> None:
         """There may be news."""
@@ -44,12 +46,17 @@ class QueueReports:
         while True:
             await self._some.wait()
             self._some.clear()
-            queues = self._picture()
-            queues.is_changed = False
-            work = [*self._locals(queues), *self._queues(queues)]
-            # One that is gone meanwhile needs no status.
-            await self._client.submit(work)
+            try:
+                await self._report_all(self._picture())
+            except Exception:  # noqa: BLE001 - the loop's rim: a report must not stop the scheduler
+                self._log.exception("queues not reported")
             await self._clock.sleep(REPORT_S)
+
+    async def _report_all(self, queues: Queues) -> None:
+        queues.is_changed = False
+        work = [*self._locals(queues), *self._queues(queues)]
+        # One that is gone meanwhile needs no status.
+        await self._client.submit(work)
 
     def _locals(self, queues: Queues) -> Iterator[Patch]:
         for local in queues.settings.locals:
