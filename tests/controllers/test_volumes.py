@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from longshore.base.chance import Chance
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
+from longshore.core.registry.client import Create, Operation
 
 from .world import World, running
 
@@ -391,3 +393,41 @@ async def test_a_volume_that_turns_up_is_not_offered_to_a_claim_whose_pod_choose
         )
         await made(world, local("v", "n0"))
         assert phase(world, kinds.PV, "v") == "Available" and given(world) == ""
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_many_at_once_are_paired_one_to_one_and_nobody_waits_in_vain(seed: int) -> None:
+    chance = Chance.seeded(seed)
+    async with running(nodes=0) as world:
+        work: list[Operation] = []
+        for n in range(40):
+            wish, offer = claim(f"c{n}", f"{chance.below(9) + 1}Gi"), f"{chance.below(9) + 1}Gi"
+            wish["metadata"]["namespace"] = "default"
+            work += [Create(kinds.PVC, wish), Create(kinds.PV, volume(f"v{n}", offer))]
+        for at in range(0, len(work), 16):
+            await world.client.submit(work[at : at + 16])
+            await world.clock.advance(0.01)
+        await world.quiet()
+        claims = world.cache.all(kinds.PVC, "default")
+        volumes = {doc["metadata"]["name"]: doc for doc in world.cache.all(kinds.PV)}
+        taken = [doc["spec"]["volumeName"] for doc in claims if doc["status"]["phase"] == "Bound"]
+        assert len(taken) == len(set(taken)) > 20
+        for doc in claims:
+            if doc["status"]["phase"] == "Bound":
+                other = volumes[doc["spec"]["volumeName"]]["spec"]["claimRef"]
+                assert other["uid"] == doc["metadata"]["uid"]
+        free = [
+            _gi(doc["spec"]["capacity"])
+            for doc in volumes.values()
+            if doc["status"]["phase"] != "Bound"
+        ]
+        waiting = [
+            _gi(doc["spec"]["resources"]["requests"])
+            for doc in claims
+            if "volumeName" not in doc["spec"]
+        ]
+        assert not free or not waiting or max(free) < min(waiting)
+
+
+def _gi(amounts: Doc) -> int:
+    return int(amounts["storage"].removesuffix("Gi"))
