@@ -225,6 +225,43 @@ async def test_volumes_are_real(node: Node) -> None:
     await until(lambda: not list(node.root.glob("agent/pods/*/volumes")))
 
 
+async def bound_volume(node: Node, name: str, **source: Doc) -> None:
+    """A volume and a claim of that name, bound to each other as the binder leaves them."""
+    spec: Doc = {"accessModes": ["ReadWriteOnce"], "storageClassName": ""}
+    done = {"pv.kubernetes.io/bind-completed": "yes"}
+    claim = await node.client.write(Create(kinds.PVC, {
+        "metadata": {"name": name, "namespace": "shop", "annotations": done},
+        "spec": {**spec, "volumeName": name, "resources": {"requests": {"storage": "1Gi"}}},
+    }))  # fmt: skip
+    reference = {field: claim["metadata"][field] for field in ("namespace", "name", "uid")}
+    affinity = {"required": {"nodeSelectorTerms": [{"matchExpressions": [
+        {"key": "kubernetes.io/os", "operator": "Exists"}]}]}}  # fmt: skip
+    await node.client.write(Create(kinds.PV, {
+        "metadata": {"name": name},
+        "spec": {**spec, **source, "capacity": {"storage": "1Gi"}, "claimRef": reference,
+                 "nodeAffinity": affinity}}))  # fmt: skip
+
+
+async def test_what_a_claim_keeps_outlives_its_pods(node: Node) -> None:
+    (node.root / "disk").mkdir()
+    (node.root / "disk" / "old").write_text("kept\n")
+    await bound_volume(node, "data", local={"path": str(node.root / "disk")})
+    await bound_volume(node, "look", hostPath={"path": str(node.root / "disk")})
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}},
+               {"name": "look", "persistentVolumeClaim": {"claimName": "look", "readOnly": True}}]  # fmt: skip
+    mounts = [{"name": name, "mountPath": f"/{name}"} for name in ("data", "look")]
+    main = shell("cat /data/old; echo new >/data/new; cat /look/new; echo x >/look/x || echo refused",
+                 volumeMounts=mounts)  # fmt: skip
+    await node.run_pod(pod(main, volumes=volumes, restartPolicy="Never"))
+    await until(lambda: node.status().get("phase") == "Succeeded")
+    assert [line for line in (await node.logs()).splitlines() if "can't" not in line] == [
+        "kept", "new", "refused",
+    ]  # fmt: skip
+    await node.client.write(Delete(kinds.POD, "shop", "web", DeleteOptions()))
+    await until(lambda: not node.status())
+    assert (node.root / "disk" / "new").read_text() == "new\n"
+
+
 async def test_a_pod_in_the_nodes_own_network(node: Node) -> None:
     main = shell("ls -l /proc/self/ns/net")
     await node.run_pod(pod(main, hostNetwork=True, restartPolicy="Never"))
