@@ -18,7 +18,7 @@ from .judged import Planner
 from .reference import inter_pod_affinity, preemption, scheduler
 from .reference.cluster import Cluster, name_of, namespace_of
 from .test_against_reference import cluster_of, examples
-from .worlds import World, tight_world
+from .worlds import SIMPLE_NODE, ZONE, World, make_node, make_pod, tight_world
 
 pytestmark = pytest.mark.slow
 
@@ -108,3 +108,39 @@ def test_room_is_made_as_by_the_reference(
             node, victims = found
             assert node in best, (found, best)
             assert victims == set(best[node].victims), (found, best)
+
+
+def test_a_domain_with_too_many_pods_has_to_lose_one() -> None:
+    """Zone b has room for nobody; in zone a one of two such pods goes."""
+    sizes = {"a": "9", "b": "1"}
+    cluster = Cluster.of(
+        [
+            make_node(
+                zone,
+                {**SIMPLE_NODE, "allocatable": {**SIMPLE_NODE["allocatable"], "pods": pods}},
+                zone,
+            )
+            for zone, pods in sizes.items()
+        ]
+    )
+    web = {
+        "namespace": "shop",
+        "labels": {"app": "web"},
+        "owner": "",
+        "containers": [{"image": "none", "resources": {}}],
+        "ports": [],
+        "spec": {},
+    }
+    for name, zone, priority in (("low", "a", 1), ("lower", "a", 0), ("high", "b", 9)):
+        cluster.bind(ranked(make_pod(name, web), (priority, 1)), zone)
+    even = {
+        "maxSkew": 1,
+        "topologyKey": ZONE,
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"app": "web"}},
+    }
+    pod = ranked(
+        make_pod("new", {**web, "spec": {"topologySpreadConstraints": [even]}}), (URGENT, 1)
+    )
+    assert preemption.best(cluster, pod) == {"a": preemption.Choice(("lower",), 0)}
+    assert found_by_planner(cluster, Planner(cluster), pod, []) == ("a", {"lower"})
