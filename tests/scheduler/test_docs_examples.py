@@ -15,6 +15,7 @@ from longshore.core.objects.defaults import default
 from longshore.core.objects.dynamic_ports import FIRST, LAST
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rules import validate_create
+from longshore.core.registry.sent import PLAIN, checked
 from longshore.machinery.scheduler import plan
 from longshore.machinery.scheduler.configuration import read_profiles
 from longshore.machinery.scheduler.memo import Memo
@@ -96,3 +97,21 @@ def test_dynamic_ports() -> None:
     assert found is not None and list(found) == ["http", "admin"]
     assert all(FIRST <= port <= LAST for port in found.values())
     assert f"from {FIRST} to {LAST}" in PAGE
+
+
+@pytest.mark.parametrize(
+    ("title", "named"),
+    [
+        ("Pod groups", ["PodGroup", "Pod"]),
+        ("Queues of tenants", ["ClusterQueue", "LocalQueue"]),
+        ("Other schedulers, and offers to them", ["Offer"]),
+    ],
+)
+def test_what_tenants_write_is_valid(title: str, named: list[str]) -> None:
+    docs = example(title)
+    assert [doc["kind"] for doc in docs] == named
+    for doc in docs:
+        kind = kinds.KINDS.named(doc["apiVersion"], doc["kind"])
+        assert kind is not None
+        doc["metadata"].setdefault("name", "generated")
+        assert validate_create(kind, default(kind, checked(kind, doc, PLAIN)[0])) == []
