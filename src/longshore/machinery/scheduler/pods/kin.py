@@ -8,13 +8,15 @@ from dataclasses import dataclass, field, replace
 from longshore.core.objects.selectors import EVERYTHING, Selector
 
 Labels = Mapping[str, str]
-# Labels that tell the pods of one workload apart. Classes leave them out, so that such pods are
-# placed together, until a selector asks for one of them.
+# Labels that tell the pods of one workload apart, or that a pod gets with its node. Classes leave them
+# out, so that such pods are placed together and keep their class, until a selector asks for one of them.
 OWN_LABELS = frozenset(
     (
         "statefulset.kubernetes.io/pod-name",
         "apps.kubernetes.io/pod-index",
         "batch.kubernetes.io/job-completion-index",
+        "topology.kubernetes.io/region",
+        "topology.kubernetes.io/zone",
     )
 )
 
