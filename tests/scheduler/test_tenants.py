@@ -132,6 +132,21 @@ async def test_more_members_than_must_run_come_one_by_one() -> None:
         assert state(there, "team") == ("True", "")
 
 
+async def test_who_has_done_the_work_counts_and_who_failed_is_made_anew() -> None:
+    async with site() as there:
+        await there.node(node("a", "4"))
+        await group(there, "team", 2)
+        for name in ("p0", "p1"):
+            await there.pod(member(name, "team"))
+        await there.quiet()
+        for name, phase in (("p0", "Succeeded"), ("p1", "Failed")):
+            over = {"status": {"phase": phase}}
+            await there.client.write(Patch(kinds.POD, "shop", name, over, "status"))
+        await there.pod(member("p2", "team"))
+        await there.quiet()
+        assert where(there)["p2"] == "a"
+
+
 async def test_a_lower_least_lets_a_gang_run() -> None:
     async with site() as there:
         await there.node(node("a", "2"))

@@ -7,7 +7,7 @@ again and again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from longshore.core.objects import dynamic_ports, kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.watch.frames import Frame
 from longshore.machinery.scheduler import plan
+from longshore.machinery.scheduler.bunches import bunched
 from longshore.machinery.scheduler.admitting import admit
 from longshore.machinery.scheduler.explain import explain
 from longshore.machinery.scheduler.hints import Changes
@@ -103,8 +104,11 @@ class Desk:
     def see_pod(self, pod: Doc) -> None:
         """Note a pod as it is now."""
         uid, spec = pod["metadata"]["uid"], pod["spec"]
-        if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        phase = (pod.get("status") or {}).get("phase")
+        if phase in ("Succeeded", "Failed"):
             self.forget(uid)
+            if phase == "Succeeded":
+                self.holding.succeed(uid, pod)
         elif node := spec.get("nodeName"):
             self._see_placed(uid, pod, node)
         elif "deletionTimestamp" in pod["metadata"] or spec.get("schedulingGates"):
@@ -225,8 +229,8 @@ class Desk:
         """Decide about up to so many of those whose turn it is, and take the room in the view."""
         turn = Turn()
         self.admit(turn, most)
-        for lot, pods in self.serve(most):
-            self.place(lot, pods, turn)
+        for likeness, members in self.bunched(self.serve(most)):
+            self.place_bunch(likeness, members, turn)
         self.resume(turn)
         return turn
 
@@ -262,6 +266,30 @@ class Desk:
         self.take(lot, left[: len(rows)], rows, turn)
         if len(rows) < len(left):
             self._refuse(lot, left[len(rows) :], turn)
+
+    def bunched(
+        self, served: Iterable[tuple[Lot, list[Pending]]]
+    ) -> Iterator[tuple[PodClass, list[Pending]]]:
+        """Pods of one priority and profile in bunches that are placed as one class each."""
+        peers: dict[tuple[int, str], dict[PodClass, list[Pending]]] = {}
+        for (priority, pod_class, profile), pods in served:
+            peers.setdefault((priority, profile), {})[pod_class] = pods
+        for (_, profile), wanted in peers.items():
+            for likeness, members in bunched(self.view, wanted, self._profiles[profile]):
+                yield likeness, [pod for _, pod in members]
+
+    def place_bunch(self, likeness: PodClass, pods: list[Pending], turn: Turn) -> None:
+        """place() for single pods of several classes, as if they were of one."""
+        lot = pods[0].lot
+        if likeness is lot[1] or len(self.making.nominations):
+            for its_lot, its_pods in _by_lot(pods).items():
+                self.place(its_lot, its_pods, turn)
+            return
+        rows = self.rows_for((lot[0], likeness, lot[2]), len(pods))
+        for pod, row in zip(pods, rows, strict=False):
+            self.take(pod.lot, [pod], [row], turn)
+        for pod in pods[len(rows) :]:
+            self.place(pod.lot, [pod], turn)
 
     def rows_for(self, lot: Lot, count: int) -> list[int]:
         """Rows for up to so many pods of a lot, which the view does not have yet."""
@@ -425,3 +453,10 @@ def unbound(desk: Desk, pods: Iterable[tuple[Pending, Doc | None]]) -> None:
         desk.forget(pod.uid)
         if now is not None and now["metadata"]["uid"] == pod.uid:
             desk.see_pod(now)
+
+
+def _by_lot(pods: Iterable[Pending]) -> dict[Lot, list[Pending]]:
+    found: dict[Lot, list[Pending]] = {}
+    for pod in pods:
+        found.setdefault(pod.lot, []).append(pod)
+    return found

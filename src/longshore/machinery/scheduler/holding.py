@@ -92,6 +92,13 @@ class Holding:
             amounts = {"pods": 1, **requests_of(pod["spec"])}
             self.queues.place(uid, metadata["name"], local, amounts)
 
+    def succeed(self, uid: str, pod: Doc) -> None:
+        """A pod has done its work: it counts for its group as long as it is there, so that one of the
+        others can still be made anew."""
+        if group := group_name(pod):
+            self._known.add(uid)
+            self.groups.place(uid, pod["metadata"]["namespace"], group)
+
     def took(self, uid: str, pod: Doc) -> Standing | None:
         """A pod of another scheduler has a node; how the offer stands that it is of."""
         self._known.add(uid)
