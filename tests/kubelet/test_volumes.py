@@ -13,6 +13,7 @@ from longshore.machinery.kubelet.environment import Sources
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts
 from longshore.machinery.kubelet.volumes.atomic import write_files
 from longshore.machinery.kubelet.volumes.mounting import unmount_below
+from longshore.machinery.kubelet.volumes.ownership import give_to_groups
 from longshore.machinery.kubelet.volumes.plan import (
     EmptyDir,
     File,
@@ -64,6 +65,22 @@ def test_a_claim_is_the_path_of_its_volume() -> None:
     assert claimed({"local": {"path": "/mnt/a"}}, readOnly=True) == HostPath(
         "d", "/mnt/a", "Directory", read_only=True
     )
+
+
+async def test_the_group_of_a_pod_has_what_is_on_its_local_volume(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir(mode=0o700)
+    (tmp_path / "deep" / "file").write_text("x")
+    (tmp_path / "deep" / "file").chmod(0o600)
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    before, group = os.stat("/etc/passwd"), os.getgid()
+    await give_to_groups([HostPath("d", str(tmp_path), "Directory", gid=group)])
+    assert (tmp_path / "deep" / "file").stat().st_mode & 0o777 == 0o660
+    assert (tmp_path / "deep").stat().st_mode & 0o7777 == 0o2770
+    after = os.stat("/etc/passwd")
+    assert (after.st_gid, after.st_mode) == (before.st_gid, before.st_mode)
+    (tmp_path / "deep" / "file").chmod(0o600)
+    await give_to_groups([HostPath("d", str(tmp_path), "Directory", gid=group, lazily=True)])
+    assert (tmp_path / "deep" / "file").stat().st_mode & 0o777 == 0o600, "it was right above"
 
 
 def test_a_volume_that_this_node_cannot_mount_is_named() -> None:

@@ -37,6 +37,7 @@ from longshore.machinery.kubelet.status import doubted, is_certain, pod_status
 from longshore.machinery.kubelet.support import refused
 from longshore.machinery.kubelet.tools import Tools
 from longshore.machinery.kubelet.vitals import Vitals
+from longshore.machinery.kubelet.volumes.ownership import give_to_groups
 from longshore.machinery.kubelet.volumes.plan import Payload, Volume, plan_volumes, stale
 from longshore.machinery.kubelet.volumes.run import VolumeFailure
 from longshore.machinery.network.errors import NetworkFailure
@@ -277,6 +278,7 @@ class PodWorker:
         admission = tools.crew.create_task(admission_of(pod, record.ips[0], tools.guard))
         self._volumes = plan_volumes(self._facts(), await tools.fetcher.volumes(pod))
         self._place.prepare(pod, record.ips, tools.node_resolv_conf)
+        await give_to_groups(self._volumes)
         self._place.set_up(self._volumes, self._stamp())
         if any(isinstance(volume, Payload) for volume in self._volumes):
             self._refresh_at = tools.clock.now() + VOLUME_REFRESH_S

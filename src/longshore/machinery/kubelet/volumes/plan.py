@@ -53,12 +53,15 @@ class EmptyDir:
 
 @dataclass(frozen=True, slots=True)
 class HostPath:
-    """A path of the node itself; type as in HostPathVolumeSource."""
+    """A path of the node itself; type as in HostPathVolumeSource. gid: the group that is to have
+    all that is there; lazily: unless the path itself has it already."""
 
     name: str
     path: str
     type: str = ""
     read_only: bool = False
+    gid: int | None = None
+    lazily: bool = False
 
 
 Volume: TypeAlias = Payload | EmptyDir | HostPath
@@ -79,7 +82,7 @@ def _volume(volume: Doc, facts: Facts, sources: Sources, gid: int | None) -> Vol
     if "emptyDir" in volume:
         return _empty_dir(name, volume["emptyDir"] or {}, facts, gid)
     if claimed := claim_name(facts.pod, volume):
-        return _claimed(name, claimed, volume, sources)
+        return _claimed(name, claimed, volume, facts, sources)
     if "projected" in volume:
         return _projected(name, volume["projected"], facts, sources, gid)
     for kind in ("configMap", "secret", "downwardAPI"):
@@ -90,7 +93,7 @@ def _volume(volume: Doc, facts: Facts, sources: Sources, gid: int | None) -> Vol
     return EmptyDir(name, gid=gid)
 
 
-def _claimed(name: str, claimed: str, volume: Doc, sources: Sources) -> HostPath:
+def _claimed(name: str, claimed: str, volume: Doc, facts: Facts, sources: Sources) -> HostPath:
     """What the claim has been given, where it is a directory or file of this node."""
     claim, given = sources.claims.get(claimed), sources.persistent.get(claimed)
     if claim is None:
@@ -103,7 +106,10 @@ def _claimed(name: str, claimed: str, volume: Doc, sources: Sources) -> HostPath
         raise ConfigMissing(f"volume {name} has volumeMode Block, but is specified in volumeMounts")
     read_only = bool((volume.get("persistentVolumeClaim") or {}).get("readOnly"))
     if "local" in spec:
-        return HostPath(name, spec["local"]["path"], "Directory", read_only)
+        security = facts.pod["spec"].get("securityContext") or {}
+        lazily = security.get("fsGroupChangePolicy") == "OnRootMismatch"
+        path, gid = spec["local"]["path"], security.get("fsGroup")
+        return HostPath(name, path, "Directory", read_only, gid, lazily)
     if "hostPath" in spec:
         source = spec["hostPath"]
         return HostPath(name, source["path"], source.get("type") or "", read_only)
