@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.scheduler import desk as room
 from longshore.machinery.scheduler.desk import Desk, unbound
@@ -149,3 +151,16 @@ def test_a_turn_has_an_end() -> None:
     )
     assert len(desk.turn().bound) == room.TURN_MAX
     assert len(desk.turn().bound) == 10
+
+
+def test_single_pods_of_many_controllers_are_placed_together_and_noted_as_what_they_are() -> None:
+    docs = [pod(f"p{n}", owner=f"rs-{n}") for n in range(40)]
+    desk = desk_with(*(node(f"n{n}", pods=9) for n in range(4)), *docs)
+    turn = desk.turn()
+    placed = bound(turn)
+    assert sorted(Counter(placed.values()).values()) == [9, 9, 9, 9]
+    assert len(turn.refused) == 4
+    for name in placed:
+        noted = desk.view.class_of(f"uid-{name}")
+        assert noted is not None
+        assert noted.kin.owner == name.replace("p", "rs-")

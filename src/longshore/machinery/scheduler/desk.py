@@ -17,8 +17,8 @@ from longshore.core.objects import dynamic_ports, kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.watch.frames import Frame
 from longshore.machinery.scheduler import plan
-from longshore.machinery.scheduler.bunches import bunched
 from longshore.machinery.scheduler.admitting import admit
+from longshore.machinery.scheduler.bunches import bunched
 from longshore.machinery.scheduler.explain import explain
 from longshore.machinery.scheduler.hints import Changes
 from longshore.machinery.scheduler.holding import HEARD, Holding

@@ -169,9 +169,9 @@ class Worker:
             self._log.exception("queues and groups not decided about")
 
     def _place(self, lots: Iterable[tuple[Lot, list[Pending]]], turn: Turn) -> None:
-        for lot, pods in lots:
+        for likeness, pods in self._desk.bunched(lots):
             try:
-                self._desk.place(lot, pods, turn)
+                self._desk.place_bunch(likeness, pods, turn)
             except Exception:  # noqa: BLE001 - the loop's rim: one odd pod must not stop the others
                 self._log.exception("%s/%s not decided about", pods[0].namespace, pods[0].name)
                 self._desk.put_by(pods)
