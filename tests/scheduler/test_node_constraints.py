@@ -9,6 +9,7 @@ import pytest
 
 from longshore.core.objects.constraints import ANNOTATION
 from longshore.core.objects.kinds import Doc
+from longshore.machinery.scheduler.desk import Desk
 
 from .placing import class_of, explain, node, place, pod, view_of
 
@@ -98,6 +99,23 @@ def test_distinct_property_bounds_the_pods_of_a_value(most: int | None, placed: 
     found = place(view, asking(asked, owner="rs"), 9)
     assert len(found) == placed and "nowhere" not in found
     assert found.count("c") == placed // 2
+
+
+def test_a_pod_that_leaves_makes_room_on_all_nodes_of_its_value() -> None:
+    """What it leaves is not only its own node."""
+    desk = Desk()
+    rack = {name: machine(name, rack="r1") for name in "ab"}
+    for doc in rack.values():
+        desk.view.put_node(doc)
+    asked = {"attribute": "rack", "operator": "distinct_property"}
+    for name in ("p0", "p1"):
+        desk.see_pod(asking(asked, name=name, owner="rs"))
+    first = {pod.name: where for pod, where in desk.turn().bound}
+    assert len(first) == 1 and not desk.has_work()
+    [(name, where)] = first.items()
+    desk.view.put_node({**rack[where], "spec": {"unschedulable": True}})
+    desk.forget(f"uid-{name}")
+    assert len(desk.turn().bound) == 1
 
 
 def test_what_cannot_be_read_is_not_placed() -> None:

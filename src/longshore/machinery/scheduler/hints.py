@@ -63,7 +63,7 @@ class Changes:
         apart = [one.query for one in affinity.apart] if affinity else []
         return (
             _any(view, self.came, [*meant, near])
-            or _any(view, self.left, [*meant, *apart])
+            or _any(view, self.left, [*meant, *apart, pod_class.siblings])
             or any(_kept_off(view, one, pod_class) for one in self.left)
             or (near is not None and near.matches(kin, view.tallies.namespaces) and bool(self.left))
         )

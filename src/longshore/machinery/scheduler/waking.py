@@ -18,7 +18,8 @@ from longshore.machinery.scheduler.view.view import ClusterView
 
 def has_company(pod_class: PodClass) -> bool:
     """Whether one such pod may change where the next can be, beyond room."""
-    return bool(pod_class.affinity or pod_class.spread or pod_class.singly)
+    company = pod_class.affinity or pod_class.spread or pod_class.siblings
+    return bool(company or pod_class.singly)
 
 
 def room_for(
