@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -33,6 +33,8 @@ from longshore.machinery.scheduler.pods.volumes import Claimed, read_claims
 
 # Distinct classes that are remembered; beyond that the memory begins anew.
 CLASSES_MAX = 65_536
+# Specs that are remembered as they are.
+_SPECS_MAX = 512
 
 _Who = tuple[str, Labels, str, bool]
 """A Kin's fields."""
@@ -80,8 +82,7 @@ class PodClass:
         return self.kin.owner
 
 
-@dataclass(frozen=True, slots=True)
-class _Own:
+class _Own(NamedTuple):
     """What placement reads in a pod besides its spec."""
 
     claims: tuple[Claimed, ...]
@@ -90,14 +91,30 @@ class _Own:
     given: str
 
     @classmethod
-    def of(cls, pod: Doc) -> _Own:
+    def of(cls, pod: Doc, *, claims: bool) -> _Own:
+        """claims: whether its spec names any."""
         told = pod["metadata"].get("annotations") or {}
         return cls(
-            read_claims(pod),
+            read_claims(pod) if claims else (),
             told.get(constraints.ANNOTATION, ""),
             told.get(dynamic_ports.ASKED, ""),
             told.get(dynamic_ports.GIVEN, ""),
         )
+
+
+class _Spec(NamedTuple):
+    """What is known of a spec: key is equal for specs that placement cannot tell apart; claims says
+    whether there are volumes that need one."""
+
+    spec: Doc
+    key: bytes
+    claims: bool
+
+    @classmethod
+    def of(cls, spec: Doc) -> _Spec:
+        volumes = spec.get("volumes") or ()
+        claims = any("persistentVolumeClaim" in one or "ephemeral" in one for one in volumes)
+        return cls(spec, orjson.dumps((_asked(spec), _taken(spec))), claims)
 
 
 class PodClasses:
@@ -107,7 +124,8 @@ class PodClasses:
     true with the first selector that asks for another: all pods are to be read again."""
 
     def __init__(self, told: Iterable[str] = ()) -> None:
-        self._known: dict[bytes, PodClass] = {}
+        self._known: dict[tuple[bytes, bytes, _Own], PodClass] = {}
+        self._specs: dict[int, _Spec] = {}
         self._demands: dict[bytes, Demand] = {}
         self._kins: dict[bytes, Kin] = {}
         self._queries = Queries()
@@ -122,14 +140,26 @@ class PodClasses:
         return PodClasses(OWN_LABELS & (self._queries.keys | (OWN_LABELS - self._left_out)))
 
     def of(self, pod: Doc) -> PodClass:
-        spec, who, own = pod["spec"], self._who(pod["metadata"]), _Own.of(pod)
-        key = orjson.dumps((who, own, _asked(spec), _taken(spec)))
+        spec, who = pod["spec"], self._who(pod["metadata"])
+        known = self._spec(spec)
+        own = _Own.of(pod, claims=known.claims)
+        key = known.key, orjson.dumps(who), own
         found = self._known.get(key)
         if found is None:
             if len(self._known) >= CLASSES_MAX:
                 self._forget()
             found = self._known[key] = self._read(spec, self._kin(who), own)
         return found
+
+    def _spec(self, spec: Doc) -> _Spec:
+        """Pods of a workload share their spec (registry/pod_specs.py): it is read once. Who holds it
+        here keeps it from being taken for another."""
+        known = self._specs.get(id(spec))
+        if known is None or known.spec is not spec:
+            if len(self._specs) >= _SPECS_MAX:
+                self._specs.clear()
+            known = self._specs[id(spec)] = _Spec.of(spec)
+        return known
 
     def _who(self, metadata: Doc) -> _Who:
         labels = metadata.get("labels") or {}
