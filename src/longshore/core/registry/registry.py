@@ -60,6 +60,9 @@ _MADE_BY_UPDATE = frozenset((
     kinds.CLUSTER_ROLE, kinds.CLUSTER_ROLE_BINDING, kinds.ENDPOINTS, kinds.EVENT, kinds.LEASE,
     kinds.LIMIT_RANGE, kinds.ROLE, kinds.ROLE_BINDING, kinds.RUNTIME_CLASS, kinds.SERVICE,
 ))  # fmt: skip
+# How often bindings for which other servers were faster are planned again together, before each is
+# on its own.
+STALE_TOGETHER = 5
 _WARNING = WriteOptions(field_validation="Warn")
 
 
@@ -301,22 +304,38 @@ class Registry(Writing):
     # --- many at once ---
 
     async def submit(
-        self, who: User, operations: Sequence[Operation], fence: Fence | None = None
+        self,
+        who: User,
+        operations: Sequence[Operation],
+        fence: Fence | None = None,
+        together: int = STALE_TOGETHER,
     ) -> Answers:
-        """Plan all of them in one go, so that they share a transaction; answers in order."""
+        """Plan all of them in one go, so that they share a transaction; answers in order. together: how
+        often bindings are planned again in one go for which other servers were faster."""
         # In one turn of the loop: with others let in between slices of it, bursts took twice as long.
         options = of_loop(who)
         begun = [self._begin(who, operation, options, fence) for operation in operations]
         answers: Answers = []
+        stale: dict[int, Operation] = {}
         for operation, answer in zip(operations, begun, strict=True):
             if answer is None:
                 answers.append(await self._alone(who, operation, fence))
             elif not isinstance(answer, Pending):
                 answers.append(answer)
-            elif answer.stored is None:
-                answers.append(await self._finish(who, operation, answer, fence))
-            else:
+            elif answer.stored is not None:
                 answers.append(answer.stored.doc)
+            elif (outcome := await _outcome(answer)) is not None:
+                answers.append(outcome)
+            elif together and isinstance(operation, Bind):
+                # There are many where another server binds too, and each is about a pod of its own.
+                stale[len(answers)] = operation
+                answers.append({})
+            else:
+                answers.append(await self._alone(who, operation, fence))
+        if stale:
+            again = await self.submit(who, list(stale.values()), fence, together - 1)
+            for number, one in zip(stale, again, strict=True):
+                answers[number] = one
         return answers
 
     async def perform(self, who: User, operation: Operation, fence: Fence | None = None) -> Doc:
@@ -370,15 +389,6 @@ class Registry(Writing):
         except ApiError as error:
             final = self._is_final(error) and not _may_be_renamed(operation, error)
             return error if final else None
-
-    async def _finish(
-        self, who: User, operation: Operation, pending: Pending, fence: Fence | None
-    ) -> Doc | ApiError:
-        try:
-            stored = await pending.wait()
-        except ApiError as error:
-            return error
-        return await self._alone(who, operation, fence) if stored is None else stored.doc
 
     async def _alone(self, who: User, operation: Operation, fence: Fence | None) -> Doc | ApiError:
         try:
@@ -458,6 +468,15 @@ def _may_be_renamed(operation: Operation, error: ApiError) -> bool:
 def _own(ref: Ref, patched: Doc, doc: Doc) -> Doc:
     """A patched document that a plan may complete. Of a status, it completes nothing in place."""
     return own_fields(patched) if ref.subresource == "status" else detached(patched, doc)
+
+
+async def _outcome(pending: Pending) -> Doc | ApiError | None:
+    """What came of a write; None if another server was faster."""
+    try:
+        stored = await pending.wait()
+    except ApiError as error:
+        return error
+    return None if stored is None else stored.doc
 
 
 def plan_only(plan: Plan) -> Plan:
