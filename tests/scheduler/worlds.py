@@ -28,11 +28,13 @@ Docs = st.SearchStrategy[Doc]
 
 @dataclass
 class World:
-    """nodes, pods that are on them (spec.nodeName), and pods that wait: runs of alike pods."""
+    """nodes, pods that are on them (spec.nodeName), and pods that wait: runs of alike pods. seed: for
+    the planner."""
 
     nodes: list[Doc]
     bound: list[Doc]
     waiting: list[list[Doc]]
+    seed: int
 
 
 def fields(**options: Docs | st.SearchStrategy[Any]) -> Docs:
@@ -433,6 +435,7 @@ def worlds(draw: st.DrawFn, sizes: Sizes, node_kinds: Docs, pods: Docs) -> World
             [make_pod(f"new-{i}-{j}", alike[kind]) for j in range(count)]
             for i, (kind, count) in enumerate(waiting)
         ],
+        draw(st.integers(0, 2**31)),
     )
 
 
