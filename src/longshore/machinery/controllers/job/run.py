@@ -114,7 +114,7 @@ class Jobs:
         if not planning.is_ours(job):
             return DONE
         book = self._books.get(key)
-        if book is None:
+        if book is None or book.uid != job["metadata"]["uid"]:
             book = self._books[key] = Book(job["metadata"]["uid"])
             touched.update(self._tracked(job), self._claims.orphans(key))
         await self._claim(key, job, book, touched)
@@ -155,23 +155,21 @@ class Jobs:
         return found
 
     async def _take_step(self, key: Key, job: Doc, book: Book, plan: planning.JobPlan) -> Answer:
-        failure = await self._create(key, job, book, plan.create)
+        failure, lacking = await self._create(key, job, book, plan.create)
         await self._end(key, job, plan)
-        status = plan.status
-        if failure is not None:
-            active = status.get("active", 0) - failure[1]
-            status = {k: v for k, v in status.items() if k != "active"}
-            status |= {"active": active} if active else {}
-        if status != (job.get("status") or {}):
-            await self._client.write(Update(kinds.JOB, {**job, "status": status}, "status"))
-            self._metrics.told(job, status)
+        await self._write_status(job, _with_fewer(plan.status, lacking))
         book.backoff = plan.backoff
         for type_, reason, message in plan.told:
             self._recorder.event(job, type_, reason, message)
         await self._untrack(key, self._pods(key, plan.released))
-        if failure is not None and not namespace_ends(failure[0]):
-            raise failure[0]
+        if failure is not None and not namespace_ends(failure):
+            raise failure
         return sooner(plan.wake_after_s)
+
+    async def _write_status(self, job: Doc, status: Doc) -> None:
+        if status != (job.get("status") or {}):
+            await self._client.write(Update(kinds.JOB, {**job, "status": status}, "status"))
+            self._metrics.told(job, status)
 
     def _ranker(self, key: Key) -> planning.Rank:
         def rank(names: Sequence[str]) -> list[str]:
@@ -185,10 +183,10 @@ class Jobs:
 
     async def _create(
         self, key: Key, job: Doc, book: Book, wanted: Sequence[planning.Wanted]
-    ) -> tuple[ApiError, int] | None:
+    ) -> tuple[ApiError | None, int]:
         """Make pods; the first refusal, and how many were not made."""
         if not wanted:
-            return None
+            return None, 0
         owner = owners.reference(kinds.JOB, job)
         # One first when the last turn failed: a quota or a policy would refuse all of them alike.
         tried = wanted[:1] if book.refused else wanted
@@ -205,7 +203,7 @@ class Jobs:
         if refusal is not None and not namespace_ends(refusal):
             why = f"Error creating: {refusal.message}"
             self._recorder.event(job, "Warning", "FailedCreate", why)
-        return None if refusal is None else (refusal, len(wanted) - len(made))
+        return refusal, len(wanted) - len(made)
 
     async def _end(self, key: Key, job: Doc, plan: planning.JobPlan) -> None:
         """Delete pods; of those whose end is not to count, the finalizer goes first."""
@@ -239,6 +237,13 @@ class Jobs:
             return owner is None
         job = self._cache.get(kinds.JOB, pod["metadata"]["namespace"], owner["name"])
         return job is None or job["metadata"]["uid"] != owner["uid"] or bool(finished(job))
+
+
+def _with_fewer(status: Doc, lacking: int) -> Doc:
+    """The status, which counts pods that were to be made, without those that were not."""
+    active = status.get("active", 0) - lacking
+    rest = {name: value for name, value in status.items() if name != "active"}
+    return {**rest, "active": active} if active else rest
 
 
 def _action(plan: planning.JobPlan) -> str:

@@ -64,34 +64,40 @@ def tallied(job: Doc, book: Book, ending: str = "") -> Tally:
     """ending: the condition by which the Job ends, if it does. Where it fails, whatever has not
     succeeded has failed."""
     spec, status, indexed = job["spec"], job.get("status") or {}, is_indexed(job)
-    uncounted = status.get("uncountedTerminatedPods") or {}
-    waits = {word: uncounted.get(word) or [] for word in ("succeeded", "failed")}
-    still = {word: [u for u in uids if u in book.tracked] for word, uids in waits.items()}
-    known = {*still["succeeded"], *still["failed"]}
-    below = int(spec.get("completions") or 0) if indexed else 0
-    fresh = [
-        pod
-        for pod in (*book.over.values(), *book.leaving.values())
-        if pod.tracked and pod.uid not in known and (not indexed or 0 <= pod.index < below)
-    ]
-    good = [pod for pod in fresh if pod.phase == "Succeeded"]
+    below = int(spec["completions"]) if indexed else 0
+    settled, still = _uncounted(status, book)
+    fresh = _fresh(book, {*still["succeeded"], *still["failed"]}, below if indexed else None)
+    good = tuple(pod for pod in fresh if pod.phase == "Succeeded")
     late = replaces_late(job) and ending != "FailureTarget"
-    failed = [pod for pod in fresh if pod.has_failed(only_if_over=late)]
+    failed = tuple(pod for pod in fresh if pod.has_failed(only_if_over=late))
     done = Indexes.parse(status.get("completedIndexes") or "", below)
     done |= Indexes.of({pod.index for pod in good} if indexed else ())
     bad = _bad_indexes(spec, status, failed, below)
+    held = {} if bad is None or ending else _held(failed, book, done | bad)
     return Tally(
-        status.get("succeeded", 0) + len(waits["succeeded"]) - len(still["succeeded"]),
-        status.get("failed", 0) + len(waits["failed"]) - len(still["failed"]),
-        tuple(still["succeeded"]),
-        tuple(still["failed"]),
-        tuple(good),
-        tuple(failed),
-        done,
-        bad,
-        {} if bad is None or ending else _held(failed, book, done | bad),
-        indexed,
-    )
+        settled["succeeded"], settled["failed"], still["succeeded"], still["failed"],
+        good, failed, done, bad, held, indexed,
+    )  # fmt: skip
+
+
+def _uncounted(status: Doc, book: Book) -> tuple[dict[str, int], dict[str, tuple[str, ...]]]:
+    """The counters with what can be added to them, and the uids whose pods have the finalizer still."""
+    uncounted, settled, still = status.get("uncountedTerminatedPods") or {}, {}, {}
+    for word in ("succeeded", "failed"):
+        uids = uncounted.get(word) or ()
+        still[word] = tuple(uid for uid in uids if uid in book.tracked)
+        settled[word] = int(status.get(word, 0)) + len(uids) - len(still[word])
+    return settled, still
+
+
+def _fresh(book: Book, known: set[str], below: int | None) -> list[PodFacts]:
+    """Pods that are over or leave, of which the status says nothing; of an indexed Job, those of its
+    indexes."""
+    return [
+        pod
+        for pod in (*book.over.values(), *book.leaving.values())
+        if pod.tracked and pod.uid not in known and (below is None or 0 <= pod.index < below)
+    ]
 
 
 def _bad_indexes(spec: Doc, status: Doc, failed: Iterable[PodFacts], below: int) -> Indexes | None:
