@@ -32,6 +32,7 @@ from longshore.core.watch.feeds import CacheFeed
 from longshore.core.watch.history import History
 from longshore.core.watch.stored import Stored
 from longshore.machinery.controllers.daemonset.run import DaemonSets
+from longshore.machinery.controllers.disruption.members import Members
 from longshore.machinery.controllers.gc.run import GarbageCollector
 from longshore.machinery.controllers.job import plan as jobs_plan
 from longshore.machinery.controllers.job import status as jobs
@@ -40,11 +41,13 @@ from longshore.machinery.controllers.replicaset import plan as replicas
 from longshore.machinery.controllers.statefulset import plan as stateful
 from longshore.machinery.election.run import Election
 from longshore.machinery.kubelet.network import HollowNetwork
+from longshore.machinery.scheduler import writing
 from longshore.machinery.scheduler.pods import podclass
+from longshore.machinery.scheduler.preemption.making import Made, RoomMaker
 from longshore.testing.simulator import __main__ as simulator
 from longshore.testing.simulator.checkers import CHECKERS
 from longshore.testing.simulator.play import play
-from longshore.testing.simulator.script import Step
+from longshore.testing.simulator.script import URGENT, Step
 from longshore.testing.simulator.simulate import Setting
 
 SEEDS = 500
@@ -236,6 +239,27 @@ def _one_too_many(plan: Whole) -> Whole:
     return broken
 
 
+def _keeps_no_node(unschedulable: Whole) -> Whole:
+    def broken(pod: Any, refusal: Any, now: str) -> Any:
+        return unschedulable(pod, refusal._replace(nominated=None), now)
+
+    return broken
+
+
+def _never_makes_room(_make: Whole) -> Whole:
+    def broken(_maker: Any, pods: Any, _profile: Any, _rotation: int) -> Made:
+        return Made(refused=[(pod, "not today") for pod in pods])
+
+    return broken
+
+
+def _counts_who_left(put: Whole) -> Whole:
+    def broken(members: Any, name: str, member: Any) -> bool:
+        return member is not None and bool(put(members, name, member))
+
+    return broken
+
+
 @dataclass(frozen=True, slots=True)
 class Bug:
     """plant makes the context in which it is there; rule is the checker meant for it; besides what is
@@ -257,6 +281,18 @@ _CUTS = (
 _UPDATED = (
     Step(2.0, "apply stateful", {"name": "db-9", "replicas": 2, "policy": "Parallel"}),
     Step(20.0, "set stateful image", {"name": "db-9", "image": "main:1"}),
+)
+
+# More pods than there is room for, those that matter most in the end.
+_CROWDED = (
+    *(
+        Step(2.0 + n, "create pod", {"namespace": "default", "name": f"low-{n}", "cpu": "3"})
+        for n in range(4)
+    ),
+    *(
+        Step(8.0 + n, "create urgent pod", {"name": f"u-{n}", "cpu": "3", **URGENT})
+        for n in range(4)
+    ),
 )
 
 
@@ -310,6 +346,18 @@ BUGS: Mapping[str, Bug] = {
     ),
     "a binding that is answered and not made": _bug(
         "scheduled", Planner, "binding", _answered_and_not_made, _busy(calm_s=60.0)
+    ),
+    "a scheduler that never makes room for the urgent": _bug(
+        "scheduled", RoomMaker, "make", _never_makes_room, _busy(ticks=60, calm_s=60.0)
+    ),
+    "a scheduler that keeps no node for whom it removes others": Bug(
+        partial(swapped, writing, "unschedulable", _keeps_no_node),
+        "preempted",
+        _busy(),
+        besides=_CROWDED,
+    ),
+    "a budget that counts who has left": _bug(
+        "counted", Members, "put", _counts_who_left, _busy(ticks=60, calm_s=60.0)
     ),
     "a Job that counts pods before their finalizer is gone": _bug(
         "completions", jobs, "status_of", _counted_twice, _busy()

@@ -12,18 +12,24 @@ from longshore.testing.simulator.cluster import SimulatedCluster
 from longshore.testing.simulator.record import Asked
 from longshore.testing.simulator.script import LIMIT, Args
 from longshore.testing.simulator.server import Unreachable
-from longshore.testing.simulator.sets import ASKS
+from longshore.testing.simulator.sets import ASKS as OF_SETS
+from longshore.testing.simulator.urgency import ASKS as OF_URGENCY
 
 TOKEN = "simulated/token"
+ASKS = {**OF_SETS, **OF_URGENCY}
 _MERGE = "application/merge-patch+json"
 _CORE, _APPS, _BATCH = "/api/v1", "/apis/apps/v1", "/apis/batch/v1"
+_POLICY, _SCHEDULING = "/apis/policy/v1", "/apis/scheduling.k8s.io/v1"
 _LISTED = (
     (_CORE, "configmaps"), (_CORE, "pods"), (_CORE, "services"), (_CORE, "nodes"),
     (_CORE, "namespaces"), (_APPS, "deployments"), (_APPS, "replicasets"),
     (_APPS, "statefulsets"), (_APPS, "daemonsets"),
     (_BATCH, "jobs"),
 )  # fmt: skip
-_PREFIXES = {_CORE: "/core/", _APPS: "/apps/", _BATCH: "/batch/"}
+_PREFIXES = {
+    _CORE: "/core/", _APPS: "/apps/", _BATCH: "/batch/", _POLICY: "/policy/",
+    _SCHEDULING: "/scheduling.k8s.io/",
+}  # fmt: skip
 
 
 class Users:

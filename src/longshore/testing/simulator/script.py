@@ -25,6 +25,8 @@ _SERVICES = tuple(f"svc-{number}" for number in range(4))
 _SCRATCH = ("scratch-0", "scratch-1")
 # The namespace with a quota, in which bare pods compete for the last of it.
 LIMITED = "limited"
+# Pods of this class drive others out.
+URGENT = {"class": "urgent", "value": 1000}
 LIMIT = {"pods": "6", "requests.cpu": "3", "count/configmaps": "9"}
 
 
@@ -124,6 +126,17 @@ def _pod(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
     return {"namespace": _namespace(chance), "name": chance.choice(_PODS), "cpu": cpu}
 
 
+def _urgent(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    cpu = chance.choice(("1", "2", "3"))
+    return {"name": chance.choice(_PODS), "cpu": cpu, "class": URGENT["class"]}
+
+
+def _budget(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    field = chance.choice(("minAvailable", "maxUnavailable"))
+    amount = chance.choice((1, 2, "50%"))
+    return {"name": chance.choice(_APPS), "field": field, "amount": amount}
+
+
 def _rush(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
     namespace, count = chance.choice((LIMITED, LIMITED, "default")), 2 + chance.below(4)
     return {"namespace": namespace, "count": count, "cpu": chance.choice(("250m", "1"))}
@@ -166,6 +179,9 @@ DEEDS: Mapping[str, tuple[int, Draw]] = {
     "list maps": (2, _map),
     "create pod": (6, _pod),
     "rush": (1, _rush),
+    "create urgent pod": (2, _urgent),
+    "create budget": (2, _budget),
+    "delete budget": (1, _budget),
     "read pod": (2, _pod),
     "delete pod": (4, _pod),
     "create service": (2, _service),
@@ -230,7 +246,7 @@ def written(
     twenty seconds or so."""
     chance = Chance.seeded(f"script {seed}")
     words = [what for what, (weight, _) in DEEDS.items() for _ in range(weight)]
-    steps = [Step(0.0, "limit", {"namespace": LIMITED})]
+    steps = [Step(0.0, "limit", {"namespace": LIMITED}), Step(0.0, "rank", URGENT)]
     for at in _moments(chance, ticks, pace_s):
         what = chance.choice(words)
         steps.append(Step(at, what, DEEDS[what][1](chance, nodes)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from longshore.testing.simulator.checkers import (
+    disruption,
     history,
     jobs,
     leaders,
@@ -31,6 +32,8 @@ CHECKERS: Mapping[str, Callable[[Record], Iterable[Violation]]] = {
     "addresses": placement.addresses,
     "quota": quotas.within,
     "scheduled": scheduling.scheduled,
+    "preempted": disruption.preempted,
+    "counted": disruption.counted,
     "completions": jobs.exact,
     "done": jobs.done,
     "orphans": rest.orphans,
@@ -39,7 +42,7 @@ CHECKERS: Mapping[str, Callable[[Record], Iterable[Violation]]] = {
     "settled": sets.settled,
 }
 # Of these, only what there is in the end counts: the cluster must have come to rest.
-IN_THE_END = frozenset(("scheduled", "done", "orphans", "converged", "settled"))
+IN_THE_END = frozenset(("scheduled", "counted", "done", "orphans", "converged", "settled"))
 
 
 def judge(record: Record) -> list[Violation]:

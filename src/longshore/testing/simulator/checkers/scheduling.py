@@ -13,13 +13,23 @@ _PODS, _NODES = "/core/pods/", "/core/nodes/"
 
 
 def scheduled(record: Record) -> Iterator[Violation]:
-    """In the end, no pod waits for a node while one has room for it."""
+    """In the end, no pod waits for a node while one has room for it, or would have without those
+    who matter less."""
     there = record.objects()
     free = room(there)
     for key, pod in there.items():
-        if key.startswith(_PODS) and waits(pod) and (node := _fitting(pod, free)):
+        if not key.startswith(_PODS) or not waits(pod):
+            continue
+        if node := _fitting(pod, free):
             sentence = f"{key} has no node, though {node} has room for it"
             yield Violation("scheduled", sentence, (key, _NODES + node))
+        elif priority(pod) and (node := _fitting(pod, room(there, priority(pod)))):
+            sentence = f"{key} has no node, though less important pods are on {node}"
+            yield Violation("scheduled", sentence, (key, _NODES + node))
+
+
+def priority(pod: Doc) -> int:
+    return int(pod["spec"].get("priority") or 0)
 
 
 def waits(pod: Doc) -> bool:
@@ -28,8 +38,8 @@ def waits(pod: Doc) -> bool:
     return not pod["spec"].get("nodeName") and not on_its_way_out
 
 
-def room(there: Mapping[str, Doc]) -> dict[str, dict[str, Fraction]]:
-    """What each node that takes pods has left."""
+def room(there: Mapping[str, Doc], among: int | None = None) -> dict[str, dict[str, Fraction]]:
+    """What each node that takes pods has left; to those of a priority, who are above others."""
     free: dict[str, dict[str, Fraction]] = {}
     for key, doc in there.items():
         if key.startswith(_NODES) and not doc["spec"].get("unschedulable") and is_ready(doc):
@@ -38,7 +48,9 @@ def room(there: Mapping[str, Doc]) -> dict[str, dict[str, Fraction]]:
             }
     for key, doc in there.items():
         left = free.get(doc["spec"].get("nodeName", "")) if key.startswith(_PODS) else None
-        if left is not None and not is_over(doc):
+        if left is None or is_over(doc):
+            continue
+        if among is None or priority(doc) >= among:
             for name, used in requests(doc).items():
                 left[name] = left.get(name, Fraction(0)) - used
     return free
@@ -51,8 +63,19 @@ def is_ready(node: Doc) -> bool:
 
 def _fitting(pod: Doc, free: Mapping[str, Mapping[str, Fraction]]) -> str:
     """The name of a node with room for the pod; "" if there is none."""
-    asked = requests(pod)
+    asked, named = requests(pod), _named(pod)
     for name, left in free.items():
-        if all(left.get(what, 0) >= much for what, much in asked.items()):
+        wanted = named is None or name in named
+        if wanted and all(left.get(what, 0) >= much for what, much in asked.items()):
             return name
     return ""
+
+
+def _named(pod: Doc) -> list[str] | None:
+    """The only nodes that a DaemonSet's pod may be on; None for other pods."""
+    affinity = (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    terms = required.get("nodeSelectorTerms")
+    if not terms:
+        return None
+    return [name for term in terms for one in term["matchFields"] for name in one["values"]]
