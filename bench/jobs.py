@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,18 +15,24 @@ from longshore.base.clock import SystemClock
 from longshore.base.users import loop_user
 from longshore.cluster.process import GC_THRESHOLDS
 from longshore.core.objects import kinds
+from longshore.core.objects.defaults import default
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Create
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry
 from longshore.core.store.sqlite import SqliteStore
 from longshore.machinery.controllers import ControllerConfig, run_controllers
+from longshore.machinery.controllers.job.book import Book
+from longshore.machinery.controllers.job.facts import NO_INDEX, PodFacts
+from longshore.machinery.controllers.job.plan import plan
+from longshore.machinery.controllers.job.policies import NONE
 from longshore.machinery.controllers.job.status import finished
 from longshore.machinery.kubelet.hollow import HollowNodes, hollow_configs
 from longshore.machinery.loop.recorder import Journal
 from longshore.machinery.scheduler.run import Scheduler
 
 NODES, COMPLETIONS, PARALLELISM, GOAL_S = 100, 10_000, 500, 20
+EVENTS = 1000
 
 
 async def figures() -> list[Figure]:
@@ -33,7 +40,31 @@ async def figures() -> list[Figure]:
     return [
         await _measured("a Job", {}),
         await _measured("an indexed Job", {"completionMode": "Indexed"}),
+        *(_event(running) for running in (1_000, 100_000)),
     ]
+
+
+def _event(running: int) -> Figure:
+    """What a pod's end costs the planner of a Job that runs so many at a time."""
+    spec = {"completions": 10 * running, "parallelism": running}
+    job = default(kinds.JOB, {"kind": "Job", "apiVersion": "batch/v1", **_job(spec)})
+    book = Book("uid")
+    for number in range(running):
+        book.note(_pod(number))
+    begun = time.process_time()
+    for number in range(EVENTS):
+        book.note(_pod(number, "Succeeded"))
+        job = {**job, "status": plan(job, book, list, 1e9).status}
+        book.note(_pod(number, "Succeeded", tracked=False))
+        book.note(_pod(running + number))
+    took = (time.process_time() - begun) / EVENTS * 1e6
+    return Figure(f"a pod's end, of {running:,} at a time, to the Job's plan", took, "us")
+
+
+def _pod(number: int, phase: str = "", *, tracked: bool = True) -> PodFacts:
+    return PodFacts(
+        f"pod-{number}", f"uid-{number}", phase, False, tracked, True, 0, NO_INDEX, 0, 0, 0.0, NONE
+    )
 
 
 async def _measured(what: str, more: Doc) -> Figure:
