@@ -268,6 +268,12 @@ def test_a_controller_that_dies_between_any_two_writes_goes_on(
     assert set(world.claims) == {"data-web-0"}
 
 
+def test_a_claims_name_says_whose_it_may_be() -> None:
+    assert identity.sets_of_claim("data-web-0") == ["web"]
+    assert identity.sets_of_claim("big-data-my-web-12") == ["data-my-web", "my-web", "web"]
+    assert identity.sets_of_claim("data") == []
+
+
 def test_of_two_sick_pods_that_are_to_go_the_lower_holds_the_higher_up() -> None:
     world = model("OrderedReady", "Retain", 3)
     for place in range(3):

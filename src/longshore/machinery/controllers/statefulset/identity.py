@@ -40,6 +40,13 @@ def claim_name(stateful: Doc, template: Doc, ordinal: int) -> str:
     return f"{template['metadata']['name']}-{pod_name(stateful, ordinal)}"
 
 
+def sets_of_claim(name: str) -> list[str]:
+    """The names of all StatefulSets that could have a claim of that name: TEMPLATE-SET-ORDINAL, where
+    both names may have hyphens."""
+    parts = name.split("-")[:-1]
+    return ["-".join(parts[place:]) for place in range(1, len(parts))]
+
+
 def claim_templates(stateful: Doc) -> list[Doc]:
     return stateful["spec"].get("volumeClaimTemplates") or []
 

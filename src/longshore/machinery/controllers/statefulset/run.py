@@ -58,8 +58,12 @@ class StatefulSets:
             return (self._claims.of_owner(event),)
         if event.kind is kinds.CONTROLLER_REVISION:
             return self._history.of_revision(event)
-        # A claim that is gone may have been waited for.
-        return self._claims.selecting(event.doc) if event.type == "DELETED" else ()
+        return self._waiting_for(event) if event.type == "DELETED" else ()
+
+    def _waiting_for(self, event: Frame) -> Iterable[Key]:
+        """The sets that may have waited for a claim to be gone."""
+        keys = [(event.stored.namespace, one) for one in identity.sets_of_claim(event.stored.name)]
+        return [key for key in keys if self._cache.get(kinds.STATEFUL_SET, *key) is not None]
 
     async def reconcile(self, key: Key) -> Answer:
         stateful = self._cache.get(kinds.STATEFUL_SET, *key)
