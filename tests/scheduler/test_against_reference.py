@@ -7,6 +7,7 @@ no hard rule, leaves nobody waiting who would fit, and always decides alike.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -103,17 +104,19 @@ def test_one_at_a_time_near_and_far_with_other_settings(world: World, profile: P
     chooses_as_the_reference(world, profile)
 
 
-def breaks_no_rule(world: World) -> None:
-    for cluster, run, chosen in placed(world):
-        in_an_order_that_holds(cluster, run, chosen)
+def breaks_no_rule(world: World, profile: Profile = DEFAULT) -> None:
+    for cluster, run, chosen in placed(world, profile):
+        in_an_order_that_holds(cluster, run, chosen, profile)
 
 
-def in_an_order_that_holds(cluster: Cluster, run: list[Doc], chosen: list[str]) -> None:
+def in_an_order_that_holds(
+    cluster: Cluster, run: list[Doc], chosen: list[str], profile: Profile = DEFAULT
+) -> None:
     """Binds the pods one by one so that each may go where it goes at that moment. They are alike,
     so it does not matter which takes the next place that is open."""
     left = list(chosen)
     for pod in run[: len(chosen)]:
-        why = scheduler.objections(cluster, pod)
+        why = scheduler.objections(cluster, pod, profile)
         node = next((name for name in left if not why[name]), None)
         assert node, {name: why[name] for name in left}
         left.remove(node)
@@ -130,6 +133,12 @@ def test_many_at_once_all_rules(world: World) -> None:
 @given(great_kin_world)
 def test_many_at_once_pods_near_and_far(world: World) -> None:
     breaks_no_rule(world)
+
+
+@examples(30)
+@given(great_kin_world, PROFILES)
+def test_many_at_once_with_other_settings(world: World, profile: Profile) -> None:
+    breaks_no_rule(world, replace(profile, strategy="LeastAllocated"))
 
 
 @examples(30)
