@@ -295,6 +295,11 @@ _CROWDED = (
     ),
 )
 
+# Several at the same moment want what is left.
+_RUSHES = tuple(
+    Step(5.0 + 10 * n, "rush", {"namespace": "limited", "count": 5, "cpu": "1"}) for n in range(3)
+)
+
 
 def _busy(*faults: str, ticks: int = 40, calm_s: float = 20.0, nodes: int = 2) -> Setting:
     return Setting(ticks=ticks, faults=faults, nodes=nodes, pace_s=0.25, calm_s=calm_s)
@@ -326,8 +331,8 @@ BUGS: Mapping[str, Bug] = {
     "two pods with one address after an agent's restart": _bug(
         "addresses", HollowNetwork, "reserve", _address_given_twice, _busy("agent-restart")
     ),
-    "a quota that does not see writes in flight": _bug(
-        "quota", QuotaBooks, "charge", _unseen_in_flight, _busy()
+    "a quota that does not see writes in flight": Bug(
+        partial(swapped, QuotaBooks, "charge", _unseen_in_flight), "quota", _busy(), besides=_RUSHES
     ),
     "a garbage collector that forgets a kind": _bug(
         "orphans", GarbageCollector, "__init__", _forgotten_kind, _busy(calm_s=60.0)
