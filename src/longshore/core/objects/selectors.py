@@ -21,6 +21,7 @@ from longshore.core.objects.kinds import POD_PEER, REPLICATION_CONTROLLER, Doc, 
 
 _TOKEN = re.compile(r"\s*(==|!=|=|!|,|\(|\)|>|<|[^\s=!,()<>]+)")
 _DOC_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
+_NODE_OPERATORS = {**_DOC_OPERATORS, "Gt": "gt", "Lt": "lt"}
 _CACHED = 1024
 
 
@@ -138,6 +139,12 @@ def from_map(labels: Mapping[str, str] | None) -> Selector | None:
     """A plain map, as spec.selector of a Service: all must be equal; absent or empty selects
     nothing and gives None."""
     return Selector(Requirement(k, "in", (v,)) for k, v in labels.items()) if labels else None
+
+
+def node_requirement(one: Doc, key: str = "") -> Requirement:
+    """A core/v1 NodeSelectorRequirement that rules/ let pass; asked of another key, if one is given."""
+    operator = _NODE_OPERATORS[one["operator"]]
+    return Requirement(key or one["key"], operator, tuple(one.get("values") or ()))
 
 
 def of_workload(owner: Doc) -> Selector | None:

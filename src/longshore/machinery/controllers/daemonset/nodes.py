@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from longshore.core.objects.kinds import Doc
-from longshore.core.objects.selectors import Requirement
+from longshore.core.objects.selectors import Requirement, node_requirement
 from longshore.machinery.controllers.common.taints import tolerates
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -26,14 +26,6 @@ _TOLERATED = (
     ("unschedulable", "NoSchedule"),
 )
 _TOLERATED_ON_HOST_NETWORK = ("network-unavailable", "NoSchedule")
-_OPERATORS = {
-    "In": "in",
-    "NotIn": "notin",
-    "Exists": "exists",
-    "DoesNotExist": "!",
-    "Gt": "gt",
-    "Lt": "lt",
-}
 
 Term: TypeAlias = tuple[tuple[Requirement, ...], tuple[Requirement, ...]]
 """What is asked of a node's labels, and of its fields."""
@@ -105,10 +97,6 @@ def _is_selected(meant: Meant, name: str, labels: Doc) -> bool:
 
 def _term(term: Doc) -> Term:
     return (
-        tuple(map(_requirement, term.get("matchExpressions") or ())),
-        tuple(map(_requirement, term.get("matchFields") or ())),
+        tuple(map(node_requirement, term.get("matchExpressions") or ())),
+        tuple(map(node_requirement, term.get("matchFields") or ())),
     )
-
-
-def _requirement(one: Doc) -> Requirement:
-    return Requirement(one["key"], _OPERATORS[one["operator"]], tuple(one.get("values") or ()))

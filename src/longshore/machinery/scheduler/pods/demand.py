@@ -5,22 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from longshore.core.objects.kinds import Doc
-from longshore.core.objects.selectors import Requirement
+from longshore.core.objects.selectors import Requirement, node_requirement
 from longshore.machinery.scheduler.taints import Toleration, tolerations_of
 
 # The name of a node, among its labels: no label's key can begin with a NUL.
 NODE_NAME = "\0metadata.name"
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
-
-_OPERATORS = {
-    "In": "in",
-    "NotIn": "notin",
-    "Exists": "exists",
-    "DoesNotExist": "!",
-    "Gt": "gt",
-    "Lt": "lt",
-}
 
 Term = tuple[Requirement, ...]
 
@@ -69,10 +60,6 @@ def _pinned(terms: tuple[Term, ...]) -> frozenset[str] | None:
 def term_of(term: Doc) -> Term:
     """A node selector term. One without any requirement matches no node: it asks for the
     impossible, a node without a name."""
-    requirements = [_requirement(one, one["key"]) for one in term.get("matchExpressions") or ()]
-    requirements += [_requirement(one, NODE_NAME) for one in term.get("matchFields") or ()]
+    requirements = [node_requirement(one) for one in term.get("matchExpressions") or ()]
+    requirements += [node_requirement(one, NODE_NAME) for one in term.get("matchFields") or ()]
     return tuple(requirements) or (Requirement(NODE_NAME, "!", ()),)
-
-
-def _requirement(one: Doc, key: str) -> Requirement:
-    return Requirement(key, _OPERATORS[one["operator"]], tuple(one.get("values") or ()))
