@@ -80,25 +80,25 @@ def chooses_as_the_reference(world: World, profile: Profile = DEFAULT) -> None:
             cluster.bind(pod, node)
 
 
-@examples(150)
+@examples(100)
 @given(any_world)
 def test_one_at_a_time_all_rules(world: World) -> None:
     chooses_as_the_reference(world)
 
 
-@examples(150)
+@examples(120)
 @given(kin_world)
 def test_one_at_a_time_pods_near_and_far(world: World) -> None:
     chooses_as_the_reference(world)
 
 
-@examples(100)
+@examples(80)
 @given(any_world, PROFILES)
 def test_one_at_a_time_with_other_settings(world: World, profile: Profile) -> None:
     chooses_as_the_reference(world, profile)
 
 
-@examples(60)
+@examples(50)
 @given(kin_world, PROFILES)
 def test_one_at_a_time_near_and_far_with_other_settings(world: World, profile: Profile) -> None:
     chooses_as_the_reference(world, profile)
@@ -135,7 +135,7 @@ def test_many_at_once_pods_near_and_far(world: World) -> None:
     breaks_no_rule(world)
 
 
-@examples(30)
+@examples(20)
 @given(great_kin_world, PROFILES)
 def test_many_at_once_with_other_settings(world: World, profile: Profile) -> None:
     breaks_no_rule(world, replace(profile, strategy="LeastAllocated"))

@@ -89,7 +89,7 @@ def resident(planner: Planner, pod: Doc, node: str) -> Resident:
     return Resident(namespace_of(pod), name_of(pod), node, planner.class_of(pod), priority, start)
 
 
-@examples(150)
+@examples(100)
 @given(tight_world.map(without_leaving), RANKS, BUDGETS)
 def test_room_is_made_as_by_the_reference(
     world: World, ranks: list[Rank], budgets: list[Doc]
