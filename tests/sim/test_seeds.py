@@ -13,7 +13,7 @@ FOUND = Path(__file__).parent / "found"
 # Faults after which all is well again within seconds.
 _BRIEF = "server-crash,watch-drop,users-watch-drop,store-error,disk-full,clock-jump"
 # Some 300 clusters, most of them of a few busy seconds. Side by side: what they cost is what two cores
-# give in three quarters of a minute.
+# give in a minute.
 SHORT = (
     ("--seed", "0:50", "--ticks", "25", "--nodes", "3", "--pace", "0.5"),
     ("--seed", "1000:1020", "--ticks", "60", "--nodes", "4", "--pace", "1"),
