@@ -13,15 +13,14 @@ CALM_LOOKS = 3
 LOOKS_MAX = 30
 
 
-async def give_way(clock: Clock, late_s: float = LATE_S) -> bool:
+async def give_way(clock: Clock) -> None:
     """Return when the event loop is not busy with others, which is seen by how late short sleeps
-    end; or after LOOKS_MAX looks. Whether it is calm: late_s is how late is late."""
+    end; or after LOOKS_MAX looks."""
     calm = 0
     for _ in range(LOOKS_MAX):
         begun = clock.monotonic()
         await clock.sleep(LOOK_S)
-        punctual = clock.monotonic() - begun < LOOK_S + late_s
+        punctual = clock.monotonic() - begun < LOOK_S + LATE_S
         calm = calm + 1 if punctual else 0
         if calm == CALM_LOOKS:
-            return True
-    return False
+            return

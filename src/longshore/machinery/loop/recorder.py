@@ -27,10 +27,8 @@ EventType: TypeAlias = Literal["Normal", "Warning"]
 REMEMBERED_MAX = 4096
 # Events that wait to be written: more are dropped and counted.
 WAITING_MAX = 16_384
-BATCH_MAX = 250
-# While others are busy fewer are written at a time, since a pod may be waiting for its node; and busy
-# is a loop that is held for as long as a turn of the scheduler.
-BUSY_BATCH_MAX, BUSY_S = 50, 0.002
+# As many as hold the loop for about as long as a turn of the scheduler: a pod may be waiting for its node.
+BATCH_MAX = 64
 # What comes within this time of the first is written with it.
 GATHER_S = 0.1
 # After so long a repeat begins a new Event (client-go: ten minutes).
@@ -122,22 +120,20 @@ class Journal:
             await self._some.wait()
             await self._clock.sleep(GATHER_S)
             self._some.clear()
-            most = BUSY_BATCH_MAX
             while self._waiting:
-                await self._write_some(most)
+                await self._write_some()
                 if self._waiting:  # news must not crowd out the writes that it is about
-                    calm = await give_way(self._clock, BUSY_S)
-                    most = BATCH_MAX if calm else BUSY_BATCH_MAX
+                    await give_way(self._clock)
 
     async def flush(self) -> None:
         """Write what waits now."""
         self._some.clear()
         while self._waiting:
-            await self._write_some(BATCH_MAX)
+            await self._write_some()
 
-    async def _write_some(self, most: int) -> None:
+    async def _write_some(self) -> None:
         """One batch of what waits."""
-        batch = dict(itertools.islice(self._waiting.items(), most))
+        batch = dict(itertools.islice(self._waiting.items(), BATCH_MAX))
         for key in batch:
             del self._waiting[key]
         operations = [_operation(told) for told in batch.values()]
