@@ -78,11 +78,18 @@ def well(kube: Cluster, pod: str, truth: str) -> None:
     say(kube, pod, {"conditions": [*kept, {"type": GATE, "status": truth}]})
 
 
+async def there_are(kube: Cluster, pods: list[str]) -> None:
+    await eventually(lambda: names(kube) == pods, f"{pods}")
+
+
+async def run_images(kube: Cluster, wanted: list[str]) -> None:
+    await eventually(lambda: images(kube, "app=web") == wanted, f"{wanted}")
+
+
 async def test_pods_come_and_go_in_order_and_halt_at_a_sick_one(kube: Cluster) -> None:
     kube.apply(stateful(3, {"readinessGates": [{"conditionType": GATE}]}))
     for number in range(3):
-        there = [f"web-{n}" for n in range(number + 1)]
-        await eventually(lambda there=there: names(kube) == there, f"{there}")  # type: ignore[misc]
+        await there_are(kube, [f"web-{n}" for n in range(number + 1)])
         well(kube, f"web-{number}", "True")
     kube.kubectl("wait", "sts/web", "--for=jsonpath={.status.readyReplicas}=3", "--timeout=30s")
     well(kube, "web-0", "False")
@@ -148,7 +155,7 @@ async def test_canaries_and_phased_updates(kube: Cluster) -> None:
     for partition, wanted in expected.items():
         moved = {"spec": {"updateStrategy": {"rollingUpdate": {"partition": partition}}}}
         kube.kubectl("patch", "sts/web", "-p", json.dumps(moved))
-        await eventually(lambda wanted=wanted: images(kube, "app=web") == wanted, f"{wanted}")  # type: ignore[misc]
+        await run_images(kube, wanted)
     kube.kubectl("rollout", "status", "sts/web", "--timeout=30s")
     status = kube.get("sts", "web")["status"]
     assert status["currentRevision"] == status["updateRevision"]

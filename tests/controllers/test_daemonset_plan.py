@@ -4,6 +4,7 @@ come in any order: what holds at every step, that nothing is counted wrong, and 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -143,7 +144,7 @@ class Model:
         here = [pod for pod in self.pods.values() if node_of(pod) == node]
         return [pod for pod in here if not is_deleting(pod) and not pod_state.is_terminal(pod)]
 
-    def served(self, without: set[str] = frozenset()) -> set[str]:  # type: ignore[assignment]
+    def served(self, without: AbstractSet[str] = frozenset()) -> set[str]:
         """Nodes that are meant and have a pod that works."""
         return {
             node

@@ -4,6 +4,7 @@ lent and taken back, and what must hold for any queues."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,11 +22,11 @@ from longshore.machinery.scheduler.queues.quota import Cohort, Quota, Share, sha
 ALL = 10_000
 
 
-def share(name: str, nominal: dict[str, int], **more: object) -> Share:
+def share(name: str, nominal: dict[str, int], **more: Any) -> Share:
     """more: borrowing and lending (limits of every resource), and fields of Share."""
     limits = {field: more.pop(field) for field in ("borrowing", "lending") if field in more}
-    quotas = {one: Quota("default", amount, **limits) for one, amount in nominal.items()}  # type: ignore[arg-type]
-    return Share(name, "team", quotas, **more)  # type: ignore[arg-type]
+    quotas = {one: Quota("default", amount, **limits) for one, amount in nominal.items()}
+    return Share(name, "team", quotas, **more)
 
 
 def jobs(

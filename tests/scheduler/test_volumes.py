@@ -215,9 +215,9 @@ def test_a_claim_of_one_pod_is_one_pods() -> None:
 
 
 def csi_node(name: str, count: int | None) -> Heard:
-    one = {"name": "d.example", "nodeID": name}
+    one: Doc = {"name": "d.example", "nodeID": name}
     if count is not None:
-        one["allocatable"] = {"count": count}  # type: ignore[assignment]
+        one["allocatable"] = {"count": count}
     return kinds.CSI_NODE, {"metadata": {"name": name}, "spec": {"drivers": [one]}}
 
 
