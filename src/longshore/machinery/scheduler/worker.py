@@ -1,8 +1,8 @@
 """The scheduler at work: hear of pods and nodes, decide in turns, write in batches.
 
-Hearing goes on while decisions are being written, and so does deciding, a few turns ahead: what has
-been decided is in the view, written or not. Turns are short, so that one pod which comes while
-thousands are being placed is bound with the next of them.
+Hearing goes on while decisions are being written, and so does deciding about single pods: what has been
+decided is in the view, written or not. Turns are short, so that one pod which comes while thousands
+are being placed is bound with the next of them.
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ from longshore.machinery.scheduler.writing import Writer
 WATCHES: tuple[Kind, ...] = (
     kinds.NAMESPACE, kinds.PDB, kinds.SERVICE, *HEARD, *HELD, kinds.NODE, kinds.OFFER, kinds.POD,
 )  # fmt: skip
-# Turns whose writes are under way at the same time: while one waits for the disk, another is decided.
-# Beyond them so many turns of single pods, which would else wait behind a crowd.
-AHEAD, EXTRA = 2, 2
+# Turns whose writes are under way at the same time: a second one would keep single pods waiting twice
+# as long for hardly more pods a second. Beyond it so many turns of single pods, which would else wait
+# behind a crowd.
+AHEAD, EXTRA = 1, 2
 # News that is heard in one turn of the loop: as many as others write in one, so that in a burst the
 # scheduler keeps up, and binds pods while the cache still has them decoded. It is some 15 ms.
 HEARD_SLICE = 1024
