@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +13,7 @@ from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 from longshore.base.users import loop_user
 from longshore.cluster.bench import templates
+from longshore.cluster.process import GC_THRESHOLDS
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.admission.surroundings import AdmissionConfig
@@ -31,6 +33,7 @@ _JOB = {"apiVersion": "batch/v1", "kind": "Job", "name": "crowd", "uid": "1", "c
 
 
 async def figures() -> list[Figure]:
+    gc.set_threshold(*GC_THRESHOLDS)  # as the server process has them
     clock, chance = SystemClock(), Chance.seeded(1)
     with TemporaryDirectory(prefix="longshore-bench-") as directory:
         # There is no controller here that takes a new node's taint off.

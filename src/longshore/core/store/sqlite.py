@@ -31,8 +31,9 @@ T = TypeVar("T")
 Row: TypeAlias = tuple[int, str, bytes | None, int]
 log = logging.getLogger("longshore.store")
 
-# Replaced rows are swept this many at a time: one sweep costs a few milliseconds of the thread.
-SWEEP_BATCH = 4096
+# Replaced rows are swept when so many have gathered, in steps between which commits have their turn: a
+# step costs some milliseconds of the thread.
+SWEEP_BATCH, SWEEP_STEP = 4096, 256
 # ... and not in the middle of a burst (a commit of so many rows), unless that many have gathered.
 BURST_ROWS, SWEEP_LATEST = 64, 16 * SWEEP_BATCH
 
@@ -60,6 +61,7 @@ class SqliteStore:
         self._index: dict[str, int] = {}
         self._revision = 0
         self._replaced: list[tuple[int]] = []
+        self._to_sweep = 0
         self._logged = 0
         self._full = False
         self._stopped: StoreStopped | None = None
@@ -123,7 +125,7 @@ class SqliteStore:
         except sqlite3.DatabaseError as error:
             fault = self._failed(error)
             self._logged = LOG_BYTES  # an emptied log may be all the room that is needed
-            self._thread.submit(self._tidy, SWEEP_LATEST)
+            self._thread.submit(self._tidy)
             raise fault from error
         if self._full:
             self._full = False
@@ -134,8 +136,11 @@ class SqliteStore:
         self._revision += len(rows)
         self._logged += COMMIT_PAGES * PAGE_BYTES
         enough = SWEEP_BATCH if len(rows) < BURST_ROWS else SWEEP_LATEST
-        if self._logged >= LOG_BYTES or len(self._replaced) >= enough:
-            self._thread.submit(self._tidy, enough)
+        if not self._to_sweep and len(self._replaced) >= enough:
+            self._to_sweep = SWEEP_BATCH
+            self._thread.submit(self._tidy)
+        elif self._logged >= LOG_BYTES:
+            self._thread.submit(self._tidy)
         return revisions
 
     def _failed(self, error: sqlite3.DatabaseError) -> StoreError:
@@ -189,33 +194,37 @@ class SqliteStore:
         else:
             self._index[key] = revision
 
-    def _tidy(self, enough: int) -> None:
-        """Sweep if enough rows are replaced, and empty the log if it is long. The commit before is
-        done and answered for: without room this is only put off, and said in the log."""
+    def _tidy(self) -> None:
+        """Sweep what is to be swept, a step at a time, and empty the log if it is long. The commit
+        before is done and answered for: without room this is only put off, and said in the log."""
         if self._connection is None or self._stopped is not None:
             return
         try:
-            if len(self._replaced) >= enough:
-                self._sweep(self._connection)
+            if self._to_sweep:
+                self._sweep(self._connection, min(self._to_sweep, SWEEP_STEP))
             if self._logged >= LOG_BYTES:
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
                 self._logged = 0
         except sqlite3.DatabaseError as error:
+            self._to_sweep = 0
             self._failed(error)
+        if self._to_sweep:
+            self._thread.submit(self._tidy)
 
-    def _sweep(self, connection: sqlite3.Connection) -> None:
-        """Delete the oldest replaced rows, but never the newest of all: it remembers the revision.
+    def _sweep(self, connection: sqlite3.Connection, count: int) -> None:
+        """Delete so many of the oldest replaced rows, but never the newest of all: it remembers the revision.
 
         Oldest first, so that a key's value never outlives the record of its deletion.
         """
-        swept = self._replaced[:SWEEP_BATCH]
+        swept = self._replaced[:count]
         doomed = [row for row in swept if row[0] != self._revision]
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany("DELETE FROM log WHERE revision = ?", doomed)
         connection.execute("COMMIT")
         self._logged += len(doomed) * PAGE_BYTES
         kept = [row for row in swept if row[0] == self._revision]
-        self._replaced = kept + self._replaced[SWEEP_BATCH:]
+        self._replaced = kept + self._replaced[count:]
+        self._to_sweep -= count
 
     def _close(self) -> None:
         if self._connection is not None:
