@@ -50,6 +50,7 @@ class SimulatedCluster:
         self.seats = {name: Seat(self.medium, moves, name) for name in names}
         self._servers = {name: self._new_server(name) for name in names}
         self._crew: asyncio.TaskGroup | None = None
+        self._starting = asyncio.Lock()
 
     async def start(self, crew: asyncio.TaskGroup) -> None:
         self._crew = crew
@@ -74,11 +75,12 @@ class SimulatedCluster:
         return self._chance.choice([one for one in servers if one.up] or servers)
 
     async def start_server(self) -> None:
-        """Start all that are down on what is durable."""
+        """Start all that are down on what is durable. Two who ask at once do not start one twice."""
         assert self._crew is not None, "start() comes first"
-        for name in [name for name, server in self._servers.items() if not server.up]:
-            self._servers[name] = server = self._new_server(name)
-            await server.start(self._crew)
+        async with self._starting:
+            for name in [name for name, server in self._servers.items() if not server.up]:
+                self._servers[name] = server = self._new_server(name)
+                await server.start(self._crew)
 
     async def crash_server(self) -> None:
         """One of them."""
