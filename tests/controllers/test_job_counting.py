@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from longshore.base.clock import rfc3339
@@ -204,6 +204,18 @@ def test_each_index_succeeds_once(
     assert status.get("failed", 0) == len(model.ended) - _succeeded(model)
 
 
+@example(
+    [
+        ("turn", 0),
+        ("delete", 0),
+        *[("turn", 0)] * 3,
+        ("delete", 0),
+        ("fail", 1),
+        ("turn", 0),
+        ("succeed", 0),
+    ],
+    1,
+)
 @given(_deeds(), st.integers(0, 2))
 def test_an_index_is_tried_as_often_as_it_may(deeds: list[tuple[str, int]], limit: int) -> None:
     spec = {"completions": 3, "parallelism": 3, "backoffLimitPerIndex": limit}
@@ -211,7 +223,9 @@ def test_an_index_is_tried_as_often_as_it_may(deeds: list[tuple[str, int]], limi
     _play(model, deeds)
     model.finish()
     status = model.job["status"]
-    assert status.get("succeeded", 0) + status.get("failed", 0) == len(model.ended)
+    assert status.get("failed", 0) == len(model.ended) - _succeeded(model)
+    # A pod that is told to go and its replacement may both succeed: the index counts once.
+    assert status.get("succeeded", 0) <= _succeeded(model)
     assert max(model.tries.values()) <= limit + 1
 
 
