@@ -216,6 +216,7 @@ def test_each_index_succeeds_once(
     ],
     1,
 )
+@example([("turn", 0), ("fail", 0), ("fail", 0), ("turn", 0), ("fail", 1), ("delete", 1)], 2)
 @given(_deeds(), st.integers(0, 2))
 def test_an_index_is_tried_as_often_as_it_may(deeds: list[tuple[str, int]], limit: int) -> None:
     spec = {"completions": 3, "parallelism": 3, "backoffLimitPerIndex": limit}

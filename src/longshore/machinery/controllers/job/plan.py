@@ -176,7 +176,7 @@ def _managed(
     if job["spec"].get("suspend"):
         return Moves(drop=tuple(book.active)), None
     want = _wanted_active(job, book, tally)
-    surplus = _surplus(job, book, len(book.active) - want, rank)
+    surplus = _surplus(job, book, tally, len(book.active) - want, rank)
     if surplus:
         return Moves(drop=tuple(surplus[:BURST])), None
     lack = want - len(book.active) - (len(book.leaving) if replaces_late(job) else 0)
@@ -195,16 +195,18 @@ def _wanted_active(job: Doc, book: Book, tally: Tally) -> int:
     return max(0, min(int(completions) - tally.succeeded, parallelism))
 
 
-def _surplus(job: Doc, book: Book, at_least: int, rank: Rank) -> list[str]:
+def _surplus(job: Doc, book: Book, tally: Tally, at_least: int, rank: Rank) -> list[str]:
     """Active pods that must go: those with no index of the Job's or one that another has, and then
-    as many as are too many."""
+    as many as are too many, first those whose index a pod on its way out has completed meanwhile."""
     doomed: list[str] = []
     if is_indexed(job) and not _is_orderly(book, int(job["spec"]["completions"])):
         doomed = _misplaced(book, int(job["spec"]["completions"]), rank)
     if len(doomed) < at_least:
         gone = set(doomed)
         left = [name for name in book.active if name not in gone]
-        doomed += rank(left)[: at_least - len(doomed)] if at_least < len(book.active) else left
+        if at_least < len(book.active):
+            left = sorted(rank(left), key=lambda name: book.active[name].index not in tally.done)
+        doomed += left[: at_least - len(doomed)]
     return doomed
 
 
