@@ -1,4 +1,4 @@
-"""`python -m bench [CASE ...]`: measure, print a table, write bench/results/TIME.json."""
+"""`python -m bench [--json] [CASE ...]`: measure, print a table (or JSON), write bench/results/TIME.json."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from bench import (
     fleet,
     interactive,
     jobs,
+    loop_writes,
     loops,
     opening,
     permission,
@@ -47,6 +48,7 @@ CASES = {
     "fleet": fleet,
     "jobs": jobs,
     "loops": loops,
+    "loop-writes": loop_writes,
     "scheduler": scheduler,
     "interactive": interactive,
     "permission": permission,
@@ -59,15 +61,17 @@ RESULTS = Path(__file__).parent / "results"
 
 
 async def main(names: list[str]) -> None:
+    as_json = "--json" in names
+    names = [name for name in names if name != "--json"]
     unknown = [name for name in names if name not in CASES]
     if unknown:
         raise SystemExit(f"no such case: {', '.join(unknown)}; there are {', '.join(CASES)}")
     found: list[Figure] = []
     for name in names or list(CASES):
-        print(f"measuring {name} …", flush=True)
+        print(f"measuring {name} …", file=sys.stderr, flush=True)
         found += await CASES[name].figures()
-    print("\n" + render(found))
-    print(f"\nwritten to {write(found)}")
+    path = write(found)
+    print(path.read_text() if as_json else f"\n{render(found)}\n\nwritten to {path}")
 
 
 def write(found: list[Figure]) -> Path:

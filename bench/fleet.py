@@ -3,56 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from bench.cluster import cpu_seconds
-from bench.reads import BATCH
 from bench.table import Figure
-from longshore.base.chance import Chance
-from longshore.base.clock import SystemClock
-from longshore.base.users import loop_user
-from longshore.cluster.process import GC_THRESHOLDS
+from longshore.cluster.bench.control_plane import (
+    ControlPlane,
+    control_plane,
+    hollow_nodes,
+    scheduler,
+)
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.admission.surroundings import AdmissionConfig
 from longshore.core.registry.client import Create
-from longshore.core.registry.inprocess import InProcess
-from longshore.core.registry.registry import Registry, RegistryConfig
-from longshore.core.store.sqlite import SqliteStore
-from longshore.machinery.kubelet.hollow import HollowNodes, hollow_configs
-from longshore.machinery.loop.recorder import Journal
-from longshore.machinery.scheduler.run import Scheduler
+from longshore.machinery.kubelet.hollow import hollow_configs
 
 NODES, PODS = 1000, 10_000
 CAPACITY = {"cpu": "32", "memory": "256Gi", "pods": "110"}
 
 
 async def figures() -> list[Figure]:
-    gc.set_threshold(*GC_THRESHOLDS)  # as the server process has them
-    clock, chance = SystemClock(), Chance.seeded(1)
-    with TemporaryDirectory(prefix="lb-") as directory:
-        # There is no controller here that takes a new node's taint off.
-        config = RegistryConfig(admission=AdmissionConfig(disable=("TaintNodesByCondition",)))
-        registry = Registry(SqliteStore(Path(directory) / "s.db"), clock, chance, config)
-        await registry.open()
-        client = InProcess(registry, loop_user("bench"))
-        async with asyncio.TaskGroup() as crew:
-            journal = Journal(client, clock)
-            names = [f"node-{number}" for number in range(NODES)]
-            nodes = HollowNodes(hollow_configs(names, CAPACITY), client, clock)
-            scheduler = Scheduler(registry.cache, client, clock, chance, journal)
-            tasks = [crew.create_task(registry.run())]
-            for name in ("default", "kube-node-lease"):
-                await client.write(Create(kinds.NAMESPACE, {"metadata": {"name": name}}))
-            tasks += [crew.create_task(run()) for run in (journal.run, nodes.run, scheduler.run)]
-            await clock.sleep(3)
-            rate, running, spent = await _measure(registry, client, clock)
-            for task in tasks:
-                task.cancel()
-        await registry.close()
+    nodes = hollow_configs([f"node-{number}" for number in range(NODES)], CAPACITY)
+    async with control_plane(hollow_nodes(nodes), scheduler) as plane:
+        await plane.clock.sleep(3)
+        rate, running, spent = await _measure(plane)
     note = (
         f"onto {NODES:,} hollow nodes, created to bound, durable, with Events: {spent:.0f} us of CPU "
         f"each; {running:,.0f}/s to Running"
@@ -60,26 +34,18 @@ async def figures() -> list[Figure]:
     return [Figure(f"{PODS:,} pods scheduled", rate, "pods/s", 5000, False, note)]
 
 
-async def _measure(
-    registry: Registry, client: InProcess, clock: SystemClock
-) -> tuple[float, float, float]:
+async def _measure(plane: ControlPlane) -> tuple[float, float, float]:
     """Pods per second from the first create to the last bind and to the last one running; and the
     CPU that this process spent until the last was bound, in microseconds a pod."""
-    feed = registry.cache.subscribe(kinds.POD)
+    clock, feed = plane.clock, plane.cache.subscribe(kinds.POD)
     begun = clock.monotonic()
     bound: set[str] = set()
     running: set[str] = set()
     bound_s = spent = 0.0
     pid, before = os.getpid(), cpu_seconds(os.getpid())
 
-    async def create() -> None:
-        for start in range(0, PODS, BATCH):
-            await client.submit(
-                [Create(kinds.POD, pod(n, PODS)) for n in range(start, start + BATCH)]
-            )
-
     async with asyncio.TaskGroup() as crew:
-        crew.create_task(create())
+        crew.create_task(plane.submit([Create(kinds.POD, pod(n, PODS)) for n in range(PODS)]))
         while len(running) < PODS:
             for frame in await feed.next_batch():
                 name, doc = frame.stored.name, frame.doc

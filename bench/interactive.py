@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from bench.table import Figure
-from longshore.base.chance import Chance
-from longshore.base.clock import SystemClock
-from longshore.base.users import loop_user
 from longshore.cluster.bench import templates
-from longshore.cluster.process import GC_THRESHOLDS
+from longshore.cluster.bench.control_plane import ControlPlane, control_plane, scheduler
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.admission.surroundings import AdmissionConfig
 from longshore.core.registry.client import Create, Feed
-from longshore.core.registry.inprocess import InProcess
-from longshore.core.registry.registry import Registry, RegistryConfig
-from longshore.core.store.sqlite import SqliteStore
-from longshore.machinery.loop.recorder import Journal
-from longshore.machinery.scheduler.run import Scheduler
 
 NODES, CROWD = 5000, 100_000
-CREATED_AT_ONCE = 500
 # Between two of the pods that come alone.
 EVERY_S = 0.1
 # The crowd is of one controller.
@@ -33,37 +19,19 @@ _JOB = {"apiVersion": "batch/v1", "kind": "Job", "name": "crowd", "uid": "1", "c
 
 
 async def figures() -> list[Figure]:
-    gc.set_threshold(*GC_THRESHOLDS)  # as the server process has them
-    clock, chance = SystemClock(), Chance.seeded(1)
-    with TemporaryDirectory(prefix="longshore-bench-") as directory:
-        # There is no controller here that takes a new node's taint off.
-        config = RegistryConfig(admission=AdmissionConfig(disable=("TaintNodesByCondition",)))
-        registry = Registry(SqliteStore(Path(directory) / "s.db"), clock, chance, config)
-        await registry.open()
-        client = InProcess(registry, loop_user("bench"))
-        journal = Journal(client, clock)
-        scheduler = Scheduler(registry.cache, client, clock, chance, journal)
-        async with asyncio.TaskGroup() as crew:
-            tasks = [crew.create_task(run()) for run in (registry.run, journal.run)]
-            await _prepare(client)
-            tasks.append(crew.create_task(scheduler.run()))
-            found = await _Watcher(client, clock).measure()
-            for task in reversed(tasks):
-                task.cancel()
-        await registry.close()
+    async with control_plane() as plane, asyncio.TaskGroup() as crew:
+        await _prepare(plane)
+        scheduling = crew.create_task(scheduler(plane))
+        found = await _Watcher(plane).measure()
+        scheduling.cancel()
     return found
 
 
-async def _prepare(client: InProcess) -> None:
+async def _prepare(plane: ControlPlane) -> None:
     """Nodes, and a crowd that waits for the scheduler."""
     nodes = [Create(kinds.NODE, templates.node(f"n{i}", "", pods="1000")) for i in range(NODES)]
-    await _submit(client, [Create(kinds.NAMESPACE, {"metadata": {"name": "default"}}), *nodes])
-    await _submit(client, [_pod(f"crowd-{i}", ownerReferences=[_JOB]) for i in range(CROWD)])
-
-
-async def _submit(client: InProcess, work: Sequence[Create]) -> None:
-    for start in range(0, len(work), CREATED_AT_ONCE):
-        await client.submit(work[start : start + CREATED_AT_ONCE])
+    await plane.submit(nodes)
+    await plane.submit([_pod(f"crowd-{i}", ownerReferences=[_JOB]) for i in range(CROWD)])
 
 
 def _pod(name: str, **metadata: object) -> Create:
@@ -78,9 +46,9 @@ def _pod(name: str, **metadata: object) -> Create:
 class _Watcher:
     """Sees pods bound, and how long those that came alone took."""
 
-    def __init__(self, client: InProcess, clock: SystemClock) -> None:
-        self._client = client
-        self._clock = clock
+    def __init__(self, plane: ControlPlane) -> None:
+        self._client = plane.client
+        self._clock = plane.clock
         self._made: dict[str, float] = {}
         self._crowd: set[str] = set()
         self.taken: list[float] = []

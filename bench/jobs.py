@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
 import time
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 from bench.table import Figure
-from longshore.base.chance import Chance
-from longshore.base.clock import SystemClock
-from longshore.base.users import loop_user
-from longshore.cluster.process import GC_THRESHOLDS
+from longshore.cluster.bench.control_plane import (
+    ControlPlane,
+    control_plane,
+    controllers,
+    hollow_nodes,
+    scheduler,
+)
 from longshore.core.objects import kinds
 from longshore.core.objects.defaults import default
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Create
-from longshore.core.registry.inprocess import InProcess
-from longshore.core.registry.registry import Registry
-from longshore.core.store.sqlite import SqliteStore
-from longshore.machinery.controllers import ControllerConfig, run_controllers
 from longshore.machinery.controllers.job.book import Book
 from longshore.machinery.controllers.job.facts import NO_INDEX, PodFacts
 from longshore.machinery.controllers.job.plan import plan
 from longshore.machinery.controllers.job.policies import NONE
 from longshore.machinery.controllers.job.status import finished
-from longshore.machinery.kubelet.hollow import HollowNodes, hollow_configs
-from longshore.machinery.loop.recorder import Journal
-from longshore.machinery.scheduler.run import Scheduler
+from longshore.machinery.kubelet.hollow import hollow_configs
 
 NODES, COMPLETIONS, PARALLELISM, GOAL_S = 100, 10_000, 500, 20
 EVENTS = 1000
 
 
 async def figures() -> list[Figure]:
-    gc.set_threshold(*GC_THRESHOLDS)  # as the server process has them
     return [
         await _measured("a Job", {}),
         await _measured("an indexed Job", {"completionMode": "Indexed"}),
@@ -68,46 +59,23 @@ def _pod(number: int, phase: str = "", *, tracked: bool = True) -> PodFacts:
 
 
 async def _measured(what: str, more: Doc) -> Figure:
-    clock, chance = SystemClock(), Chance.seeded(1)
-    with TemporaryDirectory(prefix="lb-") as directory:
-        registry = Registry(SqliteStore(Path(directory) / "s.db"), clock, chance)
-        await registry.open()
-        client = InProcess(registry, loop_user("bench"))
-        async with asyncio.TaskGroup() as crew:
-            tasks = [crew.create_task(registry.run())]
-            for name in ("default", "kube-node-lease"):
-                await client.write(Create(kinds.NAMESPACE, {"metadata": {"name": name}}))
-            tasks += [crew.create_task(part) for part in _parts(registry, client, clock, chance)]
-            await clock.sleep(3)
-            took = await _run(registry, client, clock, more)
-            for task in tasks:
-                task.cancel()
-        await registry.close()
+    nodes = hollow_configs([f"node-{number}" for number in range(NODES)])
+    async with control_plane(hollow_nodes(nodes), scheduler, controllers) as plane:
+        await plane.clock.sleep(3)
+        took = await _run(plane, more)
     note = f"{PARALLELISM} at a time, on {NODES} hollow nodes, whose pods end at once; durable"
     return Figure(f"{what} of {COMPLETIONS:,} completions", took, "s", GOAL_S, note=note)
 
 
-def _parts(registry: Registry, client: InProcess, clock: SystemClock, chance: Chance) -> list[Any]:
-    journal, cache = Journal(client, clock), registry.cache
-    names = [f"node-{number}" for number in range(NODES)]
-    return [
-        journal.run(),
-        HollowNodes(hollow_configs(names), client, clock).run(),
-        Scheduler(cache, client, clock, chance, journal).run(),
-        run_controllers(cache, client, clock, chance, journal, ControllerConfig()),
-    ]
-
-
-async def _run(registry: Registry, client: InProcess, clock: SystemClock, more: Doc) -> float:
-    feed = registry.cache.subscribe(kinds.JOB)
-    begun = clock.monotonic()
-    await client.write(Create(kinds.JOB, _job(more)))
+async def _run(plane: ControlPlane, more: Doc) -> float:
+    feed, begun = plane.cache.subscribe(kinds.JOB), plane.clock.monotonic()
+    await plane.client.write(Create(kinds.JOB, _job(more)))
     while True:
         for frame in await feed.next_batch():
             if finished(frame.doc):
                 assert frame.doc["status"]["succeeded"] == COMPLETIONS, frame.doc["status"]
                 feed.close()
-                return clock.monotonic() - begun
+                return plane.clock.monotonic() - begun
 
 
 def _job(more: Doc) -> Doc:

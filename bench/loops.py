@@ -1,113 +1,198 @@
-"""What writes of the server's own loops cost: processor time of the loop's thread for each, in batches
-as schedulers, controllers and hollow nodes send them."""
+"""What users declare comes true: Deployments, their updates and a namespace's end, on hollow nodes with
+the server's loops in one process; then what a cluster at rest costs, and a pod's event in it.
+
+Times are from the write that asks for it until a watch tells that all of it is done."""
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import time
-from collections import defaultdict
-from collections.abc import Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 
-from bench.fleet import CAPACITY, pod
 from bench.table import Figure
-from longshore.base.chance import Chance
-from longshore.base.clock import SystemClock
-from longshore.base.users import loop_user
-from longshore.cluster.process import GC_THRESHOLDS
+from longshore.base.process import cpu_seconds
+from longshore.cluster.bench.control_plane import (
+    ControlPlane,
+    control_plane,
+    controllers,
+    hollow_nodes,
+    scheduler,
+)
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.client import Bind, Create, Delete, DeleteOptions, Operation, Patch
-from longshore.core.registry.inprocess import InProcess
-from longshore.core.registry.registry import Registry
-from longshore.core.store.memory import MemoryStore
-from longshore.core.store.protocol import Store
-from longshore.core.store.sqlite import SqliteStore
-from longshore.machinery.kubelet.config import KubeletConfig
-from longshore.machinery.kubelet.hollow import HOLLOW_FACTS, hollow_configs
-from longshore.machinery.kubelet.hollow_pod import HollowNode, advance, new_pod
-from longshore.machinery.kubelet.network import HollowNetwork
-from longshore.machinery.kubelet.node.plan import node_doc
-from longshore.machinery.kubelet.status import pod_status
+from longshore.core.registry.client import Create, Delete, Patch
+from longshore.core.watch.feeds import CacheFeed
+from longshore.core.watch.frames import Frame
+from longshore.machinery.kubelet.hollow import CAPACITY, hollow_configs
 
-NODES, PODS, BATCH, ROUNDS = 20, 2000, 250, 5
+NODES, NODE_PODS = 100, 110
+REPLICAS = 1000
+DEPLOYMENTS, SMALL = 1000, 3
+OBJECTS, PODS_OF_THEM = 10_000, 1000
+RESTING, REST_S = 10_000, 30.0
+CROWDS, CROWD_OF, EVENTS = (1_000, 10_000, 100_000), 10, 5_000
+# Leases are renewed every ten seconds, all at once; nothing else happens where all is well.
+SETTLED_S, LOOK_S = 3.0, 0.05
 
 
 async def figures() -> list[Figure]:
-    gc.set_threshold(*GC_THRESHOLDS)  # as the server process has them
-    found = await _measured("memory", MemoryStore())
-    with TemporaryDirectory(prefix="lb-") as directory:
-        return found + await _measured("SQLite", SqliteStore(Path(directory) / "s.db"))
-
-
-async def _measured(name: str, store: Store) -> list[Figure]:
-    registry = Registry(store, SystemClock(), Chance.seeded(1))
-    await registry.open()
-    running = asyncio.ensure_future(registry.run())
-    best: dict[str, float] = defaultdict(lambda: float("inf"))
-    await _prepare(InProcess(registry, loop_user("bench")))
-    for _ in range(ROUNDS):
-        for verb, took in (await _round(registry)).items():
-            best[verb] = min(best[verb], took)
-    running.cancel()
-    await registry.close()
-    note = f"batches of {BATCH}, store: {name}; the best of {ROUNDS} rounds of {PODS:,} pods"
     return [
-        Figure(f"a loop's {verb} of a pod", took, "us", note=note) for verb, took in best.items()
+        *await _large(),
+        await _many(),
+        await _namespace(),
+        await _rest(),
+        *[await _event(pods) for pods in CROWDS],
     ]
 
 
-async def _prepare(client: InProcess) -> None:
-    await client.write(Create(kinds.NAMESPACE, {"metadata": {"name": "default"}}))
-    for config in _configs():
-        await client.write(Create(kinds.NODE, node_doc(config, HOLLOW_FACTS)))
+async def _large() -> list[Figure]:
+    """One Deployment, made and updated."""
+    async with _cluster() as plane:
+        feed = plane.cache.subscribe(kinds.DEPLOYMENT)
+        begun = plane.clock.monotonic()
+        await plane.submit([Create(kinds.DEPLOYMENT, _deployment("large", REPLICAS))])
+        await _until(feed, _complete)
+        made = plane.clock.monotonic() - begun
+        await _settled(plane)
+        begun = plane.clock.monotonic()
+        await plane.submit([Patch(kinds.DEPLOYMENT, "default", "large", _image("web:2"))])
+        await _until(feed, _complete)
+        updated = plane.clock.monotonic() - begun
+    note = f"on {NODES} hollow nodes, durable, to all available as its status says"
+    return [
+        Figure(f"a Deployment of {REPLICAS:,} replicas made", made, "s", 1.5, note=note),
+        Figure("its rolling update", updated, "s", 5, note="surge and unavailable 25 %"),
+    ]
 
 
-async def _round(registry: Registry) -> dict[str, float]:
-    """Microseconds of each kind of write, from no pods to none."""
-    took: dict[str, float] = {}
-    cache, names = registry.cache, [f"pod-{number:06}" for number in range(PODS)]
-    writers = {verb: InProcess(registry, loop_user(who)) for verb, who in _WRITERS.items()}
-
-    async def measure(verb: str, operations: Sequence[Operation]) -> None:
-        gc.collect()
-        took[verb] = await _sent(writers[verb], operations)
-
-    await measure("create", [Create(kinds.POD, pod(number, PODS)) for number in range(PODS)])
-    await measure("bind", [Bind("default", n, f"node-{i % NODES}") for i, n in enumerate(names)])
-    await measure("status", _statuses(cache.all(kinds.POD)))
-    rid = DeleteOptions(grace_s=0)
-    await measure("delete", [Delete(kinds.POD, "default", name, rid) for name in names])
-    return took
+async def _many() -> Figure:
+    async with _cluster() as plane:
+        feed = plane.cache.subscribe(kinds.DEPLOYMENT)
+        begun = plane.clock.monotonic()
+        await plane.submit(list(_crowd(DEPLOYMENTS, SMALL)))
+        made = plane.clock.monotonic() - begun
+        await _until(feed, _complete, DEPLOYMENTS)
+        took = plane.clock.monotonic() - begun
+    note = f"all available as their statuses say; themselves created in {made:.2f} s"
+    return Figure(f"{DEPLOYMENTS:,} Deployments of {SMALL} made", took, "s", 4, note=note)
 
 
-_WRITERS = {"create": "controllers", "bind": "scheduler", "status": "nodes", "delete": "nodes"}
+async def _namespace() -> Figure:
+    """Of ConfigMaps, and of a Deployment with its pods: those end in order, by their nodes."""
+    async with _cluster() as plane:
+        await plane.submit([Create(kinds.NAMESPACE, {"metadata": {"name": "full"}})])
+        await _grown(plane, [_deployment("web", PODS_OF_THEM, "full")])
+        maps = OBJECTS - PODS_OF_THEM - 4  # Deployment, its set, the account and the certificate
+        await plane.submit([Create(kinds.CONFIG_MAP, _map(number)) for number in range(maps)])
+        await _settled(plane)
+        feed, begun = plane.cache.subscribe(kinds.NAMESPACE), plane.clock.monotonic()
+        await plane.submit([Delete(kinds.NAMESPACE, "", "full")])
+        await _until(feed, lambda frame: frame.type == "DELETED")
+        took = plane.clock.monotonic() - begun
+    note = f"{PODS_OF_THEM:,} of them running pods, which end at once; durable"
+    return Figure(f"a namespace of {OBJECTS:,} objects deleted", took, "s", 3, note=note)
 
 
-async def _sent(client: InProcess, operations: Sequence[Operation]) -> float:
-    """Microseconds of this thread for each."""
-    before = time.thread_time()
-    for start in range(0, len(operations), BATCH):
-        for answer in await client.submit(operations[start : start + BATCH]):
-            assert isinstance(answer, dict), answer
-    return (time.thread_time() - before) / len(operations) * 1e6
+async def _rest() -> Figure:
+    async with _cluster() as plane:
+        await _grown(plane, [one.doc for one in _crowd(RESTING // CROWD_OF, CROWD_OF)])
+        await _settled(plane)
+        before = cpu_seconds()
+        await plane.clock.sleep(REST_S)
+        share = (cpu_seconds() - before) / REST_S * 100
+    note = f"of a core over {REST_S:g} s, {NODES} hollow nodes' leases in the same process"
+    return Figure(f"at rest with {RESTING:,} pods", share, "%", 1, note=note)
 
 
-def _configs() -> list[KubeletConfig]:
-    return hollow_configs([f"node-{number}" for number in range(NODES)], CAPACITY)
+async def _event(pods: int) -> Figure:
+    """Changes of pods spread over all workloads, until everybody has looked at them."""
+    async with _cluster(-(-pods // NODE_PODS)) as plane:
+        await _grown(plane, [one.doc for one in _crowd(pods // CROWD_OF, CROWD_OF)])
+        await _settled(plane)
+        names = [one.name for one in plane.cache.shelf(kinds.POD).held()]
+        chosen = [names[number * 7919 % len(names)] for number in range(EVENTS)]
+        before = cpu_seconds()
+        await plane.submit([
+            Patch(kinds.POD, "default", name, {"metadata": {"annotations": {"seen": str(number)}}})
+            for number, name in enumerate(chosen)
+        ])  # fmt: skip
+        await _settled(plane)
+        spent = (cpu_seconds() - before) / EVENTS * 1e6
+    note = f"written and heard by all loops; Deployments of {CROWD_OF}; {EVENTS:,} events"
+    return Figure(f"a pod's event among {pods:,} pods, of CPU", spent, "us", note=note)
 
 
-def _statuses(pods: Sequence[Doc]) -> list[Operation]:
-    """What hollow nodes report of pods that they have just been given."""
-    now, nodes = SystemClock().now(), [HollowNode(c, HollowNetwork(c.pod_cidr)) for c in _configs()]
-    told: list[Operation] = []
-    for doc in pods:
-        name, node = doc["metadata"]["name"], doc["spec"]["nodeName"]
-        known = new_pod(doc, nodes[int(node.rpartition("-")[2])], now)
-        advance(known, now)
-        told.append(
-            Patch(kinds.POD, "default", name, {"status": pod_status(known.view(now))}, "status")
-        )
-    return told
+# ---- what is asked for
+
+
+def _crowd(deployments: int, replicas: int) -> Iterator[Create]:
+    for number in range(deployments):
+        yield Create(kinds.DEPLOYMENT, _deployment(f"app-{number}", replicas))
+
+
+def _deployment(name: str, replicas: int, namespace: str = "default") -> Doc:
+    labels = {"app": name}
+    spec = _image("web:1")["spec"]["template"]["spec"] | {"terminationGracePeriodSeconds": 0}
+    template = {"metadata": {"labels": labels}, "spec": spec}
+    return {
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template},
+    }
+
+
+def _image(image: str) -> Doc:
+    amounts = {"cpu": "100m", "memory": "64Mi"}
+    container = {"name": "web", "image": image, "resources": {"requests": amounts}}
+    return {"spec": {"template": {"spec": {"containers": [container]}}}}
+
+
+def _map(number: int) -> Doc:
+    metadata = {"name": f"map-{number}", "namespace": "full"}
+    return {"metadata": metadata, "data": {"key": "value" * 20}}
+
+
+# ---- the cluster and its progress
+
+
+@asynccontextmanager
+async def _cluster(nodes: int = NODES) -> AsyncIterator[ControlPlane]:
+    """All loops, and nodes that are ready."""
+    capacity = {**CAPACITY, "cpu": "64", "memory": "512Gi", "pods": str(NODE_PODS)}
+    configs = hollow_configs([f"node-{number}" for number in range(nodes)], capacity)
+    async with control_plane(hollow_nodes(configs), scheduler, controllers) as plane:
+        await _settled(plane)
+        yield plane
+
+
+async def _grown(plane: ControlPlane, deployments: list[Doc]) -> None:
+    """Make them, and wait until they are complete."""
+    feed = plane.cache.subscribe(kinds.DEPLOYMENT)
+    await plane.submit([Create(kinds.DEPLOYMENT, one) for one in deployments])
+    await _until(feed, _complete, len(deployments))
+    feed.close()
+
+
+async def _until(feed: CacheFeed, done: Callable[[Frame], bool], count: int = 1) -> None:
+    """Wait until so many objects are as they should be."""
+    there: set[tuple[str, str]] = set()
+    while len(there) < count:
+        for frame in await feed.next_batch():
+            (there.add if done(frame) else there.discard)(
+                (frame.stored.namespace, frame.stored.name)
+            )
+
+
+def _complete(frame: Frame) -> bool:
+    """As kubectl rollout status has it, and no old pod is counted any more."""
+    metadata, spec, status = (frame.doc.get(part) or {} for part in ("metadata", "spec", "status"))
+    counts = ("replicas", "updatedReplicas", "availableReplicas")
+    seen = status.get("observedGeneration") == metadata["generation"]
+    return seen and all(status.get(one) == spec["replicas"] for one in counts)
+
+
+async def _settled(plane: ControlPlane) -> None:
+    """Wait until nothing has been written for a while."""
+    clock, seen, since = plane.clock, -1, 0.0
+    while plane.cache.revision != seen or clock.monotonic() < since + SETTLED_S:
+        if plane.cache.revision != seen:
+            seen, since = plane.cache.revision, clock.monotonic()
+        await clock.sleep(LOOK_S)
