@@ -7,12 +7,17 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from longshore.machinery.loop.metrics import WorkQueues
 from longshore.machinery.loop.queue import KeyedQueue
-from longshore.testing.clock import settle
+from longshore.testing.clock import VirtualClock, settle
+
+
+def made() -> KeyedQueue[str]:
+    return KeyedQueue(VirtualClock().monotonic, WorkQueues().meter("test"))
 
 
 async def test_a_key_added_twice_is_taken_once() -> None:
-    queue: KeyedQueue[str] = KeyedQueue()
+    queue: KeyedQueue[str] = made()
     queue.add("a")
     queue.add("a")
     queue.add("b")
@@ -21,7 +26,7 @@ async def test_a_key_added_twice_is_taken_once() -> None:
 
 
 async def test_a_key_added_while_worked_on_comes_again_afterwards() -> None:
-    queue: KeyedQueue[str] = KeyedQueue()
+    queue: KeyedQueue[str] = made()
     queue.add("a")
     assert await queue.take() == "a"
     queue.add("a")
@@ -31,7 +36,7 @@ async def test_a_key_added_while_worked_on_comes_again_afterwards() -> None:
 
 
 async def test_workers_that_wait_are_woken_and_told_of_the_end() -> None:
-    queue: KeyedQueue[str] = KeyedQueue()
+    queue: KeyedQueue[str] = made()
     async with asyncio.TaskGroup() as crew:
         first, second = crew.create_task(queue.take()), crew.create_task(queue.take())
         await settle(3)
@@ -44,7 +49,7 @@ async def test_workers_that_wait_are_woken_and_told_of_the_end() -> None:
 
 
 async def test_settled_waits_for_those_who_work() -> None:
-    queue: KeyedQueue[str] = KeyedQueue()
+    queue: KeyedQueue[str] = made()
     queue.add("a")
     async with asyncio.TaskGroup() as crew:
         settled = crew.create_task(queue.settled())
@@ -57,7 +62,7 @@ async def test_settled_waits_for_those_who_work() -> None:
 @given(st.lists(st.tuples(st.sampled_from(["add", "take", "done"]), st.sampled_from("abc"))))
 def test_every_added_key_is_looked_at_after_it_was_added(steps: list[tuple[str, str]]) -> None:
     async def play() -> None:
-        queue: KeyedQueue[str] = KeyedQueue()
+        queue: KeyedQueue[str] = made()
         owed: set[str] = set()
         held: list[str] = []
         for what, key in steps:

@@ -13,7 +13,8 @@ from longshore.base.metrics import gauge
 from longshore.base.users import loop_user
 from longshore.cluster import scheduling
 from longshore.cluster.config import ClusterConfig, ClusterPaths
-from longshore.cluster.machine import hollow_nodes, lan_namespace, server_nets
+from longshore.cluster.machine import lan_namespace, server_nets
+from longshore.cluster.nodes.hollow import HollowMachines
 from longshore.cluster.presence import LivingServers, Me, Presence
 from longshore.core.registry.client import Client
 from longshore.core.registry.fencing import Fence
@@ -21,7 +22,6 @@ from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry
 from longshore.machinery.controllers.run_all import ControllerConfig, run_controllers
 from longshore.machinery.election.run import Candidate, Election, Lead
-from longshore.machinery.kubelet.hollow import HollowNodes
 from longshore.machinery.loop.recorder import Journal
 from longshore.machinery.network.balancer.run import Balancer
 from longshore.machinery.network.uplink import Uplink
@@ -71,8 +71,7 @@ class Loops:
     def _beside(self, crew: asyncio.TaskGroup, journal: Journal) -> None:
         config, clock = self._work.config, self._clock
         if config.hollow:
-            nodes = hollow_nodes(config, self._work.paths)
-            hollow = HollowNodes(nodes, self._client("hollow"), clock)
+            hollow = HollowMachines(config, self._work.paths, self._client("hollow"), clock)
             crew.create_task(hollow.run(), name="hollow nodes")
         else:
             lan = lan_namespace(self._work.paths)
@@ -109,6 +108,7 @@ class Loops:
         """Which Leases are held here, as component-base tells it (leaderelection metrics), and what
         the controllers count."""
         yield from self._work.controllers.jobs.lines()
+        yield from self._work.controllers.queues.lines(self._clock.monotonic())
         if self._elections:
             yield from gauge(
                 "leader_election_master_status",

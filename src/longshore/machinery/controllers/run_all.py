@@ -40,7 +40,26 @@ from longshore.machinery.controllers.ttl.run import FinishedJobs
 from longshore.machinery.controllers.volumes.ephemeral import EphemeralVolumes
 from longshore.machinery.controllers.volumes.run import VolumeBinder
 from longshore.machinery.loop.loop import Loop, Reconciler
+from longshore.machinery.loop.metrics import WorkQueues
 from longshore.machinery.loop.recorder import Journal, Recorder
+
+QUEUES = {
+    "bootstrap-token-cleaner": "token_cleaner",
+    "certificate-requests": "certificate",
+    "clusterrole-aggregation": "ClusterRoleAggregator",
+    "endpoints": "endpoint_slice",
+    "ephemeral-volume": "ephemeral_volume",
+    "gc": "garbage_collector_attempt_to_delete",
+    "namespace-defaults": "serviceaccount",
+    "node-lifecycle": "node_lifecycle_controller",
+    "persistentvolume-binder": "claims",
+    "pod-gc": "orphaned_pods_nodes",
+    "replicationcontroller": "replicationmanager",
+    "resourcequota": "resourcequota_primary",
+    "storage-protection": "pvcprotection",
+    "ttl-after-finished": "ttl_jobs_to_delete",
+}
+"""Upstream's names of queues, where they are not our controllers'."""
 
 
 async def _nobody(_who: User, _wish: Wish) -> bool:
@@ -52,7 +71,7 @@ class ControllerConfig:
     """authority: the cluster's own, which signs requests and whose certificate every namespace has
     (None: neither). permits: who may do what, asked before a request is approved.
     finished_pods_max: finished pods beyond this are collected. node_gone_s: how long a node must
-    be gone before its pods are. jobs: where they are counted."""
+    be gone before its pods are. jobs: where they are counted. queues: likewise."""
 
     authority: Authority | None = None
     permits: Permits = _nobody
@@ -60,6 +79,7 @@ class ControllerConfig:
     finished_pods_max: int = 12_500
     node_gone_s: float = 40.0
     jobs: JobMetrics = field(default_factory=JobMetrics)
+    queues: WorkQueues = field(default_factory=WorkQueues)
 
 
 def build(
@@ -96,7 +116,10 @@ def build(
         PodRanges(cache, client),
         *_certificates(cache, client, clock, config),
     )
-    return [Loop(one, cache, clock, chance) for one in reconcilers]
+    loops = [Loop(one, cache, clock, chance) for one in reconcilers]
+    for loop in loops:
+        loop.counted_by(config.queues.meter(QUEUES.get(loop.name, loop.name)))
+    return loops
 
 
 def _certificates(

@@ -23,6 +23,7 @@ from longshore.core.watch.frames import Frame
 from longshore.machinery.loop.alarms import Alarms
 from longshore.machinery.loop.answers import Answer, Hopeless, WakeAfter
 from longshore.machinery.loop.backoff import Failures, Pace
+from longshore.machinery.loop.metrics import Meter, WorkQueues
 from longshore.machinery.loop.queue import KeyedQueue
 
 K = TypeVar("K", bound=Hashable)
@@ -60,9 +61,9 @@ class Loop(Generic[K]):
         pace: Pace = Pace(),
     ) -> None:
         self.reconciler = reconciler
-        self.queue: KeyedQueue[K] = KeyedQueue()
         self._cache = cache
         self._clock = clock
+        self.counted_by(WorkQueues().meter(reconciler.name))
         self._workers = workers
         self._failures: Failures[K] = Failures(pace, chance)
         self._alarms: Alarms[K] | None = None
@@ -71,6 +72,11 @@ class Loop(Generic[K]):
     @property
     def name(self) -> str:
         return self.reconciler.name
+
+    def counted_by(self, meter: Meter) -> None:
+        """Have its queue counted there; before anything is in it."""
+        self._meter = meter
+        self.queue: KeyedQueue[K] = KeyedQueue(self._clock.monotonic, meter)
 
     async def run(self) -> None:
         """Work until stop() or cancellation."""
@@ -121,23 +127,27 @@ class Loop(Generic[K]):
                 self.queue.done(key)
 
     async def _turn(self, key: K) -> None:
-        assert self._alarms is not None, "run() makes them"
         try:
             answer = await self.reconciler.reconcile(key)
         except Hopeless as why:
             self._log.warning("%s: given up: %s", key, why)
         except ApiError as error:
             self._log_refusal(key, error)
-            self._alarms.set(key, max(self._failures.wait_s(key), float(error.retry_after_s)))
+            self._look_again(key, max(self._failures.wait_s(key), float(error.retry_after_s)))
             return
         except Exception:  # noqa: BLE001 - the loop's rim: one object's bug must not stop the others
             self._log.exception("%s: unexpected", key)
-            self._alarms.set(key, self._failures.wait_s(key))
+            self._look_again(key, self._failures.wait_s(key))
             return
         else:
             if isinstance(answer, WakeAfter):
-                self._alarms.set(key, answer.seconds)
+                self._look_again(key, answer.seconds)
         self._failures.forget(key)
+
+    def _look_again(self, key: K, seconds: float) -> None:
+        assert self._alarms is not None, "run() makes them"
+        self._meter.retries += 1
+        self._alarms.set(key, seconds)
 
     def _log_refusal(self, key: K, error: ApiError) -> None:
         """A conflict is daily bread: somebody else was faster."""

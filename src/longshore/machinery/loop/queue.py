@@ -1,25 +1,30 @@
 """The keyed queue: each key waits once, is worked on by one worker at a time, and is taken again
-if it was added meanwhile. No clock, no tasks: what waits for time is next door in alarms.py."""
+if it was added meanwhile. No tasks: what waits for time is next door in alarms.py."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from longshore.base.limits import LOOP_QUEUE_MAX
+from longshore.machinery.loop.metrics import Meter
 
 K = TypeVar("K", bound=Hashable)
 
 
 class KeyedQueue(Generic[K]):
-    """First come, first served; at most LOOP_QUEUE_MAX distinct keys (a bound on objects)."""
+    """First come, first served; at most LOOP_QUEUE_MAX distinct keys (a bound on objects). now tells
+    monotonic seconds; meter is told how long keys wait and are worked on."""
 
-    def __init__(self) -> None:
-        self._waiting: dict[K, None] = {}
-        self._active: set[K] = set()
-        self._again: set[K] = set()
+    def __init__(self, now: Callable[[], float], meter: Meter) -> None:
+        self._now = now
+        self._meter = meter
+        self._waiting: dict[K, float] = {}
+        self._active: dict[K, float] = {}
+        self._again: dict[K, float] = {}
+        meter.waiting, meter.active, meter.again = self._waiting, self._active, self._again
         self._takers: deque[asyncio.Future[None]] = deque()
         self._idle: asyncio.Event = asyncio.Event()
         self._idle.set()
@@ -30,12 +35,13 @@ class KeyedQueue(Generic[K]):
         if self._closed or key in self._waiting:
             return
         if key in self._active:
-            self._again.add(key)
+            if key not in self._again:
+                self._meter.adds += 1
+                self._again[key] = self._now()
             return
         assert len(self._waiting) < LOOP_QUEUE_MAX, "more keys than objects can be"
-        self._waiting[key] = None
-        self._idle.clear()
-        self._wake_one()
+        self._meter.adds += 1
+        self._enqueue(key, self._now())
 
     async def take(self) -> K | None:
         """The next key, now owned by the caller until done(key). None once closed."""
@@ -46,16 +52,15 @@ class KeyedQueue(Generic[K]):
             self._takers.append(taker)
             await taker
         key = next(iter(self._waiting))
-        del self._waiting[key]
-        self._active.add(key)
+        now = self._active[key] = self._now()
+        self._meter.waited(now - self._waiting.pop(key))
         return key
 
     def done(self, key: K) -> None:
         """The caller is through with a key that it took."""
-        self._active.remove(key)
+        self._meter.worked(self._now() - self._active.pop(key))
         if key in self._again:
-            self._again.remove(key)
-            self.add(key)
+            self._enqueue(key, self._again.pop(key))
         if not self._waiting and not self._active:
             self._idle.set()
 
@@ -75,6 +80,11 @@ class KeyedQueue(Generic[K]):
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    def _enqueue(self, key: K, since: float) -> None:
+        self._waiting[key] = since
+        self._idle.clear()
+        self._wake_one()
 
     def _wake_one(self) -> None:
         while self._takers:
