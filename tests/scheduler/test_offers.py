@@ -25,7 +25,7 @@ def offer(name: str, scheduler: str = "mesos", node_name: str = "", **more: Any)
         spec["nodeName"] = node_name
     if "labels" in more:
         spec["nodeSelector"] = more["labels"]
-    return {"metadata": {"name": name}, "spec": spec}
+    return {"metadata": {"name": name, "uid": f"uid-{name}"}, "spec": spec}
 
 
 def foreign(name: str, where: str, cpu: str, of: str = "") -> Doc:
@@ -46,7 +46,7 @@ def granted(view: ClusterView, *offers: Doc, **used: dict[str, int]) -> list[Gra
 
 
 def places(found: list[Grant]) -> list[tuple[str, str]]:
-    return [(one.name, one.node) for one in found]
+    return [(one.ask.name, one.node) for one in found]
 
 
 # ---- the plan
@@ -56,10 +56,11 @@ def test_an_offer_is_all_that_is_free_on_the_emptiest_node() -> None:
     view = cluster(node("a", "4", pods=10), node("b", "8", extended={"gpu.io/x": "2"}))
     view.put_pod("p", "b", CLASSES.of(pod("p", {"cpu": "5"})))
     (found,) = granted(view, offer("o1"))
-    assert found == Grant("o1", "a", {"cpu": 4000, "memory": 8 * GIB, "pods": 10})
-    (found,) = granted(view, offer("o1", resources={"gpu.io/x": "1"}))
+    assert found == Grant(ask_of(offer("o1")), "a", {"cpu": 4000, "memory": 8 * GIB, "pods": 10})
+    picky = offer("o1", resources={"gpu.io/x": "1"})
+    (found,) = granted(view, picky)
     left = {"cpu": 3000, "memory": 8 * GIB, "pods": 109, "gpu.io/x": 2}
-    assert found == Grant("o1", "b", left)
+    assert found == Grant(ask_of(picky), "b", left)
 
 
 def test_no_node_is_in_two_grants() -> None:
@@ -86,7 +87,7 @@ def test_who_has_the_least_is_served_first() -> None:
     asks = [offer("a1", "a"), offer("a2", "a"), offer("b1", "b"), offer("b2", "b")]
     found = granted(view, *asks, a={"cpu": 1000}, b={"memory": 16 * GIB})
     # Of 12 cpu and 24 GiB: a has a twelfth, b two thirds; with one node a third more.
-    assert [one.name for one in found] == ["a1", "a2", "b1"]
+    assert [one.ask.name for one in found] == ["a1", "a2", "b1"]
 
 
 def test_the_dominant_share_is_the_largest_part() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from longshore.base.chance import Chance
@@ -11,12 +11,20 @@ from longshore.base.users import loop_user
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.admission.surroundings import AdmissionConfig
-from longshore.core.registry.client import Bind, Create, Delete, DeleteOptions, Patch, Update
+from longshore.core.registry.client import (
+    Bind,
+    Client,
+    Create,
+    Delete,
+    DeleteOptions,
+    Patch,
+    Update,
+)
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry, RegistryConfig
 from longshore.core.store.memory import MemoryStore
 from longshore.machinery.loop.recorder import Journal
-from longshore.machinery.scheduler.run import Scheduler
+from longshore.machinery.scheduler.worker import Worker
 from longshore.testing.clock import VirtualClock, settle
 
 from .placing import node, pod
@@ -53,7 +61,8 @@ class Site:
 
 
 @asynccontextmanager
-async def site() -> AsyncIterator[Site]:
+async def site(through: Callable[[Client], Client] = lambda client: client) -> AsyncIterator[Site]:
+    """A cluster with a scheduler, whose writes go through something."""
     clock = VirtualClock()
     # There is no controller here that takes a new node's taint off.
     config = RegistryConfig(admission=AdmissionConfig(disable=("TaintNodesByCondition",)))
@@ -62,13 +71,12 @@ async def site() -> AsyncIterator[Site]:
     client = InProcess(registry, loop_user("scheduler"))
     journal = Journal(client, clock)
     async with asyncio.TaskGroup() as crew:
-        scheduler = Scheduler(registry.cache, client, clock, Chance.seeded(2), journal)
+        recorder = journal.recorder("default-scheduler")
+        scheduler = Worker(registry.cache, through(client), clock, Chance.seeded(2), recorder)
         parts = (registry.run(), journal.run(), scheduler.run())
         tasks = [crew.create_task(part) for part in parts]
         made = Site(registry, clock)
         await made.client.write(Create(kinds.NAMESPACE, {"metadata": {"name": "shop"}}))
-        # NumPy is imported in a thread: give it the real time that it takes, once.
-        await asyncio.to_thread(__import__, "longshore.machinery.scheduler.worker")
         await made.quiet()
         yield made
         for task in tasks:

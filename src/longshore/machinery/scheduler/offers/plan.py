@@ -28,6 +28,7 @@ class Ask:
     """An offer without a node. least is what there must be, selector the labels of the node."""
 
     name: str
+    uid: str
     scheduler: str
     least: Amounts
     selector: tuple[Requirement, ...]
@@ -37,16 +38,16 @@ class Ask:
 class Grant:
     """What becomes of an ask: a node, and all that is free there."""
 
-    name: str
+    ask: Ask
     node: str
     amounts: Amounts
 
 
 def ask_of(offer: Doc) -> Ask:
-    spec = offer["spec"]
+    metadata, spec = offer["metadata"], offer["spec"]
     labels = spec.get("nodeSelector") or {}
     selector = tuple(Requirement(key, "in", (value,)) for key, value in labels.items())
-    return Ask(offer["metadata"]["name"], spec["schedulerName"], offered(offer), selector)
+    return Ask(metadata["name"], metadata["uid"], spec["schedulerName"], offered(offer), selector)
 
 
 def dominant_share(used: Mapping[str, int], total: Mapping[str, int]) -> float:
@@ -74,7 +75,7 @@ def grants(
         if row is not None:
             amounts = _taken(view, free, row)
             has.setdefault(scheduler, Counter()).update(amounts)
-            found.append(Grant(ask.name, view.names[row], amounts))
+            found.append(Grant(ask, view.names[row], amounts))
     return found
 
 

@@ -11,14 +11,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from longshore.base.clock import Clock, parse_rfc3339, rfc3339
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError, Expired
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.pod_requests import written
-from longshore.core.registry.client import Client, Delete, DeleteOptions, Operation, Patch
+from longshore.core.registry.client import (
+    Answers,
+    Client,
+    Delete,
+    DeleteOptions,
+    Operation,
+    Patch,
+)
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.machinery.loop.alarms import Alarms
@@ -41,7 +48,8 @@ class OfferMaker:
         self._cache, self._client, self._clock = cache, client, clock
         self._picture = picture
         self._asks: dict[str, Ask] = {}
-        self._due: list[Operation] = []
+        # Offers that begin or end, by name: what that takes is found out when it is written.
+        self._due: dict[str, None] = {}
         self._some = asyncio.Event()
         self._log = logging.getLogger("longshore.offers")
 
@@ -75,7 +83,7 @@ class OfferMaker:
         if frame.kind is kinds.NODE:
             if frame.type == "DELETED":
                 for stored in self._cache.shelf(kinds.OFFER).found(("node", name)):
-                    self._end(stored.doc)
+                    self._see(stored.doc)
             return
         self._asks.pop(name, None)
         if frame.type == "DELETED":
@@ -84,72 +92,95 @@ class OfferMaker:
             self._asks[name] = ask_of(frame.doc)
             self._some.set()
         else:
-            self._time(frame.doc)
+            self._see(frame.doc)
 
-    def _time(self, offer: Doc) -> None:
-        """An offer with a node ends one day."""
-        name, end = offer["metadata"]["name"], (offer.get("status") or {}).get("expireTime")
-        if end is not None:
-            self._alarms.set(name, parse_rfc3339(end) - self._clock.now())
-            return
-        self._do(_begun(offer, self._clock.now()))
+    def _see(self, offer: Doc) -> None:
+        """An offer has a node: is there something to be written of it, now or one day?"""
+        name, end = offer["metadata"]["name"], _end(offer)
+        if self._next(offer) is not None:
+            self._due[name] = None
+            self._some.set()
+        elif end is not None:
+            self._alarms.set(name, end - self._clock.now())
+
+    def _next(self, offer: Doc) -> Operation | None:
+        """What is to be written of an offer with a node, as things are."""
+        end, now = _end(offer), self._clock.now()
+        if self._cache.get(kinds.NODE, "", offer["spec"]["nodeName"]) is None:
+            return _ended(offer)
+        if end is None:
+            return _begun(offer, now)
+        return _ended(offer) if end <= now else None
 
     def _ring(self, name: str) -> None:
-        if name == _AGAIN:
-            self._some.set()
-            return
-        offer = self._cache.get(kinds.OFFER, "", name)
-        if offer is None:
-            return
-        end = (offer.get("status") or {}).get("expireTime")
-        if end is not None and parse_rfc3339(end) <= self._clock.now():
-            self._end(offer)
-        else:
-            self._time(offer)
-
-    def _end(self, offer: Doc) -> None:
-        metadata = offer["metadata"]
-        self._do(Delete(kinds.OFFER, "", metadata["name"], DeleteOptions(uid=metadata["uid"])))
-
-    def _do(self, operation: Operation) -> None:
-        self._due.append(operation)
+        offer = self._cache.get(kinds.OFFER, "", name) if name != _AGAIN else None
+        if offer is not None and offer["spec"].get("nodeName"):
+            self._see(offer)
         self._some.set()
 
     async def _work(self) -> None:
         while True:
             await self._some.wait()
             self._some.clear()
+            again_s = AGAIN_S
             try:
                 again_s = await self._turn()
             except Exception:  # noqa: BLE001 - the loop's rim: offers must go on whatever fails
                 self._log.exception("offers not made")
-                again_s = AGAIN_S
-            if self._asks:
+            if self._asks or self._due:
                 self._alarms.set(_AGAIN, again_s)
 
     async def _turn(self) -> float:
         """Write what is due, and offer what is left over; when to do so again, in seconds."""
-        due, self._due = self._due, []
-        # What fails is gone, or changed: it is heard of.
-        await self._client.submit(due)
+        await self._write_due()
         picture = self._picture() if self._asks else None
         if picture is None:
-            return BUSY_S
+            return AGAIN_S if self._due else BUSY_S
         view, held = picture
         await self._grant(grants(view, list(self._asks.values()), held.used()))
         return AGAIN_S
 
-    async def _grant(self, granted: Sequence[Grant]) -> None:
-        asks = [self._asks.pop(grant.name) for grant in granted]
-        answers = await self._client.submit([_given(grant) for grant in granted])
-        for ask, answer in zip(asks, answers, strict=True):
-            if isinstance(answer, ApiError) and self._still_asks(ask):
-                self._log.info("%s: not offered: %s", ask.name, answer.message)
-                self._asks.setdefault(ask.name, ask)
+    async def _write_due(self) -> None:
+        """What fails stays due, unless it is gone or changed by then: it is looked at anew."""
+        work = dict(self._operations())
+        for name in self._due.keys() - work.keys():
+            del self._due[name]
+        for name, answer in zip(work, await self._submit(work.values()), strict=True):
+            if isinstance(answer, ApiError):
+                self._log.info("%s: not written: %s", name, answer.message)
+            else:
+                self._due.pop(name, None)
 
-    def _still_asks(self, ask: Ask) -> bool:
-        offer = self._cache.get(kinds.OFFER, "", ask.name)
-        return offer is not None and not offer["spec"].get("nodeName")
+    def _operations(self) -> Iterator[tuple[str, Operation]]:
+        for name in self._due:
+            offer = self._cache.get(kinds.OFFER, "", name)
+            if offer is not None and offer["spec"].get("nodeName"):
+                operation = self._next(offer)
+                if operation is not None:
+                    yield name, operation
+
+    async def _submit(self, operations: Collection[Operation]) -> Answers:
+        return await self._client.submit(list(operations)) if operations else []
+
+    async def _grant(self, granted: Sequence[Grant]) -> None:
+        """Who is refused goes on asking."""
+        answers = await self._submit([_given(grant) for grant in granted])
+        for grant, answer in zip(granted, answers, strict=True):
+            if isinstance(answer, ApiError):
+                self._log.info("%s: not offered: %s", grant.ask.name, answer.message)
+            elif self._asks.get(grant.ask.name) is grant.ask:
+                del self._asks[grant.ask.name]
+
+
+def _end(offer: Doc) -> float | None:
+    """When an offer ends, in seconds since the epoch; None as long as it has not begun."""
+    end = (offer.get("status") or {}).get("expireTime")
+    return None if end is None else parse_rfc3339(end)
+
+
+def _ended(offer: Doc) -> Delete:
+    metadata = offer["metadata"]
+    return Delete(kinds.OFFER, "", metadata["name"], DeleteOptions(uid=metadata["uid"]))
 
 
 def _begun(offer: Doc, now: float) -> Patch:
@@ -167,4 +198,5 @@ def _begun(offer: Doc, now: float) -> Patch:
 def _given(grant: Grant) -> Patch:
     amounts = {name: written(name, value) for name, value in grant.amounts.items()}
     spec = {"nodeName": grant.node, "resources": amounts}
-    return Patch(kinds.OFFER, "", grant.name, {"spec": spec})
+    patch = {"metadata": {"uid": grant.ask.uid}, "spec": spec}
+    return Patch(kinds.OFFER, "", grant.ask.name, patch)
