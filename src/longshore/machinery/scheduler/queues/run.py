@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from longshore.base.clock import Clock, rfc3339
 from longshore.core.objects import kinds
+from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.client import Client, Delete, DeleteOptions, Patch
 from longshore.core.watch.cache import Cache
@@ -46,17 +47,23 @@ class QueueReports:
         while True:
             await self._some.wait()
             self._some.clear()
-            try:
-                await self._report_all(self._picture())
-            except Exception:  # noqa: BLE001 - the loop's rim: a report must not stop the scheduler
-                self._log.exception("queues not reported")
+            if not await self._has_reported(self._picture()):
+                self._some.set()
             await self._clock.sleep(REPORT_S)
 
-    async def _report_all(self, queues: Queues) -> None:
+    async def _has_reported(self, queues: Queues) -> bool:
+        """Whether all is told as it stands; the rest is next time, unless it is gone by then."""
         queues.is_changed = False
         work = [*self._locals(queues), *self._queues(queues)]
-        # One that is gone meanwhile needs no status.
-        await self._client.submit(work)
+        try:
+            answers = await self._client.submit(work) if work else []
+        except Exception:  # noqa: BLE001 - the loop's rim: a report must not stop the scheduler
+            self._log.exception("queues not reported")
+            return False
+        missed = [answer for answer in answers if isinstance(answer, ApiError)]
+        for one in missed:
+            self._log.info("queue not reported: %s", one.message)
+        return not missed
 
     def _locals(self, queues: Queues) -> Iterator[Patch]:
         for local in queues.settings.locals:
