@@ -7,7 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,16 @@ class Cluster:
 
     def apply(self, manifest: dict[str, Any]) -> None:
         self.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
+
+
+@contextmanager
+def within(cluster: Cluster, namespace: str) -> Iterator[Cluster]:
+    """The cluster with a new namespace as kubectl's own, which goes with all that is in it."""
+    cluster.kubectl("create", "namespace", namespace)
+    cluster.kubectl("config", "set-context", "--current", f"--namespace={namespace}")
+    yield cluster
+    cluster.kubectl("config", "set-context", "--current", "--namespace=default")
+    cluster.kubectl("delete", "namespace", namespace, "--timeout=60s")
 
 
 def is_ready(pod: dict[str, Any]) -> bool:

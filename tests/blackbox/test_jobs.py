@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from .driver import Cluster, eventually
+from .driver import Cluster, eventually, within
 
 pytestmark = pytest.mark.slow
 _INDEX = "batch.kubernetes.io/job-completion-index"
@@ -18,12 +17,8 @@ _INDEX = "batch.kubernetes.io/job-completion-index"
 
 @pytest.fixture(scope="module")
 def kube(hollow: Cluster) -> Iterator[Cluster]:
-    own = replace(hollow)
-    own.kubectl("create", "namespace", "jobs")
-    own.kubectl("config", "set-context", "--current", "--namespace=jobs")
-    yield own
-    own.kubectl("config", "set-context", "--current", "--namespace=default")
-    own.kubectl("delete", "namespace", "jobs", "--timeout=60s")
+    with within(hollow, "jobs") as own:
+        yield own
 
 
 def job(name: str, ends: str = "0", **spec: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .driver import Cluster, eventually, is_ready, kubectl_versions
+from .driver import Cluster, eventually, is_ready, kubectl_versions, within
 
 pytestmark = pytest.mark.slow
 GATE = "example.com/well"
@@ -25,11 +25,8 @@ def versioned(request: pytest.FixtureRequest, hollow: Cluster) -> Cluster:
 @pytest.fixture
 def kube(versioned: Cluster) -> Iterator[Cluster]:
     """The cluster in a namespace of the test's own."""
-    versioned.kubectl("create", "namespace", "sets")
-    versioned.kubectl("config", "set-context", "--current", "--namespace=sets")
-    yield versioned
-    versioned.kubectl("config", "set-context", "--current", "--namespace=default")
-    versioned.kubectl("delete", "namespace", "sets", "--timeout=60s")
+    with within(versioned, "sets") as own:
+        yield own
 
 
 def stateful(replicas: int, pod: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
