@@ -41,7 +41,7 @@ async def allows(kube: Cluster, count: int) -> dict[str, Any]:
         found = kube.get("pdb", "web")
         status = found["status"]
         seen = status.get("observedGeneration") == found["metadata"]["generation"]
-        return seen and status["disruptionsAllowed"] == count
+        return bool(seen and status["disruptionsAllowed"] == count)
 
     await eventually(look, f"{count} may go")
     status: dict[str, Any] = kube.get("pdb", "web")["status"]
