@@ -14,6 +14,7 @@ import click
 from longshore import __version__
 from longshore.cli.backups import backup, restore
 from longshore.cli.bench import bench
+from longshore.cli.nodes import node
 from longshore.cli.options import (
     echo_json,
     json_option,
@@ -375,6 +376,7 @@ main.add_command(tenant)
 main.add_command(backup)
 main.add_command(restore)
 main.add_command(bench)
+main.add_command(node)
 main.add_command(simulate)
 main.add_command(why)
 main.add_command(rebalance)

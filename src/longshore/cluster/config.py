@@ -54,7 +54,8 @@ class ClusterConfig:
     disable_admission are names of admission plug-ins. servers is 1, whose store is embedded, or how
     many share the members of etcd, of which there are as many; election is by which rules one of
     them leads. store is an etcd of somebody else, which servers on other machines may share; addresses are
-    those of this machine at which its server listens besides 127.0.0.1."""
+    those of this machine at which its server listens besides 127.0.0.1. roster has the names of its
+    nodes with their numbers on the LAN, once nodes were added or removed; empty: node-1, node-2, ..."""
 
     name: str
     nodes: int
@@ -68,6 +69,7 @@ class ClusterConfig:
     election: Rules = field(default_factory=Rules)
     store: StoreConfig = field(default_factory=StoreConfig)
     addresses: tuple[str, ...] = ()
+    roster: tuple[tuple[str, int], ...] = ()
 
     @property
     def hollow(self) -> bool:
@@ -79,8 +81,15 @@ class ClusterConfig:
         return f"longshore-{self.name}"
 
     @property
+    def places(self) -> dict[str, int]:
+        """Its nodes by name, and the number of each on the LAN."""
+        if self.roster:
+            return dict(self.roster)
+        return {f"node-{number}": number for number in range(1, self.nodes + 1)}
+
+    @property
     def node_names(self) -> list[str]:
-        return [f"node-{number}" for number in range(1, self.nodes + 1)]
+        return list(self.places)
 
     @property
     def shared(self) -> bool:
@@ -139,6 +148,7 @@ class ClusterPaths:
         self.processes = self.home / "processes"
         self.uplink = self.home / "uplink.pid"
         self.restoring = self.home / "restoring"
+        self.lock = self.home / "cluster.lock"
         self.authentication = self.home / "authentication.yaml"
         self.authorization = self.home / "authorization.yaml"
         self.admission = self.home / "admission.yaml"
@@ -179,7 +189,8 @@ def config_of(kept: dict[str, Any]) -> ClusterConfig:
     """What cluster.json says. Raises TypeError for what this version does not know."""
     election, store = Rules(**kept.pop("election", {})), StoreConfig(**kept.pop("store", {}))
     addresses = tuple(kept.pop("addresses", ()))
-    return ClusterConfig(**kept, election=election, store=store, addresses=addresses)
+    roster = tuple((name, number) for name, number in kept.pop("roster", ()))
+    return ClusterConfig(**kept, election=election, store=store, addresses=addresses, roster=roster)
 
 
 def default_root() -> Path:

@@ -19,7 +19,7 @@ HOLLOW_CAPACITY = {"cpu": "32", "memory": "256Gi", "pods": "110", "ephemeral-sto
 
 
 def node_nets(config: ClusterConfig) -> list[NodeNet]:
-    return [node_net(name, number) for number, name in enumerate(config.node_names, 1)]
+    return [node_net(name, number) for name, number in config.places.items()]
 
 
 def server_nets(config: ClusterConfig) -> list[HostNet]:

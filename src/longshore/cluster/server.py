@@ -30,6 +30,7 @@ from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.default_roles import ensure_roles
 from longshore.cluster.loops import Loops, Work
 from longshore.cluster.machine import api_endpoints, lan_namespace, node_namespace
+from longshore.cluster.nodes.hollow import do_not_end_when_told
 from longshore.cluster.probe import is_ready
 from longshore.cluster.process import BACKLOG, prepare_process, run_to_the_end, until_signalled
 from longshore.cluster.renewal import SERVER_PAIRS, Renewals
@@ -77,6 +78,8 @@ class Place:
 def main(config: ClusterConfig, paths: ClusterPaths, place: Place) -> None:
     """A server's life, until SIGTERM."""
     prepare_process(f"longshore-{place.name}")
+    if config.hollow and not config.shared:
+        do_not_end_when_told()
     if config.shared:
         namespaces.enter(node_namespace(paths, place.name))
     run_to_the_end(_run(config, paths, place))

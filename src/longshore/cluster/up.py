@@ -268,7 +268,7 @@ class _Start:
         config = self._config
         self._authority = certify_server(config, self._paths, addresses_of_servers(config))
         self._admin = Pair.named(self._paths.pki, "admin")
-        for number, node in enumerate(config.node_names, 1):
+        for node, number in config.places.items():
             if config.has_lan:
                 self._authority.client(f"{node}-client", f"system:node:{node}", ["system:nodes"])
                 self._authority.server(f"{node}-server", [node_net(node, number).lan_ip, node])
@@ -296,17 +296,17 @@ class _Start:
 
     def _processes(self) -> None:
         """Import what the children need, once, and fork them."""
-        from longshore.cluster import server
-
+        lacking = [name for name in self._config.server_names if name not in self._alive]
+        if lacking:
+            from longshore.cluster import server
         if self._config.has_lan:
             from longshore.cluster import agent, gateway, hollow_agent
-        if self._config.shared:
+        if lacking and self._config.shared:
             import_module("longshore.core.store.etcd.store")  # gRPC, once for all servers
         gc.collect()
         gc.freeze()
-        for name in self._config.server_names:
-            if name not in self._alive:
-                self._serve(name, server)
+        for name in lacking:
+            self._serve(name, server)
         if not self._config.has_lan:
             return
         main = hollow_agent.main if self._config.hollow else agent.main

@@ -96,10 +96,19 @@ def hollow_configs(
 
 
 class HollowNodes:
-    """All hollow nodes of a process. run() registers and serves them until cancelled."""
+    """All hollow nodes of a process. run() registers and serves them until cancelled. changing: others
+    may come and go (become)."""
 
-    def __init__(self, configs: Iterable[KubeletConfig], client: Client, clock: Clock) -> None:
-        self._nodes = {c.node_name: HollowNode(c, HollowNetwork(c.pod_cidr)) for c in configs}
+    def __init__(
+        self,
+        configs: Iterable[KubeletConfig],
+        client: Client,
+        clock: Clock,
+        *,
+        changing: bool = False,
+    ) -> None:
+        self._nodes = {c.node_name: _hollow(c) for c in configs}
+        self._changing = changing
         self._client = client
         self._clock = clock
         self._unwell: set[str] = set()
@@ -127,6 +136,21 @@ class HollowNodes:
             crew.create_task(following, name="hollow pods")
             crew.create_task(self._write(), name="hollow statuses")
 
+    async def become(self, configs: Iterable[KubeletConfig]) -> None:
+        """Serve exactly these nodes from now on: the Nodes of those that go are deleted."""
+        assert self._changing
+        wanted = {config.node_name: config for config in configs}
+        gone = [name for name in self._nodes if name not in wanted]
+        for name in gone:
+            del self._nodes[name]
+            self._unwell.discard(name)
+        for uid in [uid for uid, pod in self._pods.items() if pod.node.config.node_name in gone]:
+            self._drop(uid)
+        new = [_hollow(one) for name, one in wanted.items() if name not in self._nodes]
+        self._nodes |= {node.config.node_name: node for node in new}
+        await self._submit([Delete(kinds.NODE, "", name) for name in gone])
+        await self._register(new)
+
     def running(self) -> Iterator[str]:
         """The uids of the pods of which some container runs."""
         for uid, pod in self._pods.items():
@@ -137,12 +161,12 @@ class HollowNodes:
     def _fields(self) -> str:
         """A node by itself hears, and may hear, of its own pods only."""
         names = list(self._nodes)
-        return f"spec.nodeName={names[0]}" if len(names) == 1 else ""
+        return f"spec.nodeName={names[0]}" if len(names) == 1 and not self._changing else ""
 
     @property
     def _own(self) -> str:
         names = list(self._nodes)
-        return f"metadata.name={names[0]}" if len(names) == 1 else ""
+        return f"metadata.name={names[0]}" if len(names) == 1 and not self._changing else ""
 
     # -- nodes -------------------------------------------------------------------------------
 
@@ -195,6 +219,8 @@ class HollowNodes:
             [Patch(kinds.LEASE, LEASE_NAMESPACE, n.config.node_name, renewal) for n in nodes]
         )
         lost = [n for n, a in zip(nodes, answers, strict=True) if isinstance(a, NotFound)]
+        # One that has left meanwhile stays away.
+        lost = [node for node in lost if self._nodes.get(node.config.node_name) is node]
         if lost:
             await self._register(lost)
 
@@ -326,6 +352,10 @@ class HollowNodes:
                 _log.warning("%d hollow writes: %s", len(part), error)
                 answers += [Unavailable(str(error))] * len(part)
         return answers
+
+
+def _hollow(config: KubeletConfig) -> HollowNode:
+    return HollowNode(config, HollowNetwork(config.pod_cidr))
 
 
 def _is_ready(node: Doc) -> bool:

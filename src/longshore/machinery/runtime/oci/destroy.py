@@ -85,13 +85,15 @@ def _processes(root: Path, group: str) -> set[int]:
 
 def _workers(root: Path) -> Iterator[int]:
     """Those with a path below root on their command line: not all have reached their group yet."""
-    marker = os.fsencode(root)
+    marker = os.fsencode(root) + b"/"  # node-1 is not node-10
     for entry in os.scandir("/proc"):
         if not entry.name.isdecimal():
             continue
         with contextlib.suppress(OSError):
             program, *words = Path(entry.path, "cmdline").read_bytes().split(b"\0")
-            if program.endswith((b"conmon", b"runc")) and any(marker in word for word in words):
+            if program.endswith((b"conmon", b"runc")) and any(
+                marker in word + b"/" for word in words
+            ):
                 yield int(entry.name)
 
 

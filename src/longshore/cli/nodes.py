@@ -1,0 +1,85 @@
+"""`longshore node`: nodes that come and go while a cluster runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from longshore.cli.options import echo_json, json_option, name_option, root_option
+
+
+@click.group()
+def node() -> None:
+    """Add nodes to a running cluster, remove them, list them."""
+
+
+@node.command("add")
+@click.argument("node_name", metavar="[NAME]", default="")
+@click.option(
+    "--count", default=1, show_default=True, type=click.IntRange(1, 200),
+    help="How many, if they have no NAME: they are called node-N.",
+)  # fmt: skip
+@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for the nodes.")
+@name_option
+@root_option
+@json_option
+def node_add(
+    node_name: str, count: int, wait: float, name: str, root: Path | None, as_json: bool
+) -> None:
+    """Add a node, or several. They are there after stop and start too."""
+    from longshore.cli.report import Report
+    from longshore.cluster.nodes.manage import Where, add
+
+    report = Report(quiet=as_json)
+    added, result = add(Where(name, root), node_name, count, wait, report.phase)
+    if as_json:
+        echo_json({"added": added, "nodes": result.nodes, "seconds": result.seconds})
+    else:
+        click.echo(f"{', '.join(added)}: {name} has {result.nodes} nodes")
+
+
+@node.command("remove")
+@click.argument("node_name", metavar="NAME")
+@click.option(
+    "--force", is_flag=True,
+    help="End pods that nobody makes again too, and those that a PodDisruptionBudget keeps.",
+)  # fmt: skip
+@click.option(
+    "--delete-emptydir-data", "local_data", is_flag=True,
+    help="End pods with data in emptyDir volumes too.",
+)  # fmt: skip
+@click.option(
+    "--wait", default=300.0, show_default=True, help="Seconds to wait until its pods are gone."
+)
+@name_option
+@root_option
+def node_remove(
+    node_name: str, force: bool, local_data: bool, wait: float, name: str, root: Path | None
+) -> None:
+    """Cordon a node, evict its pods as PodDisruptionBudgets allow, and take it away."""
+    from longshore.cluster.nodes.drain import Consent
+    from longshore.cluster.nodes.manage import Where, remove
+
+    remove(Where(name, root), node_name, Consent(force, local_data), wait, click.echo)
+
+
+@node.command("list")
+@name_option
+@root_option
+@json_option
+def node_list(name: str, root: Path | None, as_json: bool) -> None:
+    """The nodes of a cluster."""
+    from longshore.cli.report import table
+    from longshore.cluster.nodes.manage import Where, listed
+
+    found = listed(Where(name, root))
+    if as_json:
+        echo_json({"nodes": found})
+        return
+    rows = [("NAME", "STATUS", "ADDRESS", "PODS", "PID")]
+    rows += [
+        (one["name"], one["status"], one["address"], str(one["pods"]), str(one["pid"] or "-"))
+        for one in found
+    ]
+    click.echo(table(rows))
