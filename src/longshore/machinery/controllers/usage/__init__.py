@@ -1,0 +1,1 @@
+"""What projects and workloads use, kept over time."""
