@@ -13,9 +13,14 @@ from longshore.core.objects.kinds import KINDS
 from longshore.core.pki.authority import Authority
 from longshore.core.registry.client import Client
 from longshore.core.registry.wishes import Wish
+from longshore.core.streams.samples import NoSamples, Samples
+from longshore.core.streams.series import Exposed, NothingExposed
 from longshore.core.watch.cache import Cache
 from longshore.machinery.controllers.addresses.run import ServiceAddresses
 from longshore.machinery.controllers.aggregation.run import RoleAggregation
+from longshore.machinery.controllers.autoscaling.metrics import AutoscalerMetrics
+from longshore.machinery.controllers.autoscaling.run import Autoscalers
+from longshore.machinery.controllers.autoscaling.sources import Sources
 from longshore.machinery.controllers.certificates.run import CertificateRequests, Permits
 from longshore.machinery.controllers.certificates.tokens import BootstrapTokenCleaner
 from longshore.machinery.controllers.cronjob.run import CronJobs
@@ -27,6 +32,7 @@ from longshore.machinery.controllers.gc.pods import PodCollector
 from longshore.machinery.controllers.gc.run import GarbageCollector
 from longshore.machinery.controllers.job.metrics import JobMetrics
 from longshore.machinery.controllers.job.run import Jobs
+from longshore.machinery.controllers.mirroring.run import EndpointMirrors
 from longshore.machinery.controllers.namespace.defaults import NamespaceDefaults
 from longshore.machinery.controllers.namespace.run import Namespaces
 from longshore.machinery.controllers.nodes.plan import NodeRules
@@ -48,6 +54,7 @@ QUEUES = {
     "certificate-requests": "certificate",
     "clusterrole-aggregation": "ClusterRoleAggregator",
     "endpoints": "endpoint_slice",
+    "endpointslice-mirroring": "endpoint_slice_mirroring",
     "ephemeral-volume": "ephemeral_volume",
     "gc": "garbage_collector_attempt_to_delete",
     "namespace-defaults": "serviceaccount",
@@ -79,6 +86,9 @@ class ControllerConfig:
     finished_pods_max: int = 12_500
     node_gone_s: float = 40.0
     jobs: JobMetrics = field(default_factory=JobMetrics)
+    samples: Samples = field(default_factory=NoSamples)
+    exposed: Exposed = field(default_factory=NothingExposed)
+    autoscalers: AutoscalerMetrics = field(default_factory=AutoscalerMetrics)
     queues: WorkQueues = field(default_factory=WorkQueues)
 
 
@@ -101,6 +111,7 @@ def build(
         StatefulSets(cache, client, clock, recorder),
         DaemonSets(cache, client, clock, recorder),
         Endpoints(cache, client),
+        EndpointMirrors(cache, client, recorder),
         DisruptionBudgets(cache, client, clock, recorder, KINDS),
         Namespaces(cache, client, clock, KINDS.stored),
         NamespaceDefaults(cache, client, config.authority),
@@ -114,12 +125,20 @@ def build(
         ServiceAddresses(cache, client, clock),
         ResourceQuotas(cache, client, clock, KINDS.stored),
         PodRanges(cache, client),
+        _autoscalers(cache, client, clock, recorder, config),
         *_certificates(cache, client, clock, config),
     )
     loops = [Loop(one, cache, clock, chance) for one in reconcilers]
     for loop in loops:
         loop.counted_by(config.queues.meter(QUEUES.get(loop.name, loop.name)))
     return loops
+
+
+def _autoscalers(
+    cache: Cache, client: Client, clock: Clock, recorder: Recorder, config: ControllerConfig
+) -> Reconciler[Any]:
+    sources = Sources(config.samples, config.exposed, KINDS)
+    return Autoscalers(cache, client, clock, recorder, sources, config.autoscalers)
 
 
 def _certificates(

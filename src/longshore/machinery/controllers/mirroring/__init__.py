@@ -1,0 +1,1 @@
+"""Endpoints that people keep for Services without a selector, as EndpointSlices."""
