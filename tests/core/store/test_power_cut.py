@@ -21,13 +21,13 @@ from longshore.base.chance import Chance
 from longshore.core.store import sqlite
 from longshore.core.store.protocol import StoreDamaged, Write
 from longshore.core.store.sqlite import SqliteStore
-from longshore.core.store.sqlite_file import log_of
+from longshore.core.store.sqlite_file import PAGE_BYTES, log_of
 
 from .test_suite import Contents, opened
 
 KEYS, BATCHES, SNAPSHOTS = 25, 160, 8
 # The log's header and that of each of its frames (sqlite.org/fileformat2.html, part 4).
-LOG_HEADER, FRAME_HEADER, PAGE = 32, 24, 4096
+LOG_HEADER, FRAME_HEADER, PAGE = 32, 24, PAGE_BYTES
 FRAME = FRAME_HEADER + PAGE
 State = tuple[Contents, int]
 
@@ -176,7 +176,7 @@ async def test_a_log_damaged_in_front_of_acknowledged_batches_is_refused_and_kep
     refused = 0
     for moment in written.moments:
         ends = [*commits(moment.log)]
-        for _ in range(6):
+        for _ in range(9):
             log = bytearray(moment.log)
             at = chance.below(ends[-1])
             log[at] ^= 1 << chance.below(8)

@@ -20,7 +20,12 @@ from longshore.core.store.protocol import (
     Write,
 )
 from longshore.core.store.sqlite import SqliteStore
-from longshore.core.store.sqlite_file import APPLICATION_ID, SCHEMA_VERSION, log_of
+from longshore.core.store.sqlite_file import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    log_of,
+)
+from longshore.core.store.sqlite_file import PAGE_BYTES as PAGE
 
 from .test_suite import Contents, opened
 
@@ -111,7 +116,7 @@ async def test_a_file_cut_down_to_less_than_its_header_is_refused(path: Path, si
 async def test_a_truncated_file_is_refused_wherever_it_is_cut(path: Path) -> None:
     await filled(path)
     whole = path.read_bytes()
-    for size in (100, 4095, 4096, 4097, len(whole) // 2, len(whole) - 4096, len(whole) - 1):
+    for size in (100, PAGE - 1, PAGE, PAGE + 1, len(whole) // 2, len(whole) - PAGE, len(whole) - 1):
         path.write_bytes(whole[:size])
         await refused(path, StoreDamaged, "is damaged", "longshore restore FILE")
 
@@ -136,8 +141,8 @@ async def test_a_byte_that_changed_in_a_value_or_key_is_noticed(path: Path) -> N
 async def test_pages_of_rubbish_are_noticed(path: Path) -> None:
     await filled(path)
     whole = path.read_bytes()
-    for page in range(1, len(whole) // 4096):
-        path.write_bytes(whole[: page * 4096] + b"\xa5" * 4096 + whole[(page + 1) * 4096 :])
+    for page in range(1, len(whole) // PAGE):
+        path.write_bytes(whole[: page * PAGE] + b"\xa5" * PAGE + whole[(page + 1) * PAGE :])
         await refused(path, StoreDamaged)
 
 
@@ -207,7 +212,7 @@ async def test_a_whole_check_finds_what_a_start_does_not_look_at(path: Path) -> 
     emptied.close()
     whole = path.read_bytes()
     free = int.from_bytes(whole[32:36], "big")  # the first page of the list of free ones
-    path.write_bytes(whole[: (free - 1) * 4096] + b"\xa5" * 4096 + whole[free * 4096 :])
+    path.write_bytes(whole[: (free - 1) * PAGE] + b"\xa5" * PAGE + whole[free * PAGE :])
     assert len(await contents(path)) == ROWS - 149
     assert sqlite_check.faults(path)
 
@@ -218,6 +223,6 @@ async def test_a_whole_check_of_what_is_open_or_cut_short_is_one_sentence(path: 
     (told,) = sqlite_check.faults(path)
     assert "open in another process" in told
     await store.close()
-    os.truncate(path, 4096)
+    os.truncate(path, PAGE)
     (told,) = sqlite_check.faults(path)
     assert "is damaged" in told

@@ -4,7 +4,6 @@ asked for, without a door."""
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any, TypeAlias
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock, SystemClock
 from longshore.base.users import loop_user
-from longshore.cluster.process import GC_THRESHOLDS
+from longshore.cluster.process import tune_interpreter
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
@@ -80,7 +79,7 @@ def hollow_nodes(configs: Iterable[KubeletConfig]) -> Part:
 async def control_plane(*parts: Part) -> AsyncIterator[ControlPlane]:
     """A cluster of those parts, besides a registry and the journal of Events; it ends with the block,
     and nothing is left of it."""
-    gc.set_threshold(*GC_THRESHOLDS)  # as the server process has them
+    tune_interpreter()  # as the server process has it
     # Without controllers nobody takes a new node's taint off.
     left_out = () if controllers in parts else ("TaintNodesByCondition",)
     config = RegistryConfig(admission=AdmissionConfig(disable=left_out))

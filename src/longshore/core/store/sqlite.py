@@ -25,7 +25,7 @@ from typing import TypeAlias, TypeVar
 
 from longshore.core.store import sqlite_faults, sqlite_file
 from longshore.core.store.protocol import StoreError, StoreFull, StoreStopped, Take, Write
-from longshore.core.store.sqlite_file import is_sound, sum_of
+from longshore.core.store.sqlite_file import PAGE_BYTES, is_sound, sum_of
 
 T = TypeVar("T")
 Row: TypeAlias = tuple[int, str, bytes | None, int]
@@ -39,11 +39,11 @@ BURST_ROWS, SWEEP_LATEST = 64, 16 * SWEEP_BATCH
 
 # The write-ahead log is copied into the database when it is about that long, as SQLite would by
 # itself. A commit costs about that many pages beside its values; a swept row costs one.
-LOG_BYTES, COMMIT_PAGES, PAGE_BYTES = 1000 * 4096, 3, 4096
+LOG_BYTES, COMMIT_PAGES = 1000 * 4096, 3
 
 # Each step of a statement lets go of the interpreter and has to win it back from a busy server, so
 # many rows go in at once: sizes of the INSERT statements that are kept prepared.
-_ROWS_AT_ONCE = (256, 64, 16, 4, 1)
+_ROWS_AT_ONCE = (256, 128, 64, 32, 16, 8, 4, 2, 1)
 _INSERTS = {
     rows: "INSERT INTO log (revision, key, value, sum) VALUES " + ", ".join(["(?, ?, ?, ?)"] * rows)
     for rows in _ROWS_AT_ONCE

