@@ -42,6 +42,19 @@ def ready_since(pod: Doc) -> float | None:
     return parse_rfc3339(since) if since else 0.0
 
 
+def standing(pod: Doc) -> tuple[object, ...]:
+    """All of a pod that owners count it by; compared, it tells whether a change is news to them."""
+    metadata, ready = pod["metadata"], condition(pod, "Ready") or {}
+    return (
+        metadata.get("labels"),
+        metadata.get("ownerReferences"),
+        metadata.get("deletionTimestamp"),
+        phase(pod),
+        ready.get("status"),
+        ready.get("lastTransitionTime"),
+    )
+
+
 def is_ready(pod: Doc) -> bool:
     ready = condition(pod, "Ready")
     return ready is not None and ready.get("status") == "True"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from longshore.core.objects import selectors
 from longshore.core.objects.kinds import Doc, Kind
@@ -12,6 +12,14 @@ from longshore.machinery.controllers.common import owners
 
 # Selectors without one plain key=value are asked for every object of their namespace.
 _ANY = ("", "")
+
+
+def is_news(event: Frame, facts: Callable[[Doc], object]) -> bool:
+    """Whether a change is one of those facts; that something has come or gone always is. Who looks at
+    many objects for a change of one asks this first: most changes concern nobody but their writer."""
+    if event.type != "MODIFIED" or event.old is None:
+        return True
+    return facts(event.old) != facts(event.doc)
 
 
 class SelectorIndex:

@@ -107,6 +107,13 @@ def _endpoint(service: Doc, pod: Doc, address: str, zones: Mapping[str, str]) ->
     return endpoint
 
 
+def facts(pod: Doc) -> tuple[object, ...]:
+    """All of a pod that can change and that its endpoints tell, or where they are told."""
+    status = pod.get("status") or {}
+    where = pod_state.node_name(pod), status.get("podIP"), status.get("podIPs")
+    return *pod_state.standing(pod), *where
+
+
 def _target(pod: Doc) -> Doc:
     metadata = pod["metadata"]
     return {

@@ -11,7 +11,7 @@ from longshore.core.registry.client import Client, Create, Delete, Operation, Up
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.machinery.controllers.common.answers import first_error, namespace_ends
-from longshore.machinery.controllers.common.watching import SelectorIndex
+from longshore.machinery.controllers.common.watching import SelectorIndex, is_news
 from longshore.machinery.controllers.endpoints import plan as planning
 from longshore.machinery.loop.answers import DONE, Answer
 
@@ -137,7 +137,10 @@ class Endpoints:
             after = frozenset(self._selectors.matching(namespace, labels))
         if before != after:
             self._note(namespace, name, after)
-        return [(namespace, service) for service in before | after]
+        concerned = before | after
+        if concerned and before == after and not is_news(event, planning.facts):
+            return []
+        return [(namespace, service) for service in concerned]
 
     def _note(self, namespace: str, pod: str, services: frozenset[str]) -> None:
         """Write down which Services select a pod, both ways."""

@@ -12,9 +12,10 @@ from longshore.core.registry.client import Client, Create, Delete, DeleteOptions
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.machinery.controllers.common import owners
+from longshore.machinery.controllers.common import pods as pod_state
 from longshore.machinery.controllers.common.answers import first_error, namespace_ends
 from longshore.machinery.controllers.common.claiming import Claimer
-from longshore.machinery.controllers.common.watching import Claims
+from longshore.machinery.controllers.common.watching import Claims, is_news
 from longshore.machinery.controllers.replicaset import plan as planning
 from longshore.machinery.loop.answers import DONE, Answer, sooner
 from longshore.machinery.loop.recorder import Recorder
@@ -41,7 +42,8 @@ class ReplicaSets:
     def keys(self, event: Frame) -> Iterable[Key]:
         if event.kind is self.kind:
             return (self._claims.of_owner(event),)
-        return self._claims.of_owned(event) + self._claims.former(event)
+        concerned = self._claims.of_owned(event) + self._claims.former(event)
+        return concerned if concerned and is_news(event, pod_state.standing) else ()
 
     async def reconcile(self, key: Key) -> Answer:
         replica_set = self._cache.get(self.kind, *key)
