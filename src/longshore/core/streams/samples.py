@@ -55,3 +55,10 @@ class Samples(Protocol):
         """The newest samples of those nodes, asked at most FRESH_S ago. Nodes that are silent, gone or
         cannot be reached are left out; nothing is raised for them. A sample whose `at` has not
         changed since the last call is the same measurement."""
+
+
+class NoSamples:
+    """Where no node can be asked."""
+
+    async def of_nodes(self, names: Iterable[str]) -> Mapping[str, NodeSample]:
+        return {}
