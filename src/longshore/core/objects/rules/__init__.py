@@ -12,6 +12,8 @@ from longshore.core.objects.rules import (
     autoscaling,
     certificates,
     claims,
+    device_claims,
+    device_slices,
     devices,
     disruption,
     endpoints,
@@ -34,7 +36,7 @@ from longshore.core.objects.rules import (
     storage,
     workloads,
 )
-from longshore.core.objects.rules.problems import Problems, Rule, UpdateRule
+from longshore.core.objects.rules.problems import Problems, Rule, StatusRule, UpdateRule
 
 _RULES: dict[str, Rule] = {
     **pods.RULES,
@@ -57,6 +59,8 @@ _RULES: dict[str, Rule] = {
     **gangs.RULES,
     **sharing.RULES,
     **devices.RULES,
+    **device_claims.RULES,
+    **device_slices.RULES,
     **certificates.RULES,
 }
 _UPDATE_RULES: dict[str, UpdateRule] = {
@@ -76,7 +80,8 @@ _UPDATE_RULES: dict[str, UpdateRule] = {
     **platform.UPDATE_RULES,
     **gangs.UPDATE_RULES,
     **sharing.UPDATE_RULES,
-    **devices.UPDATE_RULES,
+    **device_claims.UPDATE_RULES,
+    **device_slices.UPDATE_RULES,
     **certificates.UPDATE_RULES,
 }
 # What a status must be, where clients other than its controller write it.
@@ -86,6 +91,11 @@ _STATUS_RULES: dict[str, Rule] = {
     **autoscaling.STATUS_RULES,
     **disruption.STATUS_RULES,
     **quotas.STATUS_RULES,
+}
+# What may change of a status.
+_STATUS_CHANGE_RULES: dict[str, StatusRule] = {
+    **certificates.STATUS_RULES,
+    **device_claims.STATUS_RULES,
 }
 # These are not held to rules of a new one once they are there: only what may change is looked at.
 _NOT_AGAIN = frozenset(("io.k8s.api.core.v1.Pod", "io.k8s.api.events.v1.Event"))
@@ -110,7 +120,7 @@ def validate_update(kind: Kind, new: Doc, old: Doc, subresource: str = "") -> li
         status_rule = _STATUS_RULES.get(kept.schema)
         if status_rule is not None:
             status_rule(new, problems)
-        change_rule = certificates.STATUS_RULES.get(kind.schema)
+        change_rule = _STATUS_CHANGE_RULES.get(kind.schema)
         if change_rule is not None:
             change_rule(new, old, subresource, problems)
         return problems.causes

@@ -1,159 +1,127 @@
-"""Rules for device classes, claims and slices (pkg/apis/resource/validation).
+"""Rules for device classes and taints of devices, and what claims and slices share with them
+(pkg/apis/resource/validation).
 
-The expressions of selectors are not read here: the language they are written in comes with what
-evaluates them.
+What this platform does not act on is refused by name (NOT_SUPPORTED), so that nobody waits for it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
+
+import orjson
+
 from longshore.core.objects import kinds, names
+from longshore.core.objects.cel.program import NotCompiled
+from longshore.core.objects.cel.selectors import COST_MAX, LENGTH_MAX, selector
 from longshore.core.objects.kinds import Doc
-from longshore.core.objects.rules.metadata import unique
-from longshore.core.objects.rules.problems import IMMUTABLE, SPEC, Path, Problems, Rule, UpdateRule
+from longshore.core.objects.rules.problems import SPEC, Path, Problems, Rule, repeats
 from longshore.core.objects.rules.storage import driver_name
 
-_REQUESTS_MAX, _FIRST_AVAILABLE_MAX, _SELECTORS_MAX = 32, 8, 32
+NOT_SUPPORTED = "not supported"
+_SELECTORS_MAX, _CONFIG_MAX, _TOLERATIONS_MAX = 32, 32, 16
+_PARAMETERS_MAX = 10 * 1024
 _POOL_NAME_MAX = 253
-_DEVICES_MAX = 128
-_MODES = ("All", "ExactCount")
 _EFFECTS = ("NoExecute", "NoSchedule", "None")
-_PLACES = ("nodeName", "nodeSelector", "allNodes", "perDeviceNodeSelection")
+_OPERATORS = ("Equal", "Exists")
 
 
-# ---- claims
-
-
-def claim(doc: Doc, problems: Problems) -> None:
-    _claim_spec(doc.get("spec", {}), SPEC, problems)
-
-
-def claim_template(doc: Doc, problems: Problems) -> None:
-    _claim_spec(doc.get("spec", {}).get("spec", {}), (SPEC, "spec"), problems)
-
-
-def spec_update(new: Doc, old: Doc, problems: Problems) -> None:
-    problems.unchanged(SPEC, new.get("spec"), old.get("spec"))
-
-
-def _claim_spec(spec: Doc, path: Path, problems: Problems) -> None:
-    devices, at = spec.get("devices", {}), (path, "devices")
-    requests = devices.get("requests", [])
-    _limited(requests, _REQUESTS_MAX, (at, "requests"), problems)
-    unique(requests, "name", (at, "requests"), problems)
-    for index, one in enumerate(requests):
-        _request(one, ((at, "requests"), index), problems)
-    known = _request_names(requests)
-    for field in ("constraints", "config"):
-        for index, one in enumerate(devices.get(field, ())):
-            _references(one, known, (((at, field), index), "requests"), problems)
-
-
-def _limited(items: list[Doc], most: int, path: Path, problems: Problems) -> None:
+def limited(items: list[Doc], most: int, path: Path, problems: Problems) -> None:
     if len(items) > most:
         problems.too_many(path, len(items), most)
 
 
-def _request_names(requests: list[Doc]) -> set[str]:
-    """Requests, and their alternatives as REQUEST/ALTERNATIVE."""
-    found = {one.get("name", "") for one in requests}
-    for one in requests:
-        for other in one.get("firstAvailable", ()):
-            found.add(f"{one.get('name', '')}/{other.get('name', '')}")
-    return found
+def unique_values(values: Iterable[Hashable], path: Path, problems: Problems) -> None:
+    """Each but once; what comes again is told as a duplicate."""
+    given = list(values)
+    for index in sorted(repeats(given)):
+        problems.duplicate((path, index), given[index])
 
 
-def _references(one: Doc, known: set[str], path: Path, problems: Problems) -> None:
-    for index, name in enumerate(one.get("requests", ())):
-        if name not in known:
-            why = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"  # fmt: skip
-            problems.invalid((path, index), name, why)
+def not_supported(one: Doc, fields: Iterable[str], path: Path, problems: Problems) -> None:
+    """Fields that may not be set, since nothing here acts on them."""
+    for field in fields:
+        if one.get(field):
+            problems.forbidden((path, field), NOT_SUPPORTED)
 
 
-def _request(one: Doc, path: Path, problems: Problems) -> None:
-    problems.label((path, "name"), one.get("name", ""))
-    exact, several = one.get("exactly"), one.get("firstAvailable")
-    either = "exactly one of `exactly` or `firstAvailable` is required"
-    if exact is None and not several:
-        problems.required(path, either)
-    elif exact is not None and several:
-        problems.invalid(path, None, f"{either}, but multiple fields are set")
-    elif exact is not None:
-        _wanted(exact, (path, "exactly"), problems)
-    else:
-        _alternatives(several or [], (path, "firstAvailable"), problems)
-
-
-def _alternatives(several: list[Doc], path: Path, problems: Problems) -> None:
-    _limited(several, _FIRST_AVAILABLE_MAX, path, problems)
-    unique(several, "name", path, problems)
-    for index, one in enumerate(several):
-        problems.label(((path, index), "name"), one.get("name", ""))
-        _wanted(one, (path, index), problems)
-
-
-def _wanted(one: Doc, path: Path, problems: Problems) -> None:
-    name = one.get("deviceClassName", "")
-    if not name:
-        problems.required((path, "deviceClassName"))
-    else:
-        problems.all_invalid((path, "deviceClassName"), name, names.subdomain_problems(name))
-    _selectors(one.get("selectors", []), (path, "selectors"), problems)
-    mode, count = one.get("allocationMode", ""), one.get("count", 0)
-    if mode not in _MODES:
-        problems.unsupported((path, "allocationMode"), mode, _MODES)
-    elif mode == "All" and count:
-        why = "must not be specified when allocationMode is 'All'"
-        problems.invalid((path, "count"), count, why)
-    elif mode == "ExactCount" and count <= 0:
-        problems.invalid((path, "count"), count, "must be greater than zero")
-
-
-def _selectors(given: list[Doc], path: Path, problems: Problems) -> None:
-    _limited(given, _SELECTORS_MAX, path, problems)
+def selectors(given: list[Doc], path: Path, problems: Problems) -> None:
+    limited(given, _SELECTORS_MAX, path, problems)
     for index, one in enumerate(given):
-        if "cel" not in one:
+        cel = one.get("cel")
+        if cel is None:
             problems.required(((path, index), "cel"))
+        else:
+            at = (((path, index), "cel"), "expression")
+            _expression(cel.get("expression", ""), at, problems)
 
 
-# ---- classes, slices, taints
+def _expression(text: str, path: Path, problems: Problems) -> None:
+    if len(text.encode()) > LENGTH_MAX:
+        problems.too_long(path, LENGTH_MAX)
+        return
+    try:
+        compiled = selector(text)
+    except NotCompiled as error:
+        why = str(error)
+        said = why if why.startswith("must evaluate") else f"compilation failed: {why}"
+        problems.invalid(path, text, said)
+        return
+    if compiled.program.cost > COST_MAX:
+        problems.forbidden(path, "too complex, exceeds cost limit")
 
 
-def device_class(doc: Doc, problems: Problems) -> None:
-    _selectors(doc.get("spec", {}).get("selectors", []), (SPEC, "selectors"), problems)
+def configs(given: list[Doc], path: Path, problems: Problems) -> None:
+    """What drivers are told, of a class or a claim."""
+    limited(given, _CONFIG_MAX, path, problems)
+    for index, one in enumerate(given):
+        config(one, (path, index), problems)
 
 
-def resource_slice(doc: Doc, problems: Problems) -> None:
-    spec = doc.get("spec", {})
-    driver_name(spec.get("driver", ""), (SPEC, "driver"), problems)
-    _pool(spec.get("pool", {}), (SPEC, "pool"), problems)
-    _place(spec, problems)
-    devices, at = spec.get("devices", []), (SPEC, "devices")
-    _limited(devices, _DEVICES_MAX, at, problems)
-    unique(devices, "name", at, problems)
-    for index, device in enumerate(devices):
-        problems.label(((at, index), "name"), device.get("name", ""))
+def config(one: Doc, path: Path, problems: Problems) -> None:
+    opaque, at = one.get("opaque"), (path, "opaque")
+    if opaque is None:
+        problems.required(at)
+        return
+    driver_name(opaque.get("driver", ""), (at, "driver"), problems)
+    parameters = opaque.get("parameters")
+    if parameters is None:
+        problems.required((at, "parameters"))
+    elif not isinstance(parameters, dict):
+        problems.unfit((at, "parameters"), "must be a valid JSON object")
+    elif len(orjson.dumps(parameters)) > _PARAMETERS_MAX:
+        problems.too_long((at, "parameters"), _PARAMETERS_MAX)
 
 
-def resource_slice_update(new: Doc, old: Doc, problems: Problems) -> None:
-    given, had = new.get("spec", {}), old.get("spec", {})
-    before, name = had.get("pool", {}).get("name"), given.get("pool", {}).get("name")
-    if name != before:
-        problems.invalid(((SPEC, "pool"), "name"), name, IMMUTABLE)
-    for field in ("driver", "nodeName"):
-        problems.unchanged((SPEC, field), given.get(field), had.get(field))
+def tolerations(given: list[Doc], path: Path, problems: Problems) -> None:
+    limited(given, _TOLERATIONS_MAX, path, problems)
+    for index, one in enumerate(given):
+        _toleration(one, (path, index), problems)
 
 
-def _pool(pool: Doc, path: Path, problems: Problems) -> None:
-    _pool_name(pool.get("name", ""), (path, "name"), problems)
-    slices, generation = pool.get("resourceSliceCount", 0), pool.get("generation", 0)
-    if slices <= 0:
-        problems.invalid((path, "resourceSliceCount"), slices, "must be greater than zero")
-    if generation < 0:
-        why = "must be greater than or equal to zero"
-        problems.invalid((path, "generation"), generation, why)
+def _toleration(one: Doc, path: Path, problems: Problems) -> None:
+    key, operator = one.get("key", ""), one.get("operator", "")
+    if key:
+        problems.all_invalid((path, "key"), key, names.qualified_name_problems(key))
+    elif operator != "Exists":
+        why = "must be equal to Exists when `key` is empty"
+        problems.invalid((path, "operator"), operator, why)
+    if operator not in _OPERATORS:
+        problems.one_of((path, "operator"), operator, _OPERATORS)
+    elif operator == "Exists" and one.get("value"):
+        why = "must be empty when `operator` is 'Exists'"
+        problems.invalid((path, "value"), one["value"], why)
+    if one.get("effect") and one["effect"] not in _EFFECTS:
+        problems.unsupported((path, "effect"), one["effect"], _EFFECTS)
 
 
-def _pool_name(name: str, path: Path, problems: Problems) -> None:
+def taint(one: Doc, path: Path, problems: Problems) -> None:
+    key, value = one.get("key", ""), one.get("value", "")
+    problems.all_invalid((path, "key"), key, names.qualified_name_problems(key))
+    problems.all_invalid((path, "value"), value, names.label_value_problems(value))
+    problems.one_of((path, "effect"), one.get("effect", ""), _EFFECTS)
+
+
+def pool_name(name: str, path: Path, problems: Problems) -> None:
     if not name:
         problems.required(path)
         return
@@ -163,46 +131,26 @@ def _pool_name(name: str, path: Path, problems: Problems) -> None:
         problems.all_invalid(path, part, names.subdomain_problems(part))
 
 
-def _place(spec: Doc, problems: Problems) -> None:
-    """Where the devices are is said in exactly one way."""
-    said = [f"`{field}`" for field in _PLACES if spec.get(field)]
-    listed = ", ".join(f"`{field}`" for field in _PLACES)
-    either = f"exactly one of {listed} is required"
-    if not said:
-        problems.required(SPEC, either)
-    elif len(said) > 1:
-        shown = f"{{{', '.join(said)}}}"
-        problems.invalid(SPEC, shown, f"{either}, but multiple fields are set")
-    node = spec.get("nodeName")
-    if node:
-        problems.all_invalid((SPEC, "nodeName"), node, names.subdomain_problems(node))
+def device_class(doc: Doc, problems: Problems) -> None:
+    spec = doc.get("spec", {})
+    selectors(spec.get("selectors", []), (SPEC, "selectors"), problems)
+    configs(spec.get("config", []), (SPEC, "config"), problems)
+    not_supported(spec, ("extendedResourceName",), SPEC, problems)
 
 
 def taint_rule(doc: Doc, problems: Problems) -> None:
     spec = doc.get("spec", {})
-    chosen, at = spec.get("deviceSelector", {}), (SPEC, "deviceSelector")
+    chosen, at = spec.get("deviceSelector") or {}, (SPEC, "deviceSelector")
     if "driver" in chosen:
         driver_name(chosen["driver"], (at, "driver"), problems)
     if "pool" in chosen:
-        _pool_name(chosen["pool"], (at, "pool"), problems)
+        pool_name(chosen["pool"], (at, "pool"), problems)
     if "device" in chosen:
         problems.label((at, "device"), chosen["device"])
-    taint, path = spec.get("taint", {}), (SPEC, "taint")
-    key, value = taint.get("key", ""), taint.get("value", "")
-    problems.all_invalid((path, "key"), key, names.qualified_name_problems(key))
-    problems.all_invalid((path, "value"), value, names.label_value_problems(value))
-    problems.one_of((path, "effect"), taint.get("effect", ""), _EFFECTS)
+    taint(spec.get("taint", {}), (SPEC, "taint"), problems)
 
 
 RULES: dict[str, Rule] = {
-    kinds.RESOURCE_CLAIM.schema: claim,
-    kinds.RESOURCE_CLAIM_TEMPLATE.schema: claim_template,
     kinds.DEVICE_CLASS.schema: device_class,
-    kinds.RESOURCE_SLICE.schema: resource_slice,
     kinds.DEVICE_TAINT_RULE.schema: taint_rule,
-}
-UPDATE_RULES: dict[str, UpdateRule] = {
-    kinds.RESOURCE_CLAIM.schema: spec_update,
-    kinds.RESOURCE_CLAIM_TEMPLATE.schema: spec_update,
-    kinds.RESOURCE_SLICE.schema: resource_slice_update,
 }
