@@ -43,12 +43,13 @@ Definitions = dict[str, Any]
 def build(target: Path = TARGET) -> Path:
     """Write the packaged file and return its path."""
     sys.path.insert(0, str(ROOT / "src"))
-    from longshore.core.objects.kinds import KINDS, SPOKEN
+    from longshore.core.objects.kinds import ACCOUNTED, KINDS, SPOKEN
     from longshore.core.objects.schema.ours import our_definitions
+    from longshore.core.objects.schema.usage import usage_definitions
 
-    source = _source() | our_definitions()
+    source = _source() | our_definitions() | usage_definitions()
     roots = [n for n in source if n.startswith(_META)] + list(_SPOKEN)
-    for kind in (*KINDS, *SPOKEN):
+    for kind in (*KINDS, *SPOKEN, *ACCOUNTED):
         roots += [name for name in (kind.schema, kind.schema + "List") if name in source]
     kept = sorted(_reachable(source, roots))
     groups = {kind.group: kind.version for kind in KINDS}

@@ -57,7 +57,7 @@ UNUSUAL = {
 }  # fmt: skip
 MADE_BY_MACHINES = {
     "bindings", "endpoints", "endpointslices", "limitranges", "resourcequotas",
-    "controllerrevisions",
+    "controllerrevisions", "workloadusages",
 }  # fmt: skip
 GIVEN_BY_ADMINISTRATORS = {"localqueues"}
 

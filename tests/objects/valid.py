@@ -108,6 +108,10 @@ _BODIES: dict[Kind, Any] = {
     kinds.OFFER: {"spec": {"schedulerName": "mine"}},
     kinds.CLUSTER_QUEUE: {"spec": {}},
     kinds.LOCAL_QUEUE: {"spec": {"clusterQueue": "all"}},
+    kinds.USAGE_RECORD: {"spec": {"project": "shop", "series": []}},
+    kinds.WORKLOAD_USAGE: {"spec": {"targetRef": {
+        "apiVersion": "apps/v1", "kind": "Deployment", "name": "web",
+    }}},
     kinds.POD_GROUP: {"spec": {"schedulingPolicy": {"gang": {"minCount": 2}}}},
     kinds.DEVICE_TAINT_RULE: {"spec": {"taint": {"key": "a", "effect": "NoSchedule"}}},
     kinds.RESOURCE_CLAIM: {"spec": _DEVICES},

@@ -33,7 +33,7 @@ def one(value: int) -> list[int]:
     return [value] * WIDTH
 
 
-@given(minutes)
+@given(st.dictionaries(st.integers(0, 2920), rows, max_size=60))
 def test_what_is_written_is_read_back(buckets: dict[int, list[int]]) -> None:
     series = Series(MINUTE_S)
     for at, row in sorted(buckets.items()):

@@ -401,6 +401,20 @@ LOCAL_QUEUE = _queue(
     columns=f"ClusterQueue=.spec.clusterQueue,{_QUEUED},Age",
 )  # fmt: skip
 
+# ---- what was used: by projects over time, and by workloads, to say what they should request
+
+_usage = _Group("usage.longshore.io", schemas="io.longshore.usage.v1.")
+USAGE_RECORD = _usage.cluster("UsageRecord", "usagerecords", columns="Project=.spec.project,Age")
+WORKLOAD_USAGE = _usage(
+    "WorkloadUsage", "workloadusages", "wu",
+    columns="Kind=.spec.targetRef.kind,Workload=.spec.targetRef.name,Age",
+)  # fmt: skip
+PROJECT_USAGE = _usage(
+    "ProjectUsage", "projectusages", verbs=("get", "list"),
+    columns="CPU=.usage.cpu,CPU Requests=.requests.cpu,Memory=.usage.memory,"
+    "Memory Requests=.requests.memory,Storage=.usage.storage,Pods=.pods",
+)  # fmt: skip
+
 # ---- extensions: listed, and refused by name until they take effect
 
 _admission = _Group("admissionregistration.k8s.io")
@@ -522,11 +536,14 @@ KINDS = Kinds((
     DEVICE_CLASS, DEVICE_TAINT_RULE, RESOURCE_CLAIM, RESOURCE_CLAIM_TEMPLATE, RESOURCE_SLICE,
     STORAGE_VERSION_MIGRATION,
     OFFER, CLUSTER_QUEUE, LOCAL_QUEUE,
+    USAGE_RECORD, WORKLOAD_USAGE,
 ))  # fmt: skip
 SPOKEN = Kinds((SCALE, EVICTION, TOKEN_REQUEST))
 """Kinds of subresources: they have no collection of their own."""
 MEASURED = (NODE_METRICS, POD_METRICS)
 """Served beside KINDS where nodes can be asked."""
 PEERS = (POD_PEER, NAMESPACE_PEER)
-SERVED = Kinds((*KINDS, *PEERS))
-"""KINDS, and what nodes need of them to enforce NetworkPolicies."""
+ACCOUNTED = (PROJECT_USAGE,)
+"""Reckoned up from UsageRecords when it is asked for, and never stored."""
+SERVED = Kinds((*KINDS, *PEERS, *ACCOUNTED))
+"""KINDS, what nodes need of them to enforce NetworkPolicies, and what projects used."""

@@ -100,6 +100,7 @@ ROLES: Table = {
         (READ, "policy", "poddisruptionbudgets poddisruptionbudgets/status"),
         (READ, "scheduling.k8s.io", "podgroups podgroups/status"),
         (READ, "kueue.x-k8s.io", "localqueues localqueues/status"),
+        (READ, "usage.longshore.io", "workloadusages"),
         (READ, "networking.k8s.io", "ingresses ingresses/status networkpolicies"),
         (READ, "resource.k8s.io", "resourceclaims resourceclaims/status resourceclaimtemplates"),
     ),

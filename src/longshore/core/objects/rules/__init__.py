@@ -34,6 +34,7 @@ from longshore.core.objects.rules import (
     services,
     sharing,
     storage,
+    usage,
     workloads,
 )
 from longshore.core.objects.rules.problems import Problems, Rule, StatusRule, UpdateRule
@@ -58,6 +59,7 @@ _RULES: dict[str, Rule] = {
     **flowcontrol.RULES,
     **gangs.RULES,
     **sharing.RULES,
+    **usage.RULES,
     **devices.RULES,
     **device_claims.RULES,
     **device_slices.RULES,

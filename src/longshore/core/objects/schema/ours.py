@@ -1,6 +1,6 @@
 """The definitions of kinds that are kept here and that no release of Kubernetes carries: offers of
 capacity are Longshore's own, queues have the names and the shape of Kueue's (kueue.x-k8s.io/v1beta1),
-with the fields that are acted on and no others.
+with the fields that are acted on and no others. What was used is in usage.py.
 
 tools/build_definitions.py puts them into the packaged file beside Kubernetes' own.
 """

@@ -15,6 +15,7 @@ from longshore.core.objects.usage.series import Series
 
 MINUTE_S, QUARTER_S, CHUNK_S = 60, 900, 21_600
 DAY_S = 86_400
+STEPS = (MINUTE_S, QUARTER_S, CHUNK_S)
 # Of each resolution, before the chunk that is being written.
 MINUTES_KEPT_S, QUARTERS_KEPT_S, CHUNKS_KEPT_S = DAY_S, 14 * DAY_S, 730 * DAY_S
 CHUNKS_MAX = MINUTES_KEPT_S // CHUNK_S + 1
