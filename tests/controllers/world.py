@@ -149,6 +149,7 @@ class World:
         address = f"10.42.{self._serial // 250}.{self._serial % 250 + 1}"
         status = {
             "phase": "Running",
+            "startTime": pod["status"].get("startTime", now),
             "podIP": address,
             "podIPs": [{"ip": address}],
             "conditions": [*others, ready],
