@@ -49,7 +49,7 @@ class ClaimRules:
         return (Claim(home, since, moves=False), *moved)
 
     def _moved(self, kind: Kind, key: str, intent: Intent) -> list[str]:
-        doc, before, _ = intent
+        doc, before = intent.doc, intent.before
         if doc is None:
             return []
         names: list[str] = []

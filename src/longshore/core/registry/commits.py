@@ -34,7 +34,7 @@ from longshore.core.store.protocol import (
 )
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
-from longshore.core.watch.stored import NOTHING, Encoded, Stored, encode
+from longshore.core.watch.stored import NOTHING, Encoded, Stored
 
 
 class InDoubt(StoreError):
@@ -43,16 +43,24 @@ class InDoubt(StoreError):
 
 class Intent(NamedTuple):
     """Store doc (None: delete) in place of before, the state that it was made of (None: there must
-    be nothing). value is doc as the store has it."""
+    be nothing). made is doc at rest, which has no revision yet, and value what the store has of it."""
 
     doc: Doc | None
     before: Stored | None
+    made: Stored | None
     value: bytes | None
 
     @classmethod
-    def of(cls, doc: Doc | None, before: Stored | None, encoded: Encoded = NOTHING) -> Intent:
+    def of(
+        cls, kind: Kind, doc: Doc | None, before: Stored | None, encoded: Encoded = NOTHING
+    ) -> Intent:
         """encoded are fields whose bytes are known."""
-        return cls(doc, before, None if doc is None else encode(doc, encoded))
+        if doc is None:
+            return cls(None, before, None, None)
+        # One string for all who keep it.
+        key = kind.key_of(doc) if before is None else before.key
+        made = Stored.of(kind, key, doc, encoded=encoded)
+        return cls(doc, before, made, made.raw)
 
 
 class Pending:
@@ -137,8 +145,9 @@ class CommitQueue:
 
     def put(self, ref: Ref, intent: Intent, fence: Fence | None = None) -> Pending:
         """Queue a write."""
-        before = intent.before
-        key = ref.key if before is None else before.key  # one string for all who keep it
+        there = intent.made or intent.before
+        assert there is not None, ref
+        key = there.key
         assert key not in self._in_flight, key
         if self._batch_done is None:
             self._batch_done = asyncio.get_running_loop().create_future()
@@ -199,15 +208,13 @@ class CommitQueue:
             self.on_failed(batch)
 
     def _apply(self, pending: Pending, revision: int) -> None:
-        doc, before, value = pending.intent
-        if doc is None or value is None:
+        doc, before, made, _ = pending.intent
+        if doc is None or made is None:
             assert before is not None, pending.key
             frame = Frame("DELETED", before.at(revision), before)
         else:
-            stored = Stored.read(pending.kind, pending.key, value, revision)
-            doc["metadata"]["resourceVersion"] = str(revision)
-            stored.keep(doc)
-            frame = Frame("ADDED" if before is None else "MODIFIED", stored, before)
+            made.settle(revision, doc)
+            frame = Frame("ADDED" if before is None else "MODIFIED", made, before)
         pending.stored = frame.stored
         self.cache.apply(frame)
         if self.on_applied is not None:

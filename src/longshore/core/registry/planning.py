@@ -362,7 +362,7 @@ class Planner:
             self._ledger.charge(there.key, taken, operation.node, dry_run=dry_run)
             shared = self._pod_specs.of(there.doc)
             known = {} if shared is None else {"spec": shared.encoded_on(operation.node)}
-            return Intent.of(pod, there, known)
+            return Intent.of(kinds.POD, pod, there, known)
 
         return plan
 
@@ -385,19 +385,19 @@ class Planner:
             left = plan_delete(ref.kind, own_fields(there.doc), options, self._clock.now())
             if dry_run or left == there.doc:
                 return there
-            return self._storing(left, there)
+            return self._storing(there.kind, left, there)
 
         return plan
 
-    def _storing(self, doc: Doc | None, there: Stored | None) -> Intent:
+    def _storing(self, kind: Kind, doc: Doc | None, there: Stored | None) -> Intent:
         """The intent, made of a spec's bytes where they are known."""
         shared = None if doc is None else self._pod_specs.of(doc)
-        return Intent.of(doc, there, {} if shared is None else {"spec": shared.encoded})
+        return Intent.of(kind, doc, there, {} if shared is None else {"spec": shared.encoded})
 
     def _outcome(
         self, kind: Kind, doc: Doc | None, there: Stored | None, options: WriteOptions
     ) -> Intent | Stored:
-        intent = self._storing(doc, there)
+        intent = self._storing(kind, doc, there)
         if len(intent.value or b"") > OBJECT_MAX_BYTES:
             raise TooLarge(f"{kind.name} is larger than {OBJECT_MAX_BYTES} bytes", kind=kind)
         if not options.dry_run:

@@ -29,6 +29,10 @@ _forms: WeakValueDictionary[int, Form] = WeakValueDictionary()
 # Those seen last, newest first: neighbours in a list are mostly alike, and comparing is cheap.
 _RECENT_MAX = 4
 _recent: list[Form] = []
+# Of the lists that were laid at rest last, by identity: pods that are alike share theirs. They are held
+# here, so that nobody else is at their places, and are read-only as all entries are.
+_LAID_MAX = 64
+_laid: dict[int, tuple[Entries, Form, bytes]] = {}
 # What decoded entries share, for the forms that were decoded last.
 _DECODED_MAX = 256
 _decoded: dict[Form, _Decoded] = {}
@@ -92,6 +96,17 @@ def read(text: bytes, start: int) -> tuple[Form, bytes, int]:
     _recent.insert(0, known)
     del _recent[_RECENT_MAX:]
     return known, values, end
+
+
+def laid(entries: Entries) -> tuple[Form, bytes]:
+    """The form and the values of decoded entries."""
+    known = _laid.get(id(entries))
+    if known is None:
+        if len(_laid) >= _LAID_MAX:
+            del _laid[next(iter(_laid))]
+        form, values, _ = read(orjson.dumps(entries), 0)
+        known = _laid[id(entries)] = entries, form, values
+    return known[1:]
 
 
 def _cut(text: bytes) -> tuple[tuple[bytes, ...], bytes]:

@@ -19,6 +19,7 @@ _OWNED = b'"managedFields":'
 _OWNED_ENTRIES = _OWNED + b"[{"
 _ITEM = _METADATA + b'"resourceVersion":"%d",'
 _OWNED_ITEM = _ITEM + _OWNED
+_BEFORE_OWN = len(b"{" + _METADATA)
 _BEFORE_REST = ("resourceVersion", "managedFields")
 
 Encoded: TypeAlias = Mapping[str, orjson.Fragment]
@@ -59,13 +60,21 @@ class Stored:
         self._doc: Doc | None = None
 
     @classmethod
-    def of(cls, kind: Kind, key: str, doc: Doc, revision: int = 0) -> Stored:
-        """A document at rest."""
-        return cls.read(kind, key, encode(doc), revision)
+    def of(
+        cls, kind: Kind, key: str, doc: Doc, revision: int = 0, encoded: Encoded = NOTHING
+    ) -> Stored:
+        """A document at rest. encoded are fields whose bytes are known."""
+        own, metadata = dict(doc), doc["metadata"].copy()
+        metadata.pop("resourceVersion", None)
+        entries = metadata.pop("managedFields") if metadata.get("managedFields") else None
+        del own["apiVersion"], own["kind"], own["metadata"]
+        own |= encoded
+        rest = orjson.dumps({"metadata": metadata, **own})[_BEFORE_OWN:]
+        return cls(kind, key, rest, revision, *(owned.laid(entries) if entries else ()))
 
     @classmethod
     def read(cls, kind: Kind, key: str, encoded: bytes, revision: int) -> Stored:
-        """An object as the store has it, see encode()."""
+        """An object as the store has it: raw, without a revision."""
         start = opening(kind)
         assert encoded.startswith(start), encoded[:200]
         at = len(start)
@@ -129,6 +138,12 @@ class Stored:
         if len(_decoded) > DECODED_MAX:
             _decoded.popleft()._doc = None
 
+    def settle(self, revision: int, doc: Doc) -> None:
+        """It is committed. doc is the document that it was made of, which is held from now on."""
+        self.revision = revision
+        doc["metadata"]["resourceVersion"] = str(revision)
+        self.keep(doc)
+
     def glance(self) -> Doc:
         """The decoded object for one look, read-only like doc, and not kept: who walks a whole
         kind would push out what is in use."""
@@ -174,21 +189,3 @@ def metadata_size(doc: Doc) -> int:
     if metadata.get("managedFields") == []:  # nothing to be kept apart
         own["managedFields"] = []
     return len(orjson.dumps(own)) - len(b"{")
-
-
-def encode(doc: Doc, encoded: Encoded = NOTHING) -> bytes:
-    """Canonical bytes without a revision, as the store has them. encoded are fields whose bytes are
-    known."""
-    metadata = doc["metadata"]
-    entries = metadata.get("managedFields")
-    first = {"managedFields": entries} if entries else {}
-    ordered = {
-        "apiVersion": doc["apiVersion"],
-        "kind": doc["kind"],
-        "metadata": {**first, **metadata},
-    }
-    ordered["metadata"].pop("resourceVersion", None)
-    for field, value in doc.items():
-        if field not in ordered:
-            ordered[field] = encoded.get(field, value)
-    return orjson.dumps(ordered)
