@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from longshore.base.clock import SystemClock
+from longshore.cluster.config import ClusterPaths
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache"
@@ -106,6 +107,12 @@ class Cluster:
             env=environment,
             timeout=120,
         )
+
+    def in_lan(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of this machine's busybox on the cluster's LAN, beside its nodes."""
+        lan = ClusterPaths(self.root, self.name).namespaces / "lan"
+        words = ["nsenter", f"--net={lan}", "busybox", *command]
+        return subprocess.run(words, capture_output=True, text=True, timeout=30)
 
     def get(self, *words: str) -> Any:
         return json.loads(self.kubectl("get", *words, "-o", "json"))

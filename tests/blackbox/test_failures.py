@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from typing import Any
 
@@ -58,6 +59,41 @@ async def test_an_agent_that_starts_again_finds_its_containers_running(cluster: 
     ]
     assert restarts == [0, 0, 0]
     cluster.kubectl("delete", "deployment", "adopted")
+
+
+def published() -> dict[str, Any]:
+    """A pod on node-2 with two ports of its node, one of which the scheduler chooses."""
+    asked = {"scheduling.longshore.io/dynamic-ports": "free"}
+    container = {
+        "name": "c", "image": "busybox:1.36", "command": ["httpd", "-f", "-p", "80", "-h", "/etc"],
+        "ports": [
+            {"name": "fixed", "containerPort": 80, "hostPort": 8180},
+            {"name": "free", "containerPort": 80},
+        ],
+    }  # fmt: skip
+    spec = {"nodeSelector": {"kubernetes.io/hostname": "node-2"}, "containers": [container]}
+    metadata = {"name": "published", "labels": {"app": "published"}, "annotations": asked}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+async def test_ports_of_a_node_lead_to_its_pods_with_another_agent_too(cluster: Cluster) -> None:
+    cluster.apply(published())
+    await eventually(lambda: cluster.running("app=published"), "the pod")
+    pod = cluster.get("pod", "published")
+    chosen = json.loads(pod["metadata"]["annotations"]["scheduling.longshore.io/host-ports"])
+
+    def told() -> list[str]:
+        pages = [
+            f"http://{pod['status']['hostIP']}:{port}/hostname" for port in (8180, chosen["free"])
+        ]
+        return [cluster.in_lan("wget", "-q", "-O", "-", page).stdout for page in pages]
+
+    await eventually(lambda: told() == ["published\n"] * 2, "both answer", patience_s=5)
+    process(cluster, "node-2").kill(signal.SIGKILL)
+    cluster.longshore("start")
+    await eventually(lambda: told() == ["published\n"] * 2, "both answer again")
+    cluster.kubectl("delete", "pod", "published", "--grace-period=1")
+    await eventually(lambda: told() == ["", ""], "nobody answers")
 
 
 async def test_a_server_that_starts_again_finds_everything_as_it_was(cluster: Cluster) -> None:

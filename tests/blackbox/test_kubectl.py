@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -71,7 +70,7 @@ async def test_the_service_answers_on_the_machines_own_loopback(nginx: Cluster) 
 
 async def test_logs_show_what_a_container_said(nginx: Cluster) -> None:
     port = nginx.get("service", "nginx")["spec"]["ports"][0]["nodePort"]
-    in_lan(nginx, "wget", "-q", "-O", "-", f"http://10.90.0.11:{port}/")
+    nginx.in_lan("wget", "-q", "-O", "-", f"http://10.90.0.11:{port}/")
     logged = await eventually(
         lambda: nginx.kubectl("logs", "-l", NGINX, "--tail=-1"), "an access log"
     )
@@ -80,21 +79,11 @@ async def test_logs_show_what_a_container_said(nginx: Cluster) -> None:
     assert 'pods "no-such-pod" not found' in refused
 
 
-def in_lan(cluster: Cluster, *command: str) -> str:
-    """Run a command of this machine on the cluster's LAN."""
-    lan = ClusterPaths(cluster.root, cluster.name).namespaces / "lan"
-    done = subprocess.run(
-        ["nsenter", f"--net={lan}", "busybox", *command], capture_output=True, text=True, timeout=30
-    )
-    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-    return done.stdout
-
-
 def test_a_node_port_answers_on_every_node(nginx: Cluster) -> None:
     port = nginx.get("service", "nginx")["spec"]["ports"][0]["nodePort"]
     for number in (1, 2, 3):
-        page = in_lan(nginx, "wget", "-q", "-O", "-", f"http://10.90.0.{10 + number}:{port}/")
-        assert "Welcome to nginx!" in page
+        page = nginx.in_lan("wget", "-q", "-O", "-", f"http://10.90.0.{10 + number}:{port}/")
+        assert "Welcome to nginx!" in page.stdout, page.stderr
 
 
 def client_pod(name: str, script: str) -> dict[str, Any]:

@@ -13,9 +13,11 @@ from typing import cast
 import pytest
 
 from longshore.base.clock import SystemClock
-from longshore.core.objects.kinds import ENDPOINT_SLICE, SERVICE
+from longshore.core.objects.dynamic_ports import GIVEN
+from longshore.core.objects.kinds import ENDPOINT_SLICE, SERVICE, Doc
 from longshore.machinery.network import namespaces
 from longshore.machinery.network.follow import ServiceWatch
+from longshore.machinery.network.services.published import published
 from longshore.machinery.network.services.run import ServiceRouting
 
 from .network_world import (
@@ -243,3 +245,42 @@ async def test_a_table_that_somebody_removed_is_made_anew(lan: Lan) -> None:
             "web", endpoint("10.42.1.78")
         )
         await until_text(routing, lan, "10.42.1.78:80")
+
+
+def pod(uid: str, *ports: Doc, **annotations: str) -> Doc:
+    metadata = {"uid": uid, "name": uid, "namespace": "default", "annotations": annotations}
+    return {"metadata": metadata, "spec": {"containers": [{"name": "c", "ports": [*ports]}]}}
+
+
+async def test_ports_of_the_node_lead_to_its_pods(lan: Lan) -> None:
+    """Those of one number on several addresses, of one pod or of several (the conformance suite's
+    pods on one hostPort with different hostIP and protocol)."""
+    here, node = lan.pods(0), lan.nodes[0]
+    with ExitStack() as stack:
+        await here.open()
+        every, narrow, given = [await here.attach(name) for name in ("every", "narrow", "given")]
+        for place, name in ((every, "every"), (narrow, "narrow"), (given, "given")):
+            await serve(stack, place.netns, name)
+        async with routed(lan, HandCluster()) as (routing, _):
+            udp = {"containerPort": 80, "hostPort": 8080, "protocol": "UDP"}
+            await routing.publish("every", published(pod("every", udp), every.ip))
+            tcp = {"containerPort": 80, "hostPort": 8080, "protocol": "TCP", "hostIP": "127.0.0.1"}
+            await routing.publish("narrow", published(pod("narrow", tcp), narrow.ip))
+            chosen = pod(
+                "given", {"name": "http", "containerPort": 80}, **{GIVEN: '{"http":20007}'}
+            )
+            await routing.publish("given", published(chosen, given.ip))
+            for netns, ip in (
+                (lan.lan_ns, node.lan_ip), (lan.node_ns(0), node.lan_ip),
+                (lan.node_ns(0), "127.0.0.1"), (every.netns, node.lan_ip),
+            ):  # fmt: skip
+                assert (await ask(netns, ip, 8080, socket.SOCK_DGRAM)).startswith("every")
+                assert (await ask(netns, ip, 20007)).startswith("given")
+            assert (await ask(lan.node_ns(0), "127.0.0.1", 8080)).startswith("narrow")
+            with pytest.raises(ConnectionRefusedError):
+                await ask(lan.lan_ns, node.lan_ip, 8080)
+            routing.withdraw("given")
+            await routing.publish("again", published(pod("again", tcp | {"hostPort": 1}), every.ip))
+            with pytest.raises(ConnectionRefusedError):
+                await ask(lan.lan_ns, node.lan_ip, 20007)
+        await here.close()

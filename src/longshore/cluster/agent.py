@@ -59,7 +59,7 @@ class _Agent:
             self._kubelet_config(), client, self._runtime(), pods, self._clock, self._chance
         )
         kubelet.tokens = client
-        kubelet.guard = network.policies
+        kubelet.guard = network
         await pods.open()
         try:
             async with asyncio.TaskGroup() as crew:

@@ -55,17 +55,24 @@ def _is_fixed(spec: Doc, port: Doc) -> bool:
 
 def given(spec: Doc, text: str) -> tuple[tuple[str, int], ...]:
     """(protocol, port) of what was given; what makes no sense there gives nothing."""
+    return tuple((port.get("protocol") or "TCP", number) for port, number in _given(spec, text))
+
+
+def chosen(pod: Doc) -> tuple[tuple[Doc, int], ...]:
+    """The ports of a pod's containers to which ports of the host were given, with those."""
+    text = (pod["metadata"].get("annotations") or {}).get(GIVEN)
+    return tuple(_given(pod["spec"], text)) if text else ()
+
+
+def _given(spec: Doc, text: str) -> Iterator[tuple[Doc, int]]:
     try:
-        chosen = orjson.loads(text)
+        numbers = orjson.loads(text)
     except orjson.JSONDecodeError:
-        return ()
-    if not isinstance(chosen, dict):
-        return ()
-    return tuple(
-        (port.get("protocol") or "TCP", chosen[name])
-        for name, port in _named(spec)
-        if isinstance(chosen.get(name), int)
-    )
+        return
+    if isinstance(numbers, dict):
+        for name, port in _named(spec):
+            if isinstance(numbers.get(name), int):
+                yield port, numbers[name]
 
 
 def given_to(pod: Doc, more: dict[str, str] | None = None) -> dict[str, int]:

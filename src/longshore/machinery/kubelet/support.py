@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.model import init_containers, is_sidecar, main_containers
+from longshore.machinery.network.services.published import CARRIED
 
 VOLUMES = ("emptyDir", "configMap", "secret", "downwardAPI", "projected", "hostPath",
            "persistentVolumeClaim", "ephemeral")  # fmt: skip
@@ -28,8 +29,8 @@ def refused(spec: Doc, *, can_exec: bool) -> str:
         name = f"{'initContainers' if init else 'containers'}[{container['name']}]"
         found += [f"{name}.{what}" for what in _container(container, init, can_exec)]
         if not spec.get("hostNetwork"):
-            found += [f"{name}.ports.hostPort" for p in container.get("ports") or []
-                      if p.get("hostPort")][:1]  # fmt: skip
+            found += [f"{name}.ports.hostPort of {p['protocol']}" for p in container.get("ports") or []
+                      if p.get("hostPort") and p.get("protocol", "TCP") not in CARRIED][:1]  # fmt: skip
     if not found:
         return ""
     return f"not supported by this node: {', '.join('spec.' + what for what in found)}"

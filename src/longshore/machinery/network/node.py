@@ -15,6 +15,7 @@ from longshore.base.addresses import (
     SERVICE_RANGE,
 )
 from longshore.base.clock import Clock
+from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Client
 from longshore.machinery.network import namespaces
 from longshore.machinery.network.dns.plan import Zone
@@ -31,6 +32,7 @@ from longshore.machinery.network.pods import PodNetwork
 from longshore.machinery.network.policy.run import PolicyEnforcement
 from longshore.machinery.network.ranges import NodeNet
 from longshore.machinery.network.services.plan import Site
+from longshore.machinery.network.services.published import published
 from longshore.machinery.network.services.run import ServiceRouting
 
 
@@ -52,6 +54,7 @@ class NodeNetwork:
         self._node_ns = node_ns
         self._pods = pods
         self._watch = ServiceWatch(client, clock)
+        pods.detached = self._detached
         self.policies = PolicyEnforcement(client, node, pods, clock, node_ns=node_ns)
         self._routing = ServiceRouting(self._watch, site_of(node), clock, node_ns=node_ns)
         zone = Zone(CLUSTER_DOMAIN, (SERVICE_RANGE, POD_RANGE, LAN_RANGE))
@@ -67,6 +70,21 @@ class NodeNetwork:
             group.create_task(self._routing.run(), name="service routing")
             group.create_task(self._names.run(udp, tcp), name="names")
             group.create_task(self.policies.run(), name="network policies")
+
+    async def admit(self, pod: Doc, ip: str) -> None:
+        """Return once its policies are in force at a pod's address, and ports of the node lead there.
+        Raises NetworkFailure; nothing of the pod may run then."""
+        await self.policies.admit(pod, ip)
+        await self._routing.publish(pod["metadata"]["uid"], published(pod, ip))
+
+    def adopt(self, pod: Doc, ip: str) -> None:
+        """An earlier life of the agent admitted this pod."""
+        self._routing.publish(pod["metadata"]["uid"], published(pod, ip))
+
+    def _detached(self, uid: str) -> None:
+        """A pod has no network any more; its rules go before anybody gets its address."""
+        self.policies.detached(uid)
+        self._routing.withdraw(uid)
 
     async def ready(self) -> None:
         """Return once services are routed and named as they were when this node started."""

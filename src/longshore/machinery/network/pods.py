@@ -213,6 +213,8 @@ class _Maker:
         self._kernel = Netlink()
         self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         namespaces.set_sysctl("net/ipv4/ip_forward", "1")
+        # The node's own clients reach ports of its pods on 127.0.0.1 too.
+        namespaces.set_sysctl("net/ipv4/conf/all/route_localnet", "1")
         self._kernel.run([set_up(LOOPBACK), add_address(LOOPBACK, f"{self._node.gateway}/32")])
         linked = {link.name for link in self._kernel.links()}
         whole = set()

@@ -62,7 +62,6 @@ class PolicyEnforcement:
         self._waiting: list[asyncio.Future[None]] = []
         self._log = logging.getLogger("longshore.network.policy")
         self._pods = pods
-        pods.detached = self._detached
 
     async def run(self) -> None:
         """Enforce until cancelled."""
@@ -102,7 +101,7 @@ class PolicyEnforcement:
             self._news.set()
             await future
 
-    def _detached(self, uid: str) -> None:
+    def detached(self, uid: str) -> None:
         """A pod has no network any more; its rules go before anybody gets its address."""
         self._book.drop_local(uid)
         self._news.set()

@@ -1,9 +1,10 @@
 """Routing rules in nftables' own language, and the library that hands them to the kernel.
 
-Two maps lead from where a packet is going to the chain of its service, so a node with ten thousand
-services looks one packet up as fast as a node with ten:
+Three maps lead from where a packet is going to the chain of its service or pod, so a node with ten
+thousand services looks one packet up as fast as a node with ten:
 
     services   address . protocol . port -> goto svc/...     from pods, and from the node itself
+    hostports  protocol . port           -> goto pod/...     on the node's own addresses, loopback too
     nodeports  protocol . port           -> goto svc/...     on the node's own addresses
 
 A chain picks an endpoint at random in one rule. Only services with ClientIP affinity have a chain
@@ -35,12 +36,19 @@ def base(site: Site) -> str:
 delete table {TABLE}
 table {TABLE} {{
   map services {{ type ipv4_addr . inet_proto . inet_service : verdict; }}
+  map hostports {{ type inet_proto . inet_service : verdict; }}
   map nodeports {{ type inet_proto . inet_service : verdict; }}
   # A pod that reaches itself through a service must see another source than itself.
   set hairpin {{ type ipv4_addr . ipv4_addr; elements = {{ {hairpin} }} }}
   chain serve {{
     ip daddr . meta l4proto . th dport vmap @services
+    ip daddr != {site.service_range} fib daddr type local meta l4proto . th dport vmap @hostports
     ip daddr {{ {", ".join(site.node_ips)} }} meta l4proto . th dport vmap @nodeports
+  }}
+  # Loopback addresses are routed, for the node's own clients of its pods' ports; nobody else has them.
+  chain martians {{
+    type filter hook prerouting priority raw; policy accept;
+    iif != lo ip daddr 127.0.0.0/8 drop
   }}
   chain prerouting {{
     type nat hook prerouting priority dstnat; policy accept;
@@ -81,7 +89,7 @@ def transaction(delta: Delta) -> str:
 
 def _entries(verb: str, entries: Sequence[tuple[Front, str]]) -> Iterator[str]:
     """One command for all entries of a map."""
-    for map_ in ("services", "nodeports"):
+    for map_ in ("services", "hostports", "nodeports"):
         if of_map := [f"{front.element}{to}" for front, to in entries if front.map == map_]:
             yield f"{verb} element {TABLE} {map_} {{ {', '.join(of_map)} }}"
 

@@ -35,9 +35,9 @@ class Site:
 
 @dataclass(frozen=True, order=True, slots=True)
 class Front:
-    """An entry to a service: an address and port, or, on a nodeports map, a port of the node."""
+    """An entry to a service or pod: an address and port, or, in the other maps, a port of the node."""
 
-    map: Literal["services", "nodeports"]
+    map: Literal["services", "hostports", "nodeports"]
     element: str
 
 
