@@ -146,3 +146,40 @@ async def test_time_is_counted_from_when_an_undated_taint_was_first_seen() -> No
             p["spec"]["nodeName"] for p in world.pods() if "deletionTimestamp" in p["metadata"]
         }
         assert going == {"n1"} or {p["spec"]["nodeName"] for p in world.pods()} == {"n0"}
+
+
+async def test_nodes_of_a_zone_are_emptied_one_after_another_and_hardly_if_most_are_lost() -> None:
+    zone = {"topology.kubernetes.io/zone": "a"}
+    async with running(nodes=0) as world:
+        await world.node("far")
+        for number in range(5):
+            await world.node(f"a{number}", labels=zone)
+
+        def told() -> list[str]:
+            nodes = world.cache.all(kinds.NODE)
+            return sorted(one["metadata"]["name"] for one in nodes if UNREACHABLE & taints(one))
+
+        def evicted() -> list[str]:
+            key = "node.kubernetes.io/unreachable:NoExecute"
+            nodes = world.cache.all(kinds.NODE)
+            return sorted(one["metadata"]["name"] for one in nodes if key in taints(one))
+
+        world.dead_nodes.update({"a0", "a1"})
+        await pass_time(world, 40)
+        assert (told(), len(evicted())) == (["a0", "a1"], 1)
+        await pass_time(world, 10)
+        assert evicted() == ["a0", "a1"]
+        world.dead_nodes.add("a2")
+        await pass_time(world, 120)
+        assert told() == ["a0", "a1", "a2"]
+        assert evicted() == ["a0", "a1"], "three of five: they would not fit elsewhere"
+        world.dead_nodes.update({"a3", "a4"})
+        await pass_time(world, 120)
+        assert evicted() == ["a0", "a1", "a2", "a3", "a4"], "all: elsewhere is room"
+        world.dead_nodes.add("far")
+        await pass_time(world, 120)
+        assert evicted() == [], "the fault is here"
+        world.dead_nodes.discard("far")
+        await world.report(world.get(kinds.NODE, "far"))
+        await pass_time(world, 60)
+        assert evicted() == ["a0", "a1", "a2", "a3", "a4"]

@@ -108,7 +108,9 @@ class Loops:
         """Which Leases are held here, as component-base tells it (leaderelection metrics), and what
         the controllers count."""
         yield from self._work.controllers.jobs.lines()
+        yield from self._work.controllers.autoscalers.lines()
         yield from self._work.controllers.queues.lines(self._clock.monotonic())
+        yield from self._work.controllers.zones.lines()
         if self._elections:
             yield from gauge(
                 "leader_election_master_status",

@@ -35,6 +35,7 @@ from longshore.machinery.controllers.job.run import Jobs
 from longshore.machinery.controllers.mirroring.run import EndpointMirrors
 from longshore.machinery.controllers.namespace.defaults import NamespaceDefaults
 from longshore.machinery.controllers.namespace.run import Namespaces
+from longshore.machinery.controllers.nodes.metrics import NodeMetrics
 from longshore.machinery.controllers.nodes.plan import NodeRules
 from longshore.machinery.controllers.nodes.run import NodeLifecycle
 from longshore.machinery.controllers.protection.run import StorageProtection
@@ -43,6 +44,7 @@ from longshore.machinery.controllers.ranges.run import PodRanges
 from longshore.machinery.controllers.replicaset.run import ReplicaSets, ReplicationControllers
 from longshore.machinery.controllers.statefulset.run import StatefulSets
 from longshore.machinery.controllers.ttl.run import FinishedJobs
+from longshore.machinery.controllers.usage.run import Usage, UsageMetrics
 from longshore.machinery.controllers.volumes.ephemeral import EphemeralVolumes
 from longshore.machinery.controllers.volumes.run import VolumeBinder
 from longshore.machinery.loop.loop import Loop, Reconciler
@@ -57,6 +59,7 @@ QUEUES = {
     "endpointslice-mirroring": "endpoint_slice_mirroring",
     "ephemeral-volume": "ephemeral_volume",
     "gc": "garbage_collector_attempt_to_delete",
+    "horizontal-pod-autoscaler": "horizontalpodautoscaler",
     "namespace-defaults": "serviceaccount",
     "node-lifecycle": "node_lifecycle_controller",
     "persistentvolume-binder": "claims",
@@ -78,7 +81,8 @@ class ControllerConfig:
     """authority: the cluster's own, which signs requests and whose certificate every namespace has
     (None: neither). permits: who may do what, asked before a request is approved.
     finished_pods_max: finished pods beyond this are collected. node_gone_s: how long a node must
-    be gone before its pods are. jobs: where they are counted. queues: likewise."""
+    be gone before its pods are. jobs: where they are counted. queues, zones,
+    autoscalers: likewise. samples: what pods use; exposed: what they say of themselves."""
 
     authority: Authority | None = None
     permits: Permits = _nobody
@@ -90,6 +94,7 @@ class ControllerConfig:
     exposed: Exposed = field(default_factory=NothingExposed)
     autoscalers: AutoscalerMetrics = field(default_factory=AutoscalerMetrics)
     queues: WorkQueues = field(default_factory=WorkQueues)
+    zones: NodeMetrics = field(default_factory=NodeMetrics)
 
 
 def build(
@@ -118,7 +123,7 @@ def build(
         GarbageCollector(cache, client, KINDS),
         RoleAggregation(cache, client),
         PodCollector(cache, client, clock, config.finished_pods_max, config.node_gone_s),
-        NodeLifecycle(cache, client, clock, recorder, config.nodes),
+        NodeLifecycle(cache, client, clock, recorder, config.nodes, config.zones),
         StorageProtection(cache, client),
         VolumeBinder(cache, client, clock, recorder),
         EphemeralVolumes(cache, client, recorder),

@@ -10,7 +10,8 @@ out of service.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from longshore.base.clock import parse_rfc3339, rfc3339
 from longshore.core.objects.kinds import Doc
@@ -18,6 +19,7 @@ from longshore.machinery.controllers.common import conditions as cond
 from longshore.machinery.controllers.common import pods as pod_state
 from longshore.machinery.controllers.common.owners import controller
 from longshore.machinery.controllers.common.taints import tolerates
+from longshore.machinery.controllers.nodes.zones import Rates
 
 UNREACHABLE = "node.kubernetes.io/unreachable"
 NOT_READY = "node.kubernetes.io/not-ready"
@@ -38,39 +40,65 @@ _DOUBTED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 @dataclass(frozen=True, slots=True)
 class NodeRules:
     """grace_s: a node silent for so long is unreachable (upstream: 40 s, of late 50). removal_s:
-    pods that should have left an unreachable node are removed so long after their time."""
+    pods that should have left an unreachable node are removed so long after their time. rates: how
+    fast nodes are told to let go of their pods."""
 
     grace_s: float = 40.0
     removal_s: float = 30.0
+    rates: Rates = field(default_factory=Rates)
+
+
+Eviction: TypeAlias = Literal["now", "later", "never"]
+"""Whether a node that is not ready may be told to let go of its pods: later is not yet, and leaves one
+that was told so as it is; never takes it back."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
     """conditions and taints as they should be, or None if they are. silenced: it became
-    unreachable or not ready just now, so its pods are not ready either."""
+    unreachable or not ready just now, so its pods are not ready either. evicts: the taints are
+    the first that tell it to let go of its pods."""
 
     conditions: list[Doc] | None
     taints: list[Doc] | None
     silenced: bool
+    evicts: bool
     wake_after_s: float | None
 
 
 def plan_node(
-    node: Doc, heard_ago_s: float, now: float, rules: NodeRules, *, all_silent: bool
+    node: Doc, heard_ago_s: float, now: float, rules: NodeRules, eviction: Eviction
 ) -> NodePlan:
-    """heard_ago_s: seconds since its agent last gave a sign of life. all_silent: no node gives any, so
-    the fault is likely here, and no pod is told to leave. now is in seconds since the epoch."""
+    """heard_ago_s: seconds since its agent last gave a sign of life. now is in seconds since the epoch."""
     silent = heard_ago_s >= rules.grace_s
     before = (node.get("status") or {}).get("conditions") or []
     after = _doubted(node, before, now) if silent else before
     ready_before, ready = _ready(before), _ready(after)
-    taints = _taints(node, after, now, evicting=not all_silent)
+    told = is_evicting(node)
+    taints = _taints(node, after, now, evicting=eviction == "now" or (told and eviction == "later"))
     return NodePlan(
         conditions=after if after != before else None,
         taints=taints if taints != (node["spec"].get("taints") or []) else None,
         silenced=ready_before == "True" and ready != "True",
+        evicts=not told and any(_drives_out(one) for one in taints),
         wake_after_s=None if silent else rules.grace_s - heard_ago_s,
     )
+
+
+def is_evicting(node: Doc) -> bool:
+    """Whether it has been told to let go of its pods because it is not ready."""
+    return any(_drives_out(one) for one in node["spec"].get("taints") or ())
+
+
+def is_to_evict(node: Doc) -> bool:
+    """Whether it is to be told so and has not been. Nobody is sent away from a node that has yet to say
+    its first word."""
+    ready = _ready((node.get("status") or {}).get("conditions") or ())
+    return ready not in ("", "True") and not is_evicting(node)
+
+
+def _drives_out(taint: Doc) -> bool:
+    return taint["effect"] == "NoExecute" and taint["key"] in (UNREACHABLE, NOT_READY)
 
 
 def _ready(conditions: Sequence[Doc]) -> str:
@@ -115,7 +143,6 @@ def _taints(node: Doc, conditions: Sequence[Doc], now: float, *, evicting: bool)
     if ready != "True":
         key = UNREACHABLE if ready == "Unknown" else NOT_READY
         wanted.append((key, "NoSchedule"))
-        # Nobody is sent away from a node that has yet to say its first word.
         if ready and evicting:
             wanted.append((key, "NoExecute"))
     for type_, key in PRESSURES.items():

@@ -27,7 +27,9 @@ from longshore.machinery.controllers.common import pods as pod_state
 from longshore.machinery.controllers.common.answers import raise_first
 from longshore.machinery.controllers.common.disrupting import disrupted
 from longshore.machinery.controllers.nodes import plan as planning
-from longshore.machinery.controllers.nodes.plan import NodePlan, NodeRules
+from longshore.machinery.controllers.nodes.metrics import NodeMetrics
+from longshore.machinery.controllers.nodes.plan import Eviction, NodePlan, NodeRules
+from longshore.machinery.controllers.nodes.zones import Zones
 from longshore.machinery.loop.answers import DONE, Answer, sooner
 from longshore.machinery.loop.recorder import Recorder
 
@@ -41,13 +43,23 @@ class NodeLifecycle:
     watches: tuple[Kind, ...] = (kinds.NODE, kinds.LEASE, kinds.POD)
 
     def __init__(
-        self, cache: Cache, client: Client, clock: Clock, recorder: Recorder, rules: NodeRules
+        self,
+        cache: Cache,
+        client: Client,
+        clock: Clock,
+        recorder: Recorder,
+        rules: NodeRules,
+        metrics: NodeMetrics,
     ) -> None:
         self._cache = cache
         self._client = client
         self._clock = clock
         self._recorder = recorder.named("node-controller")
+        self._evictor = recorder.named("taint-eviction-controller")
         self._rules = rules
+        self._zones = Zones(rules.rates)
+        self._metrics = metrics
+        metrics.zones = self._zones
         self._heard: dict[str, float] = {}
         self._heard_any = clock.monotonic()
         self._silent: set[str] = set()
@@ -66,28 +78,46 @@ class NodeLifecycle:
         node = self._cache.get(kinds.NODE, "", key)
         if node is None:
             return DONE
-        plan = self._plan(key, node)
+        eviction, turn_s = self._eviction(key, node)
+        plan = self._plan(key, node, eviction)
         if plan.conditions is not None:
-            status = {**node["status"], "conditions": plan.conditions}
-            node = await self._client.write(
-                Update(kinds.NODE, {**node, "status": status}, "status")
-            )
-        if plan.silenced:
-            message = f"Node {key} status is now: NodeNotReady"
-            self._recorder.event(node, "Normal", "NodeNotReady", message)
+            # Its zone is judged anew with this change, and then it is looked at again.
+            await self._doubt(node, plan)
+            return DONE
         if plan.taints is not None:
-            tainted = {**node, "spec": {**node["spec"], "taints": plan.taints}}
-            node = await self._client.write(Update(kinds.NODE, tainted))
-        return sooner(plan.wake_after_s, await self._move_pods(key, node))
+            node = await self._taint(key, node, plan)
+        return sooner(plan.wake_after_s, turn_s, await self._move_pods(key, node))
 
-    def _plan(self, key: str, node: Doc) -> NodePlan:
+    def _plan(self, key: str, node: Doc, eviction: Eviction) -> NodePlan:
         now = self._clock.monotonic()
         ago = now - self._heard.setdefault(key, now)
         if ago >= self._rules.grace_s:
             self._silent.add(key)
-        return planning.plan_node(
-            node, ago, self._clock.now(), self._rules, all_silent=self._all_silent()
-        )
+        return planning.plan_node(node, ago, self._clock.now(), self._rules, eviction)
+
+    def _eviction(self, key: str, node: Doc) -> tuple[Eviction, float | None]:
+        """Whether it may be told to let go of its pods, and in how many seconds to look again."""
+        if self._all_silent() or self._zones.are_lost():
+            return "never", None
+        if not planning.is_to_evict(node):
+            return "later", None
+        wait_s = self._zones.wait_s(key, self._clock.monotonic())
+        return ("now", None) if wait_s == 0 else ("later", wait_s)
+
+    async def _taint(self, key: str, node: Doc, plan: NodePlan) -> Doc:
+        zone = self._zones.taint(key, self._clock.monotonic()) if plan.evicts else None
+        tainted = {**node, "spec": {**node["spec"], "taints": plan.taints}}
+        written = await self._client.write(Update(kinds.NODE, tainted))
+        if zone is not None:
+            self._metrics.evictions.add((zone,))
+        return written
+
+    async def _doubt(self, node: Doc, plan: NodePlan) -> None:
+        status = {**node["status"], "conditions": plan.conditions}
+        node = await self._client.write(Update(kinds.NODE, {**node, "status": status}, "status"))
+        if plan.silenced:
+            message = f"Node {node['metadata']['name']} status is now: NodeNotReady"
+            self._recorder.event(node, "Normal", "NodeNotReady", message)
 
     def _all_silent(self) -> bool:
         """Agents renew several times within the grace: half of it without any word from anybody
@@ -106,7 +136,7 @@ class NodeLifecycle:
         for pod in plan.evict:
             name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
             message = f"Marking for deletion Pod {name}"
-            self._recorder.event(pod, "Normal", "TaintManagerEviction", message)
+            self._evictor.event(pod, "Normal", "TaintManagerEviction", message)
         work: list[Operation] = [_not_ready(pod, self._clock.now()) for pod in plan.unready]
         await self._submit(work)
         await self._submit([disrupted(pod, *_TAINTED, self._clock.now()) for pod in plan.evict])
@@ -145,11 +175,12 @@ class NodeLifecycle:
             self._silent.discard(name)
             self._troubled.discard(name)
             self._undated.pop(name, None)
-            return ()
+            return self._zones.forget(name)
+        again = self._zones.note(event.doc)
         known = name in self._heard
         if not known or (event.old is not None and _heartbeat(event.old) != _heartbeat(event.doc)):
-            return {name, *self._sign_of_life(name)}
-        return (name,)
+            again.update(self._sign_of_life(name))
+        return {name, *again}
 
     def _sign_of_life(self, name: str) -> Iterable[str]:
         """Note it; whom it concerns: a node that was silent, and all others if none was heard."""
