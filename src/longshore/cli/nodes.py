@@ -29,7 +29,7 @@ def node_add(
 ) -> None:
     """Add a node, or several. They are there after stop and start too."""
     from longshore.cli.report import Report
-    from longshore.cluster.nodes.manage import Where, add
+    from longshore.cluster.node_changes import Where, add
 
     report = Report(quiet=as_json)
     added, result = add(Where(name, root), node_name, count, wait, report.phase)
@@ -59,7 +59,7 @@ def node_remove(
 ) -> None:
     """Cordon a node, evict its pods as PodDisruptionBudgets allow, and take it away."""
     from longshore.cluster.nodes.drain import Consent
-    from longshore.cluster.nodes.manage import Where, remove
+    from longshore.cluster.node_changes import Where, remove
 
     remove(Where(name, root), node_name, Consent(force, local_data), wait, click.echo)
 
@@ -71,7 +71,7 @@ def node_remove(
 def node_list(name: str, root: Path | None, as_json: bool) -> None:
     """The nodes of a cluster."""
     from longshore.cli.report import table
-    from longshore.cluster.nodes.manage import Where, listed
+    from longshore.cluster.node_changes import Where, listed
 
     found = listed(Where(name, root))
     if as_json:

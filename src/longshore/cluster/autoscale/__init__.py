@@ -1,0 +1,1 @@
+"""The autoscaler of nodes, put together: the scheduler judges, the local cluster provides."""
