@@ -26,7 +26,7 @@ WATCH_HISTORY_MAX_BYTES = 256 * 1024 * 1024
 # Changes whose encoded events are kept for the next watcher that takes them.
 ENCODED_MAX = 4_096
 # Decoded documents that the cache keeps beside their bytes.
-DECODED_MAX = 4_096
+DECODED_MAX = 8_192
 # Stored objects whose row in a Table is kept, half a kilobyte each.
 ROWS_MAX = 16_384
 # Writes that may wait for the store; more are told to come again (429).

@@ -44,7 +44,7 @@ from longshore.core.registry.capacity.book import Entry, taken_by
 from longshore.core.registry.client import Bind, DeleteOptions
 from longshore.core.registry.commits import Intent
 from longshore.core.registry.deletion import check_preconditions, is_finished, plan_delete
-from longshore.core.registry.pod_specs import PodSpecs
+from longshore.core.registry.pod_specs import PodSpec, PodSpecs
 from longshore.core.registry.sent import (
     WriteOptions,
     checked,
@@ -358,20 +358,19 @@ class Planner:
             node = self.cache.shelf(kinds.NODE).get(kinds.NODE.key("", operation.node))
             labels = self._topology.of(node) if self._labels_pods else {}
             pod = bound(there.doc, operation, labels, rfc3339(self._clock.now()))
-            taken = self._taken(there, operation)
+            shared = self._pod_specs.like(there.doc)
+            taken = self._taken(there, operation, shared)
             self._ledger.charge(there.key, taken, operation.node, dry_run=dry_run)
-            shared = self._pod_specs.of(there.doc)
             known = {} if shared is None else {"spec": shared.encoded_on(operation.node)}
             return Intent.of(kinds.POD, pod, there, known)
 
         return plan
 
-    def _taken(self, there: Stored, operation: Bind) -> Entry:
+    def _taken(self, there: Stored, operation: Bind, shared: PodSpec | None) -> Entry:
         pod, offer = there.doc, (operation.annotations or {}).get(offers.ANNOTATION, "")
         if offer:
             now = self._clock.now()
             self._ledger.accept(there.key, offer, pod, operation.node, now)
-        shared = self._pod_specs.of(pod)
         amounts = taken_by(pod["spec"]) if shared is None else shared.taken
         if operation.annotations and (ports := given_to(pod, operation.annotations)):
             amounts = {**amounts, **ports}

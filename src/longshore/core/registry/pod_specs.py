@@ -68,6 +68,10 @@ class PodSpecs:
         """What is held of a document's spec, if it is such a one itself."""
         return self._by_id.get(id(doc.get("spec")))
 
+    def like(self, doc: Doc) -> PodSpec | None:
+        """What is held of a spec that is equal to the document's, which was decoded anew."""
+        return self.of(doc) or self._by_key.get(key_of(doc["spec"]))
+
     def _hold(self, shared: PodSpec) -> None:
         if len(self._by_key) >= _SPECS_MAX:
             oldest = self._by_key.pop(next(iter(self._by_key)))

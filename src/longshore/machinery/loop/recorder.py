@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections import OrderedDict
+import sys
+from collections import OrderedDict, deque
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 from longshore.base.clock import Clock, rfc3339
 from longshore.core.objects import kinds
@@ -51,10 +52,11 @@ class _Told:
     written: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _News:
-    """What is to be told, and by whom."""
+class _News(NamedTuple):
+    """What happened to which object and when, in seconds since the epoch, and who tells it."""
 
+    about: Doc
+    at: float
     component: str
     host: str
     type: str
@@ -78,7 +80,7 @@ class Recorder:
 
     def event(self, about: Doc, type_: EventType, reason: str, message: str) -> None:
         """Note that something happened to an object. Returns at once."""
-        self._journal.note(about, _News(self._component, self._host, type_, reason, message))
+        self._journal.note(self._component, self._host, about, type_, reason, message)
 
 
 class Journal:
@@ -89,6 +91,7 @@ class Journal:
         self._clock = clock
         self._told: OrderedDict[_Key, _Told] = OrderedDict()
         self._messages: OrderedDict[_Key, set[str]] = OrderedDict()
+        self._heard: deque[_News] = deque()
         self._waiting: dict[_Key, _Told] = {}
         self._serial = itertools.count()
         self._some = asyncio.Event()
@@ -98,20 +101,15 @@ class Journal:
     def recorder(self, component: str, host: str = "") -> Recorder:
         return Recorder(self, component, host)
 
-    def note(self, about: Doc, news: _News) -> None:
-        """Take one Event in; see Recorder.event."""
-        key, message = self._folded(about, news)
-        if key not in self._waiting and len(self._waiting) >= WAITING_MAX:
-            self.dropped += 1
-            return
-        told, now = self._told.get(key), self._clock.now()
-        if told is None or now - told.last >= REPEAT_WINDOW_S:
-            told = self._first(about, news, message, now)
-            _remember(self._told, key, told)
-        else:
-            told.count, told.last, told.message = told.count + 1, now, message
-            self._told.move_to_end(key)
-        self._waiting[key] = told
+    def note(
+        self, component: str, host: str, about: Doc, type_: EventType, reason: str, message: str
+    ) -> None:
+        """Take one Event in; see Recorder.event. In a burst of bindings that is asked for at each of
+        them, so it is only noted: it is made when it is written."""
+        now = self._clock.now()
+        self._heard.append(_News(about, now, component, host, type_, reason, message))
+        if len(self._heard) + len(self._waiting) > WAITING_MAX:
+            self._sort(sys.maxsize)
         self._some.set()
 
     async def run(self) -> None:
@@ -120,16 +118,37 @@ class Journal:
             await self._some.wait()
             await self._clock.sleep(GATHER_S)
             self._some.clear()
-            while self._waiting:
+            while self._sort():
                 await self._write_some()
-                if self._waiting:  # news must not crowd out the writes that it is about
+                if self._sort():  # news must not crowd out the writes that it is about
                     await give_way(self._clock)
 
     async def flush(self) -> None:
         """Write what waits now."""
         self._some.clear()
-        while self._waiting:
+        while self._sort():
             await self._write_some()
+
+    def _sort(self, most: int = BATCH_MAX) -> bool:
+        """Make Events of what was heard, or count it on those there are, until so many wait; whether
+        any do."""
+        while self._heard and len(self._waiting) < most:
+            self._take_in(self._heard.popleft())
+        return bool(self._waiting)
+
+    def _take_in(self, news: _News) -> None:
+        key, message = self._folded(news)
+        if key not in self._waiting and len(self._waiting) >= WAITING_MAX:
+            self.dropped += 1
+            return
+        told = self._told.get(key)
+        if told is None or news.at - told.last >= REPEAT_WINDOW_S:
+            told = self._first(news, message)
+            _remember(self._told, key, told)
+        else:
+            told.count, told.last, told.message = told.count + 1, news.at, message
+            self._told.move_to_end(key)
+        self._waiting[key] = told
 
     async def _write_some(self) -> None:
         """One batch of what waits."""
@@ -152,9 +171,9 @@ class Journal:
                     del self._told[key]
                 self._log.debug("event not written: %s", answer.message)
 
-    def _folded(self, about: Doc, news: _News) -> tuple[_Key, str]:
+    def _folded(self, news: _News) -> tuple[_Key, str]:
         """Under which key this is counted, and how it reads."""
-        uid = about["metadata"].get("uid", "")
+        uid = news.about["metadata"].get("uid", "")
         group = (uid, news.component, news.type, news.reason, "")
         seen = self._messages.get(group)
         if seen is None:
@@ -165,8 +184,8 @@ class Journal:
         seen.add(news.message)
         return (*group[:4], news.message), news.message
 
-    def _first(self, about: Doc, news: _News, message: str, now: float) -> _Told:
-        metadata = about["metadata"]
+    def _first(self, news: _News, message: str) -> _Told:
+        metadata, now = news.about["metadata"], news.at
         namespace = metadata.get("namespace") or "default"
         # client-go names them by the nanosecond; the serial keeps two of one instant apart.
         name = f"{metadata['name']}.{int(now * 1e9) + next(self._serial):x}"
@@ -174,7 +193,7 @@ class Journal:
             "apiVersion": kinds.EVENT.api_version,
             "kind": kinds.EVENT.name,
             "metadata": {"name": name, "namespace": namespace},
-            "involvedObject": _reference(about),
+            "involvedObject": _reference(news.about),
             "reason": news.reason,
             "type": news.type,
             "source": {"component": news.component} | ({"host": news.host} if news.host else {}),

@@ -50,8 +50,10 @@ class Pending:
 def pending_of(pod: Doc, pod_class: PodClass, order: int) -> Pending:
     """A pod as it waits."""
     metadata, spec = pod["metadata"], pod["spec"]
-    told = ("namespace", "name", "uid", "resourceVersion")
-    about = {field: metadata[field] for field in told}
+    about = {
+        "namespace": metadata["namespace"], "name": metadata["name"], "uid": metadata["uid"],
+        "resourceVersion": metadata["resourceVersion"],
+    }  # fmt: skip
     return Pending(
         uid=metadata["uid"],
         namespace=metadata["namespace"],
