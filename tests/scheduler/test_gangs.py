@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longshore.core.objects.kinds import Doc
+from longshore.machinery.scheduler.desk import Desk
 from longshore.machinery.scheduler.gangs.groups import TOO_FEW, Group, Groups
 from longshore.machinery.scheduler.gangs.plan import Outcome, place_gang
 from longshore.machinery.scheduler.pods.podclass import PodClasses
 from longshore.machinery.scheduler.pool import Lot, Pending
+from longshore.machinery.scheduler.turns import Turn
 from longshore.machinery.scheduler.view.view import ClusterView
 
 from .placing import node, pod
@@ -195,3 +197,36 @@ def test_never_a_part_of_a_gang_and_never_more_than_there_is(
         for one in outcome.placed:
             view.put_pods([pod.uid for pod in one.pods], one.rows, one.lot[1])
         assert (view.used <= view.allocatable).all()
+
+
+class OddDesk(Desk):
+    """One that cannot decide about pods of one name."""
+
+    odd = "odd"
+
+    def rows_for(self, lot: Lot, count: int) -> list[int]:
+        if lot[1].requests["cpu"] == 1001:
+            raise RuntimeError(self.odd)
+        return super().rows_for(lot, count)
+
+
+def test_a_group_that_makes_trouble_is_nobody_elses() -> None:
+    desk, turn = OddDesk(), Turn()
+    desk.view.put_node(node("a", "8"))
+    for name, cpu in (("odd", "1001m"), ("even", "1")):
+        desk.holding.groups.hear(group(name, 2), gone=False)
+        # What is hardest to place is tried first: it is taken back, though what follows fails.
+        for number, amount in enumerate(("2", cpu)):
+            desk.see_pod(
+                pod(f"{name}-{number}", {"cpu": amount}, schedulingGroup={"podGroupName": name})
+            )
+    failed = 0
+    for step in desk.admitting(turn, 10):
+        try:
+            step()
+        except RuntimeError:
+            failed += 1
+    assert failed == 1
+    assert sorted(one.name for one, _ in turn.bound) == ["even-0", "even-1"]
+    assert desk.view.free[desk.view.resources["cpu"], desk.view.rows["a"]] == 5000
+    assert desk.holding.groups.has_parked, "it is tried again with the others"

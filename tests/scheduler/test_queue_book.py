@@ -105,9 +105,12 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(most=st.integers(1, 9))
     def decide(self, most: int) -> None:
-        decided = self.queues.decide(most)
-        self.note(decided)
-        assert self.queues.decide(0).admitted == []
+        for one, why in self.queues.lost():
+            assert one.uid in self.waiting
+            assert why
+        for cohort in self.queues.due():
+            self.note(self.queues.decide(cohort, most))
+            assert self.queues.decide(cohort, 0).admitted == []
 
     def note(self, decided: Decided) -> None:
         for one in decided.admitted:

@@ -31,7 +31,8 @@ from .placing import node, pod
 
 
 class Site:
-    def __init__(self, registry: Registry, clock: VirtualClock) -> None:
+    def __init__(self, registry: Registry, clock: VirtualClock, scheduler: Worker) -> None:
+        self.scheduler = scheduler
         self.cache = registry.cache
         self.clock = clock
         self.client = InProcess(registry, loop_user("test"))
@@ -75,7 +76,7 @@ async def site(through: Callable[[Client], Client] = lambda client: client) -> A
         scheduler = Worker(registry.cache, through(client), clock, Chance.seeded(2), recorder)
         parts = (registry.run(), journal.run(), scheduler.run())
         tasks = [crew.create_task(part) for part in parts]
-        made = Site(registry, clock)
+        made = Site(registry, clock, scheduler)
         await made.client.write(Create(kinds.NAMESPACE, {"metadata": {"name": "shop"}}))
         await made.quiet()
         yield made

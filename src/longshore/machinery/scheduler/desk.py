@@ -17,7 +17,7 @@ from longshore.core.objects import dynamic_ports, kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.watch.frames import Frame
 from longshore.machinery.scheduler import plan
-from longshore.machinery.scheduler.admitting import admit
+from longshore.machinery.scheduler.admitting import Step, admitting
 from longshore.machinery.scheduler.bunches import bunched
 from longshore.machinery.scheduler.explain import explain
 from longshore.machinery.scheduler.hints import Changes
@@ -228,7 +228,8 @@ class Desk:
     def turn(self, most: int = TURN_MAX) -> Turn:
         """Decide about up to so many of those whose turn it is, and take the room in the view."""
         turn = Turn()
-        self.admit(turn, most)
+        for step in self.admitting(turn, most):
+            step()
         for likeness, members in self.bunched(self.serve(most)):
             self.place_bunch(likeness, members, turn)
         self.resume(turn)
@@ -240,10 +241,11 @@ class Desk:
         turn.bound.extend((one.pod, one.node) for one in bound)
         turn.in_vain.extend(in_vain)
 
-    def admit(self, turn: Turn, most: int) -> None:
-        """Let queues admit up to so many pods, and decide about groups that are complete."""
+    def admitting(self, turn: Turn, most: int) -> Iterator[Step]:
+        """Let queues admit up to so many pods, and decide about groups that are complete, in steps of
+        which each may fail."""
         self._unpark()
-        admit(self, turn, most)
+        return admitting(self, turn, most)
 
     def serve(self, most: int) -> Iterable[tuple[Lot, list[Pending]]]:
         """Take up to so many of those whose turn it is: each is to be placed, or put by."""
@@ -302,6 +304,19 @@ class Desk:
     def recalled(self, uid: str) -> Pending | None:
         """A pod that waits for a node, which does so no more."""
         return self.waiting.pop(uid) or self.parked.pop(uid)
+
+    def waits(self, uid: str) -> bool:
+        """Whether a pod waits for a node, a queue or a group."""
+        return (self.waiting.get(uid) or self.parked.get(uid) or self.holding.get(uid)) is not None
+
+    def kept_for(self, uid: str) -> str:
+        """The node that is kept for a pod; empty if there is none."""
+        return self.making.nominations.node_of(uid)
+
+    def stays(self, uid: str) -> None:
+        """A pod that was to go could not be removed."""
+        self.making.stays(uid)
+        self.holding.queues.stays(uid)
 
     def put_by(self, pods: Iterable[Pending]) -> None:
         """Park those of some pods that have no node."""

@@ -17,6 +17,7 @@ from longshore.machinery.scheduler.gangs.groups import Group, Groups, group_name
 from longshore.machinery.scheduler.offers.held import HeldOffers, Standing
 from longshore.machinery.scheduler.pool import Pending
 from longshore.machinery.scheduler.queues.book import Decided, Queues
+from longshore.machinery.scheduler.queues.quota import Cohort
 from longshore.machinery.scheduler.queues.settings import Local, queue_name
 
 HEARD: tuple[Kind, ...] = (kinds.POD_GROUP, kinds.CLUSTER_QUEUE, kinds.LOCAL_QUEUE)
@@ -122,15 +123,9 @@ class Holding:
     def has_work(self) -> bool:
         return bool(self._told or self.groups.has_changed or self.queues.has_work())
 
-    def due(self) -> list[tuple[Group, list[Pending]]]:
-        """Groups that are complete, in the order of their rank, each with its pods that are admitted,
-        if those are enough. Those that have yet to be admitted begin to wait for that."""
-        found = [(group, self._admitted(group)) for group in self.groups.ready()]
-        return [(group, pods) for group, pods in found if pods and len(pods) >= group.needed]
-
-    def decide(self, most: int) -> Decided:
-        """Let queues admit; only pods that stand alone are told as admitted."""
-        decided = self.queues.decide(most)
+    def decide(self, cohort: Cohort, most: int) -> Decided:
+        """Let the queues of a cohort admit; only pods that stand alone are told as admitted."""
+        decided = self.queues.decide(cohort, most)
         alone = []
         for pod in decided.admitted:
             group = self.groups.of(pod.uid)
@@ -141,7 +136,9 @@ class Holding:
         decided.admitted[:] = alone
         return decided
 
-    def _admitted(self, group: Group) -> list[Pending]:
+    def admitted(self, group: Group) -> list[Pending]:
+        """The pods of a group without a node that no queue holds back. Those that have yet to be
+        admitted begin to wait for that."""
         new: dict[Local, dict[str, Pending]] = {}
         for uid, pod in group.waiting.items():
             local = self._local_of.get(uid)

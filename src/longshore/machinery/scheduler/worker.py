@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
@@ -33,7 +34,8 @@ from longshore.machinery.scheduler.preemption.making import Victim
 from longshore.machinery.scheduler.profile import PROFILES, Profile
 from longshore.machinery.scheduler.queues.run import Evictor, QueueReports
 from longshore.machinery.scheduler.sizing import TurnSize
-from longshore.machinery.scheduler.turns import Turn
+from longshore.machinery.scheduler.turns import Evicted, Turn
+from longshore.machinery.scheduler.untold import News, Untold
 from longshore.machinery.scheduler.view.view import ClusterView
 from longshore.machinery.scheduler.view.volumes import HEARD
 from longshore.machinery.scheduler.writing import Writer
@@ -51,7 +53,9 @@ HEARD_SLICE = 1024
 # A net below the hints: who waits for so long is asked again though nothing seems to help (upstream:
 # podMaxInUnschedulablePodsDuration).
 ASKED_AGAIN_S = 300.0
-_EVERYBODY = ("", "")
+_Key: TypeAlias = tuple[str, str, str]
+"""Namespace, name and uid of a pod."""
+_EVERYBODY, _UNTOLD = ("", "", ""), ("", "", "untold")
 _SEEDS = 1 << 30
 
 
@@ -78,13 +82,15 @@ class Worker:
         self._some = asyncio.Event()
         # Turns of which the writes are under way.
         self._under_way = 0
+        self._untold = Untold()
+        self._is_telling = False
         self._failures: Failures[str] = Failures(Pace(first_s=0.1, most_s=10.0), chance)
         self._log = logging.getLogger("longshore.scheduler")
 
     async def run(self) -> None:
         """Schedule until cancelled."""
         async with asyncio.TaskGroup() as crew:
-            self._alarms: Alarms[tuple[str, str]] = Alarms(self._clock, self._look_again, crew)
+            self._alarms: Alarms[_Key] = Alarms(self._clock, self._look_again, crew)
             self._patience: Alarms[str] = Alarms(self._clock, self._give_up, crew)
             crew.create_task(self._hear(), name="scheduler hears")
             crew.create_task(self._work(crew), name="scheduler places")
@@ -161,13 +167,23 @@ class Worker:
         self._admit(turn, most)
         self._place(self._desk.serve(most), turn)
         self._desk.resume(turn)
+        if self._untold:
+            self._tell_again(turn)
         self._size.learn(len(turn), self._clock.monotonic() - begun)
 
+    def _tell_again(self, turn: Turn) -> None:
+        if self._is_telling:
+            self._is_telling = False
+            self._untold.add_to(turn, self._desk)
+        else:
+            self._untold.heed(turn)
+
     def _admit(self, turn: Turn, most: int) -> None:
-        try:
-            self._desk.admit(turn, most)
-        except Exception:  # noqa: BLE001 - the loop's rim: an odd queue or group must not stop the others
-            self._log.exception("queues and groups not decided about")
+        for step in self._desk.admitting(turn, most):
+            try:
+                step()
+            except Exception:  # noqa: BLE001 - the loop's rim: an odd queue or group must not stop the others
+                self._log.exception("a queue or group not decided about")
 
     def _place(self, lots: Iterable[tuple[Lot, list[Pending]]], turn: Turn) -> None:
         for likeness, pods in self._desk.bunched(lots):
@@ -181,22 +197,41 @@ class Worker:
 
     async def _carry_out(self, turn: Turn) -> None:
         try:
-            if turn.prepared or turn.in_vain:
-                await self._prepare(turn)
-            self._settle(turn, await self._writer.bind(turn.bound))
-            await self._writer.tell(turn)
-            if turn.evicted:
-                await self._evictor.end(turn.evicted)
-            if turn.victims:
-                await self._writer.remove(turn.victims, self._spared)
+            await self._write(turn)
         except Exception:  # noqa: BLE001 - the loop's rim: scheduling must go on whatever fails
             self._log.exception("a turn failed")
-            self._take_back(pod for pod, _ in turn.bound)
-            self._without_volumes(turn.prepared)
+            self._undo(turn)
             await self._clock.sleep(1.0)
         finally:
             self._under_way -= 1
             self._some.set()
+
+    async def _write(self, turn: Turn) -> None:
+        if turn.prepared or turn.in_vain:
+            await self._prepare(turn)
+        self._settle(turn, await self._writer.bind(turn.bound))
+        self._tell_later(await self._writer.tell(turn))
+        if turn.evicted:
+            await self._evictor.end(turn.evicted, self._kept)
+        if turn.victims:
+            await self._writer.remove(turn.victims, self._spared)
+
+    def _undo(self, turn: Turn) -> None:
+        """Of what was decided, anything may have been written, or nothing: it is looked at anew."""
+        self._take_back(pod for pod, _ in turn.bound)
+        self._without_volumes(turn.prepared)
+        self._tell_later([*turn.refused, *turn.displaced, *turn.groups])
+        for one in turn.evicted:
+            self._again_later(one)
+        for victim in turn.victims:
+            self._may_stay(victim)
+
+    def _tell_later(self, untold: Sequence[News]) -> None:
+        if untold:
+            self._untold.note(untold)
+            self._alarms.set(_UNTOLD, self._failures.wait_s(_UNTOLD[2]))
+        elif not self._untold:
+            self._failures.forget(_UNTOLD[2])
 
     async def _prepare(self, turn: Turn) -> None:
         """Have volumes bound; those for whom that failed are asked again."""
@@ -237,34 +272,59 @@ class Worker:
         """Bound by somebody else, gone, or beaten to the room: the cache tells, or will in a moment.
         What is refused again, or for other reasons, is tried later."""
         again = self._failures.of(pod.uid) > 0
-        wait_s = self._failures.wait_s(pod.uid)
         if isinstance(error, Conflict | NotFound) and not again:
+            self._failures.wait_s(pod.uid)
             self._take_back([pod])
+            if not self._desk.waits(pod.uid):
+                self._failures.forget(pod.uid)
             return
         self._desk.forget(pod.uid)
         self._log.warning("%s/%s not bound: %s", pod.namespace, pod.name, error.message)
-        self._alarms.set((pod.namespace, pod.name), wait_s)
+        self._again_later(pod)
 
     def _spared(self, victim: Victim, error: ApiError) -> None:
-        """It stays, so far: whoever was to have its place is asked again, later."""
         self._log.warning("%s/%s not removed: %s", victim.namespace, victim.name, error.message)
-        self._desk.making.stays(victim.uid)
-        pod = victim.preemptor
-        for key in ((victim.namespace, victim.name), (pod.namespace, pod.name)):
-            self._alarms.set(key, self._failures.wait_s(pod.uid))
+        self._may_stay(victim)
+
+    def _may_stay(self, victim: Victim) -> None:
+        """So far at least; at once, since whoever was to have its place is asked again, later."""
+        self._desk.stays(victim.uid)
+        self._see_anew(victim.namespace, victim.name, victim.uid)
+        self._again_later(victim.preemptor)
+
+    def _kept(self, one: Evicted, error: ApiError) -> None:
+        self._log.warning("%s/%s not evicted: %s", one.namespace, one.name, error.message)
+        self._again_later(one)
+
+    def _again_later(self, one: Pending | Evicted) -> None:
+        wait_s = self._failures.wait_s(one.uid)
+        self._alarms.set((one.namespace, one.name, one.uid), wait_s)
 
     def _take_back(self, pods: Iterable[Pending]) -> None:
         get = self._cache.get
         unbound(self._desk, [(pod, get(kinds.POD, pod.namespace, pod.name)) for pod in pods])
         self._some.set()
 
-    def _look_again(self, key: tuple[str, str]) -> None:
+    def _look_again(self, key: _Key) -> None:
         if key == _EVERYBODY:
             self._desk.ask_all_again()
-            self._some.set()
-            return
-        pod = self._cache.get(kinds.POD, *key)
-        if pod is not None:
-            self._desk.see_pod(pod)
-            self._desk.look_again(pod["metadata"]["uid"])
-            self._some.set()
+        elif key == _UNTOLD:
+            self._is_telling = True
+        else:
+            self._look_again_at(*key)
+        self._some.set()
+
+    def _look_again_at(self, namespace: str, name: str, uid: str) -> None:
+        if self._see_anew(namespace, name, uid):
+            self._desk.stays(uid)
+            self._desk.look_again(uid)
+        else:
+            self._failures.forget(uid)
+
+    def _see_anew(self, namespace: str, name: str, uid: str) -> bool:
+        """Whether the pod is still there; if so, it is what the cache says."""
+        pod = self._cache.get(kinds.POD, namespace, name)
+        if pod is None or pod["metadata"]["uid"] != uid:
+            return False
+        self._desk.see_pod(pod)
+        return True

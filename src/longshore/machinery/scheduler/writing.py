@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
 from longshore.base.clock import Clock, rfc3339
 from longshore.core.objects import kinds
-from longshore.core.objects.errors import ApiError, Conflict, NotFound
+from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Bind, Client, Delete, DeleteOptions, Operation
 from longshore.core.watch.cache import Cache
@@ -18,9 +19,12 @@ from longshore.machinery.scheduler.pool import Pending
 from longshore.machinery.scheduler.prebinding import Prepared, writes
 from longshore.machinery.scheduler.preemption.making import Victim
 from longshore.machinery.scheduler.turns import GroupNews, Refusal, Turn
+from longshore.machinery.scheduler.untold import News
 
 Spared = Callable[[Victim, ApiError], None]
 """Called for each victim that could not be removed, with why."""
+
+_Told: TypeAlias = tuple[News, Operation]
 
 
 class Writer:
@@ -72,17 +76,17 @@ class Writer:
             )
             self._recorder.event(one.pod.about, "Warning", "FailedScheduling", message)
 
-    async def tell(self, turn: Turn) -> None:
-        """Write what becomes of pods that no node takes."""
+    async def tell(self, turn: Turn) -> list[News]:
+        """Write what becomes of pods that no node takes; what could not be written."""
         now = rfc3339(self._clock.now())
-        work: list[Operation] = [
+        work = [
             *self._refusals(turn.refused, now),
             *self._cleared(turn.displaced),
             *self._of_groups(turn.groups, now),
         ]
-        if work:
-            # One that is gone or changed meanwhile is told of when it is next refused.
-            await self._client.submit(work)
+        answers = await self._client.submit([operation for _, operation in work]) if work else []
+        told = zip(work, answers, strict=True)
+        return [news for (news, _), answer in told if isinstance(answer, ApiError)]
 
     async def remove(self, victims: Sequence[Victim], spared: Spared) -> None:
         """Tell victims why, then delete them gracefully."""
@@ -94,35 +98,35 @@ class Writer:
             Delete(kinds.POD, one.namespace, one.name, DeleteOptions(uid=one.uid)) for one in gone
         ]
         for one, answer in zip(gone, await self._client.submit(work), strict=True):
-            if not isinstance(answer, ApiError):
-                self._tell_preempted(one)
-            elif not isinstance(answer, Conflict | NotFound):
+            if isinstance(answer, ApiError):
                 spared(one, answer)
+            else:
+                self._tell_preempted(one)
 
-    def _refusals(self, refused: Iterable[Refusal], now: str) -> Iterable[Operation]:
+    def _refusals(self, refused: Iterable[Refusal], now: str) -> Iterable[_Told]:
         for one in refused:
-            found = self._cache.get(kinds.POD, one.pod.namespace, one.pod.name)
+            found = self._there(one.pod)
             patch = None if found is None else unschedulable(found, one, now)
             if patch is not None:
                 self._recorder.event(one.pod.about, "Warning", "FailedScheduling", one.message)
-                yield patch
+                yield one, patch
 
-    def _cleared(self, displaced: Iterable[Pending]) -> Iterable[Operation]:
+    def _cleared(self, displaced: Iterable[Pending]) -> Iterable[_Told]:
         for one in displaced:
-            found = self._cache.get(kinds.POD, one.namespace, one.name)
+            found = self._there(one)
             if found is not None:
-                yield without_node(found)
+                yield one, without_node(found)
 
-    def _of_groups(self, groups: Iterable[GroupNews], now: str) -> Iterable[Operation]:
+    def _of_groups(self, groups: Iterable[GroupNews], now: str) -> Iterable[_Told]:
         for news in groups:
             found = self._cache.get(kinds.POD_GROUP, *news.key)
             patch = None if found is None else group_condition(found, news, now)
             if patch is not None:
-                yield patch
+                yield news, patch
 
-    def _there(self, victim: Victim) -> Doc | None:
-        found = self._cache.get(kinds.POD, victim.namespace, victim.name)
-        return found if found is not None and found["metadata"]["uid"] == victim.uid else None
+    def _there(self, pod: Pending | Victim) -> Doc | None:
+        found = self._cache.get(kinds.POD, pod.namespace, pod.name)
+        return found if found is not None and found["metadata"]["uid"] == pod.uid else None
 
     def _tell_bound(self, pod: Pending, node: str) -> None:
         message = f"Successfully assigned {pod.namespace}/{pod.name} to {node}"

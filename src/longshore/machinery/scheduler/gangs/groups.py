@@ -132,10 +132,14 @@ class Groups:
         group.parked = True
         self._parked[group.key] = None
 
-    def wake(self, group: Group) -> None:
-        """It may be tried again."""
+    def unpark(self, group: Group) -> None:
+        """It waits for no room."""
         group.parked = False
         self._parked.pop(group.key, None)
+
+    def wake(self, group: Group) -> None:
+        """It may be tried again."""
+        self.unpark(group)
         self._changed[group.key] = None
 
     def wake_for(self, room: Callable[[Lot], int]) -> None:

@@ -7,7 +7,7 @@ ever holds half of its nodes while it waits, and no two wait for one another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -44,31 +44,31 @@ def place_gang(
     """Nodes for as many of the pods as there is room for, if those are at least needed. The view is
     as it was."""
     members = list(pods)
-    placed = _place_all(view, members, place)
-    count = sum(len(one.pods) for one in placed)
-    having = {pod.uid for one in placed for pod in one.pods}
-    left = [pod for pod in members if pod.uid not in having]
-    why = explain(left[0].lot) if left else ""
-    for one in placed:
-        view.hold_all(one.rows, one.lot[1], -1)
-    if count >= needed:
-        return Outcome(placed, left, why)
-    told = f"pod group is unschedulable: {count} of {len(members)} pods fit, {needed} have to"
+    placed = list[Placed]()
+    try:
+        for one in _held(view, members, place):
+            placed.append(one)
+        having = {pod.uid for one in placed for pod in one.pods}
+        left = [pod for pod in members if pod.uid not in having]
+        why = explain(left[0].lot) if left else ""
+    finally:
+        for one in placed:
+            view.hold_all(one.rows, one.lot[1], -1)
+    if len(having) >= needed:
+        return Outcome([one for one in placed if one.pods], left, why)
+    told = f"pod group is unschedulable: {len(having)} of {len(members)} pods fit, {needed} have to"
     return Outcome([], members, f"{told}. For the others: {why} Pod groups do not preempt.")
 
 
-def _place_all(view: ClusterView, pods: Sequence[Pending], place: Place) -> list[Placed]:
-    """What is placed is held in the view."""
-    placed = []
+def _held(view: ClusterView, pods: Sequence[Pending], place: Place) -> Iterator[Placed]:
+    """What is placed is held in the view. What changes where the next can be is placed alone."""
     for lot, alike in _by_lot(pods).items():
-        rows = list[int]()
-        # What changes where the next can be is placed one by one.
-        for count in [1] * len(alike) if lot[1].singly else [len(alike)]:
-            found = list(place(lot, count))
-            view.hold_all(found, lot[1], 1)
-            rows += found
-        placed.append(Placed(lot, alike[: len(rows)], rows))
-    return placed
+        left = alike
+        while left:
+            rows = list(place(lot, 1 if lot[1].singly else len(left)))
+            view.hold_all(rows, lot[1], 1)
+            yield Placed(lot, left[: len(rows)], rows)
+            left = left[len(rows) :] if rows and lot[1].singly else []
 
 
 def _by_lot(pods: Sequence[Pending]) -> dict[Lot, list[Pending]]:

@@ -60,7 +60,7 @@ class Queues:
         self._units: dict[str, Unit] = {}
         self._unit_of: dict[str, str] = {}
         self._lines: dict[str, Line] = {}
-        # Units that nobody was told of yet, by where they wait.
+        # Units that nobody was told of yet, by where they wait; why those wait that have no queue.
         self._untold: dict[tuple[str, LotKey], dict[str, None]] = {}
         self._lost: dict[str, str] = {}
         # Cohorts in which something may have become possible, and victims that are not gone yet.
@@ -202,21 +202,20 @@ class Queues:
     def has_work(self) -> bool:
         return bool(self._dirty or self._lost)
 
-    def decide(self, most: int) -> Decided:
+    def lost(self) -> list[tuple[Pending, str]]:
+        """Pods whose queue does not lead anywhere, and why; said once."""
+        lost, self._lost = self._lost, {}
+        return [(pod, why) for key, why in lost.items() for pod in self._units[key].pods.values()]
+
+    def due(self) -> list[Cohort]:
+        """Those in which something may have become possible."""
+        return list(self._dirty.values())
+
+    def decide(self, cohort: Cohort, most: int) -> Decided:
         """Admit what fits, up to so many units; who waits is told why, once."""
         decided = Decided()
-        for key, why in self._lost.items():
-            decided.told += [(pod, why) for pod in self._units[key].pods.values()]
-        self._lost.clear()
-        for place, cohort in list(self._dirty.items()):
-            left = most - len(decided.admitted)
-            if left <= 0:
-                break
-            del self._dirty[place]
-            self._decide(cohort, left, decided)
-        return decided
-
-    def _decide(self, cohort: Cohort, most: int, decided: Decided) -> None:
+        # At first: should it make trouble, it does so once for each change.
+        self._dirty.pop(id(cohort), None)
         lines = {name: self._lines[name] for name in cohort.shares if self._lines.get(name)}
         found = admit(cohort, lines, most)
         for one in found.admitted:
@@ -228,6 +227,13 @@ class Queues:
                 decided.told += [(pod, why) for pod in self._units[key].pods.values()]
         if not any(one is cohort for one in self._leaving.values()):
             self._take_back(cohort, [self._first(*where) for where in found.waiting], decided)
+        return decided
+
+    def stays(self, uid: str) -> None:
+        """A victim could not be removed: whoever was to have its quota may take it from others."""
+        cohort = self._leaving.pop(uid, None)
+        if cohort is not None:
+            self._dirty[id(cohort)] = cohort
 
     def _admit(self, unit: Unit, decided: Decided) -> None:
         """It is used in the cohort already."""

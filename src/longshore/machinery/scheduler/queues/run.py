@@ -25,6 +25,9 @@ from longshore.machinery.scheduler.turns import Evicted
 # How often at most the status of queues is written.
 REPORT_S = 1.0
 
+Spared = Callable[[Evicted, ApiError], None]
+"""Called for each pod that could not be ended, with why."""
+
 
 class QueueReports:
     """Keeps the status of queues; picture gives the queues as they stand."""
@@ -89,21 +92,25 @@ class Evictor:
         self._cache, self._client, self._clock = cache, client, clock
         self._recorder = recorder
 
-    async def end(self, pods: Sequence[Evicted]) -> None:
+    async def end(self, pods: Sequence[Evicted], spared: Spared) -> None:
         """Tell them why, then delete them gracefully. Who is gone already needs nothing."""
         now = rfc3339(self._clock.now())
         here = [(one, pod) for one in pods if (pod := self._there(one)) is not None]
         await self._client.submit([evicted(pod, one.queue, now) for one, pod in here])
-        await self._client.submit(
-            [
-                Delete(kinds.POD, one.namespace, one.name, DeleteOptions(uid=one.uid))
-                for one, _ in here
-            ]
-        )
-        for one, pod in here:
-            metadata = {key: pod["metadata"][key] for key in ("namespace", "name", "uid")}
-            about = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
-            self._recorder.event(about, "Normal", "Preempted", reclaimed(one.queue))
+        work = [
+            Delete(kinds.POD, one.namespace, one.name, DeleteOptions(uid=one.uid))
+            for one, _ in here
+        ]
+        for (one, pod), answer in zip(here, await self._client.submit(work), strict=True):
+            if isinstance(answer, ApiError):
+                spared(one, answer)
+            else:
+                self._tell(one, pod)
+
+    def _tell(self, one: Evicted, pod: Doc) -> None:
+        metadata = {key: pod["metadata"][key] for key in ("namespace", "name", "uid")}
+        about = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
+        self._recorder.event(about, "Normal", "Preempted", reclaimed(one.queue))
 
     def _there(self, one: Evicted) -> Doc | None:
         found = self._cache.get(kinds.POD, one.namespace, one.name)
