@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import pytest
 
 from longshore.base.users import User
 from longshore.cluster.statistics import HollowStatistics
 from longshore.core.objects import kinds
-from longshore.core.objects.errors import Unavailable
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Bind
+from longshore.core.streams.samples import NodeSample, PodSample, Use
 from longshore.doors.kubernetes.door import DoorConfig
 from longshore.doors.kubernetes.metrics import duration
 
@@ -23,39 +22,33 @@ DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryLis
 MI = 1 << 20
 
 
-def figures(cores_ns: int, memory: int) -> Doc:
-    time = "2026-01-01T00:00:00Z"
-    return {
-        "cpu": {"time": time, "usageNanoCores": cores_ns, "windowSeconds": 12.5},
-        "memory": {"time": time, "workingSetBytes": memory},
-    }
+AT = 1_767_225_600.0
+"""2026-01-01T00:00:00Z"""
 
 
 class Nodes:
-    """Answers what it is told; counts how often it is asked."""
+    """Says what it is told to; remembers who was asked about."""
 
     def __init__(self) -> None:
-        self.says: dict[str, Doc] = {}
-        self.silent: set[str] = set()
+        self.says: dict[str, NodeSample] = {}
         self.asked: list[str] = []
 
-    async def stats(self, node: str) -> dict[str, Any]:
-        self.asked.append(node)
-        if node in self.silent:
-            await asyncio.Event().wait()
-        if node not in self.says:
-            raise Unavailable(f"node {node} cannot be reached")
-        return self.says[node]
+    async def of_nodes(self, names: Iterable[str]) -> Mapping[str, NodeSample]:
+        wanted = sorted(names)
+        self.asked += wanted
+        return {name: self.says[name] for name in wanted if name in self.says}
 
     def use(self, node: str, *pods: Doc) -> None:
-        uses = [
-            {
-                "podRef": {"uid": one["metadata"]["uid"]},
-                "containers": [{"name": "main", **figures(250_000_000, 3 * MI)}],
-            }
-            for one in pods
-        ]
-        self.says[node] = {"node": {"nodeName": node, **figures(10**9, 64 * MI)}, "pods": uses}
+        uses = {one["metadata"]["uid"]: _pod_sample(one) for one in pods}
+        self.says[node] = NodeSample(node, AT, 12.5, Use(10**9, 64 * MI), uses)
+
+
+def _pod_sample(one: Doc) -> PodSample:
+    metadata = one["metadata"]
+    use = Use(250_000_000, 3 * MI)
+    return PodSample(
+        metadata["namespace"], metadata["name"], metadata["uid"], AT, 12.5, {"main": use}
+    )
 
 
 async def add_node(k: Kube, name: str, **labels: str) -> None:
@@ -75,7 +68,7 @@ def names(listing: Doc) -> list[str]:
 
 async def test_nodes_are_shown_as_metrics_server_shows_them() -> None:
     nodes = Nodes()
-    async with kube(DoorConfig(statistics=nodes)) as k:
+    async with kube(DoorConfig(samples=nodes)) as k:
         await add_node(k, "n1", zone="a")
         nodes.use("n1")
         one = await k("GET", f"{METRICS}/nodes/n1")
@@ -98,7 +91,7 @@ async def test_nodes_are_shown_as_metrics_server_shows_them() -> None:
 
 async def test_pods_are_chosen_by_namespace_and_selectors() -> None:
     nodes = Nodes()
-    async with kube(DoorConfig(statistics=nodes)) as k:
+    async with kube(DoorConfig(samples=nodes)) as k:
         await add_node(k, "n1")
         nodes.use("n1", await add_pod(k, "a", "n1", app="web"), await add_pod(k, "b", "n1"))
         await k("POST", "/api/v1/namespaces/default/pods", pod("waiting"))
@@ -117,7 +110,7 @@ async def test_pods_are_chosen_by_namespace_and_selectors() -> None:
 
 async def test_they_are_shown_as_tables_and_as_metadata() -> None:
     nodes = Nodes()
-    async with kube(DoorConfig(statistics=nodes)) as k:
+    async with kube(DoorConfig(samples=nodes)) as k:
         await add_node(k, "n1")
         nodes.use("n1", await add_pod(k, "a", "n1"))
         listed = (await k("GET", f"{METRICS}/pods", accept=TABLE)).doc
@@ -133,38 +126,8 @@ async def test_they_are_shown_as_tables_and_as_metadata() -> None:
         assert "usage" not in shown["items"][0]
 
 
-async def test_an_answer_is_kept_for_ten_seconds() -> None:
-    nodes = Nodes()
-    async with kube(DoorConfig(statistics=nodes)) as k:
-        await add_node(k, "n1")
-        nodes.use("n1")
-        for _ in range(2):
-            await k("GET", f"{METRICS}/nodes")
-            await k("GET", f"{METRICS}/pods")
-        assert nodes.asked == ["n1"]
-        await k.clock.advance(10)
-        await k("GET", f"{METRICS}/nodes")
-        assert nodes.asked == ["n1", "n1"]
-
-
-async def test_a_silent_or_failing_node_is_left_out_after_three_seconds() -> None:
-    nodes = Nodes()
-    nodes.silent.add("deaf")
-    async with kube(DoorConfig(statistics=nodes)) as k:
-        for name in ("deaf", "down", "good"):
-            await add_node(k, name)
-        nodes.use("good")
-        async with asyncio.TaskGroup() as crew:
-            asked = crew.create_task(k("GET", f"{METRICS}/nodes"))
-            await k.clock.advance(2.9)
-            assert not asked.done()
-            await k.clock.advance(0.2)
-        assert names(asked.result().doc) == ["good"]
-        assert (await k("GET", f"{METRICS}/nodes/deaf")).status == 404
-
-
 async def test_it_is_discovered_and_only_read() -> None:
-    async with kube(DoorConfig(statistics=Nodes())) as k:
+    async with kube(DoorConfig(samples=Nodes())) as k:
         groups = (await k("GET", "/apis")).doc["groups"]
         assert "metrics.k8s.io" in [group["name"] for group in groups]
         resources = (await k("GET", METRICS)).doc["resources"]
@@ -187,7 +150,7 @@ async def test_it_is_discovered_and_only_read() -> None:
         )
 
 
-async def test_without_statistics_there_is_no_such_group() -> None:
+async def test_without_samples_there_is_no_such_group() -> None:
     async with kube() as k:
         assert (await k("GET", METRICS)).status == 404
         assert (await k("GET", f"{METRICS}/nodes")).status == 404

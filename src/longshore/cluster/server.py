@@ -34,6 +34,8 @@ from longshore.cluster.nodes.hollow import do_not_end_when_told
 from longshore.cluster.probe import is_ready
 from longshore.cluster.process import BACKLOG, prepare_process, run_to_the_end, until_signalled
 from longshore.cluster.renewal import SERVER_PAIRS, Renewals
+from longshore.cluster.sampling import NodeSamples
+from longshore.cluster.scraping import ByAddress, ByAnnotation, Scraper
 from longshore.cluster.statistics import HollowStatistics, NodeStatistics
 from longshore.cluster.streams import NodeStreams, NoStreams
 from longshore.core.objects import kinds
@@ -54,6 +56,8 @@ from longshore.core.registry.registry import Registry, RegistryConfig
 from longshore.core.registry.wishes import Wish
 from longshore.core.store.sealed import SealedStore
 from longshore.core.streams.protocols import Streams
+from longshore.core.streams.samples import Samples
+from longshore.core.streams.series import Exposed
 from longshore.doors.kit.server import Server
 from longshore.doors.kubernetes.audit.auditor import Auditor
 from longshore.doors.kubernetes.audit.trail import AuditLog
@@ -130,6 +134,8 @@ class _Cluster:
 
         self._issuers = issuers.of_cluster(paths, self._clock)
         self._audit_log = AuditLog(paths.audit_log, self._clock)
+        self._streams = self._made_streams()
+        self._samples, self._exposed = self._readers()
         self._loops = self._made_loops()
         self._auditor = Auditor(audit.policy_of(paths), self._audit_log, self._clock)
 
@@ -199,11 +205,11 @@ class _Cluster:
             crew.create_task(issuer.run(), name="keys of an issuer")
 
     def _door_config(self) -> DoorConfig:
-        streams, cache = self._streams(), self._registry.cache
-        hollow = self._config.hollow
+        cache = self._registry.cache
         return DoorConfig(
-            streams=streams,
-            statistics=HollowStatistics(cache, self._clock) if hollow else NodeStatistics(streams),
+            streams=self._streams,
+            samples=self._samples,
+            exposed=self._exposed,
             address=f"127.0.0.1:{self._config.port}",
             tokens=self._tokens(),
             auditor=self._auditor,
@@ -217,18 +223,30 @@ class _Cluster:
         bootstrap_tokens = BootstrapTokens(self._registry.cache, self._clock)
         return Bearers(self._accounts, [bootstrap_tokens, *(one.tokens for one in self._issuers)])
 
-    def _streams(self) -> Streams:
+    def _made_streams(self) -> Streams:
         if self._config.hollow:
             return NoStreams()
         pair, trusted = self._pairs["server-to-nodes"], self._authority.pair.certificate
         context = self._renewals.shown_by(client_context(pair, trusted), pair)
         return NodeStreams(self._registry.cache, context, lan_namespace(self._paths))
 
+    def _readers(self) -> tuple[Samples, Exposed]:
+        """Of what is used and measured, one for all that read it."""
+        cache, clock = self._registry.cache, self._clock
+        if self._config.hollow:
+            samples = NodeSamples(HollowStatistics(cache, clock), clock)
+            return samples, Scraper(cache, ByAnnotation(), clock)
+        samples = NodeSamples(NodeStatistics(self._streams), clock)
+        return samples, Scraper(cache, ByAddress(self._streams), clock)
+
     def _made_loops(self) -> Loops:
         controllers = ControllerConfig(
             authority=self._authority,
             permits=self._permits,
             nodes=NodeRules(grace_s=self._config.node_grace_s),
+            usage=UsageMetrics(),
+            samples=self._samples,
+            exposed=self._exposed,
         )
         work = Work(self._config, self._paths, controllers, self._all_roles)
         return Loops(work, self._registry, self._clock, self._chance)

@@ -1,7 +1,16 @@
-"""What nodes use: real ones are asked, hollow ones are said to use a share of what is requested."""
+"""What nodes use: real ones are asked, hollow ones are said to use what annotations say, else a share of
+what is requested.
+
+longshore.io/hollow-cpu and longshore.io/hollow-memory are quantities. On a pod they are its own use, in
+equal parts of its containers; on what controls it (a Deployment, a StatefulSet, a Job...) the use of all
+that runs of it, in equal parts of its pods, as a load is that comes from outside. A quantity that is none
+counts as not given.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -10,9 +19,10 @@ from longshore.base import quantities
 from longshore.base.clock import Clock, rfc3339
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import Unavailable
-from longshore.core.objects.kinds import Doc
+from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.streams.protocols import Ask, Streams
 from longshore.core.watch.cache import Cache
+from longshore.machinery.controllers.common import owners
 
 _ANSWER_MAX_BYTES = 16 * 1024 * 1024
 # A hollow container uses half of its requests, and at least a thousandth of a CPU and 1 MiB.
@@ -20,6 +30,7 @@ _SHARE = 2
 _CPU_MIN_NS = 1_000_000
 _MEMORY_MIN_BYTES = 1 << 20
 _WINDOW_S = 10.0
+_CPU, _MEMORY = "longshore.io/hollow-cpu", "longshore.io/hollow-memory"
 
 
 class NodeStatistics:
@@ -57,28 +68,109 @@ class HollowStatistics:
     async def stats(self, node: str) -> dict[str, Any]:
         time = rfc3339(self._clock.now())
         placed = self._cache.indexed(kinds.POD, "node", node)
-        running = [pod for pod in placed if (pod.get("status") or {}).get("phase") == "Running"]
-        pods = [_pod(pod, time) for pod in running]
+        loads = _Loads(self._cache)
+        pods = [_pod(pod, loads.of(pod), time) for pod in placed if is_running(pod)]
         each = [container for pod in pods for container in pod["containers"]]
         cores = sum(one["cpu"]["usageNanoCores"] for one in each)
         memory = sum(one["memory"]["workingSetBytes"] for one in each)
         return {"node": {"nodeName": node, **_figures(time, cores, memory)}, "pods": pods}
 
 
-def _pod(pod: Doc, time: str) -> Doc:
-    metadata = pod["metadata"]
+def is_running(pod: Doc) -> bool:
+    return (pod.get("status") or {}).get("phase") == "Running"
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """What a pod is said to use, in billionths of a core and bytes; None: nothing is said."""
+
+    cores_ns: int | None
+    memory: int | None
+
+
+class _Loads:
+    """Looks up what is said of pods, once for all that one thing controls."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._shares: dict[str, _Load] = {}
+
+    def of(self, pod: Doc) -> _Load:
+        own = _said(pod)
+        if own is not None:
+            return own
+        controller = self._controller(pod)
+        return _Load(None, None) if controller is None else self._share(*controller)
+
+    def _share(self, kind: Kind, controller: Doc) -> _Load:
+        uid = controller["metadata"]["uid"]
+        if uid not in self._shares:
+            said = _said(controller)
+            count = 1 if said is None else self._running(kind, uid)
+            self._shares[uid] = _divided(said or _Load(None, None), count)
+        return self._shares[uid]
+
+    def _controller(self, doc: Doc) -> tuple[Kind, Doc] | None:
+        """The topmost: of a ReplicaSet, its Deployment."""
+        reference = owners.controller(doc)
+        kind = kinds.KINDS.named(reference["apiVersion"], reference["kind"]) if reference else None
+        if reference is None or kind is None:
+            return None
+        found = self._cache.get(kind, doc["metadata"]["namespace"], reference["name"])
+        if found is None or found["metadata"]["uid"] != reference["uid"]:
+            return None
+        return self._controller(found) or (kind, found)
+
+    def _running(self, kind: Kind, uid: str) -> int:
+        """How many pods run of something."""
+        pods = self._cache.indexed(kinds.POD, "owner", uid)
+        if kind is kinds.DEPLOYMENT:
+            for one in self._cache.indexed(kinds.REPLICA_SET, "owner", uid):
+                pods += self._cache.indexed(kinds.POD, "owner", one["metadata"]["uid"])
+        return max(1, sum(map(is_running, pods)))
+
+
+def _said(doc: Doc) -> _Load | None:
+    annotations = doc["metadata"].get("annotations") or {}
+    if _CPU not in annotations and _MEMORY not in annotations:
+        return None
+    try:
+        return _Load(_amount(annotations, _CPU, 10**9), _amount(annotations, _MEMORY, 1))
+    except ValueError:
+        return None
+
+
+def _amount(annotations: Mapping[str, str], name: str, scale: int) -> int | None:
+    if name not in annotations:
+        return None
+    return max(0, int(quantities.parse(annotations[name]) * scale))
+
+
+def _divided(load: _Load, by: int) -> _Load:
+    return _Load(
+        None if load.cores_ns is None else load.cores_ns // by,
+        None if load.memory is None else load.memory // by,
+    )
+
+
+def _pod(pod: Doc, load: _Load, time: str) -> Doc:
+    metadata, containers = pod["metadata"], pod["spec"]["containers"]
+    share = _divided(load, len(containers))
     return {
         "podRef": {key: metadata[key] for key in ("name", "namespace", "uid")},
-        "containers": [_container(one, time) for one in pod["spec"]["containers"]],
+        "containers": [_container(one, share, time) for one in containers],
     }
 
 
-def _container(container: Doc, time: str) -> Doc:
+def _container(container: Doc, load: _Load, time: str) -> Doc:
     requests = (container.get("resources") or {}).get("requests") or {}
-    cores = quantities.millis(requests.get("cpu", 0)) * 1_000_000 // _SHARE
-    memory = quantities.whole(requests.get("memory", 0)) // _SHARE
-    figures = _figures(time, max(cores, _CPU_MIN_NS), max(memory, _MEMORY_MIN_BYTES))
-    return {"name": container["name"], **figures}
+    cores, memory = load.cores_ns, load.memory
+    if cores is None:
+        asked = quantities.millis(requests.get("cpu", 0)) * 1_000_000 // _SHARE
+        cores = max(asked, _CPU_MIN_NS)
+    if memory is None:
+        memory = max(quantities.whole(requests.get("memory", 0)) // _SHARE, _MEMORY_MIN_BYTES)
+    return {"name": container["name"], **_figures(time, cores, memory)}
 
 
 def _figures(time: str, cores_ns: int, memory: int) -> Doc:

@@ -225,11 +225,11 @@ JOB = _batch(
 _HPA_COLUMNS = "Reference,Targets,MinPods,MaxPods:integer,Replicas:integer,Age"
 HPA = _Group("autoscaling", "v2")(
     "HorizontalPodAutoscaler", "horizontalpodautoscalers", "hpa", categories=_ALL,
-    subresources="status", columns=_HPA_COLUMNS, dormant=True,
+    subresources="status", columns=_HPA_COLUMNS,
 )  # fmt: skip
 HPA_V1 = _Group("autoscaling")(
     "HorizontalPodAutoscaler", "horizontalpodautoscalers", "hpa", categories=_ALL,
-    subresources="status", columns=_HPA_COLUMNS, hub=HPA, dormant=True,
+    subresources="status", columns=_HPA_COLUMNS, hub=HPA,
 )  # fmt: skip
 _policy = _Group("policy")
 PDB = _policy(

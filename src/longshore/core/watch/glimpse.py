@@ -25,6 +25,15 @@ class _Metadata(TypedDict, total=False):
     ownerReferences: list[_Owner] | None
 
 
+_Annotations = TypedDict(
+    "_Annotations", {"prometheus.io/scrape": str, "longshore.io/hollow-metrics": str}, total=False
+)
+
+
+class _PodMetadata(_Metadata, total=False):
+    annotations: _Annotations | None
+
+
 class _Claim(TypedDict, total=False):
     claimName: str
 
@@ -41,7 +50,7 @@ class _PodSpec(TypedDict, total=False):
 
 
 class _Pod(TypedDict, total=False):
-    metadata: _Metadata
+    metadata: _PodMetadata
     spec: _PodSpec
 
 

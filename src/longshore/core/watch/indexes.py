@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from longshore.core.objects import kinds
+from longshore.core.objects.exposure import exposes
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.volumes import claim_name, storage_class
 
@@ -13,7 +14,8 @@ Term = tuple[str, str]
 
 def terms_of(kind: Kind, doc: Doc) -> tuple[Term, ...]:
     """The terms of an object: ("owner", each owner's uid), for pods and offers ("node", the node's
-    name or "" while they have none), for pods ("claim", namespace/name of each claim),
+    name or "" while they have none), for pods ("claim", namespace/name of each claim)
+    and, if they let themselves be asked for metrics, ("exposed", their namespace),
     for claims and volumes ("attributes", their VolumeAttributesClass), for claims ("volume", its name)
     or, until they have one, ("unbound", their class), for Events ("about", the uid of what
     they are about), for EndpointSlices ("service", namespace/name of theirs), for the
@@ -33,6 +35,9 @@ def _of_pod(pod: Doc) -> list[Term]:
     if "volumes" in spec:
         namespace = pod["metadata"].get("namespace", "")
         terms += [("claim", f"{namespace}/{name}") for name in claims_of(pod)]
+    annotations = pod["metadata"].get("annotations")
+    if annotations and exposes(annotations):
+        terms.append(("exposed", pod["metadata"].get("namespace", "")))
     return terms
 
 
@@ -94,8 +99,10 @@ _DEFAULT = (
 
 def claims_of(pod: Doc) -> list[str]:
     """Names of the claims that a pod's volumes are."""
-    names = (claim_name(pod, volume) for volume in pod["spec"].get("volumes") or ())
-    return [name for name in names if name]
+    volumes = pod["spec"].get("volumes") or ()
+    # Most volumes are none: this is asked at every write of a pod.
+    claims = [one for one in volumes if "persistentVolumeClaim" in one or "ephemeral" in one]
+    return [name for one in claims if (name := claim_name(pod, one))]
 
 
 def attributes_classes(doc: Doc) -> set[str]:

@@ -50,16 +50,17 @@ def core_versions(address: str) -> Doc:
     }
 
 
-def group_list(kinds: Kinds) -> Doc:
-    """/apis"""
+def group_list(kinds: Kinds, more: Iterable[tuple[str, str]] = ()) -> Doc:
+    """/apis. more: groups that are no kinds', with their version."""
     listed = [_group(name, versions) for name, versions in groups(kinds).items() if name]
+    listed += [_group(name, [version]) for name, version in more]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
 
 
-def group(kinds: Kinds, name: str) -> Doc | None:
+def group(kinds: Kinds, name: str, more: Iterable[tuple[str, str]] = ()) -> Doc | None:
     """/apis/GROUP"""
-    versions = groups(kinds).get(name)
-    if not name or versions is None:
+    versions = groups(kinds).get(name) or [version for one, version in more if one == name]
+    if not name or not versions:
         return None
     return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, versions)}
 
@@ -75,7 +76,11 @@ def resource_list(kinds: Kinds, group: str, version: str) -> Doc | None:
     if not served:
         return None
     resources = [entry for kind in served for entry in _entries(kind)]
-    group_version = served[0].api_version
+    return listing(served[0].api_version, resources)
+
+
+def listing(group_version: str, resources: list[Doc]) -> Doc:
+    """The form of a list of resources."""
     return {
         "kind": "APIResourceList", "apiVersion": "v1",
         "groupVersion": group_version, "resources": resources,
@@ -128,6 +133,14 @@ def aggregated(kinds: Kinds, version: str, *, core: bool) -> Doc:
         "kind": "APIGroupDiscoveryList", "apiVersion": f"apidiscovery.k8s.io/{version}",
         "metadata": {}, "items": items,
     }  # fmt: skip
+
+
+def aggregated_alone(group: str, version: str) -> Doc:
+    """A group that is no kinds': what it lists changes all the time, and is told at its own path."""
+    return {
+        "metadata": {"name": group, "creationTimestamp": None},
+        "versions": [{"version": version, "resources": [], "freshness": "Current"}],
+    }
 
 
 def _aggregated_version(kinds: Kinds, group: str, version: str) -> Doc:

@@ -36,6 +36,8 @@ class Documents:
         version: Doc,
         checks: Mapping[str, Callable[[], bool]],
     ) -> None:
+        self.listed: Mapping[tuple[str, str], Callable[[], list[Doc]]] = {}
+        """Groups and versions that are no kinds', and what they list now."""
         self._kinds = kinds
         self._tokens = tokens
         self._clock = clock
@@ -90,15 +92,21 @@ class Documents:
             case ["api", version]:
                 return discovery.resource_list(self._kinds, "", version)
             case ["apis"]:
-                return discovery.group_list(self._kinds)
+                return discovery.group_list(self._kinds, self.listed)
             case ["apis", group]:
-                return discovery.group(self._kinds, group)
+                return discovery.group(self._kinds, group, self.listed)
             case ["apis", group, version]:
+                listed = self.listed.get((group, version))
+                if listed is not None:
+                    return discovery.listing(f"{group}/{version}", listed())
                 return discovery.resource_list(self._kinds, group, version)
         return None
 
     def _aggregated(self, request: Request, version: str, *, core: bool) -> Reply:
-        body = encode(discovery.aggregated(self._kinds, version, core=core), JSON)
+        doc = discovery.aggregated(self._kinds, version, core=core)
+        if not core:
+            doc["items"] += [discovery.aggregated_alone(*one) for one in self.listed]
+        body = encode(doc, JSON)
         media = f"{JSON};g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
         return _cacheable(request, body, media)
 

@@ -28,7 +28,8 @@ from longshore.core.registry.questions import Undecided, decided, settled
 from longshore.core.registry.registry import Registry
 from longshore.core.registry.wishes import Verdict
 from longshore.core.streams.protocols import Streams
-from longshore.core.streams.statistics import Statistics
+from longshore.core.streams.samples import Samples
+from longshore.core.streams.series import Exposed
 from longshore.doors.kit.http import (
     AnyReply,
     Pieces,
@@ -41,6 +42,7 @@ from longshore.doors.kit.http import (
 from longshore.doors.kubernetes import translate
 from longshore.doors.kubernetes.audit.auditor import Auditor, Entry
 from longshore.doors.kubernetes.callers import acting, authenticated
+from longshore.doors.kubernetes.custom_metrics import VERSIONS, CustomMetrics
 from longshore.doors.kubernetes.documents import HEALTH, Documents, only_get
 from longshore.doors.kubernetes.fairness.admission import MUST_WAIT, Fairness
 from longshore.doors.kubernetes.fairness.upkeep import keep_up
@@ -88,14 +90,15 @@ def _no_more() -> Iterator[str]:
 @dataclass(frozen=True, slots=True)
 class DoorConfig:
     """What a door has besides a registry. checks are what readyz looks at, by name; address is
-    what /api tells clients; without streams, logs are refused; without statistics there is no group
-    metrics.k8s.io; tokens says whose bearer tokens are; seats is how much may be at work at the
-    same time, divided by priority and fairness (0: no limit); auditor hears of every request;
-    snapshot gives all that a backup needs of the store, in pieces of JSON lines; metrics what else
-    /metrics has to tell, line by line."""
+    what /api tells clients; without streams, logs are refused; without samples there is no group
+    metrics.k8s.io, without exposed none of custom and external metrics; tokens says whose bearer
+    tokens are; seats is how much may be at work at the same time, divided by priority and fairness
+    (0: no limit); auditor hears of every request; snapshot gives all that a backup needs of the
+    store, in pieces of JSON lines; metrics what else /metrics has to tell, line by line."""
 
     streams: Streams | None = None
-    statistics: Statistics | None = None
+    samples: Samples | None = None
+    exposed: Exposed | None = None
     tokens: AnyTokens = _NO_TOKENS
     kinds: Kinds = KINDS
     checks: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
@@ -128,9 +131,12 @@ class KubernetesDoor:
         self._api = Api(registry, clock, chance, config.streams, config.tokens)
         self._kinds = config.kinds
         self._metrics: Metrics | None = None
-        if config.statistics is not None:
-            self._metrics = Metrics(registry, config.statistics, clock)
+        if config.samples is not None:
+            self._metrics = Metrics(registry, config.samples, clock)
             self._kinds = Kinds((*config.kinds, *MEASURED))
+        self._custom: CustomMetrics | None = None
+        if config.exposed is not None:
+            self._custom = CustomMetrics(registry.cache, config.exposed, self._kinds)
         self._tokens = config.tokens
         self._permission = registry.permission
         self._auditor = config.auditor
@@ -141,6 +147,11 @@ class KubernetesDoor:
         self._documents = Documents(
             self._kinds, config.tokens, clock, config.address, config.version.doc(), config.checks
         )
+        if self._custom is not None:
+            self._documents.listed = {
+                (group, version): partial(self._custom.resources, group)
+                for group, version in VERSIONS.items()
+            }
         # Audit-ID: unique by a random part for this door and a count.
         self._audit = chance.uuid()[:24]
         self._asked = 0
@@ -263,6 +274,8 @@ class KubernetesDoor:
         if target is not None:
             return await self._api.answer(request, target, who)
         self._check_path(request, who)
+        if self._custom is not None and (metrics := await self._custom.answer(request)) is not None:
+            return metrics
         return self._document(request, first)
 
     def _document(self, request: Request, first: str) -> Reply | StreamReply:

@@ -7,19 +7,17 @@ node that keeps silent is left out, as metrics-server leaves it out
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
-from longshore.base.clock import Clock
+from longshore.base.clock import Clock, rfc3339
 from longshore.base.users import User
 from longshore.core.objects import kinds
 from longshore.core.objects.columns import printer
-from longshore.core.objects.errors import ApiError, MethodNotAllowed, NotFound
+from longshore.core.objects.errors import MethodNotAllowed, NotFound
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.reads import Filter, ListOptions
 from longshore.core.registry.registry import Registry
-from longshore.core.streams.statistics import Statistics
+from longshore.core.streams.samples import NodeSample, PodSample, Samples, Use
 from longshore.doors.kit.http import Reply, Request
 from longshore.doors.kubernetes import translate
 from longshore.doors.kubernetes.listing import view_of
@@ -28,31 +26,17 @@ from longshore.doors.kubernetes.rendering import META, View, encode, metadata_on
 from longshore.doors.kubernetes.requested import wish_of
 from longshore.doors.kubernetes.translate import Target, flag
 
-# An answer is good for this long; a node has this long to give one; so many are asked at once.
-_FRESH_S = 10.0
-_PATIENCE_S = 3.0
-_AT_ONCE = 32
 _ABOUT: Mapping[Kind, Kind] = {kinds.NODE_METRICS: kinds.NODE, kinds.POD_METRICS: kinds.POD}
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What a node said at a moment; None if nothing."""
-
-    at: float
-    summary: Doc | None
 
 
 class Metrics:
     """The group metrics.k8s.io."""
 
-    def __init__(self, registry: Registry, statistics: Statistics, clock: Clock) -> None:
+    def __init__(self, registry: Registry, samples: Samples, clock: Clock) -> None:
         self._cache = registry.cache
         self._permission = registry.permission
-        self._statistics = statistics
+        self._samples = samples
         self._clock = clock
-        self._answers: dict[str, _Answer] = {}
-        self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def answer(self, request: Request, target: Target, who: User) -> Reply:
         """GET of one, or of all that selectors choose."""
@@ -84,40 +68,12 @@ class Metrics:
 
     async def _measured(self, kind: Kind, docs: list[Doc]) -> Iterable[Doc]:
         if kind is kinds.NODE_METRICS:
-            said = await self._ask({doc["metadata"]["name"] for doc in docs})
-            return filter(None, (node_metrics(d, said.get(d["metadata"]["name"])) for d in docs))
+            nodes = await self._samples.of_nodes({doc["metadata"]["name"] for doc in docs})
+            return filter(None, (node_metrics(d, nodes.get(d["metadata"]["name"])) for d in docs))
         placed = [doc for doc in docs if doc["spec"].get("nodeName")]
-        said = await self._ask({doc["spec"]["nodeName"] for doc in placed})
-        pods = {pod["podRef"]["uid"]: pod for one in said.values() for pod in one["pods"]}
+        nodes = await self._samples.of_nodes({doc["spec"]["nodeName"] for doc in placed})
+        pods = {uid: pod for node in nodes.values() for uid, pod in node.pods.items()}
         return filter(None, (pod_metrics(d, pods.get(d["metadata"]["uid"])) for d in placed))
-
-    async def _ask(self, nodes: set[str]) -> dict[str, Doc]:
-        """What those nodes say, or said a moment ago. The silent are left out."""
-        now = self._clock.now()
-        for name, answer in list(self._answers.items()):
-            if now - answer.at >= _FRESH_S:
-                del self._answers[name]
-        async with asyncio.TaskGroup() as crew:
-            for name in nodes - self._answers.keys():
-                crew.create_task(self._ask_one(name))
-        known = {name: self._answers[name].summary for name in nodes if name in self._answers}
-        return {name: summary for name, summary in known.items() if summary is not None}
-
-    async def _ask_one(self, node: str) -> None:
-        async with self._slots, asyncio.TaskGroup() as crew:
-            asking = crew.create_task(self._summary(node))
-            waiting = crew.create_task(self._clock.sleep(_PATIENCE_S))
-            await asyncio.wait((asking, waiting), return_when=asyncio.FIRST_COMPLETED)
-            summary = asking.result() if asking.done() else None
-            asking.cancel()
-            waiting.cancel()
-        self._answers[node] = _Answer(self._clock.now(), summary)
-
-    async def _summary(self, node: str) -> Doc | None:
-        try:
-            return await self._statistics.stats(node)
-        except (ApiError, OSError):
-            return None
 
 
 def _shown(view: View, target: Target, found: list[Doc]) -> bytes:
@@ -146,38 +102,33 @@ def _typed(kind: Kind, doc: Doc) -> Doc:
     return {"kind": kind.name, "apiVersion": kind.api_version, **doc}
 
 
-def node_metrics(node: Doc, summary: Doc | None) -> Doc | None:
+def node_metrics(node: Doc, sample: NodeSample | None) -> Doc | None:
     """NodeMetrics without kind and version; None if the node has not said what it uses."""
-    figures = (summary or {}).get("node") or {}
-    if "cpu" not in figures or "memory" not in figures:
+    if sample is None or sample.use is None:
         return None
-    return {**_frame(node, figures), "usage": _usage(figures)}
+    return {**_frame(node, sample.at, sample.window_s), "usage": _usage(sample.use)}
 
 
-def pod_metrics(pod: Doc, summary: Doc | None) -> Doc | None:
+def pod_metrics(pod: Doc, sample: PodSample | None) -> Doc | None:
     """PodMetrics without kind and version; None if nothing of the pod was measured."""
-    containers = (summary or {}).get("containers")
-    if not containers:
+    if sample is None:
         return None
-    return {
-        **_frame(pod, containers[0]),
-        "containers": [{"name": one["name"], "usage": _usage(one)} for one in containers],
-    }
+    each = [{"name": name, "usage": _usage(use)} for name, use in sample.containers.items()]
+    return {**_frame(pod, sample.at, sample.window_s), "containers": each}
 
 
-def _frame(doc: Doc, figures: Doc) -> Doc:
-    metadata, time = doc["metadata"], figures["cpu"]["time"]
+def _frame(doc: Doc, at: float, window_s: float) -> Doc:
+    metadata, time = doc["metadata"], rfc3339(at)
     shown = {key: metadata[key] for key in ("name", "namespace", "labels") if metadata.get(key)}
     return {
         "metadata": {**shown, "creationTimestamp": time},
         "timestamp": time,
-        "window": duration(figures["cpu"]["windowSeconds"]),
+        "window": duration(window_s),
     }
 
 
-def _usage(figures: Doc) -> Doc:
-    kibibytes = -(-figures["memory"]["workingSetBytes"] // 1024)
-    return {"cpu": f"{figures['cpu']['usageNanoCores']}n", "memory": f"{kibibytes}Ki"}
+def _usage(use: Use) -> Doc:
+    return {"cpu": f"{use.cpu_ns}n", "memory": f"{-(-use.memory_bytes // 1024)}Ki"}
 
 
 def duration(seconds: float) -> str:
