@@ -244,7 +244,6 @@ class _Cluster:
             authority=self._authority,
             permits=self._permits,
             nodes=NodeRules(grace_s=self._config.node_grace_s),
-            usage=UsageMetrics(),
             samples=self._samples,
             exposed=self._exposed,
         )

@@ -83,7 +83,6 @@ class ControllerConfig:
     finished_pods_max: finished pods beyond this are collected. node_gone_s: how long a node must
     be gone before its pods are. jobs: where they are counted. queues, zones,
     autoscalers: likewise. samples: what pods use; exposed: what they say of themselves.
-    usage: where it is counted what is kept of what is used (None: nothing is)."""
 
     authority: Authority | None = None
     permits: Permits = _nobody
