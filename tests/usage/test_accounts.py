@@ -82,7 +82,7 @@ def test_a_project_without_room_is_not_accounted() -> None:
     accounts = Book(lambda project, moment: None)
     accounts.put_pod(pod("a"), BEGIN_MS)
     accounts.measure("a", 1, 1, BEGIN_MS)
-    accounts.drop_pod(pod("a"), BEGIN_MS)
+    accounts.drop_pod("a", BEGIN_MS)
     accounts.put_claim("shop/data", "shop", 1, BEGIN_MS)
     assert not accounts.accounts
 
@@ -122,7 +122,7 @@ def test_sums_are_levels_times_time(steps: list[tuple[int, str, str, int]]) -> N
             accounts.put_pod(pod(name), now)
             there.setdefault(name, 0)
         elif what == "drop":
-            accounts.drop_pod(pod(name), now)
+            accounts.drop_pod(name, now)
             there.pop(name, None)
         elif name in there:
             accounts.measure(name, amount, 0, now)
@@ -141,7 +141,7 @@ def test_sums_are_levels_times_time(steps: list[tuple[int, str, str, int]]) -> N
 def test_weeks_of_rest_cost_nothing() -> None:
     accounts = book()
     accounts.put_pod(pod("a"), BEGIN_MS)
-    accounts.drop_pod(pod("a"), BEGIN_MS + 1000)
+    accounts.drop_pod("a", BEGIN_MS + 1000)
     account = accounts.accounts["shop"]
     account.advance(BEGIN_MS + 100 * DAY_S * 1000)
     assert len(account.minutes) == 1

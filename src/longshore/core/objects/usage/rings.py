@@ -86,15 +86,17 @@ class History:
         return made
 
     def _parts(self) -> Iterable[tuple[Series, int, int]]:
-        """Each moment in the finest series that has it, and in no other."""
-        folded = self.folded
-        minutes = max(folded.end - MINUTES_KEPT_S, 0)
-        quarters = min(folded.quarters.start, minutes)
-        yield folded.chunks, 0, quarters
-        yield folded.quarters, quarters, minutes
-        for chunk in self.chunks:
-            if len(chunk):
-                yield chunk, minutes, chunk_start(chunk.start) + CHUNK_S
+        """Each six hours in the finest series that has them, and in no other. The minutes of a project
+        that rested may be older than a day, and those before the rest gone."""
+        folded, begin = self.folded, 0
+        quarters = folded.quarters.start if len(folded.quarters) else folded.end
+        chunks = {chunk_start(one.start): one for one in self.chunks if len(one)}
+        for start in sorted({*chunks, folded.end}):
+            yield folded.chunks, begin, min(start, quarters)
+            yield folded.quarters, max(begin, quarters), start
+            begin = start + CHUNK_S
+            if start in chunks:
+                yield chunks[start], start, begin
 
     @property
     def start(self) -> int:

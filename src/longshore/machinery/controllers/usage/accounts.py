@@ -68,6 +68,10 @@ class Account:
             self.over.append(self.minutes)
             self.minutes = Series(MINUTE_S, start)
 
+    @property
+    def at_rest(self) -> bool:
+        return not (self.things or self.changed or self.over)
+
     def change(self, now_ms: int, things: int, **levels: int) -> None:
         """There is more (or less) of something from now on."""
         self.advance(now_ms)
@@ -116,16 +120,16 @@ class Book:
     def __len__(self) -> int:
         return len(self._pods)
 
-    def put_pod(self, pod: Doc, now_ms: int) -> None:
-        """A pod is there, or changed."""
+    def put_pod(self, pod: Doc, now_ms: int) -> bool:
+        """A pod is there, or changed; whether it holds room of a node."""
         metadata = pod["metadata"]
         if (pod.get("status") or {}).get("phase") in _ENDED or not pod["spec"].get("nodeName"):
-            self.drop_pod(pod, now_ms)
-            return
+            self.drop_pod(metadata["uid"], now_ms)
+            return False
         known = self._pods.get(metadata["uid"])
         generation = metadata.get("generation", 0)
         if known is not None and known.generation == generation:
-            return
+            return True
         asked = pod_requests.requests_of(pod["spec"])
         requests = asked.get("cpu", 0), asked.get("memory", 0)
         if known is not None:
@@ -134,10 +138,11 @@ class Book:
         elif account := self._account(metadata["namespace"], now_ms):
             self._pods[metadata["uid"]] = _Pod(account, generation, requests)
             account.change(now_ms, 1, pods=1, cpuRequests=requests[0], memoryRequests=requests[1])
+        return True
 
-    def drop_pod(self, pod: Doc, now_ms: int) -> None:
+    def drop_pod(self, uid: str, now_ms: int) -> None:
         """It holds no room any more."""
-        known = self._pods.pop(pod["metadata"]["uid"], None)
+        known = self._pods.pop(uid, None)
         if known is not None:
             (cpu_requests, memory_requests), (cpu, memory) = known.requests, known.used
             known.account.change(
@@ -169,6 +174,19 @@ class Book:
             self._claims[key] = account, size
         else:
             del self._claims[key]
+
+    def pods(self) -> list[str]:
+        """The uids of those that are there."""
+        return list(self._pods)
+
+    def claims(self) -> list[str]:
+        """Their keys."""
+        return list(self._claims)
+
+    def let_go(self, account: Account) -> None:
+        """Forget an account of which all is written and nothing is there."""
+        if account.at_rest:
+            del self.accounts[account.project]
 
     def _request(self, known: _Pod, requests: tuple[int, int], now_ms: int) -> None:
         (cpu, memory), (cpu_before, memory_before) = requests, known.requests
