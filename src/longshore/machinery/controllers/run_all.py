@@ -82,7 +82,7 @@ class ControllerConfig:
     (None: neither). permits: who may do what, asked before a request is approved.
     finished_pods_max: finished pods beyond this are collected. node_gone_s: how long a node must
     be gone before its pods are. jobs: where they are counted. queues, zones,
-    autoscalers: likewise. samples: what pods use; exposed: what they say of themselves.
+    autoscalers: likewise. samples: what pods use; exposed: what they say of themselves."""
 
     authority: Authority | None = None
     permits: Permits = _nobody
