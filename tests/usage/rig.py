@@ -58,13 +58,13 @@ class World:
     @asynccontextmanager
     async def running(self, client: InProcess | None = None) -> AsyncIterator[None]:
         usage = Usage(self.cache, client or self.client, self.clock, self.measured, self.metrics)
-        task = asyncio.create_task(usage.run())
-        await self._loop.rest()
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait((task,))
+        async with asyncio.TaskGroup() as crew:
+            task = crew.create_task(usage.run())
+            await self._loop.rest()
+            try:
+                yield
+            finally:
+                task.cancel()
 
     async def wait(self, seconds: float) -> None:
         """Let that much time pass."""
@@ -136,7 +136,7 @@ def simulated(test: Callable[[World], Awaitable[None]]) -> Callable[[], None]:
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             runner.run(_played(test, loop))
 
-    run.__name__, run.__doc__ = test.__name__, test.__doc__  # type: ignore[attr-defined]
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
     return run
 
 
@@ -144,15 +144,20 @@ async def _played(test: Callable[[World], Awaitable[None]], loop: SimulatedLoop)
     clock = LoopClock(loop)
     registry = Registry(MemoryStore(), clock, Chance(1))
     await registry.open()
-    task = asyncio.create_task(registry.run())
-    world = World(registry, clock, loop)
+    async with asyncio.TaskGroup() as crew:
+        task = crew.create_task(registry.run())
+        world = World(registry, clock, loop)
+        await _furnish(world)
+        try:
+            await test(world)
+        finally:
+            task.cancel()
+    await registry.close()
+
+
+async def _furnish(world: World) -> None:
     for name in ("default", "shop"):
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         await world.client.write(Create(kinds.NAMESPACE, namespace))
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}}
     await world.client.write(Create(kinds.NODE, node))
-    try:
-        await test(world)
-    finally:
-        task.cancel()
-        await registry.close()

@@ -111,6 +111,8 @@ class Loops:
         yield from self._work.controllers.autoscalers.lines()
         yield from self._work.controllers.queues.lines(self._clock.monotonic())
         yield from self._work.controllers.zones.lines()
+        if self._work.controllers.usage is not None:
+            yield from self._work.controllers.usage.lines()
         if self._elections:
             yield from gauge(
                 "leader_election_master_status",

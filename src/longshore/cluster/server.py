@@ -64,6 +64,7 @@ from longshore.doors.kubernetes.audit.trail import AuditLog
 from longshore.doors.kubernetes.door import DoorConfig, KubernetesDoor
 from longshore.machinery.controllers.nodes.plan import NodeRules
 from longshore.machinery.controllers.run_all import ControllerConfig
+from longshore.machinery.controllers.usage.run import UsageMetrics
 from longshore.machinery.network import namespaces
 
 log = logging.getLogger("longshore.server")
@@ -244,6 +245,7 @@ class _Cluster:
             authority=self._authority,
             permits=self._permits,
             nodes=NodeRules(grace_s=self._config.node_grace_s),
+            usage=UsageMetrics(),
             samples=self._samples,
             exposed=self._exposed,
         )

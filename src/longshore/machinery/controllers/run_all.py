@@ -82,7 +82,8 @@ class ControllerConfig:
     (None: neither). permits: who may do what, asked before a request is approved.
     finished_pods_max: finished pods beyond this are collected. node_gone_s: how long a node must
     be gone before its pods are. jobs: where they are counted. queues, zones,
-    autoscalers: likewise. samples: what pods use; exposed: what they say of themselves."""
+    autoscalers: likewise. samples: what pods use; exposed: what they say of themselves.
+    usage: where it is counted what is kept of what is used (None: nothing is)."""
 
     authority: Authority | None = None
     permits: Permits = _nobody
@@ -95,6 +96,7 @@ class ControllerConfig:
     autoscalers: AutoscalerMetrics = field(default_factory=AutoscalerMetrics)
     queues: WorkQueues = field(default_factory=WorkQueues)
     zones: NodeMetrics = field(default_factory=NodeMetrics)
+    usage: UsageMetrics | None = None
 
 
 def build(
@@ -170,3 +172,6 @@ async def run_controllers(
     async with asyncio.TaskGroup() as crew:
         for loop in build(cache, client, clock, chance, recorder, config):
             crew.create_task(loop.run(), name=f"{loop.name} controller")
+        if config.usage is not None:
+            usage = Usage(cache, client, clock, config.samples, config.usage)
+            crew.create_task(usage.run(), name="usage")

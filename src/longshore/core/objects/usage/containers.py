@@ -8,7 +8,6 @@ logic/recommender.go, logic/estimator.go) with its default flags.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from longshore.core.objects.kinds import Doc
@@ -80,11 +79,6 @@ class Container:
         used = max(request, self.peak)
         self._remember(max(used + _OOM_BYTES, used * _OOM_RATIO), at, oom=True)
 
-    def without_peak(self, memory: Histogram) -> None:
-        """Take this day's peak out: it is counted again when the container is measured again."""
-        if self._highest:
-            memory.subtract(self._highest, 1.0, self.ends)
-
     @property
     def _highest(self) -> float:
         return max(self.peak, self.oom_peak)
@@ -107,14 +101,13 @@ class Container:
             self.peak = memory
 
 
-def written(name: str, seen: Seen, running: Iterable[Container]) -> Doc:
-    """As a WorkloadUsage has it: without the peaks of a day that goes on, of those that still run."""
-    memory = seen.memory.copy()
-    for one in running:
-        one.without_peak(memory)
+def written(name: str, seen: Seen) -> Doc:
+    """As a WorkloadUsage has it. Upstream leaves out the peaks of a day that is not over, so as not to
+    count them twice after a restart; here recommendations are made from what is written, and a peak
+    that is missing would make them too small."""
     return {
         "name": name, "firstSeconds": seen.first, "lastSeconds": seen.last, "samples": seen.samples,
-        "cpu": seen.cpu.written(), "memory": memory.written(),
+        "cpu": seen.cpu.written(), "memory": seen.memory.written(),
     }  # fmt: skip
 
 

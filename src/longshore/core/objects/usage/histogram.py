@@ -113,9 +113,6 @@ class Histogram:
         weights = {int(bucket): share * unit for bucket, share in shares.items()}
         return Histogram(buckets, float(reference), weights)
 
-    def copy(self) -> Histogram:
-        return Histogram(self.buckets, self.reference, dict(self.weights))
-
     def _factor(self, at: float) -> float:
         if at > self.reference + _DOUBLINGS_MAX * HALF_LIFE_S:
             self._refer_to(round(at / HALF_LIFE_S) * HALF_LIFE_S)

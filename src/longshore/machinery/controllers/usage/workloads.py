@@ -103,10 +103,7 @@ class Workloads:
         """What its WorkloadUsage is to say; written() is told what came of it."""
         key = workload.key
         workload.changed = False
-        listed = [
-            containers.written(name, seen, _named(workload, name))
-            for name, seen in sorted(workload.seen.items())
-        ]
+        listed = [containers.written(*one) for one in sorted(workload.seen.items())]
         doc = {
             "metadata": {
                 "name": key.record, "namespace": key.namespace, "ownerReferences": [_owned(workload.owner)],
@@ -195,12 +192,6 @@ class Workloads:
         ):
             del self._known[workload.key]
             self._room += len(workload.seen)
-
-
-def _named(workload: Workload, name: str) -> Iterator[Container]:
-    for running in workload.running.values():
-        if name in running:
-            yield running[name]
 
 
 def _owned(owner: Doc) -> Doc:
