@@ -200,9 +200,12 @@ def test_a_refusal_explains_itself(nodes: list[Doc], message: str) -> None:
     ("spec", "named"),
     [
         pytest.param(
-            {"resourceClaims": [{"name": "gpu", "resourceClaimName": "c"}]},
-            "spec.resourceClaims is not supported yet",
-            id="claims of devices",
+            {
+                "resourceClaims": [{"name": "gpu", "resourceClaimName": "c"}],
+                "schedulingGroup": {"podGroupName": "g"},
+            },
+            "spec.resourceClaims of the pods of a pod group is not supported yet",
+            id="claims of devices in a group",
         ),
     ],
 )

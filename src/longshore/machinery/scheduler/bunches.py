@@ -47,6 +47,7 @@ def _what_matters(view: ClusterView, pod_class: PodClass, profile: Profile) -> H
     own = (
         pod_class.refusal, pod_class.affinity, pod_class.spread, pod_class.siblings,
         pod_class.constraints, pod_class.ports, pod_class.claims, pod_class.dynamic,
+        pod_class.devices,
     )  # fmt: skip
     if any(own) or profile.affinity_labels or profile.anti_affinity_labels:
         return None

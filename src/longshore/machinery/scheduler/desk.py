@@ -29,8 +29,9 @@ from longshore.machinery.scheduler.pool import Line, Lot, Pending, Pool, pending
 from longshore.machinery.scheduler.prebinding import Prebindings, Prepared
 from longshore.machinery.scheduler.preemption.making import TERMINATING, RoomMaker
 from longshore.machinery.scheduler.profile import DEFAULT, PROFILES, Profile
-from longshore.machinery.scheduler.rules import volume_binding
+from longshore.machinery.scheduler.rules import dynamic_resources, volume_binding
 from longshore.machinery.scheduler.turns import Refusal, Turn
+from longshore.machinery.scheduler.view import devices
 from longshore.machinery.scheduler.view.columns import Rows
 from longshore.machinery.scheduler.view.view import ClusterView
 from longshore.machinery.scheduler.waking import fitting_there, has_company, room_for
@@ -98,6 +99,8 @@ class Desk:
             self._hear_offer(event, gone=gone)
         elif event.kind in HEARD:
             self.holding.hear(event)
+        elif event.kind in devices.HEARD:
+            self.view.devices.hear(event.kind, event.doc, gone=gone)
         else:
             self.view.volumes.hear(event.kind, event.doc, gone=gone)
 
@@ -370,7 +373,7 @@ class Desk:
             self._changes.rows.update(rows)
         names = self.view.names
         placed: Iterable[tuple[Pending, int]] = zip(pods, rows, strict=True)
-        if lot[1].claims:
+        if lot[1].singly:
             placed = [(pod, row) for pod, row in placed if not self._prepare(pod, row, turn)]
         turn.bound.extend((pod, names[row]) for pod, row in placed)
 
@@ -390,13 +393,17 @@ class Desk:
             self.take((lot[0], pod_class, lot[2]), [given], [row], turn)
 
     def _prepare(self, pod: Pending, row: int, turn: Turn) -> bool:
-        """Whether volumes are to be bound before the pod is; if so, they are taken in the view."""
+        """Whether volumes or devices are to be the pod's before it is bound; if so, they are taken in
+        the view."""
+        own = pod.pod_class.devices
         work = volume_binding.work_for(self.view, pod.pod_class, row)
-        if work is None:
+        given = None if own is None else dynamic_resources.work_for(self.view, own, row)
+        if work is None and given is None:
             return False
-        volume_binding.assume(self.view, work, row)
-        one = Prepared(pod, self.view.names[row], work)
-        self.prebindings.add(one)
+        one = Prepared(pod, self.view.names[row], work or volume_binding.NOTHING, given)
+        if work is not None:
+            volume_binding.assume(self.view, work, row)
+            self.prebindings.add(one)
         turn.prepared.append(one)
         return True
 
@@ -408,6 +415,7 @@ class Desk:
             turn.refused.extend(Refusal(pod, message) for pod in pods)
             self.parked.add_all(pods)
             return
+        self._take_back_devices(pods, turn)
         kept = {pod.uid for pod in pods if self.making.nominations.node_of(pod.uid)}
         made = self.making.make(pods, profile, self._next_seed())
         self._changes.rows |= made.released
@@ -423,6 +431,16 @@ class Desk:
         for pod in made.displaced:
             self.look_again(pod.uid)
 
+    def _take_back_devices(self, pods: Iterable[Pending], turn: Turn) -> None:
+        """Of pods that cannot be where their devices are, one claim each is allocated anew, if nobody
+        else uses it (PostFilter of the plug-in)."""
+        for pod in pods:
+            own = pod.pod_class.devices
+            if own is None or dynamic_resources.hindrance(self.view.devices, own):
+                continue
+            if key := dynamic_resources.to_deallocate(self.view.devices, own):
+                turn.unused.append((key, pod.uid))
+
     def _next_seed(self) -> int:
         self._seed += _STEP
         return self._seed
@@ -434,6 +452,8 @@ class Desk:
         if stir := self.view.volumes.stirred():
             self._changes.storage = stir
             self.prebindings.note(self.view.volumes, stir.claims)
+        if news := self.view.devices.stirred():
+            self._changes.devices = news
         groups = self.holding.groups
         if self._changes and (len(self.parked) or groups.has_parked):
             self._unpark_kept()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from longshore.machinery.scheduler.pods.affinity import Role
 from longshore.machinery.scheduler.pods.kin import Query
 from longshore.machinery.scheduler.pods.podclass import PodClass
+from longshore.machinery.scheduler.view import devices
 from longshore.machinery.scheduler.view.view import ClusterView
 from longshore.machinery.scheduler.view.volumes import Stir
 
@@ -21,22 +22,29 @@ CLASSES_MAX = 64
 @dataclass(slots=True)
 class Changes:
     """rows that may have room, or became other than they were; pods that came to a node or left
-    one, by class; storage: claims that may be placeable; all: anything may have changed."""
+    one, by class; storage: claims that may be placeable;
+    devices: likewise, of devices; all: anything may have changed."""
 
     rows: set[int] = field(default_factory=set)
     came: set[PodClass] = field(default_factory=set)
     left: set[PodClass] = field(default_factory=set)
     storage: Stir = field(default_factory=Stir)
+    devices: devices.Stir = field(default_factory=devices.Stir)
     all: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.rows or self.came or self.left or self.storage or self.all)
+        return bool(self.rows or self.came or self.left or self._claimed or self.all)
 
     def clear(self) -> None:
         for one in (self.rows, self.came, self.left):
             one.clear()
         self.storage = Stir()
+        self.devices = devices.Stir()
         self.all = False
+
+    @property
+    def _claimed(self) -> bool:
+        return bool(self.storage or self.devices)
 
     def note(self, pods: set[PodClass], pod_class: PodClass) -> None:
         """A pod came or left."""
@@ -51,10 +59,14 @@ class Changes:
 
     def touch_claims_of(self, pod_class: PodClass) -> bool:
         """Whether claims of such a pod are other than they were."""
-        return any(one.key in self.storage.claims for one in pod_class.claims)
+        own = pod_class.devices
+        return any(one.key in self.storage.claims for one in pod_class.claims) or (
+            own is not None and not self.devices.claims.isdisjoint(own.keys)
+        )
 
     def _claims(self, view: ClusterView, pod_class: PodClass) -> bool:
-        return view.volumes.concerns(self.storage, pod_class.claims)
+        anything = pod_class.devices is not None and self.devices.anything
+        return anything or view.volumes.concerns(self.storage, pod_class.claims)
 
     def _company(self, view: ClusterView, pod_class: PodClass) -> bool:
         affinity, spread, kin = pod_class.affinity, pod_class.spread, pod_class.kin

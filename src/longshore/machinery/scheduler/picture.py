@@ -11,11 +11,11 @@ from longshore.core.objects.offers import accepted_by
 from longshore.machinery.scheduler.offers.held import HeldOffers
 from longshore.machinery.scheduler.pods.podclass import PodClass, PodClasses
 from longshore.machinery.scheduler.profile import DEFAULT
-from longshore.machinery.scheduler.view import volumes
+from longshore.machinery.scheduler.view import devices, volumes
 from longshore.machinery.scheduler.view.view import ClusterView
 
 LOOKED_AT: tuple[Kind, ...] = (
-    kinds.NAMESPACE, kinds.NODE, kinds.SERVICE, kinds.POD, kinds.OFFER, *volumes.HEARD,
+    kinds.NAMESPACE, kinds.NODE, kinds.SERVICE, kinds.POD, kinds.OFFER, *volumes.HEARD, *devices.HEARD,
 )  # fmt: skip
 """What placement depends on."""
 
@@ -48,6 +48,9 @@ def picture(objects: Mapping[Kind, Iterable[Doc]], also: Iterable[Doc] = ()) -> 
     for kind in volumes.HEARD:
         for doc in objects.get(kind, ()):
             made.view.volumes.hear(kind, doc, gone=False)
+    for kind in devices.HEARD:
+        for doc in objects.get(kind, ()):
+            made.view.devices.hear(kind, doc, gone=False)
     bound = [pod for pod in objects.get(kinds.POD, ()) if _holds(pod)]
     _put(made, bound, [*bound, *also])
     _hold(made, objects.get(kinds.OFFER, ()))

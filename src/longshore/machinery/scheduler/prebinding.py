@@ -1,21 +1,25 @@
-"""Pods that have a node but not their volumes yet: what is written for them, and when they may go on.
-Pure.
+"""Pods that have a node but not their volumes and devices yet: what is written for them, and when they
+may go on. Pure.
 
 A volume belongs to a claim once it refers to it, so that is written before the pod is bound; the
 controllers of volumes do the rest, and the pod keeps its room meanwhile. Source: BindPodVolumes and
-checkBindings in pkg/scheduler/framework/plugins/volumebinding/binder.go.
+checkBindings in pkg/scheduler/framework/plugins/volumebinding/binder.go. Devices are the claim's as
+soon as that is written, so nothing is waited for (bindClaim in plugins/dynamicresources).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from longshore.core.objects import kinds, volumes
+from longshore.core.objects import device_claims, kinds, volumes
+from longshore.core.objects.errors import ApiError, Conflict
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.client import Operation, Patch, Update
 from longshore.machinery.scheduler.pool import Pending
-from longshore.machinery.scheduler.rules.volume_binding import VolumeWork
+from longshore.machinery.scheduler.rules.dynamic_resources import DeviceWork
+from longshore.machinery.scheduler.rules.volume_binding import NOTHING, VolumeWork
+from longshore.machinery.scheduler.view.view import ClusterView
 from longshore.machinery.scheduler.view.volumes import Claim, VolumeView
 
 # How long volumes may take (VolumeBindingArgs.bindTimeoutSeconds).
@@ -25,11 +29,12 @@ Get = Callable[[Kind, str, str], Doc | None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """A pod with its node and what is to be done for its claims."""
+    """A pod with its node and what is to be done for its claims: of volumes, and of devices."""
 
     pod: Pending
     node: str
-    work: VolumeWork
+    work: VolumeWork = NOTHING
+    devices: DeviceWork | None = None
 
 
 class Prebindings:
@@ -131,8 +136,52 @@ def _chosen(claim: Doc, node: str) -> Patch:
     return Patch(kinds.PVC, metadata["namespace"], metadata["name"], {"metadata": patch})
 
 
-def heard_anew(one: Prepared, known: VolumeView, get: Get) -> None:
-    """Take back what was assumed for a pod: its volumes and claims are what they are."""
+@dataclass(slots=True)
+class Reservation:
+    """What is written to one claim of devices: the allocation that it is given, if it has none yet, and
+    the pods that use it from now on."""
+
+    key: str
+    allocation: Doc | None = None
+    users: list[Prepared] = field(default_factory=list)
+
+    def finalized(self, get: Get) -> Update | None:
+        """What keeps the claim from now on, so that nobody's devices are lost with it."""
+        claim = get(kinds.RESOURCE_CLAIM, *self.key.split("/"))
+        if self.allocation is None or claim is None or device_claims.has_finalizer(claim):
+            return None
+        return Update(kinds.RESOURCE_CLAIM, device_claims.with_finalizer(claim))
+
+    def write(self, claim: Doc | None) -> Update | ApiError:
+        """claim: as it is now, on which the write rests; somebody else may have been faster."""
+        given = claim is not None and device_claims.status_of(claim).get("allocation") is not None
+        if claim is None or given is not (self.allocation is None):
+            state = "allocated" if given else "deallocated"
+            return Conflict(f"claim {self.key} got {state} elsewhere in the meantime")
+        users = [(one.pod.name, one.pod.uid) for one in self.users]
+        made = device_claims.reserved(claim, users, self.allocation)
+        return Update(kinds.RESOURCE_CLAIM, made, "status")
+
+
+def reservations(prepared: Iterable[Prepared]) -> list[Reservation]:
+    """What is to be written for the devices of some pods, a claim each."""
+    found: dict[str, Reservation] = {}
+    for one in prepared:
+        work = one.devices
+        if work is None:
+            continue
+        for key in work.use:
+            made = found.setdefault(key, Reservation(key))
+            made.allocation = work.give.get(key, made.allocation)
+            made.users.append(one)
+    return list(found.values())
+
+
+def heard_anew(one: Prepared, view: ClusterView, get: Get) -> None:
+    """Take back what was assumed for a pod: its volumes, devices and claims are what they are."""
+    known = view.volumes
+    for key in one.devices.give if one.devices is not None else ():
+        view.devices.unassume(key)
     for name, _ in one.work.give:
         doc = get(kinds.PV, "", name)
         known.hear(kinds.PV, doc or {"metadata": {"name": name}}, gone=doc is None)

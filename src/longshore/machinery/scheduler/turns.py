@@ -39,8 +39,9 @@ class GroupNews(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Turn:
     """Pods with their nodes; pods that no node takes; pods that have to go for some of those; pods
-    for which a node is kept no more; pods whose volumes are to be bound first; those of them that
-    wait for that in vain; pods that go for a queue; and news of pod groups."""
+    for which a node is kept no more; pods whose volumes and devices are to be theirs first; those of them that
+    wait for that in vain; pods that go for a queue; news of pod groups; and claims of devices
+    (namespace/name) that are taken back, each with the uid of its only user."""
 
     bound: list[tuple[Pending, str]] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
@@ -50,6 +51,7 @@ class Turn:
     in_vain: list[Prepared] = field(default_factory=list)
     evicted: list[Evicted] = field(default_factory=list)
     groups: list[GroupNews] = field(default_factory=list)
+    unused: list[tuple[str, str]] = field(default_factory=list)
 
     def __len__(self) -> int:
         """How many pods were decided about."""

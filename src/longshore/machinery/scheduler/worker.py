@@ -36,12 +36,13 @@ from longshore.machinery.scheduler.queues.run import Evictor, QueueReports
 from longshore.machinery.scheduler.sizing import TurnSize
 from longshore.machinery.scheduler.turns import Evicted, Turn
 from longshore.machinery.scheduler.untold import News, Untold
+from longshore.machinery.scheduler.view.devices import HEARD as DEVICES
 from longshore.machinery.scheduler.view.view import ClusterView
 from longshore.machinery.scheduler.view.volumes import HEARD
 from longshore.machinery.scheduler.writing import Writer
 
 WATCHES: tuple[Kind, ...] = (
-    kinds.NAMESPACE, kinds.PDB, kinds.SERVICE, *HEARD, *HELD, kinds.NODE, kinds.OFFER, kinds.POD,
+    kinds.NAMESPACE, kinds.PDB, kinds.SERVICE, *HEARD, *DEVICES, *HELD, kinds.NODE, kinds.OFFER, kinds.POD,
 )  # fmt: skip
 # Turns whose writes are under way at the same time: a second one would keep single pods waiting twice
 # as long for hardly more pods a second. Beyond it so many turns of single pods, which would else wait
@@ -234,18 +235,24 @@ class Worker:
             self._failures.forget(_UNTOLD[2])
 
     async def _prepare(self, turn: Turn) -> None:
-        """Have volumes bound; those for whom that failed are asked again."""
+        """Have devices reserved, after which pods can be bound, and volumes bound; those for whom that
+        failed are asked again."""
         self._writer.tell_in_vain(turn.in_vain)
         self._without_volumes(turn.in_vain)
         for one in turn.prepared:
-            self._patience.set(one.pod.uid, PATIENCE_S)
-        for one, error in await self._writer.prepare(turn.prepared):
-            heard_anew(one, self._desk.view.volumes, self._cache.get)
+            if one.work.waits:
+                self._patience.set(one.pod.uid, PATIENCE_S)
+        missed = await self._writer.prepare(turn.prepared)
+        for one, error in missed:
+            heard_anew(one, self._desk.view, self._cache.get)
             self._missed(one.pod, error)
+        failed = {one.pod.uid for one, _ in missed}
+        ready = [one for one in turn.prepared if not (one.work.waits or one.pod.uid in failed)]
+        turn.bound.extend((one.pod, one.node) for one in ready)
 
     def _without_volumes(self, pods: Sequence[Prepared]) -> None:
         for one in pods:
-            heard_anew(one, self._desk.view.volumes, self._cache.get)
+            heard_anew(one, self._desk.view, self._cache.get)
         self._take_back(one.pod for one in pods)
 
     def _give_up(self, uid: str) -> None:

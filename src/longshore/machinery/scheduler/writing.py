@@ -16,8 +16,9 @@ from longshore.machinery.loop.recorder import Recorder
 from longshore.machinery.scheduler.conditions import disrupted, unschedulable, without_node
 from longshore.machinery.scheduler.gangs.conditions import group_condition
 from longshore.machinery.scheduler.pool import Pending
-from longshore.machinery.scheduler.prebinding import Prepared, writes
+from longshore.machinery.scheduler.prebinding import Prepared, reservations, writes
 from longshore.machinery.scheduler.preemption.making import Victim
+from longshore.machinery.scheduler.reserving import Reserver
 from longshore.machinery.scheduler.turns import GroupNews, Refusal, Turn
 from longshore.machinery.scheduler.untold import News
 
@@ -35,6 +36,7 @@ class Writer:
         self._client = client
         self._clock = clock
         self._recorder = recorder
+        self._reserver = Reserver(cache, client)
         self._log = logging.getLogger("longshore.scheduler")
 
     async def bind(self, bound: Sequence[tuple[Pending, str]]) -> list[tuple[Pending, ApiError]]:
@@ -52,10 +54,11 @@ class Writer:
         return missed
 
     async def prepare(self, prepared: Sequence[Prepared]) -> list[tuple[Prepared, ApiError]]:
-        """Give claims their volumes, or the node for which they are to be made; the pods for which
-        that failed, with why."""
+        """Give claims their devices, and then their volumes, or the node for which they are to be made;
+        the pods for which that failed, with why."""
+        failed = await self._reserver.reserve(reservations(prepared))
         owners, work = [], []
-        for one in prepared:
+        for one in (each for each in prepared if each.pod.uid not in failed):
             for operation in writes(one, self._cache.get):
                 owners.append(one)
                 work.append(operation)
@@ -65,7 +68,7 @@ class Writer:
             for one, answer in zip(owners, answers, strict=True)
             if isinstance(answer, ApiError)
         }
-        return list(missed.values())
+        return [*failed.values(), *missed.values()]
 
     def tell_in_vain(self, in_vain: Iterable[Prepared]) -> None:
         for one in in_vain:
@@ -85,6 +88,8 @@ class Writer:
             *self._of_groups(turn.groups, now),
         ]
         answers = await self._client.submit([operation for _, operation in work]) if work else []
+        if turn.unused:
+            await self._reserver.deallocate(turn.unused)
         told = zip(work, answers, strict=True)
         return [news for (news, _), answer in told if isinstance(answer, ApiError)]
 

@@ -18,6 +18,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.machinery.scheduler.pods.affinity import PodAffinity, affinity_of
 from longshore.machinery.scheduler.pods.constraints import Constraints, read_constraints
 from longshore.machinery.scheduler.pods.demand import Demand, read_demand
+from longshore.machinery.scheduler.pods.devices import DeviceClaims, read_devices
 from longshore.machinery.scheduler.pods.images import image_names, read_images
 from longshore.machinery.scheduler.pods.kin import OWN_LABELS, Kin, Labels, Queries, Query
 from longshore.machinery.scheduler.pods.ports import (
@@ -64,12 +65,13 @@ class PodClass:
     constraints: Constraints | None = None
     siblings: Query | None = None
     dynamic: tuple[Wanted, ...] = ()
+    devices: DeviceClaims | None = None
 
     @property
     def singly(self) -> bool:
         """Whether a decision about one such pod changes what the next can have, beyond room: they
         are placed one at a time, each in the view that the last has left."""
-        return bool(self.claims)
+        return bool(self.claims or self.devices)
 
     def with_ports(self, chosen: Mapping[str, int]) -> PodClass:
         """The class of such a pod to which these ports of the host are given, by name."""
@@ -89,6 +91,7 @@ class _Own(NamedTuple):
     constraints: str
     dynamic: str
     given: str
+    devices: DeviceClaims | None
 
     @classmethod
     def of(cls, pod: Doc, *, claims: bool) -> _Own:
@@ -99,6 +102,7 @@ class _Own(NamedTuple):
             told.get(constraints.ANNOTATION, ""),
             told.get(dynamic_ports.ASKED, ""),
             told.get(dynamic_ports.GIVEN, ""),
+            read_devices(pod),
         )
 
 
@@ -196,6 +200,7 @@ class PodClasses:
             constraints=asked,
             siblings=self._queries.of_siblings(kin) if asked and asked.apart else None,
             dynamic=dynamic,
+            devices=own.devices,
         )
 
     def _demand(self, spec: Doc) -> Demand:
@@ -235,8 +240,12 @@ def _taken(spec: Doc) -> tuple[Any, ...]:
         spec.get("topologySpreadConstraints"),
         spec.get("overhead"),
         spec.get("resources"),
-        spec.get("resourceClaims"),
+        _grouped_claims(spec),
     )
+
+
+def _grouped_claims(spec: Doc) -> bool:
+    return bool(spec.get("resourceClaims") and spec.get("schedulingGroup"))
 
 
 def _with_host_port(container: Doc) -> list[Doc]:
@@ -249,5 +258,5 @@ def _refused(spec: Doc, asked: Constraints | None, mistake: str) -> Iterator[str
         yield asked.mistake
     if mistake:
         yield mistake
-    if spec.get("resourceClaims"):
-        yield "spec.resourceClaims is not supported yet"
+    if _grouped_claims(spec):
+        yield "spec.resourceClaims of the pods of a pod group is not supported yet"

@@ -12,6 +12,7 @@ from longshore.machinery.scheduler.profile import Profile
 from longshore.machinery.scheduler.rules import (
     balanced_allocation,
     dynamic_ports,
+    dynamic_resources,
     image_locality,
     inter_pod_affinity,
     node_affinity,
@@ -63,6 +64,7 @@ RULES: tuple[Rule, ...] = (
     Rule("NodeVolumeLimits", node_volume_limits.filter),
     Rule("VolumeBinding", volume_binding.filter, volume_binding.score, 1.0),
     Rule("VolumeZone", volume_zone.filter),
+    Rule("DynamicResources", dynamic_resources.filter),
     Rule("PodTopologySpread", pod_topology_spread.filter, pod_topology_spread.score, 2.0),
     Rule("InterPodAffinity", inter_pod_affinity.filter, inter_pod_affinity.score, 2.0),
     Rule("ServiceAffinity", service_affinity.filter, service_affinity.score, 1.0),

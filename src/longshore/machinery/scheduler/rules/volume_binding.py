@@ -120,6 +120,9 @@ class VolumeWork:
     waits: tuple[str, ...]
 
 
+NOTHING = VolumeWork((), (), ())
+
+
 def work_for(view: ClusterView, pod_class: PodClass, row: int) -> VolumeWork | None:
     """What binding a pod of a class to a row asks for; None if its claims are bound."""
     found = _options(view, pod_class) if pod_class.claims else None

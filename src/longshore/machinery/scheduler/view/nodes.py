@@ -9,9 +9,11 @@ from longshore.machinery.scheduler.view.columns import Mask
 
 
 class Nodes(Protocol):
-    """The nodes by their labels. shape changes whenever an answer may. rows: by name."""
+    """The nodes by their labels. shape changes whenever an answer may. rows: by name;
+    names: by row."""
 
     shape: int
+    names: list[str]
     rows: dict[str, int]
 
     @property

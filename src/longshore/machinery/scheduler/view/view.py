@@ -17,6 +17,7 @@ from longshore.machinery.scheduler.pods.podclass import PodClass
 from longshore.machinery.scheduler.pods.ports import Port
 from longshore.machinery.scheduler.taints import Taint, taints_of
 from longshore.machinery.scheduler.view.columns import PODS, Amounts, Mask, Scores
+from longshore.machinery.scheduler.view.devices import DeviceView
 from longshore.machinery.scheduler.view.images import ImageIndex
 from longshore.machinery.scheduler.view.labels import LabelIndex
 from longshore.machinery.scheduler.view.loads import SCORED, Loads
@@ -57,6 +58,7 @@ class ClusterView:
         self.ports = HostPorts()
         self.images = ImageIndex()
         self.volumes = VolumeView(self)
+        self.devices = DeviceView(self)
         self.services = ServiceIndex()
         self._answers: dict[Hashable, Any] = {}
         self._pods: dict[str, tuple[str, PodClass]] = {}
