@@ -81,13 +81,10 @@ def _scheduled(conditions: Iterable[Doc], now: str) -> list[Doc]:
 
 def _check(pod: Doc, operation: Bind) -> None:
     metadata, name = pod["metadata"], operation.name
-    for what, wanted, had in (
-        ("UID", operation.uid, metadata["uid"]),
-        ("ResourceVersion", operation.revision, metadata["resourceVersion"]),
-    ):
-        if wanted and wanted != had:
-            why = f"Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {had}"
-            raise Conflict.of(kinds.POD, name, why)
+    if operation.uid and operation.uid != metadata["uid"]:
+        raise _unmet(name, "UID", operation.uid, metadata["uid"])
+    if operation.revision and operation.revision != metadata["resourceVersion"]:
+        raise _unmet(name, "ResourceVersion", operation.revision, metadata["resourceVersion"])
     if "deletionTimestamp" in metadata:
         raise _conflict(name, f"pod {name} is being deleted, cannot be assigned to a host")
     taken = pod["spec"].get("nodeName")
@@ -98,6 +95,11 @@ def _check(pod: Doc, operation: Bind) -> None:
     if not operation.node:
         cause = Cause("FieldValueRequired", "Required value", "target.name")
         raise Invalid.of(kinds.BINDING, name, [cause])
+
+
+def _unmet(name: str, what: str, wanted: str, had: str) -> Conflict:
+    why = f"Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {had}"
+    return Conflict.of(kinds.POD, name, why)
 
 
 def _conflict(name: str, why: str) -> Conflict:

@@ -59,8 +59,7 @@ class Intent(NamedTuple):
             return cls(None, before, None, None)
         # One string for all who keep it.
         key = kind.key_of(doc) if before is None else before.key
-        made = Stored.of(kind, key, doc, encoded=encoded)
-        return cls(doc, before, made, made.raw)
+        return cls(doc, before, *Stored.laid(kind, key, doc, encoded))
 
 
 class Pending:

@@ -22,12 +22,13 @@ _SPECS_MAX = 512
 class PodSpec:
     """A spec that pods share, read-only. is_sound: no rule speaks against it."""
 
-    __slots__ = ("_taken", "encoded", "is_sound", "key", "qos_class", "spec")
+    __slots__ = ("_open", "_taken", "encoded", "is_sound", "key", "qos_class", "spec")
 
     def __init__(self, key: bytes, pod: Doc) -> None:
         self.key = key
         self.spec: Doc = pod["spec"]
         self.encoded = orjson.Fragment(key)
+        self._open = memoryview(key)[:-1]  # all but its last bracket
         self.qos_class = qos_class(pod)
         self.is_sound = False
         self._taken: Amounts | None = None
@@ -41,7 +42,7 @@ class PodSpec:
 
     def encoded_on(self, node: str) -> orjson.Fragment:
         """Such a spec of a pod that has that node."""
-        return orjson.Fragment(b'%b,"nodeName":%b}' % (self.key[:-1], orjson.dumps(node)))
+        return orjson.Fragment(b"".join((self._open, b',"nodeName":', orjson.dumps(node), b"}")))
 
 
 class PodSpecs:

@@ -24,6 +24,8 @@ _PLACE = b"\n"
 _VALUE = re.compile(rb'[^"\\]*')
 _ENTRY_END = b"}]"
 
+_AtRest: TypeAlias = "tuple[bytes, Form, bytes]"
+
 # Forms that objects share now: forgotten with the last object of theirs.
 _forms: WeakValueDictionary[int, Form] = WeakValueDictionary()
 # Those seen last, newest first: neighbours in a list are mostly alike, and comparing is cheap.
@@ -32,7 +34,7 @@ _recent: list[Form] = []
 # Of the lists that were laid at rest last, by identity: pods that are alike share theirs. They are held
 # here, so that nobody else is at their places, and are read-only as all entries are.
 _LAID_MAX = 64
-_laid: dict[int, tuple[Entries, Form, bytes]] = {}
+_laid: dict[int, tuple[Entries, _AtRest]] = {}
 # What decoded entries share, for the forms that were decoded last.
 _DECODED_MAX = 256
 _decoded: dict[Form, _Decoded] = {}
@@ -98,15 +100,16 @@ def read(text: bytes, start: int) -> tuple[Form, bytes, int]:
     return known, values, end
 
 
-def laid(entries: Entries) -> tuple[Form, bytes]:
-    """The form and the values of decoded entries."""
+def laid(entries: Entries) -> _AtRest:
+    """The text of decoded entries, its form and its values."""
     known = _laid.get(id(entries))
     if known is None:
         if len(_laid) >= _LAID_MAX:
             del _laid[next(iter(_laid))]
-        form, values, _ = read(orjson.dumps(entries), 0)
-        known = _laid[id(entries)] = entries, form, values
-    return known[1:]
+        text = orjson.dumps(entries)
+        form, values, _ = read(text, 0)
+        known = _laid[id(entries)] = entries, (text, form, values)
+    return known[1]
 
 
 def _cut(text: bytes) -> tuple[tuple[bytes, ...], bytes]:

@@ -60,17 +60,29 @@ class Stored:
         self._doc: Doc | None = None
 
     @classmethod
-    def of(
-        cls, kind: Kind, key: str, doc: Doc, revision: int = 0, encoded: Encoded = NOTHING
-    ) -> Stored:
-        """A document at rest. encoded are fields whose bytes are known."""
+    def of(cls, kind: Kind, key: str, doc: Doc, revision: int = 0) -> Stored:
+        """A document at rest."""
+        made, _ = cls.laid(kind, key, doc)
+        made.revision = revision
+        return made
+
+    @classmethod
+    def laid(
+        cls, kind: Kind, key: str, doc: Doc, encoded: Encoded = NOTHING
+    ) -> tuple[Stored, bytes]:
+        """A document at rest, and its raw, as the store keeps it. encoded are fields whose bytes are
+        known."""
         own, metadata = dict(doc), doc["metadata"].copy()
         metadata.pop("resourceVersion", None)
         entries = metadata.pop("managedFields") if metadata.get("managedFields") else None
         del own["apiVersion"], own["kind"], own["metadata"]
         own |= encoded
         rest = orjson.dumps({"metadata": metadata, **own})[_BEFORE_OWN:]
-        return cls(kind, key, rest, revision, *(owned.laid(entries) if entries else ()))
+        if not entries:
+            return cls(kind, key, rest, 0), opening(kind) + rest
+        text, form, values = owned.laid(entries)
+        raw = b"".join((opening(kind), _OWNED, text, b",", rest))
+        return cls(kind, key, rest, 0, form, values), raw
 
     @classmethod
     def read(cls, kind: Kind, key: str, encoded: bytes, revision: int) -> Stored:
