@@ -4,11 +4,11 @@ agents are played, by a few lines that write what a kubelet would."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeAlias
 
 from longshore.base.chance import Chance
 from longshore.base.clock import rfc3339, rfc3339_micro
@@ -16,7 +16,7 @@ from longshore.base.users import loop_user
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.pki.authority import Authority
-from longshore.core.registry.client import Create, Delete, DeleteOptions, Patch, Update
+from longshore.core.registry.client import Client, Create, Delete, DeleteOptions, Patch, Update
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry
 from longshore.core.store.memory import MemoryStore
@@ -48,6 +48,9 @@ class World:
     async def patch(self, kind: Kind, name: str, patch: Doc, subresource: str = "") -> Doc:
         namespace = "default" if kind.namespaced else ""
         return await self.client.write(Patch(kind, namespace, name, patch, subresource))
+
+    async def update(self, kind: Kind, doc: Doc) -> Doc:
+        return await self.client.write(Update(kind, doc))
 
     async def delete(self, kind: Kind, name: str, **options: Any) -> None:
         namespace = "default" if kind.namespaced else ""
@@ -157,11 +160,22 @@ class World:
         return {**pod, "status": {**pod["status"], **status}}
 
 
+Controllers: TypeAlias = Callable[[Client], Awaitable[None]]
+"""Runs all controllers, which write through that client, until it is cancelled."""
+
+
+async def forever(controllers: Controllers, client: Client) -> None:
+    await controllers(client)
+
+
 @asynccontextmanager
 async def running(
-    config: ControllerConfig | None = None, *, nodes: int = 2
+    config: ControllerConfig | None = None,
+    *,
+    nodes: int = 2,
+    manager: Callable[[Controllers, Client], Awaitable[None]] = forever,
 ) -> AsyncIterator[World]:
-    """A world with so many nodes, at rest."""
+    """A world with so many nodes, at rest. The manager starts the controllers, and may end them."""
     clock = VirtualClock()
     registry = Registry(MemoryStore(), clock, Chance.seeded(1))
     await registry.open()
@@ -169,12 +183,16 @@ async def running(
     chance, client = Chance.seeded(2), InProcess(registry, loop_user("loops"))
     journal = Journal(client, clock)
     with TemporaryDirectory() as pki:
-        config = config or ControllerConfig(Authority(Path(pki), clock))
+        chosen = config or ControllerConfig(Authority(Path(pki), clock))
+
+    async def controllers(client: Client) -> None:
+        await run_controllers(world.cache, client, clock, chance, journal, chosen)
+
     async with asyncio.TaskGroup() as crew:
         parts: list[Any] = [
             registry.run(),
             journal.run(),
-            run_controllers(world.cache, client, clock, chance, journal, config),
+            manager(controllers, client),
             Worker(world.cache, client, clock, chance, journal.recorder("default-scheduler")).run(),
         ]
         tasks = [crew.create_task(part) for part in parts]

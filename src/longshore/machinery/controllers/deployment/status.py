@@ -87,14 +87,15 @@ def with_progress(deployment: Doc, status: Doc, new: Doc | None, now: float) -> 
     if deadline_s(deployment) is None:
         return {**status, "conditions": cond.without(listed, PROGRESSING)}
     before = cond.find(listed, PROGRESSING)
-    settled = before is not None and before.get("reason") == NEW_AVAILABLE
+    what = _subject(deployment, new)
+    done = condition(
+        PROGRESSING, "True", NEW_AVAILABLE, f"{what} has successfully progressed.", now
+    )
+    # Said of another set, it was an interrupted controller that made this one, and could not say so.
+    settled = before is not None and _says(before) == _says(done)
     if settled and status.get("replicas", 0) == status.get("updatedReplicas", 0):
         return status
-    what = _subject(deployment, new)
     if complete(deployment, status):
-        done = condition(
-            PROGRESSING, "True", NEW_AVAILABLE, f"{what} has successfully progressed.", now
-        )
         return {**status, "conditions": cond.with_condition(listed, done)}
     if _moved(deployment.get("status") or {}, status):
         return {**status, "conditions": _moving(listed, f"{what} is progressing.", now)}
@@ -102,6 +103,10 @@ def with_progress(deployment: Doc, status: Doc, new: Doc | None, now: float) -> 
         late = condition(PROGRESSING, "False", TIMED_OUT, f"{what} has timed out progressing.", now)
         return {**status, "conditions": cond.with_condition(listed, late)}
     return status
+
+
+def _says(one: Doc) -> tuple[str, str]:
+    return one["reason"], one["message"]
 
 
 def _subject(deployment: Doc, new: Doc | None) -> str:
