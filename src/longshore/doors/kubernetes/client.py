@@ -123,6 +123,12 @@ class HttpClient:
             self._pool, self._clock, path, selectors, listing.revision, self._headers
         )
 
+    async def read(self, kind: Kind, namespace: str, name: str, **query: int) -> Doc:
+        """One of what is reckoned up when it is asked for, or a list (name is empty) of a namespace or
+        of all (namespace is empty); query are parameters of its own."""
+        path = path_of(Ref(kind, namespace, name)) if name else collection_of(kind, namespace)
+        return await self._ask(Call("GET", f"{path}?{urlencode(query)}"), kind)
+
     async def submit(self, operations: Sequence[Operation]) -> Answers:
         """Over as many connections as the pool has, each operation a request of its own."""
         async with asyncio.TaskGroup() as crew:

@@ -22,7 +22,7 @@ from longshore.core.objects.errors import (
     InternalError,
     Unauthorized,
 )
-from longshore.core.objects.kinds import KINDS, MEASURED, Doc, Kinds
+from longshore.core.objects.kinds import KINDS, MEASURED, PROJECT_USAGE, Doc, Kinds
 from longshore.core.registry.identity.tokens import AnyTokens, NoTokens
 from longshore.core.registry.questions import Undecided, decided, settled
 from longshore.core.registry.registry import Registry
@@ -51,6 +51,7 @@ from longshore.doors.kubernetes.metrics import Metrics
 from longshore.doors.kubernetes.requested import wish_of, wish_of_unknown
 from longshore.doors.kubernetes.routes import Api
 from longshore.doors.kubernetes.translate import Target
+from longshore.doors.kubernetes.usage import ProjectUsages
 from longshore.doors.kubernetes.watchpaths import modern
 
 log = logging.getLogger(__name__)
@@ -130,13 +131,14 @@ class KubernetesDoor:
         config = config or DoorConfig()
         self._api = Api(registry, clock, chance, config.streams, config.tokens)
         self._kinds = config.kinds
+        self._usages = ProjectUsages(registry, clock)
         self._metrics: Metrics | None = None
         if config.samples is not None:
             self._metrics = Metrics(registry, config.samples, clock)
             self._kinds = Kinds((*config.kinds, *MEASURED))
         self._custom: CustomMetrics | None = None
         if config.exposed is not None:
-            self._custom = CustomMetrics(registry.cache, config.exposed, self._kinds)
+            self._custom = CustomMetrics(registry, config.exposed, self._kinds)
         self._tokens = config.tokens
         self._permission = registry.permission
         self._auditor = config.auditor
@@ -271,6 +273,8 @@ class KubernetesDoor:
             course.entry.judged(self._judged(request, target, who))
         if target is not None and self._metrics and target.kind in MEASURED:
             return await self._metrics.answer(request, target, who)
+        if target is not None and target.kind is PROJECT_USAGE:
+            return await self._usages.answer(request, target, who)
         if target is not None:
             return await self._api.answer(request, target, who)
         self._check_path(request, who)

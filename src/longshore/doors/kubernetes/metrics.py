@@ -33,7 +33,7 @@ class Metrics:
     """The group metrics.k8s.io."""
 
     def __init__(self, registry: Registry, samples: Samples, clock: Clock) -> None:
-        self._cache = registry.cache
+        self._registry = registry
         self._permission = registry.permission
         self._samples = samples
         self._clock = clock
@@ -53,18 +53,18 @@ class Metrics:
         view = view_of(request, self._clock)
         about = list(self._chosen(target, translate.list_options(request)))
         found = list(await self._measured(target.kind, about))
-        return Reply(200, _shown(view, target, found), view.media)
+        return Reply(200, shown(view, target, found), view.media)
 
     def _chosen(self, target: Target, options: ListOptions) -> Iterator[Doc]:
         """The nodes or pods that are asked about."""
         kind = _ABOUT[target.kind]
         if target.name:
-            doc = self._cache.get(kind, target.namespace, target.name)
+            doc = self._registry.cache.get(kind, target.namespace, target.name)
             if doc is not None:
                 yield doc
             return
         chosen = Filter(kind, target.namespace, options)
-        yield from (s.doc for s in self._cache.shelf(kind).range(chosen.prefix) if chosen(s))
+        yield from (s.doc for s in self._registry.cache.shelf(kind).range(chosen.prefix) if chosen(s))
 
     async def _measured(self, kind: Kind, docs: list[Doc]) -> Iterable[Doc]:
         if kind is kinds.NODE_METRICS:
@@ -76,7 +76,9 @@ class Metrics:
         return filter(None, (pod_metrics(d, pods.get(d["metadata"]["uid"])) for d in placed))
 
 
-def _shown(view: View, target: Target, found: list[Doc]) -> bytes:
+def shown(view: View, target: Target, found: list[Doc]) -> bytes:
+    """What was asked for of what is stored nowhere: one, or a list. Those that are found do not say their
+    kind and version. Raises NotFound."""
     kind = target.kind
     if not target.name:
         return encode(_list(view, kind, found), view.media, pretty=view.pretty)

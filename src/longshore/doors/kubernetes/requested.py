@@ -1,7 +1,8 @@
 """What a request asks permission for, read from its method, path and query alone. Pure.
 
 Source: apiserver/pkg/endpoints/request/requestinfo.go (RequestInfo); what differs: a talk is a create
-whatever its method, as upstream demands of one over WebSocket besides (AuthorizePodWebsocketUpgrade).
+whatever its method, as upstream demands of one over WebSocket besides (AuthorizePodWebsocketUpgrade);
+what a project used is for whoever may list its pods.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from longshore.core.objects.errors import BadRequest
-from longshore.core.objects.kinds import NAMESPACE
+from longshore.core.objects.kinds import NAMESPACE, POD, PROJECT_USAGE
 from longshore.core.objects.selectors import parse_fields
 from longshore.core.registry.wishes import NO_FIELDS, Wish
 from longshore.doors.kit.http import Request
@@ -38,6 +39,8 @@ def verb_of(request: Request, target: Target) -> str:
 
 def wish_of(request: Request, target: Target) -> Wish:
     kind, verb = target.kind, verb_of(request, target)
+    if kind is PROJECT_USAGE and verb in ("get", "list"):
+        return Wish("list", POD.group, POD.plural, target.namespace)
     fields = _fields(request, target) if verb in _MANY else NO_FIELDS
     name = target.name or fields.get("metadata.name", "")
     namespace = target.name if kind is NAMESPACE else target.namespace
