@@ -151,7 +151,7 @@ STEPS = st.tuples(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(STEPS, max_size=12))
 def test_nobody_takes_what_is_anothers_and_all_come_to_rest(deeds: list[Any]) -> None:
     asyncio.run(played(deeds))
