@@ -6,34 +6,37 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from types import ModuleType
 
 from longshore.base.clock import Clock
 from longshore.base.limits import LOOP_SLICE
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.watch.cache import Cache
-from longshore.machinery.controllers.nodegroups.protocol import Look, Trial
+from longshore.machinery.controllers.nodegroups.protocol import Trial
 from longshore.machinery.scheduler.profile import Profile
 
 
-def looking(cache: Cache, clock: Clock, profiles: Mapping[str, Profile]) -> Look:
-    """NumPy, on which the scheduler reckons, is fetched in a thread when it is needed first."""
+class Looking:
+    """Look. NumPy, on which the scheduler reckons, is fetched in a thread when it is needed first."""
 
-    async def look(pods: Sequence[Doc]) -> Trial:
-        scheduler = await asyncio.to_thread(import_module, "longshore.machinery.scheduler.picture")
-        room = await asyncio.to_thread(import_module, "longshore.cluster.autoscale.trial")
-        objects = {kind: await _docs(cache, clock, kind) for kind in scheduler.LOOKED_AT}
-        daemon_sets = await _docs(cache, clock, kinds.DAEMON_SET)
-        made: Trial = room.PictureTrial(objects, daemon_sets, pods, profiles)
+    def __init__(self, cache: Cache, clock: Clock, profiles: Mapping[str, Profile]) -> None:
+        self._cache, self._clock, self._profiles = cache, clock, profiles
+        self._room: ModuleType | None = None
+
+    async def __call__(self, pods: Sequence[Doc]) -> Trial:
+        if self._room is None:
+            room = await asyncio.to_thread(import_module, "longshore.cluster.autoscale.trial")
+            self._room = room
+        objects = {kind: await self._docs(kind) for kind in self._room.LOOKED_AT}
+        daemon_sets = await self._docs(kinds.DAEMON_SET)
+        made: Trial = self._room.PictureTrial(objects, daemon_sets, pods, self._profiles)
         return made
 
-    return look
-
-
-async def _docs(cache: Cache, clock: Clock, kind: Kind) -> list[Doc]:
-    found = []
-    for number, stored in enumerate(list(cache.shelf(kind).held()), 1):
-        found.append(stored.doc)
-        if number % LOOP_SLICE == 0:
-            await clock.sleep(0)
-    return found
+    async def _docs(self, kind: Kind) -> list[Doc]:
+        found = []
+        for number, stored in enumerate(list(self._cache.shelf(kind).held()), 1):
+            found.append(stored.doc)
+            if number % LOOP_SLICE == 0:
+                await self._clock.sleep(0)
+        return found

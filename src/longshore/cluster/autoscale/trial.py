@@ -11,10 +11,12 @@ from longshore.machinery.controllers.daemonset.nodes import Meant, meant_by, sho
 from longshore.machinery.controllers.daemonset.pods import PodMaker
 from longshore.machinery.controllers.nodegroups.protocol import Packing
 from longshore.machinery.scheduler import explain
-from longshore.machinery.scheduler.picture import Picture, picture, scheduler_of
+from longshore.machinery.scheduler.picture import LOOKED_AT, Picture, picture, scheduler_of
 from longshore.machinery.scheduler.plan import plan
 from longshore.machinery.scheduler.pods.podclass import PodClass
 from longshore.machinery.scheduler.profile import Profile
+
+__all__ = ["LOOKED_AT", "PictureTrial"]
 
 # No node and no pod can have such a name.
 _TRIED = "~new"
