@@ -141,8 +141,8 @@ class Place:
         self.client = InProcess(registry, loop_user("test"))
         self.clock = clock
         self.pods = Speaking()
-        self.cache = registry.cache
-        self.scraper = Scraper(registry.cache, self.pods, clock)
+        self.registry = registry
+        self.scraper = Scraper(registry, self.pods, clock)
 
     async def pod(self, name: str, namespace: str = "default", **annotations: str) -> Doc:
         shown = {"prometheus.io/scrape": "true", **annotations}
@@ -250,7 +250,7 @@ async def test_hollow_pods_say_what_their_annotation_says() -> None:
     async with place() as here:
         said = 'depth{queue="a"} 5\n'
         await here.pod("a", **{"prometheus.io/scrape": "", "longshore.io/hollow-metrics": said})
-        hollow = Scraper(here.cache, ByAnnotation(), here.clock)
+        hollow = Scraper(here.registry, ByAnnotation(), here.clock)
         (one,) = await hollow.of_namespace("default", "depth")
         assert (one.pod, one.labels, one.value, one.milli) == ("a", {"queue": "a"}, 5.0, 5000)
 

@@ -168,7 +168,7 @@ async def test_hollow_pods_use_half_of_what_they_request() -> None:
             path = f"/api/v1/namespaces/default/pods/{name}/status"
             patch = {"status": {"phase": "Running"}}
             await k("PATCH", path, patch, content_type="application/merge-patch+json")
-        said = await HollowStatistics(k.registry.cache, k.clock).stats("n1")
+        said = await HollowStatistics(k.registry, k.clock).stats("n1")
         used = {
             one["podRef"]["name"]: (
                 one["containers"][0]["cpu"]["usageNanoCores"],

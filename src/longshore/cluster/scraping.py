@@ -22,10 +22,10 @@ from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.exposure import HOLLOW, exposure_of
 from longshore.core.objects.kinds import Doc
+from longshore.core.registry.registry import Registry
 from longshore.core.streams.protocols import Ask, Streams
 from longshore.core.streams.samples import FRESH_S
 from longshore.core.streams.series import Series
-from longshore.core.watch.cache import Cache
 
 _PATIENCE_S = 3.0
 _AT_ONCE = 32
@@ -130,8 +130,8 @@ class _Pod:
 class Scraper:
     """An Exposed. Who asks about pods that were asked a moment ago shares what they said."""
 
-    def __init__(self, cache: Cache, asking: Asking, clock: Clock) -> None:
-        self._cache = cache
+    def __init__(self, registry: Registry, asking: Asking, clock: Clock) -> None:
+        self._registry = registry
         self._asking = asking
         self._clock = clock
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -141,12 +141,12 @@ class Scraper:
 
     async def of_pods(self, namespace: str, pods: Iterable[str], metric: str) -> Sequence[Series]:
         """See Exposed."""
-        found = (self._cache.get(kinds.POD, namespace, name) for name in pods)
+        found = (self._registry.cache.get(kinds.POD, namespace, name) for name in pods)
         return await self._of([pod for pod in found if pod is not None], metric)
 
     async def of_namespace(self, namespace: str, metric: str) -> Sequence[Series]:
         """See Exposed."""
-        return await self._of(self._cache.indexed(kinds.POD, "exposed", namespace), metric)
+        return await self._of(self._registry.cache.indexed(kinds.POD, "exposed", namespace), metric)
 
     def known(self) -> Iterable[str]:
         """See Exposed."""

@@ -22,6 +22,7 @@ from longshore.cluster import (
     encryption,
     issuers,
     kubeconfig,
+    readers,
     stores,
 )
 from longshore.cluster.backup.take import snapshot
@@ -33,10 +34,8 @@ from longshore.cluster.machine import api_endpoints, lan_namespace, node_namespa
 from longshore.cluster.nodes.hollow import do_not_end_when_told
 from longshore.cluster.probe import is_ready
 from longshore.cluster.process import BACKLOG, prepare_process, run_to_the_end, until_signalled
+from longshore.cluster.readers import Readers
 from longshore.cluster.renewal import SERVER_PAIRS, Renewals
-from longshore.cluster.sampling import NodeSamples
-from longshore.cluster.scraping import ByAddress, ByAnnotation, Scraper
-from longshore.cluster.statistics import HollowStatistics, NodeStatistics
 from longshore.cluster.streams import NodeStreams, NoStreams
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
@@ -56,8 +55,6 @@ from longshore.core.registry.registry import Registry, RegistryConfig
 from longshore.core.registry.wishes import Wish
 from longshore.core.store.sealed import SealedStore
 from longshore.core.streams.protocols import Streams
-from longshore.core.streams.samples import Samples
-from longshore.core.streams.series import Exposed
 from longshore.doors.kit.server import Server
 from longshore.doors.kubernetes.audit.auditor import Auditor
 from longshore.doors.kubernetes.audit.trail import AuditLog
@@ -136,7 +133,7 @@ class _Cluster:
         self._issuers = issuers.of_cluster(paths, self._clock)
         self._audit_log = AuditLog(paths.audit_log, self._clock)
         self._streams = self._made_streams()
-        self._samples, self._exposed = self._readers()
+        self._readers = self._made_readers()
         self._loops = self._made_loops()
         self._auditor = Auditor(audit.policy_of(paths), self._audit_log, self._clock)
 
@@ -209,8 +206,8 @@ class _Cluster:
         cache = self._registry.cache
         return DoorConfig(
             streams=self._streams,
-            samples=self._samples,
-            exposed=self._exposed,
+            samples=self._readers.samples,
+            exposed=self._readers.exposed,
             address=f"127.0.0.1:{self._config.port}",
             tokens=self._tokens(),
             auditor=self._auditor,
@@ -231,14 +228,10 @@ class _Cluster:
         context = self._renewals.shown_by(client_context(pair, trusted), pair)
         return NodeStreams(self._registry.cache, context, lan_namespace(self._paths))
 
-    def _readers(self) -> tuple[Samples, Exposed]:
-        """Of what is used and measured, one for all that read it."""
-        cache, clock = self._registry.cache, self._clock
+    def _made_readers(self) -> Readers:
         if self._config.hollow:
-            samples = NodeSamples(HollowStatistics(cache, clock), clock)
-            return samples, Scraper(cache, ByAnnotation(), clock)
-        samples = NodeSamples(NodeStatistics(self._streams), clock)
-        return samples, Scraper(cache, ByAddress(self._streams), clock)
+            return readers.of_hollow_nodes(self._registry, self._clock)
+        return readers.of_nodes(self._registry, self._streams, self._clock)
 
     def _made_loops(self) -> Loops:
         controllers = ControllerConfig(
@@ -246,8 +239,8 @@ class _Cluster:
             permits=self._permits,
             nodes=NodeRules(grace_s=self._config.node_grace_s),
             usage=UsageMetrics(),
-            samples=self._samples,
-            exposed=self._exposed,
+            samples=self._readers.samples,
+            exposed=self._readers.exposed,
         )
         work = Work(self._config, self._paths, controllers, self._all_roles)
         return Loops(work, self._registry, self._clock, self._chance)

@@ -20,6 +20,7 @@ from longshore.base.clock import Clock, rfc3339
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import Unavailable
 from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.registry.registry import Registry
 from longshore.core.streams.protocols import Ask, Streams
 from longshore.core.watch.cache import Cache
 from longshore.machinery.controllers.common import owners
@@ -61,14 +62,14 @@ class NodeStatistics:
 class HollowStatistics:
     """Numbers for nodes that run nothing, so that what reads numbers can be tried."""
 
-    def __init__(self, cache: Cache, clock: Clock) -> None:
-        self._cache = cache
+    def __init__(self, registry: Registry, clock: Clock) -> None:
+        self._registry = registry
         self._clock = clock
 
     async def stats(self, node: str) -> dict[str, Any]:
         time = rfc3339(self._clock.now())
-        placed = self._cache.indexed(kinds.POD, "node", node)
-        loads = _Loads(self._cache)
+        placed = self._registry.cache.indexed(kinds.POD, "node", node)
+        loads = _Loads(self._registry.cache)
         pods = [_pod(pod, loads.of(pod), time) for pod in placed if is_running(pod)]
         each = [container for pod in pods for container in pod["containers"]]
         cores = sum(one["cpu"]["usageNanoCores"] for one in each)

@@ -18,8 +18,8 @@ from longshore.core.objects import kinds, selectors
 from longshore.core.objects.errors import NotFound
 from longshore.core.objects.kinds import Doc, Kind, Kinds
 from longshore.core.objects.selectors import Selector
+from longshore.core.registry.registry import Registry
 from longshore.core.streams.series import Exposed, Series, describing
-from longshore.core.watch.cache import Cache
 from longshore.doors.kit.http import Reply, Request
 from longshore.doors.kubernetes.documents import only_get
 from longshore.doors.kubernetes.media import negotiate
@@ -47,8 +47,8 @@ class _Asked:
 class CustomMetrics:
     """Both groups. Whether somebody may read them is asked before, as of any path."""
 
-    def __init__(self, cache: Cache, exposed: Exposed, known: Kinds) -> None:
-        self._cache = cache
+    def __init__(self, registry: Registry, exposed: Exposed, known: Kinds) -> None:
+        self._registry = registry
         self._exposed = exposed
         self._known = known
 
@@ -115,7 +115,7 @@ class CustomMetrics:
     ) -> dict[str, list[Series]]:
         names = [asked.name]
         if asked.name == _ALL:
-            pods = self._cache.indexed(kinds.POD, "exposed", asked.namespace)
+            pods = self._registry.cache.indexed(kinds.POD, "exposed", asked.namespace)
             names = [
                 pod["metadata"]["name"]
                 for pod in pods

@@ -10,9 +10,7 @@ from typing import Any
 
 from longshore.base.chance import Chance
 from longshore.base.users import loop_user
-from longshore.cluster.sampling import NodeSamples
-from longshore.cluster.scraping import ByAnnotation, Scraper
-from longshore.cluster.statistics import HollowStatistics
+from longshore.cluster.readers import of_hollow_nodes
 from longshore.core.pki.authority import Authority
 from longshore.core.registry.admission.surroundings import AdmissionConfig
 from longshore.core.registry.identity.bearers import Bearers
@@ -54,10 +52,9 @@ class Life:
         self._keys = keys
         self.registry = Registry(store, clock, self._chance, _rules(settings))
         tokens = Bearers(Tokens(self.registry, clock, self._chance, keys.tokens), [token])
-        cache = self.registry.cache
-        self._samples = NodeSamples(HollowStatistics(cache, clock), clock)
-        self._exposed = Scraper(cache, ByAnnotation(), clock)
-        door = DoorConfig(tokens=tokens, samples=self._samples, exposed=self._exposed)
+        self._readers = of_hollow_nodes(self.registry, clock)
+        samples, exposed = self._readers.samples, self._readers.exposed
+        door = DoorConfig(tokens=tokens, samples=samples, exposed=exposed)
         self.door = KubernetesDoor(self.registry, clock, self._chance, door)
         self.complete = asyncio.Event()
         """Set when all runs that shall run. Until then no time may be skipped."""
@@ -103,7 +100,9 @@ class Life:
     def _controllers(self, journal: Journal) -> list[Loop[Any]]:
         cache, clock, chance = self.registry.cache, self._clock, self._chance
         config = ControllerConfig(
-            authority=self._keys.authority, samples=self._samples, exposed=self._exposed
+            authority=self._keys.authority,
+            samples=self._readers.samples,
+            exposed=self._readers.exposed,
         )
         recorder = journal.recorder("controllers")
         loops = build(cache, self.client("controllers"), clock, chance, recorder, config)

@@ -10,6 +10,7 @@ from longshore.base.chance import Chance
 from longshore.base.clock import Clock
 from longshore.base.users import loop_user
 from longshore.cluster.bootstrap import bootstrap
+from longshore.cluster.readers import of_hollow_nodes
 from longshore.core.registry.fencing import Fence
 from longshore.core.registry.identity.tokens import NoTokens, Tokens
 from longshore.core.registry.inprocess import InProcess
@@ -49,7 +50,10 @@ class SimulatedServer:
         self._role = role
         self.registry = Registry(store, clock, chance)
         accounts = Tokens(self.registry, clock, chance, token_keys) if token_keys else NoTokens()
-        self.door = KubernetesDoor(self.registry, clock, chance, DoorConfig(tokens=accounts))
+        self._readers = of_hollow_nodes(self.registry, clock)
+        samples, exposed = self._readers.samples, self._readers.exposed
+        door = DoorConfig(tokens=accounts, samples=samples, exposed=exposed)
+        self.door = KubernetesDoor(self.registry, clock, chance, door)
         self._clock = clock
         self._chance = chance
         self._serving: set[asyncio.Task[Any]] = set()
@@ -100,9 +104,9 @@ class SimulatedServer:
 
     def _controllers(self, journal: Journal, term: Fence | None = None) -> Part:
         cache, client = self.registry.cache, self.client("controllers", term)
-        return run_controllers(
-            cache, client, self._clock, self._chance, journal, ControllerConfig()
-        )
+        samples, exposed = self._readers.samples, self._readers.exposed
+        config = ControllerConfig(samples=samples, exposed=exposed)
+        return run_controllers(cache, client, self._clock, self._chance, journal, config)
 
     def _scheduler(self, journal: Journal, term: Fence | None = None) -> Part:
         cache, client = self.registry.cache, self.client("scheduler", term)
