@@ -21,6 +21,7 @@ from longshore.core.registry.fencing import Fence
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry
 from longshore.machinery.controllers.run_all import ControllerConfig, run_controllers
+from longshore.machinery.election.alone import OnlyLeader
 from longshore.machinery.election.run import Candidate, Election, Lead
 from longshore.machinery.loop.recorder import Journal
 from longshore.machinery.network.balancer.run import Balancer
@@ -59,7 +60,13 @@ class Loops:
             crew.create_task(journal.run(), name="events")
             crew.create_task(self._controllers(journal), name="controllers")
             crew.create_task(self._scheduler(journal), name="scheduler")
+            crew.create_task(self._hold_leases(), name="leases")
             self._beside(crew, journal)
+
+    async def _hold_leases(self) -> None:
+        client, identity = self._client("leader-election"), f"server_{self._chance.uuid()}"
+        only = OnlyLeader(self._registry.cache, client, self._clock, identity)
+        await only.hold(_NAMESPACE, (_CONTROLLERS, _SCHEDULER), self._work.config.election)
 
     async def beside(self) -> None:
         """Until cancelled. What a cluster's only server on a machine does for it, whoever leads."""
