@@ -122,4 +122,5 @@ def with_finalizer(claim: Doc) -> Doc:
 def without_finalizer(claim: Doc) -> Doc:
     metadata = claim["metadata"]
     kept = [one for one in metadata.get("finalizers") or () if one != FINALIZER]
-    return {**claim, "metadata": {**metadata, "finalizers": kept}}
+    others = {key: one for key, one in metadata.items() if key != "finalizers"}
+    return {**claim, "metadata": {**others, **({"finalizers": kept} if kept else {})}}

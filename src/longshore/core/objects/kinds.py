@@ -372,7 +372,6 @@ RESOURCE_CLAIM = _resource(
     "resourceclaims",
     subresources="status",
     columns="State,Age",
-    dormant=True,
 )
 RESOURCE_CLAIM_TEMPLATE = _resource("ResourceClaimTemplate", "resourceclaimtemplates")
 RESOURCE_SLICE = _resource.cluster(

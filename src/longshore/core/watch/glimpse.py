@@ -44,14 +44,26 @@ class _Volume(TypedDict, total=False):
     ephemeral: Any
 
 
+class _DeviceClaim(TypedDict, total=False):
+    name: str
+    resourceClaimName: str | None
+    resourceClaimTemplateName: str | None
+
+
 class _PodSpec(TypedDict, total=False):
     nodeName: str | None
     volumes: list[_Volume] | None
+    resourceClaims: list[_DeviceClaim] | None
+
+
+class _PodStatus(TypedDict, total=False):
+    resourceClaimStatuses: list[_DeviceClaim] | None
 
 
 class _Pod(TypedDict, total=False):
     metadata: _PodMetadata
     spec: _PodSpec
+    status: _PodStatus
 
 
 class _About(TypedDict, total=False):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from longshore.core.objects import kinds
+from longshore.core.objects.device_claims import claim_names
 from longshore.core.objects.exposure import exposes
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.volumes import claim_name, storage_class
@@ -15,6 +16,7 @@ Term = tuple[str, str]
 def terms_of(kind: Kind, doc: Doc) -> tuple[Term, ...]:
     """The terms of an object: ("owner", each owner's uid), for pods and offers ("node", the node's
     name or "" while they have none), for pods ("claim", namespace/name of each claim)
+    and ("devices", the same of each claim of devices, or "" while there is none yet)
     and, if they let themselves be asked for metrics, ("exposed", their namespace),
     for claims and volumes ("attributes", their VolumeAttributesClass), for claims ("volume", its name)
     or, until they have one, ("unbound", their class), for Events ("about", the uid of what
@@ -35,6 +37,11 @@ def _of_pod(pod: Doc) -> list[Term]:
     if "volumes" in spec:
         namespace = pod["metadata"].get("namespace", "")
         terms += [("claim", f"{namespace}/{name}") for name in claims_of(pod)]
+    if "resourceClaims" in spec:
+        namespace = pod["metadata"].get("namespace", "")
+        terms += [("devices", f"{namespace}/{name}") for name in claim_names(pod)] or [
+            ("devices", "")
+        ]
     annotations = pod["metadata"].get("annotations")
     if annotations and exposes(annotations):
         terms.append(("exposed", pod["metadata"].get("namespace", "")))

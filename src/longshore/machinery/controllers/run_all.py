@@ -42,6 +42,7 @@ from longshore.machinery.controllers.protection.run import StorageProtection
 from longshore.machinery.controllers.quota.run import ResourceQuotas
 from longshore.machinery.controllers.ranges.run import PodRanges
 from longshore.machinery.controllers.replicaset.run import ReplicaSets, ReplicationControllers
+from longshore.machinery.controllers.resourceclaims.run import ResourceClaims
 from longshore.machinery.controllers.statefulset.run import StatefulSets
 from longshore.machinery.controllers.ttl.run import FinishedJobs
 from longshore.machinery.controllers.usage.run import Usage, UsageMetrics
@@ -65,6 +66,7 @@ QUEUES = {
     "persistentvolume-binder": "claims",
     "pod-gc": "orphaned_pods_nodes",
     "replicationcontroller": "replicationmanager",
+    "resource-claim": "resource_claim",
     "resourcequota": "resourcequota_primary",
     "storage-protection": "pvcprotection",
     "ttl-after-finished": "ttl_jobs_to_delete",
@@ -129,6 +131,7 @@ def build(
         StorageProtection(cache, client),
         VolumeBinder(cache, client, clock, recorder),
         EphemeralVolumes(cache, client, recorder),
+        ResourceClaims(cache, client, recorder),
         ServiceAddresses(cache, client, clock),
         ResourceQuotas(cache, client, clock, KINDS.stored),
         PodRanges(cache, client),
