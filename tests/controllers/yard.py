@@ -12,10 +12,9 @@ from typing import Any
 from longshore.base.chance import Chance
 from longshore.base.users import loop_user
 from longshore.cluster.autoscale.look import Looking
+from longshore.cluster.autoscale.run import evicting
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.client import DeleteOptions
-from longshore.core.registry.eviction import Evictions
 from longshore.core.registry.inprocess import InProcess
 from longshore.machinery.controllers import ControllerConfig
 from longshore.machinery.controllers.nodegroups.hands import Hands
@@ -190,7 +189,7 @@ async def scaled(
         tasks.append(crew.create_task(journal.run()))
         look = Looking(world.cache, world.clock, PROFILES)
         await look(())  # modules are fetched in real time
-        tools = Tools(yard, look, evicting(world))
+        tools = Tools(yard, look, evicting(world.registry, world.clock))
         hands = Hands(
             world.cache, client, world.clock, journal.recorder("test"), tools,
             rules or ScalingRules(), metrics,
@@ -204,13 +203,3 @@ async def scaled(
             made.loop.cancel()
             for task in (*tasks, *yard.booting):
                 task.cancel()
-
-
-def evicting(world: World) -> Any:
-    evictions, who = Evictions(world.registry, world.clock), loop_user("nodegroups")
-
-    async def evict(namespace: str, name: str, uid: str, grace_s: int) -> None:
-        options = DeleteOptions(grace_s=grace_s, uid=uid)
-        await evictions.evict(who, namespace, name, options, dry_run=False)
-
-    return evict

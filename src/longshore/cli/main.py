@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from longshore import __version__
+from longshore.cli.autoscaling import autoscale_options
 from longshore.cli.backups import backup, restore
 from longshore.cli.bench import bench
 from longshore.cli.nodes import node
@@ -23,8 +24,10 @@ from longshore.cli.options import (
     store_options,
 )
 from longshore.cli.rebalance import rebalance
+from longshore.cli.recommend import recommend
 from longshore.cli.simulate import simulate
 from longshore.cli.tenants import tenant
+from longshore.cli.usage import usage
 from longshore.cli.why import why
 
 # What a person can mend ends with this code and one sentence.
@@ -114,6 +117,7 @@ def main() -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="What plug-ins are told (AdmissionConfiguration of apiserver.config.k8s.io/v1).",
 )  # fmt: skip
+@autoscale_options
 @click.option("--no-merge", is_flag=True, help="Leave ~/.kube/config alone.")
 @click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for the nodes.")
 @json_option
@@ -380,6 +384,8 @@ main.add_command(node)
 main.add_command(simulate)
 main.add_command(why)
 main.add_command(rebalance)
+main.add_command(recommend)
+main.add_command(usage)
 
 
 @main.command()

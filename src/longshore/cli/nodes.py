@@ -58,8 +58,8 @@ def node_remove(
     node_name: str, force: bool, local_data: bool, wait: float, name: str, root: Path | None
 ) -> None:
     """Cordon a node, evict its pods as PodDisruptionBudgets allow, and take it away."""
-    from longshore.cluster.nodes.drain import Consent
     from longshore.cluster.node_changes import Where, remove
+    from longshore.cluster.nodes.drain import Consent
 
     remove(Where(name, root), node_name, Consent(force, local_data), wait, click.echo)
 

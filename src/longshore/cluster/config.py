@@ -12,12 +12,15 @@ from typing import Any
 import orjson
 
 from longshore.base.files import write_private
+from longshore.machinery.controllers.nodegroups.rules import ScalingRules
 from longshore.machinery.election.plan import Rules
 
 NAME_FORM = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 NODES_MAX = 200
 # The process that joins the LAN of several servers to the machine.
 GATEWAY = "gateway"
+# The one that makes machines when an autoscaler asks for them, and ends them.
+PROVISIONER = "provisioner"
 
 
 class ClusterError(Exception):
@@ -48,6 +51,15 @@ class StoreConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Autoscaling:
+    """Between how many nodes a cluster moves by itself, and how eagerly."""
+
+    min_size: int
+    max_size: int
+    rules: ScalingRules = field(default_factory=ScalingRules)
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterConfig:
     """One cluster. runtime is oci or hollow; uplink is user or none; port is on 127.0.0.1;
     node_grace_s is how long a node may be silent before it counts as lost. enable_admission and
@@ -55,7 +67,8 @@ class ClusterConfig:
     many share the members of etcd, of which there are as many; election is by which rules one of
     them leads. store is an etcd of somebody else, which servers on other machines may share; addresses are
     those of this machine at which its server listens besides 127.0.0.1. roster has the names of its
-    nodes with their numbers on the LAN, once nodes were added or removed; empty: node-1, node-2, ..."""
+    nodes with their numbers on the LAN, once nodes were added or removed; empty: node-1, node-2, ...
+    autoscale: whether and how they come and go by themselves."""
 
     name: str
     nodes: int
@@ -70,6 +83,7 @@ class ClusterConfig:
     store: StoreConfig = field(default_factory=StoreConfig)
     addresses: tuple[str, ...] = ()
     roster: tuple[tuple[str, int], ...] = ()
+    autoscale: Autoscaling | None = None
 
     @property
     def hollow(self) -> bool:
@@ -119,7 +133,8 @@ class ClusterConfig:
         """All processes that the cluster should have. Hollow nodes live in the one server there is."""
         agents = [] if self.hollow and not self.shared else self.node_names
         gateway = [GATEWAY] if self.shared and not self.hollow else []
-        return [*self.member_names, *self.server_names, *gateway, *agents]
+        provisioner = [PROVISIONER] if self.autoscale and self.has_lan else []
+        return [*self.member_names, *self.server_names, *gateway, *provisioner, *agents]
 
     def _numbered(self, what: str) -> list[str]:
         return [f"{what}-{number}" for number in range(1, self.servers + 1)]

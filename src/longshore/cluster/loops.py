@@ -12,6 +12,7 @@ from longshore.base.clock import Clock
 from longshore.base.metrics import gauge
 from longshore.base.users import loop_user
 from longshore.cluster import scheduling
+from longshore.cluster.autoscale.run import Autoscaler
 from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.machine import lan_namespace, server_nets
 from longshore.cluster.nodes.hollow import HollowMachines
@@ -52,6 +53,8 @@ class Loops:
         self._clock = clock
         self._chance = chance
         self._elections: dict[str, Election] = {}
+        sizes = work.config.autoscale
+        self._autoscaler = sizes and Autoscaler(work.config, work.paths, sizes, registry)
 
     async def run(self) -> None:
         """Until cancelled. Everything runs here."""
@@ -115,6 +118,8 @@ class Loops:
         """Which Leases are held here, as component-base tells it (leaderelection metrics), and what
         the controllers count."""
         yield from self._work.controllers.jobs.lines()
+        if self._autoscaler:
+            yield from self._autoscaler.metrics.lines()
         yield from self._work.controllers.autoscalers.lines()
         yield from self._work.controllers.queues.lines(self._clock.monotonic())
         yield from self._work.controllers.zones.lines()
@@ -154,7 +159,13 @@ class Loops:
     async def _controllers(self, journal: Journal, term: Fence | None = None) -> None:
         cache, client = self._registry.cache, self._client("controllers", term)
         config = self._work.controllers
-        await run_controllers(cache, client, self._clock, self._chance, journal, config)
+        async with asyncio.TaskGroup() as crew:
+            controllers = run_controllers(cache, client, self._clock, self._chance, journal, config)
+            crew.create_task(controllers, name="controllers")
+            if self._autoscaler:
+                recorder = journal.recorder("controllers")
+                loop = self._autoscaler.loop(client, self._clock, self._chance, recorder)
+                crew.create_task(loop.run(), name="autoscaler of nodes")
 
     async def _scheduler(self, journal: Journal, term: Fence | None = None) -> None:
         cache, client = self._registry.cache, self._client("scheduler", term)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from longshore.cluster.config import (
 )
 from longshore.cluster.nodes import roster
 from longshore.cluster.nodes.drain import Consent, drain
+from longshore.cluster.nodes.hollow import in_server, tell_server
 from longshore.cluster.nodes.machines import remove_machine
 from longshore.cluster.probe import is_ready
 from longshore.cluster.processes import recorded
@@ -119,19 +119,6 @@ async def _await_gone(node: str, client: HttpClient) -> None:
             return
         await clock.sleep(_LOOK_S)
     raise ClusterError(f"the server has not let {node} go within {_FORGET_S:g} s: see its log")
-
-
-def in_server(config: ClusterConfig) -> bool:
-    """Whether its nodes are part of the server's process, and not processes of their own."""
-    return config.hollow and not config.shared
-
-
-def tell_server(config: ClusterConfig, paths: ClusterPaths) -> None:
-    """Have the server read which hollow nodes there are."""
-    if in_server(config):
-        for process in recorded(paths.processes):
-            if process.role in config.server_names:
-                process.kill(signal.SIGHUP)
 
 
 def listed(where: Where) -> list[dict[str, Any]]:

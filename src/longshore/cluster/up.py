@@ -10,8 +10,8 @@ import gc
 import os
 import select
 import socket
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib import import_module
@@ -33,9 +33,12 @@ from longshore.cluster import (
     issuers,
     kubeconfig,
 )
+from longshore.cluster.autoscale import settings as autoscaling
 from longshore.cluster.config import (
     GATEWAY,
     NODES_MAX,
+    PROVISIONER,
+    Autoscaling,
     ClusterConfig,
     ClusterError,
     ClusterPaths,
@@ -43,6 +46,7 @@ from longshore.cluster.config import (
     check_name,
     default_root,
 )
+from longshore.cluster.nodes.roster import locked
 from longshore.cluster.probe import await_nodes
 from longshore.cluster.process import BACKLOG
 from longshore.cluster.processes import Process, recorded, spawn
@@ -84,6 +88,7 @@ class UpRequest:
     encryption_config: Path | None = None
     servers: int = 1
     election: Rules = field(default_factory=Rules)
+    autoscale: Autoscaling | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +111,9 @@ def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
     and is left out. Raises ClusterError."""
     root = (request.root or default_root()).absolute()
     paths = ClusterPaths(root, check_name(request.name))
-    if not 1 <= request.nodes <= NODES_MAX:
-        raise ClusterError(f"--nodes {request.nodes}: a cluster here has 1 to {NODES_MAX} nodes")
+    _check_nodes(request)
     doctor.require(request.runtime)
     _check_servers(request)
-    if not 1 <= request.node_grace_s <= 86400:
-        raise ClusterError(f"--node-grace {request.node_grace_s:g}: use 1 to 86400 seconds")
     if request.audit_policy is not None:
         audit.check(request.audit_policy)
     if request.authentication_config is not None:
@@ -137,6 +139,7 @@ def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
         disable_admission=request.disable_admission,
         servers=request.servers,
         election=request.election,
+        autoscale=request.autoscale,
     )
     paths.create()
     paths.save(config)
@@ -150,6 +153,16 @@ def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
         if file is not None:
             write_private(kept, file.read_bytes())
     return _Start(config, paths, listener, _Timer(phase)).run(request.wait_s, request.merge)
+
+
+def _check_nodes(request: UpRequest) -> None:
+    """Raises ClusterError for what nodes cannot be."""
+    if not 1 <= request.nodes <= NODES_MAX:
+        raise ClusterError(f"--nodes {request.nodes}: a cluster here has 1 to {NODES_MAX} nodes")
+    if not 1 <= request.node_grace_s <= 86400:
+        raise ClusterError(f"--node-grace {request.node_grace_s:g}: use 1 to 86400 seconds")
+    if request.autoscale is not None:
+        autoscaling.check(request.autoscale, request.nodes)
 
 
 def _check_servers(request: UpRequest) -> None:
@@ -204,6 +217,11 @@ def start(name: str, root: Path | None, wait_s: float, phase: Phase) -> UpResult
     listener = _listen(config.port, shared=config.shared) if lacking else None
     start = _Start(config, paths, listener, _Timer(phase))
     return start.run(wait_s, merge=kubeconfig.mentions(config.context, kubeconfig.user_file()))
+
+
+def make_machines(config: ClusterConfig, paths: ClusterPaths, nodes: Sequence[str]) -> None:
+    """Make what is below some nodes of a running cluster, and do not wait for them."""
+    _Start(config, paths, None, _Timer(lambda _: nullcontext())).machines(nodes)
 
 
 class _Timer:
@@ -285,7 +303,8 @@ class _Start:
     def _network(self) -> None:
         from longshore.cluster.machine import build_network
 
-        build_network(self._config, self._paths)
+        with locked(self._paths):
+            build_network(self._config, self._paths)
 
     def _members(self) -> None:
         """They elect one of them while what follows is imported."""
@@ -300,7 +319,8 @@ class _Start:
         if lacking:
             from longshore.cluster import server
         if self._config.has_lan:
-            from longshore.cluster import agent, gateway, hollow_agent
+            from longshore.cluster import agent, gateway, hollow_agent  # noqa: F401 - for agents()
+            from longshore.cluster.nodes import provisioner
         if lacking and self._config.shared:
             import_module("longshore.core.store.etcd.store")  # gRPC, once for all servers
         gc.collect()
@@ -309,12 +329,27 @@ class _Start:
             self._serve(name, server)
         if not self._config.has_lan:
             return
-        main = hollow_agent.main if self._config.hollow else agent.main
-        for node in self._config.node_names:
-            if node not in self._alive:
-                self._spawn(node, partial(main, self._config, self._paths, node))
+        self.agents(self._config.node_names)
+        if PROVISIONER in self._config.roles and PROVISIONER not in self._alive:
+            provision = partial(provisioner.main, self._paths, make_machines)
+            self._spawn(PROVISIONER, provision)
         if GATEWAY in self._config.roles and GATEWAY not in self._alive:
             self._spawn(GATEWAY, partial(gateway.main, self._config, self._paths))
+
+    def agents(self, nodes: Iterable[str]) -> None:
+        """Fork the processes of nodes that have none."""
+        from longshore.cluster import agent, hollow_agent
+
+        main = hollow_agent.main if self._config.hollow else agent.main
+        for node in nodes:
+            if node not in self._alive:
+                self._spawn(node, partial(main, self._config, self._paths, node))
+
+    def machines(self, nodes: Sequence[str]) -> None:
+        """What there must be below some nodes of a running cluster."""
+        self._certificates()
+        self._network()
+        self.agents(nodes)
 
     def _serve(self, name: str, server: ModuleType) -> None:
         """Fork a server. On the LAN it listens at once: agents may call before it answers. What is its

@@ -8,8 +8,22 @@ import signal
 from longshore.base.clock import Clock
 from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.machine import hollow_nodes
+from longshore.cluster.processes import recorded
 from longshore.core.registry.client import Client
 from longshore.machinery.kubelet.hollow import HollowNodes
+
+
+def in_server(config: ClusterConfig) -> bool:
+    """Whether a cluster's nodes are part of its server's process, and not processes of their own."""
+    return config.hollow and not config.shared
+
+
+def tell_server(config: ClusterConfig, paths: ClusterPaths) -> None:
+    """Have the server read which hollow nodes there are."""
+    if in_server(config):
+        for process in recorded(paths.processes):
+            if process.role in config.server_names:
+                process.kill(signal.SIGHUP)
 
 
 def do_not_end_when_told() -> None:

@@ -9,22 +9,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count, islice
+from typing import TypeAlias
 
 from longshore.cluster.config import (
+    GATEWAY,
     NAME_FORM,
     NODES_MAX,
+    PROVISIONER,
     ClusterConfig,
     ClusterError,
     ClusterPaths,
 )
 
+Changed: TypeAlias = Callable[[ClusterConfig], ClusterConfig]
 
-def change(
-    paths: ClusterPaths, changed: Callable[[ClusterConfig], ClusterConfig]
-) -> tuple[ClusterConfig, ClusterConfig]:
+
+def change(paths: ClusterPaths, changed: Changed) -> tuple[ClusterConfig, ClusterConfig]:
     """Write down what becomes of the cluster's configuration; as it was and as it is. Blocks while
     somebody else changes it. Raises ClusterError."""
-    with _locked(paths):
+    with locked(paths):
         before = paths.load()
         after = changed(before)
         if after != before:
@@ -74,13 +77,14 @@ def _check(name: str, config: ClusterConfig) -> None:
             f"{name!r} is no name for a node: use up to 32 of a-z, 0-9 and -, "
             "beginning and ending with a letter or digit"
         )
-    taken = [*config.server_names, *config.member_names, "lan", "gateway"]
+    taken = [*config.server_names, *config.member_names, GATEWAY, PROVISIONER, "lan"]
     if name in taken or name.endswith("-pods"):
         raise ClusterError(f"{name!r} is what another part of the cluster is called")
 
 
 @contextmanager
-def _locked(paths: ClusterPaths) -> Iterator[None]:
+def locked(paths: ClusterPaths) -> Iterator[None]:
+    """While nobody else changes which nodes there are, or what is below them. Blocks; not to be nested."""
     descriptor = os.open(paths.lock, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
