@@ -26,7 +26,8 @@ HOUR = [3600, 7200, 3600 * 250, 3600 * 100, 3600 * 1000, 3600 * 512, 3600 * 10]
 
 async def put(k: Kube, project: str, *ages: int) -> None:
     """An hour of use, so many seconds ago each."""
-    folded, chunks = Folded.nothing(), {}
+    folded = Folded.nothing()
+    chunks: dict[int, Series] = {}
     now = k.clock.now()
     for age in sorted(ages, reverse=True):
         at = int(now) - age

@@ -1,0 +1,1 @@
+"""`longshore recommend`: what workloads should request, from what they were seen to use."""

@@ -1,0 +1,1 @@
+"""`longshore usage`: what projects used, as numbers and as a chart."""
