@@ -111,6 +111,10 @@ class Yard:
         status = node_status(config, HOLLOW_FACTS, (), {}, 0.0)
         return {**node_doc(config, HOLLOW_FACTS), "status": status}
 
+    def machines(self) -> list[str]:
+        """Names of all of them."""
+        return [name for names in self._groups.values() for name in names]
+
     def _new(self, group: str) -> KubeletConfig:
         self._serial += 1
         kind, name = self.kinds[group], f"{group}-{self._serial}"
@@ -137,6 +141,7 @@ class Scaled:
     loop: asyncio.Task[None]
     crew: asyncio.TaskGroup
     hands: Hands
+    started: int = 0
 
     def names(self) -> list[str]:
         return sorted(one["metadata"]["name"] for one in self.world.cache.all(kinds.NODE))
@@ -159,6 +164,7 @@ class Scaled:
 
     def start(self, hands: Hands | None = None) -> None:
         """Run an autoscaler, as one that has just started."""
+        self.started += 1
         loop: Loop[str] = Loop(
             NodeGroups(hands or self.hands), self.world.cache, self.world.clock, Chance.seeded(5)
         )
