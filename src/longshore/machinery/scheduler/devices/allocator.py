@@ -49,8 +49,25 @@ def allocate(
 ) -> list[list[Grant]] | None:
     """Devices for each claim, or None if there are not enough. pools have the devices that can be used
     there; left tells what is left of a pool's counters. NotAllocatable if it cannot be told."""
+    _check(claims, pools)
     search = _Search(claims, pools, classes, taken, left)
     return search.granted if search.claim(0) else None
+
+
+def _check(claims: Sequence[Asked], pools: Sequence[Pool]) -> None:
+    """NotAllocatable where a pool must be waited for or mended."""
+    for pool in pools:
+        if pool.mistake and not pool.incomplete:
+            raise NotAllocatable(f"pool {pool.id[1]} is invalid: {pool.mistake}")
+    missing = next((pool.name for pool in pools if pool.incomplete), "")
+    for number, claim in enumerate(claims):
+        for want in (one for wants in claim.requests for one in wants):
+            if missing and not want.count:
+                name = want.name.rpartition("/")[2]
+                why = (
+                    f"asks for all devices, but resource pool {missing} is currently being updated"
+                )
+                raise NotAllocatable(f", request {name}: {why}", number)
 
 
 class _Search:
@@ -63,7 +80,7 @@ class _Search:
         left: Callable[[PoolId], Mapping[Counter, Fraction]],
     ) -> None:
         self._claims = claims
-        self._pools = pools
+        self._pools = [pool for pool in pools if not pool.incomplete]
         self._classes = classes
         self._taken = taken
         self._left = left
@@ -86,7 +103,8 @@ class _Search:
         found = self._candidates(number, want)
         count = want.count or len(found)
         mine, all_of_them = self.granted[number], sum(map(len, self.granted))
-        if not 0 < count <= min(len(found), PER_CLAIM_MAX - len(mine)):
+        room = PER_CLAIM_MAX - len(mine) - _least(self._claims[number].requests[place + 1 :])
+        if not 0 < count <= min(len(found), room):
             return False
         if all_of_them + count > IN_ALL_MAX:
             raise NotAllocatable(f"claims of one pod may have {IN_ALL_MAX} devices in all")
@@ -108,20 +126,8 @@ class _Search:
     # --- one device ---
 
     def _candidates(self, number: int, want: Want) -> list[Device]:
-        usable = (pool for pool in self._pools if self._is_usable(pool, number, want))
-        return [one for pool in usable for one in pool.devices if self._suits(number, want, one)]
-
-    def _is_usable(self, pool: Pool, number: int, want: Want) -> bool:
-        """NotAllocatable where a pool must be waited for or mended."""
-        if pool.mistake and not pool.incomplete:
-            raise NotAllocatable(f"pool {pool.id[1]} is invalid: {pool.mistake}")
-        if pool.incomplete and not want.count:
-            raise NotAllocatable(
-                f", request {want.name.rpartition('/')[2]}: asks for all devices, "
-                f"but resource pool {pool.name} is currently being updated",
-                number,
-            )
-        return not pool.incomplete
+        devices = (one for pool in self._pools for one in pool.devices)
+        return [one for one in devices if self._suits(number, want, one)]
 
     def _suits(self, number: int, want: Want, device: Device) -> bool:
         """Of those that all of a kind are asked for, the ones that others have count too: then there
@@ -192,6 +198,11 @@ class _Search:
         for counter, amount in device.consumes:
             spent[counter] = spent.get(counter, Fraction()) + sign * amount
         return True
+
+
+def _least(requests: Sequence[Sequence[Want]]) -> int:
+    """How many devices these need at least."""
+    return sum(min(max(1, one.count) for one in wants) for wants in requests)
 
 
 def _tolerated(want: Want, device: Device) -> bool:
