@@ -51,7 +51,8 @@ async def test_a_silent_node_is_unknown_tainted_and_its_pods_not_ready() -> None
         for pod in world.pods():
             lost = pod["spec"]["nodeName"] == "n1"
             assert condition(pod, "Ready")["status"] == ("False" if lost else "True")
-        assert world.events("NodeNotReady") == ["Node n1 status is now: NodeNotReady"]
+        told = ["Node is not ready", "Node is not ready", "Node n1 status is now: NodeNotReady"]
+        assert world.events("NodeNotReady") == told, "of two pods and of their node"
 
 
 async def test_pods_leave_after_their_toleration_and_are_replaced_at_once() -> None:

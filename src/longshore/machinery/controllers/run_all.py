@@ -124,7 +124,7 @@ def build(
         DisruptionBudgets(cache, client, clock, recorder, KINDS),
         Namespaces(cache, client, clock, KINDS.stored),
         NamespaceDefaults(cache, client, config.authority),
-        GarbageCollector(cache, client, KINDS),
+        GarbageCollector(cache, client, recorder, KINDS),
         RoleAggregation(cache, client),
         PodCollector(cache, client, clock, config.finished_pods_max, config.node_gone_s),
         NodeLifecycle(cache, client, clock, recorder, config.nodes, config.zones),

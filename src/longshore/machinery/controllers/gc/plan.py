@@ -14,6 +14,11 @@ from longshore.core.objects.kinds import Doc
 from longshore.machinery.controllers.common.owners import is_deleting, owners
 
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+INVALID_NAMESPACE = (
+    "ownerRef [{apiVersion}/{kind}, namespace: , name: {name}, uid: {uid}] "
+    'does not exist in namespace ""'
+)
+"""What is told of an owner reference from an object of no namespace to one of a kind that has them."""
 
 
 class Owner(Enum):

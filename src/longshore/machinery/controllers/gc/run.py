@@ -20,6 +20,7 @@ from longshore.machinery.controllers.common.answers import raise_first
 from longshore.machinery.controllers.gc import plan as planning
 from longshore.machinery.controllers.gc.plan import FOREGROUND, ORPHAN, Owner
 from longshore.machinery.loop.answers import DONE, Answer
+from longshore.machinery.loop.recorder import Recorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,10 @@ class GarbageCollector:
 
     name = "gc"
 
-    def __init__(self, cache: Cache, client: Client, served: Kinds) -> None:
+    def __init__(self, cache: Cache, client: Client, recorder: Recorder, served: Kinds) -> None:
         self._cache = cache
         self._client = client
+        self._recorder = recorder.named("garbage-collector-controller")
         self._served = served
         # Events own nothing and are owned by nothing; they are most of what happens.
         self._kinds = tuple(kind for kind in served.stored if kind is not kinds.EVENT)
@@ -52,8 +54,10 @@ class GarbageCollector:
         if event.type == "DELETED":
             return [_node(event.kind, event.doc), *self._held_owners(event.doc)]
         owned = any(term[0] == "owner" for term in event.stored.terms)
-        moved = event.before is None or event.before.terms != event.stored.terms
-        suspicious = owned and moved and self._has_bad_owner(event.doc)
+        moved = owned and (event.before is None or event.before.terms != event.stored.terms)
+        if moved and not event.kind.namespaced:
+            self._tell_of_strangers(event.doc)
+        suspicious = moved and self._has_bad_owner(event.doc)
         # A look into the bytes spares the decoding of what is of no concern.
         rest = event.stored.rest
         waits = b'"deletionTimestamp"' in rest and b'"finalizers"' in rest
@@ -133,15 +137,24 @@ class GarbageCollector:
         return kind, found
 
     def _judge(self, namespace: str, ref: Doc) -> Owner:
-        """An owner of a kind that is not served here cannot be looked up: it counts as alive."""
+        """An owner that cannot be looked up counts as alive: of a kind that is not served here, or of
+        one that has namespaces for an object that has none."""
         kind = self._served.named(ref["apiVersion"], ref["kind"])
-        if kind is None or "watch" not in kind.verbs:
+        if kind is None or "watch" not in kind.verbs or (kind.namespaced and not namespace):
             return Owner.SOLID
         found = self._owner(namespace, ref)
         if found is None:
             return Owner.DANGLING
         waits = planning.is_waiting(found[1]) and ref.get("blockOwnerDeletion")
         return Owner.WAITING if waits else Owner.SOLID
+
+    def _tell_of_strangers(self, doc: Doc) -> None:
+        """An object of no namespace names an owner that has one: which, nobody can tell."""
+        for ref in owners.owners(doc):
+            kind = self._served.named(ref["apiVersion"], ref["kind"])
+            if kind is not None and kind.namespaced:
+                message = planning.INVALID_NAMESPACE.format(**ref)
+                self._recorder.event(doc, "Warning", "OwnerRefInvalidNamespace", message)
 
     def _has_bad_owner(self, doc: Doc) -> bool:
         namespace = doc["metadata"].get("namespace", "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from longshore.base.clock import Clock, rfc3339, rfc3339_micro
+from longshore.base.clock import Clock, parse_rfc3339, rfc3339, rfc3339_micro
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import NotFound
 from longshore.core.objects.kinds import Doc, Kind
@@ -137,8 +137,9 @@ class NodeLifecycle:
             name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
             message = f"Marking for deletion Pod {name}"
             self._evictor.event(pod, "Normal", "TaintManagerEviction", message)
-        work: list[Operation] = [_not_ready(pod, self._clock.now()) for pod in plan.unready]
-        await self._submit(work)
+        await self._submit([_not_ready(pod, self._clock.now()) for pod in plan.unready])
+        for pod in plan.unready:
+            self._recorder.event(pod, "Warning", "NodeNotReady", "Node is not ready")
         await self._submit([disrupted(pod, *_TAINTED, self._clock.now()) for pod in plan.evict])
         await self._submit([_deletion(pod, None) for pod in plan.evict])
         await self._submit([_deletion(pod, 0) for pod in plan.remove])
@@ -171,6 +172,7 @@ class NodeLifecycle:
     def _hear_node(self, event: Frame) -> Iterable[str]:
         name = event.stored.name
         if event.type == "DELETED":
+            self._tell_of_node(event.doc, "RemovingNode", "Removing Node {} from Controller")
             self._heard.pop(name, None)
             self._silent.discard(name)
             self._troubled.discard(name)
@@ -178,9 +180,21 @@ class NodeLifecycle:
             return self._zones.forget(name)
         again = self._zones.note(event.doc)
         known = name in self._heard
+        if not known and self._is_young(event.doc):
+            self._tell_of_node(event.doc, "RegisteredNode", "Registered Node {} in Controller")
         if not known or (event.old is not None and _heartbeat(event.old) != _heartbeat(event.doc)):
             again.update(self._sign_of_life(name))
         return {name, *again}
+
+    def _is_young(self, node: Doc) -> bool:
+        """Nodes that were there before this process are no news."""
+        made = parse_rfc3339(node["metadata"]["creationTimestamp"])
+        return self._clock.now() - made < self._rules.grace_s
+
+    def _tell_of_node(self, node: Doc, reason: str, what: str) -> None:
+        name = node["metadata"]["name"]
+        message = f"Node {name} event: {what.format(name)}"
+        self._recorder.event(node, "Normal", reason, message)
 
     def _sign_of_life(self, name: str) -> Iterable[str]:
         """Note it; whom it concerns: a node that was silent, and all others if none was heard."""
