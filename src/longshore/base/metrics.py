@@ -41,9 +41,10 @@ class Histogram:
         """The buckets of one combination of labels, for put(): found once, used often."""
         return self._buckets.setdefault(labels, [0.0] * (len(self._bounds) + 2))
 
-    def put(self, cell: list[float], value: float) -> None:
-        cell[bisect_left(self._bounds, value)] += 1
-        cell[-1] += value
+    def put(self, cell: list[float], value: float, count: int = 1) -> None:
+        """So many times the same value."""
+        cell[bisect_left(self._bounds, value)] += count
+        cell[-1] += value * count
 
     def lines(self) -> Iterator[str]:
         yield from self._head

@@ -53,6 +53,7 @@ class Loops:
         self._clock = clock
         self._chance = chance
         self._elections: dict[str, Election] = {}
+        self._scheduling: Scheduler | None = None
         sizes = work.config.autoscale
         self._autoscaler = sizes and Autoscaler(work.config, work.paths, sizes, registry)
 
@@ -116,7 +117,9 @@ class Loops:
 
     def metrics(self) -> Iterator[str]:
         """Which Leases are held here, as component-base tells it (leaderelection metrics), and what
-        the controllers count."""
+        the controllers and the scheduler count."""
+        if self._scheduling is not None:
+            yield from self._scheduling.metrics()
         yield from self._work.controllers.jobs.lines()
         if self._autoscaler:
             yield from self._autoscaler.metrics.lines()
@@ -170,7 +173,9 @@ class Loops:
     async def _scheduler(self, journal: Journal, term: Fence | None = None) -> None:
         cache, client = self._registry.cache, self._client("scheduler", term)
         profiles = scheduling.profiles_of(self._work.paths)
-        await Scheduler(cache, client, self._clock, self._chance, journal, profiles).run()
+        scheduler = Scheduler(cache, client, self._clock, self._chance, journal, profiles)
+        self._scheduling = scheduler
+        await scheduler.run()
 
     def _client(self, loop: str, term: Fence | None = None) -> InProcess:
         return InProcess(self._registry, loop_user(loop), term)

@@ -48,6 +48,10 @@ class Alarms(Generic[K]):
         """How many keys wait."""
         return len(self._due)
 
+    def __contains__(self, key: K) -> bool:
+        """Whether a key waits."""
+        return key in self._due
+
     def _ensure_sleeper(self) -> None:
         """Sleepers are few: a new one only when its deadline is before that of all others."""
         at = self._heap[0][0]

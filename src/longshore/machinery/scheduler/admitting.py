@@ -66,7 +66,9 @@ def _tell(desk: Desk, turn: Turn, decided: Decided) -> None:
     """Why pods wait for a queue or a group. Since they came, their groups may have become complete."""
     settled = {one.pod.uid for one in turn.refused} | {pod.uid for pod, _ in turn.bound}
     news = (*desk.holding.told(), *desk.holding.queues.lost(), *decided.told)
-    turn.refused.extend(Refusal(pod, why) for pod, why in news if pod.uid not in settled)
+    turn.refused.extend(
+        Refusal(pod, why, tried=False) for pod, why in news if pod.uid not in settled
+    )
 
 
 def _take_back(desk: Desk, unit: Unit, queue: str, turn: Turn) -> None:

@@ -64,11 +64,17 @@ class Desk:
         self._seed = seed
         self._changes = Changes()
         self._arrivals = 0
+        self._gated: set[str] = set()
 
     @property
     def arrivals(self) -> int:
         """How many pods without a node were ever heard of."""
         return self._arrivals
+
+    @property
+    def gated(self) -> int:
+        """How many pods wait for something else than a node: a gate, a group or a queue."""
+        return len(self._gated) + self.holding.count
 
     @property
     def is_stale(self) -> bool:
@@ -114,13 +120,17 @@ class Desk:
                 self.holding.succeed(uid, pod)
         elif node := spec.get("nodeName"):
             self._see_placed(uid, pod, node)
-        elif "deletionTimestamp" in pod["metadata"] or spec.get("schedulingGates"):
+        elif "deletionTimestamp" in pod["metadata"]:
             self.forget(uid)
+        elif spec.get("schedulingGates"):
+            self.forget(uid)
+            self._gated.add(uid)
         elif spec.get("schedulerName", DEFAULT.name) in self._profiles:
             self._see_pending(uid, pod)
 
     def forget(self, uid: str) -> None:
         """The pod is gone, finished, or not to be placed: what it took is free."""
+        self._gated.discard(uid)
         self._no_longer_waits(uid)
         self._vacate(uid)
         self._stand(self.holding.forget(uid))
@@ -420,6 +430,7 @@ class Desk:
         made = self.making.make(pods, profile, self._next_seed())
         self._changes.rows |= made.released
         turn.victims.extend(made.victims)
+        turn.sought.extend(made.costs())
         turn.displaced.extend(made.displaced)
         turn.refused.extend(Refusal(pod, message, node) for pod, node in made.nominated)
         for pod, why in made.refused:

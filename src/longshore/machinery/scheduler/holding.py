@@ -51,6 +51,12 @@ class Holding:
             return None
         return self.groups.get(uid) or self.queues.get(uid)
 
+    @property
+    def count(self) -> int:
+        """How many pods wait here; a group that waits for a queue is one."""
+        queued = sum(tally.pending for tally in self.queues.tallies.values())
+        return queued + sum(self.queues.get(uid) is None for uid in self.groups.waiting())
+
     def enter(self, pending: Pending, pod: Doc) -> bool:
         """A pod without a node has come; whether it has to wait here."""
         group, queue = group_name(pod), queue_name(pod)

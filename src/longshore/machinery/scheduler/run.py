@@ -4,8 +4,9 @@ fetched when the first pod needs a node, in a thread."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
+from typing import TypeAlias
 
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
@@ -19,6 +20,8 @@ from longshore.machinery.scheduler.profile import PROFILES, Profile
 
 # As a field it stands only in a pod's spec; within strings its quotes would be escaped.
 _NODE_FIELD = b'"nodeName":'
+
+Lines: TypeAlias = Callable[[], Iterable[str]]
 
 
 class Scheduler:
@@ -35,12 +38,19 @@ class Scheduler:
     ) -> None:
         recorder = journal.recorder(next(iter(profiles)))
         self._parts = (cache, client, clock, chance, recorder, profiles)
+        self._lines: Lines = tuple
 
     async def run(self) -> None:
         """Schedule until cancelled."""
         await self._first_pod()
         room = await asyncio.to_thread(import_module, "longshore.machinery.scheduler.worker")
-        await room.Worker(*self._parts).run()
+        worker = room.Worker(*self._parts)
+        self._lines = worker.metrics.lines
+        await worker.run()
+
+    def metrics(self) -> Iterable[str]:
+        """What /metrics tells of it; nothing before the first pod."""
+        return self._lines()
 
     async def _first_pod(self) -> None:
         feed = self._parts[0].subscribe(kinds.CLUSTER_QUEUE, kinds.OFFER, kinds.POD)

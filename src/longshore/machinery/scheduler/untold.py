@@ -56,7 +56,7 @@ class Untold:
         for uid, one in self._refused.items():
             if desk.waits(uid):
                 node = None if one.nominated is None else desk.kept_for(uid)
-                turn.refused.append(one._replace(nominated=node))
+                turn.refused.append(one._replace(nominated=node, tried=False))
         for uid, pod in self._displaced.items():
             if desk.waits(uid) and not desk.kept_for(uid):
                 turn.displaced.append(pod)

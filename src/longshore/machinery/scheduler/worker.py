@@ -26,6 +26,7 @@ from longshore.machinery.loop.backoff import Failures, Pace
 from longshore.machinery.loop.recorder import Recorder
 from longshore.machinery.scheduler.desk import Desk, unbound
 from longshore.machinery.scheduler.holding import HEARD as HELD
+from longshore.machinery.scheduler.metrics import SchedulerMetrics
 from longshore.machinery.scheduler.offers.held import HeldOffers
 from longshore.machinery.scheduler.offers.run import OfferMaker
 from longshore.machinery.scheduler.pool import Lot, Pending
@@ -83,6 +84,7 @@ class Worker:
         self._some = asyncio.Event()
         # Turns of which the writes are under way.
         self._under_way = 0
+        self.metrics = SchedulerMetrics(self._pending)
         self._untold = Untold()
         self._is_telling = False
         self._failures: Failures[str] = Failures(Pace(first_s=0.1, most_s=10.0), chance)
@@ -115,6 +117,7 @@ class Worker:
                 feed.close()
             async with self._picture:
                 self._desk = self._desk.emptied()
+                self.metrics.restarted()
 
     async def _take_in_all(self, batch: Sequence[Frame], most: int) -> None:
         """Take changes in, at most so many in one turn of the loop."""
@@ -123,6 +126,7 @@ class Worker:
             if number % most == 0:
                 self._some.set()
                 await self._clock.sleep(0)
+        self.metrics.came(self._desk.arrivals, self._clock.monotonic())
         self._some.set()
         self._reports.look()
 
@@ -148,7 +152,7 @@ class Worker:
 
     def _decided(self) -> Turn:
         """A turn; while enough are under way, one of the few pods alone that need not wait."""
-        turn = Turn()
+        turn, begun = Turn(), self._clock.monotonic()
         if self._desk.is_stale:
             # What a selector asks for is not in the picture: it is about to be read anew.
             return turn
@@ -161,6 +165,7 @@ class Worker:
         self._reports.look()
         if turn.refused:
             self._alarms.set(_EVERYBODY, ASKED_AGAIN_S)
+        self.metrics.decided(len(turn), self._clock.monotonic() - begun)
         return turn
 
     def _fill(self, turn: Turn) -> None:
@@ -210,12 +215,33 @@ class Worker:
     async def _write(self, turn: Turn) -> None:
         if turn.prepared or turn.in_vain:
             await self._prepare(turn)
-        self._settle(turn, await self._writer.bind(turn.bound))
+        begun = self._clock.monotonic()
+        missed = await self._writer.bind(turn.bound)
+        self._settle(turn, missed)
+        self._count(turn, missed, self._clock.monotonic() - begun)
         self._tell_later(await self._writer.tell(turn))
         if turn.evicted:
             await self._evictor.end(turn.evicted, self._kept)
         if turn.victims:
             await self._writer.remove(turn.victims, self._spared)
+
+    def _count(self, turn: Turn, missed: list[tuple[Pending, ApiError]], took_s: float) -> None:
+        counts, left = self.metrics, {pod.uid for pod, _ in missed}
+        bound = [pod for pod, _ in turn.bound if pod.uid not in left]
+        counts.bound(bound, took_s, self._clock.monotonic())
+        counts.refused((one.pod for one in turn.refused if one.tried), took_s)
+        counts.preempted(turn.sought)
+        for pod, _ in missed:
+            counts.failed(pod, took_s)
+
+    def _pending(self) -> dict[str, int]:
+        """How many pods are in upstream's queues of these names."""
+        desk, alarms = self._desk, self._alarms
+        later = len(alarms) - sum(key in alarms for key in (_EVERYBODY, _UNTOLD))
+        return {
+            "active": len(desk.waiting), "backoff": later,
+            "unschedulable": len(desk.parked), "gated": desk.gated,
+        }  # fmt: skip
 
     def _undo(self, turn: Turn) -> None:
         """Of what was decided, anything may have been written, or nothing: it is looked at anew."""

@@ -7,7 +7,7 @@ no nodes take is parked until a change makes room. Source: KEP-4671, plugins/gan
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -87,6 +87,11 @@ class Groups:
     def has_changed(self) -> bool:
         """Whether some may have become ready."""
         return bool(self._changed)
+
+    def waiting(self) -> Iterator[str]:
+        """The uids of all members without a node."""
+        for group in self._groups.values():
+            yield from group.waiting
 
     def of(self, uid: str) -> Group | None:
         """The group of a pod."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -49,6 +50,11 @@ class Made:
     refused: list[tuple[Pending, str]] = field(default_factory=list)
     later: list[Pending] = field(default_factory=list)
     released: set[int] = field(default_factory=set)
+
+    def costs(self) -> list[int]:
+        """Of those who had their chance, how many have to go for each; 0 if that was in vain."""
+        gone = Counter(victim.preemptor.uid for victim in self.victims)
+        return [gone[pod.uid] for pod, _ in (*self.nominated, *self.refused)]
 
 
 class RoomMaker:
