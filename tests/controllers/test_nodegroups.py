@@ -190,3 +190,67 @@ async def test_never_below_the_minimum() -> None:
     async with scaled({"local": 4}, {"local": Kind(least=3)}) as one:
         await one.after(1300)
         assert len(one.names()) == 3
+
+
+async def test_what_went_does_not_come_back() -> None:
+    """Where nothing is asked for anew, sizes come to rest."""
+    rules = ScalingRules(unneeded_s=30.0, delay_after_add_s=30.0)
+    async with scaled({"local": 6}, {"local": Kind(most=8)}, rules) as one:
+        for number, (cpu, replicas) in enumerate(
+            (("1500m", 3), ("700m", 4), ("2500m", 1), ("100m", 9))
+        ):
+            await one.world.create(kinds.DEPLOYMENT, asking(cpu, f"web-{number}", replicas))
+        await one.after(600)
+        assert running(one) == 17 and one.yard.history
+        assert one.yard.history == sorted(one.yard.history, reverse=True)
+        before = list(one.yard.calls)
+        await one.after(1200)
+        assert one.yard.calls == before and running(one) == 17
+
+
+async def test_a_drained_node_ends_well() -> None:
+    """Its pods are evicted, others take their places, DaemonSets' pods do not hold it."""
+    rules = ScalingRules(unneeded_s=60.0)
+    async with scaled({"local": 2}, rules=rules, asleep=True) as one:
+        template = asking("100m", "agent")["spec"]["template"]
+        selector = {"matchLabels": {"app": "agent"}}
+        spec = {"selector": selector, "template": template}
+        await one.world.create(kinds.DAEMON_SET, {"metadata": {"name": "agent"}, "spec": spec})
+        apart = {"topologyKey": "kubernetes.io/hostname", "maxSkew": 1,
+                 "whenUnsatisfiable": "ScheduleAnyway",
+                 "labelSelector": {"matchLabels": {"app": "web"}}}  # fmt: skip
+        web = asking("1", replicas=2, topologySpreadConstraints=[apart])
+        await one.world.create(kinds.DEPLOYMENT, web)
+        await one.after(5)
+        assert one.placed() == {"local-1": 2, "local-2": 2}
+        one.start()
+        await one.after(180)
+        assert len(one.names()) == 1 and running(one) == 3
+        assert one.world.events("ScaleDown")[0] == "deleting pod for node scale down"
+        assert 'scaled_down_nodes_total{reason="underutilized"} 1' in "\n".join(one.metrics.lines())
+
+
+async def test_a_removal_that_a_budget_stops_is_taken_back() -> None:
+    rules = ScalingRules(unneeded_s=60.0, eviction_s=30.0)
+    async with scaled({"local": 2}, rules=rules, asleep=True) as one:
+        apart = {"topologyKey": "kubernetes.io/hostname", "maxSkew": 1,
+                 "whenUnsatisfiable": "ScheduleAnyway",
+                 "labelSelector": {"matchLabels": {"app": "web"}}}  # fmt: skip
+        web = asking("1", replicas=2, topologySpreadConstraints=[apart])
+        await one.world.create(kinds.DEPLOYMENT, web)
+        await one.after(5)
+        one.start()
+        await one.after(62)
+        leaving = [
+            n for n in one.world.cache.all(kinds.NODE) if taints.has(n, taints.TO_BE_DELETED)
+        ]
+        assert len(leaving) == 1
+        budget = {"minAvailable": 2, "selector": {"matchLabels": {"app": "web"}}}
+        await one.world.create(kinds.PDB, {"metadata": {"name": "web"}, "spec": budget})
+        await one.after(60)
+        (failed,) = [m for m in one.world.events("ScaleDownFailed") if "drain" in m]
+        assert failed.startswith(
+            "failed to drain and delete node: failed to evict pod default/web-"
+        )
+        assert len(one.names()) == 2 and running(one) == 2
+        assert not any(taints.has(n, taints.TO_BE_DELETED) for n in one.world.cache.all(kinds.NODE))

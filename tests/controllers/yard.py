@@ -138,9 +138,9 @@ class Scaled:
     world: World
     yard: Yard
     metrics: ScalingMetrics
-    loop: asyncio.Task[None]
     crew: asyncio.TaskGroup
     hands: Hands
+    loop: asyncio.Task[None] | None = None
     started: int = 0
 
     def names(self) -> list[str]:
@@ -172,6 +172,7 @@ class Scaled:
 
     async def crash(self) -> None:
         """End the autoscaler wherever it is."""
+        assert self.loop is not None
         self.loop.cancel()
         await asyncio.wait([self.loop])
 
@@ -182,8 +183,10 @@ async def scaled(
     kinds_: Mapping[str, Kind] | None = None,
     rules: ScalingRules | None = None,
     boot_s: float = 20.0,
+    *,
+    asleep: bool = False,
 ) -> AsyncIterator[Scaled]:
-    """At rest, with machines that run."""
+    """At rest, with machines that run. asleep: the autoscaler is yet to be started."""
     async with running(ControllerConfig(), nodes=0) as world, asyncio.TaskGroup() as crew:
         await world.create(kinds.NAMESPACE, {"metadata": {"name": "kube-system"}})
         yard = Yard(world, kinds_ or {"local": Kind()}, boot_s)
@@ -200,12 +203,13 @@ async def scaled(
             world.cache, client, world.clock, journal.recorder("test"), tools,
             rules or ScalingRules(), metrics,
         )  # fmt: skip
-        made = Scaled(world, yard, metrics, tasks[0], crew, hands)
-        made.start()
+        made = Scaled(world, yard, metrics, crew, hands)
+        if not asleep:
+            made.start()
         await world.quiet()
         try:
             yield made
         finally:
-            made.loop.cancel()
-            for task in (*tasks, *yard.booting):
-                task.cancel()
+            for task in (*tasks, *yard.booting, made.loop):
+                if task is not None:
+                    task.cancel()

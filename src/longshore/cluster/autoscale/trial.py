@@ -59,7 +59,7 @@ class PictureTrial:
         profiles: Mapping[str, Profile],
     ) -> None:
         self._daemons = Daemons(daemon_sets)
-        self._picture: Picture = picture(objects, [*pods, *self._daemons.all()])
+        self.picture: Picture = picture(objects, [*pods, *self._daemons.all()])
         self._nodes = {one["metadata"]["name"]: one for one in objects.get(kinds.NODE, ())}
         self._profiles = profiles
         self._given: dict[str, Doc] = {}
@@ -68,9 +68,9 @@ class PictureTrial:
     def add(self, template: Doc, name: str) -> None:
         node = _named(template, name)
         self._nodes[name] = node
-        self._picture.view.put_node(node)
+        self.picture.view.put_node(node)
         for uid, pod in self._daemons.on(node):
-            self._picture.view.put_pod(uid, name, self._class(pod))
+            self.picture.view.put_pod(uid, name, self._class(pod))
 
     def place(self, pods: Sequence[Doc]) -> set[str]:
         placed: set[str] = set()
@@ -83,7 +83,7 @@ class PictureTrial:
         return placed
 
     def _placed(self, pods: Sequence[Doc], profile: Profile) -> set[str]:
-        view, known = self._picture.view, {pod["metadata"]["uid"]: pod for pod in pods}
+        view, known = self.picture.view, {pod["metadata"]["uid"]: pod for pod in pods}
         asked = [(uid, self._class(pod)) for uid, pod in known.items()]
         found = plan(view, asked, 0, profile).placements
         for uid, pod_class in asked:
@@ -114,7 +114,7 @@ class PictureTrial:
         profile = self._profiles.get(scheduler_of(pod))
         if profile is None:
             return [f"pod is left to another scheduler, {scheduler_of(pod)}"]
-        pod_class, view = self._class(pod), self._picture.view
+        pod_class, view = self._class(pod), self.picture.view
         if pod_class.refusal:
             return [pod_class.refusal]
         self.add(template, _TRIED)
@@ -128,7 +128,7 @@ class PictureTrial:
         return found
 
     def vacate(self, node: str, pods: Sequence[Doc]) -> bool:
-        view, before = self._picture.view, self._picture.view.pods_on(node)
+        view, before = self.picture.view, self.picture.view.pods_on(node)
         given = {uid: self._given[uid] for uid in before if uid in self._given}
         there = [pod for pod in pods if pod["metadata"]["uid"] in before]
         moving = {pod["metadata"]["uid"]: pod for pod in there} | given
@@ -146,18 +146,18 @@ class PictureTrial:
         return False
 
     def _class(self, pod: Doc) -> PodClass:
-        return self._picture.class_of(pod)
+        return self.picture.class_of(pod)
 
     def _take_back(self, uids: Iterable[str]) -> None:
         for uid in uids:
-            self._picture.view.drop_pod(uid)
+            self.picture.view.drop_pod(uid)
             del self._given[uid]
 
     def _remove(self, name: str) -> None:
         """A node that was only tried."""
-        for uid in self._picture.view.pods_on(name):
-            self._picture.view.drop_pod(uid)
-        self._picture.view.drop_node(name)
+        for uid in self.picture.view.pods_on(name):
+            self.picture.view.drop_pod(uid)
+        self.picture.view.drop_node(name)
         del self._nodes[name]
 
 
