@@ -202,3 +202,45 @@ def _said_of_status(before: Doc, after: Doc) -> list[str]:
     new = meta.prepare_update(kind, after, before, subresource="status")
     causes = validate_update(kind, new, before, "status")
     return [f"{cause.field}: {cause.message}" for cause in causes]
+
+
+def pod(claims: list[Doc], *used: Doc) -> Doc:
+    container = {"name": "c", "image": "i", "resources": {"claims": list(used)}}
+    spec = {"containers": [container], "resourceClaims": claims}
+    return default(kinds.POD, {"metadata": {"name": "p", "namespace": "default"}, "spec": spec})
+
+
+ONE = {"name": "gpu", "resourceClaimName": "one"}
+
+
+@pytest.mark.parametrize(
+    ("doc", "words"),
+    [
+        (pod([{"name": "gpu"}]),
+         'spec.resourceClaims[0]: Invalid value: {"name":"gpu"}: must specify one of: '
+         "`resourceClaimName`, `resourceClaimTemplateName`"),
+        (pod([{**ONE, "resourceClaimTemplateName": "t"}]),
+         "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"),
+        (pod([ONE, ONE]), 'spec.resourceClaims[1].name: Duplicate value: "gpu"'),
+        (pod([{**ONE, "resourceClaimName": "A B"}]),
+         'spec.resourceClaims[0].resourceClaimName: Invalid value: "A B": '),
+        (pod([ONE], {"name": "fpga"}),
+         'spec.containers[0].resources.claims[0]: Not found: "fpga": must be one of the names in '
+         "pod.spec.resourceClaims: gpu"),
+        (pod([], {"name": "gpu"}),
+         'spec.containers[0].resources.claims[0]: Not found: "gpu": must be one of the names in '
+         "pod.spec.resourceClaims which is empty"),
+        (pod([ONE], {"name": "gpu"}, {"name": "gpu", "request": "a"}),
+         'spec.containers[0].resources.claims[1]: Duplicate value: "gpu"'),
+        (pod([ONE], {"name": "gpu", "request": "a"}, {"name": "gpu"}),
+         'spec.containers[0].resources.claims[1]: Duplicate value: "gpu"'),
+    ],
+)  # fmt: skip
+def test_pods_claims_are_refused_in_upstreams_words(doc: Doc, words: str) -> None:
+    assert any(words in one for one in said(kinds.POD, doc))
+
+
+def test_a_pod_that_names_its_claims_well_is_let_in() -> None:
+    assert not said(
+        kinds.POD, pod([ONE], {"name": "gpu", "request": "a"}, {"name": "gpu", "request": "b"})
+    )

@@ -350,7 +350,8 @@ def _claim(draw: st.DrawFn, name: str) -> Heard:
     constraints: list[Doc] = []
     if kind:
         constraints.append({kind: f"{DRIVER}/{draw(st.sampled_from(['numa', 'model']))}"})
-    if constraints and draw(st.booleans()):
+    narrow: bool = draw(st.booleans())
+    if constraints and narrow:
         constraints[0]["requests"] = ["r0"]
     return claim(name, *requests, constraints=constraints)
 

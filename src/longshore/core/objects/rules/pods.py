@@ -9,6 +9,7 @@ from longshore.core.objects import names
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rules import gangs, placement, resources
 from longshore.core.objects.rules.containers import container, user_id
+from longshore.core.objects.rules.pod_claims import pod_claims
 from longshore.core.objects.rules.problems import METADATA, SPEC, Path, Problems, Rule
 from longshore.core.objects.rules.scheduling import constraints, ports, ports_update
 from longshore.core.objects.rules.volumes import volumes
@@ -64,6 +65,7 @@ def pod_spec(spec: Doc, path: Path, problems: Problems) -> None:
     """The spec of a pod or of a template."""
     named = volumes(spec["volumes"], (path, "volumes"), problems) if "volumes" in spec else set()
     _containers(spec, path, named, problems)
+    pod_claims(spec, path, problems)
     if spec.get("restartPolicy") not in _RESTART_POLICIES:
         problems.one_of((path, "restartPolicy"), spec.get("restartPolicy", ""), _RESTART_POLICIES)
     if spec.get("dnsPolicy") not in _DNS_POLICIES:

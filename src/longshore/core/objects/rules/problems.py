@@ -91,8 +91,9 @@ class Problems:
     def duplicate(self, path: Path, value: Any) -> None:
         self._add("FieldValueDuplicate", f"Duplicate value: {shown(value)}", path)
 
-    def not_found(self, path: Path, value: Any) -> None:
-        self._add("FieldValueNotFound", f"Not found: {shown(value)}", path)
+    def not_found(self, path: Path, value: Any, why: str = "") -> None:
+        detail = f": {why}" if why else ""
+        self._add("FieldValueNotFound", f"Not found: {shown(value)}{detail}", path)
 
     def too_long(self, path: Path, limit_bytes: int) -> None:
         self._add("FieldValueTooLong", f"Too long: may not be more than {limit_bytes} bytes", path)
