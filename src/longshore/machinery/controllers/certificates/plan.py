@@ -1,5 +1,7 @@
-"""What becomes of a CertificateSigningRequest (kubernetes.io/docs/reference/access-authn-authz/
-certificate-signing-requests, pkg/controller/certificates)."""
+"""What becomes of a CertificateSigningRequest. Pure.
+
+Rules: kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests, and
+pkg/controller/certificates."""
 
 from __future__ import annotations
 
