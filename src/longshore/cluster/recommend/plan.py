@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from longshore.base import quantities
 from longshore.base.clock import rfc3339
 from longshore.core.objects import kinds, pod_requests
 from longshore.core.objects.kinds import Doc, Kind
@@ -134,13 +135,13 @@ def shown_cpu(millis: int) -> str:
 
 
 def shown_memory(amount: int) -> str:
-    """Of what is not whole MiB, the sign and MiB rounded up."""
+    """The sign, and MiB rounded up."""
     mib = -(-abs(amount) // _MIB)
-    return f"{'-' if amount < 0 else ''}{mib}Mi" if mib else "0"
+    return quantities.text((-mib if amount < 0 else mib) * _MIB, binary=True)
 
 
-def _amounts(quantities: Doc | None) -> Amounts:
-    found = pod_requests.amounts_of(quantities or {})
+def _amounts(written: Doc | None) -> Amounts:
+    found = pod_requests.amounts_of(written or {})
     return Amounts(found.get("cpu", 0), found.get("memory", 0))
 
 

@@ -89,4 +89,4 @@ def cpu(millicore_seconds: int, seconds: int) -> str:
 
 def memory(mib_seconds: int, seconds: int) -> str:
     """A mean, as a quantity of whole MiB."""
-    return f"{round(mib_seconds / seconds)}Mi" if mib_seconds else "0"
+    return quantities.text(round(mib_seconds / seconds) << 20, binary=True)

@@ -35,8 +35,8 @@ _NODES_AT_ONCE = 32
 _BATCH = 64
 # A round of writing takes in all that changed; so long at least, and at most, is one from the next.
 _ROUND_MIN_S, _ROUND_MAX_S = float(MINUTE_S), 600.0
-# Distributions change slowly, and are larger.
-_WORKLOADS_EVERY_S = 900.0
+# Distributions change slowly, and are larger: four writes a second at most.
+_WORKLOADS_MIN_S, _WORKLOADS_A_SECOND = 900.0, 4
 # At the end the store has this long to take what is left.
 _LAST_WRITE_S = 5.0
 T = TypeVar("T")
@@ -75,6 +75,7 @@ class Usage:
         self._keeper = Keeper(cache)
         self._book = Book(self._open)
         self._workloads = Workloads(cache)
+        self._tell()
 
     async def run(self) -> None:
         """Until cancelled. What is not written then is written at the end."""
@@ -161,14 +162,18 @@ class Usage:
             changed = len(self._book.accounts)
             await self._clock.sleep(min(max(_ROUND_MIN_S, changed), _ROUND_MAX_S))
             await self._write_projects(gently=True)
-            self._metrics.projects = len(self._keeper)
-            self._metrics.left_out = len(self._keeper.left_out)
+            self._tell()
 
     async def _keep_workloads(self) -> None:
         while True:
-            await self._clock.sleep(_WORKLOADS_EVERY_S)
+            pace = len(self._workloads) / _WORKLOADS_A_SECOND
+            await self._clock.sleep(max(_WORKLOADS_MIN_S, pace))
             await self._write_workloads(gently=True)
-            self._metrics.workloads = len(self._workloads)
+
+    def _tell(self) -> None:
+        self._metrics.projects = len(self._keeper)
+        self._metrics.left_out = len(self._keeper.left_out)
+        self._metrics.workloads = len(self._workloads)
 
     async def _tidy(self) -> None:
         while True:
