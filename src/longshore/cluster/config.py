@@ -205,7 +205,14 @@ def config_of(kept: dict[str, Any]) -> ClusterConfig:
     election, store = Rules(**kept.pop("election", {})), StoreConfig(**kept.pop("store", {}))
     addresses = tuple(kept.pop("addresses", ()))
     roster = tuple((name, number) for name, number in kept.pop("roster", ()))
-    return ClusterConfig(**kept, election=election, store=store, addresses=addresses, roster=roster)
+    parts = {"election": election, "store": store, "addresses": addresses, "roster": roster}
+    return ClusterConfig(**{**kept, **parts, "autoscale": _autoscaling(kept.get("autoscale"))})
+
+
+def _autoscaling(kept: dict[str, Any] | None) -> Autoscaling | None:
+    if kept is None:
+        return None
+    return Autoscaling(**{**kept, "rules": ScalingRules(**kept["rules"])})
 
 
 def default_root() -> Path:

@@ -39,7 +39,7 @@ _log = logging.getLogger("longshore.nodegroups")
 # The key under which the whole is looked at; the others are names of nodes that are being removed.
 _ALL = ""
 # Looking takes at most such a share of the time.
-_SHARE = 0.05
+_SHARE = 0.2
 
 
 class NodeGroups:
