@@ -67,6 +67,37 @@ async def test_an_answer_is_kept_for_ten_seconds_whoever_asks() -> None:
     assert nodes.asked == ["n1", "n1"]
 
 
+async def test_whoever_asks_at_the_same_time_shares_an_answer() -> None:
+    nodes, clock = Nodes(), VirtualClock()
+    samples = NodeSamples(nodes, clock)
+    nodes.silent.add("deaf")
+    async with asyncio.TaskGroup() as crew:
+        for _ in range(5):
+            crew.create_task(samples.of_nodes(["deaf"]))
+        await clock.advance(4)
+    assert nodes.asked == ["deaf"]
+
+
+async def test_a_node_that_talks_nonsense_says_nothing() -> None:
+    nodes, clock = Nodes(), VirtualClock()
+    samples = NodeSamples(nodes, clock)
+    nodes.says |= {"odd": {"pods": [{"containers": [1]}]}, "good": {"node": {}}}
+    assert list(await samples.of_nodes(["odd", "good"])) == ["good"]
+
+
+async def test_many_silent_nodes_hold_nobody_up() -> None:
+    nodes, clock = Nodes(), VirtualClock()
+    samples = NodeSamples(nodes, clock)
+    names = [f"n{number}" for number in range(500)]
+    nodes.silent |= set(names)
+    async with asyncio.TaskGroup() as crew:
+        asked = crew.create_task(samples.of_nodes(names))
+        for _ in range(5):
+            await clock.advance(3)
+    assert asked.result() == {}
+    assert len(nodes.asked) < 200
+
+
 async def test_a_silent_or_failing_node_is_left_out_after_three_seconds() -> None:
     nodes, clock = Nodes(), VirtualClock()
     samples = NodeSamples(nodes, clock)

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from longshore.base.clock import Clock, parse_rfc3339
+from longshore.cluster.asking import UnderWay, within
 from longshore.core.objects.errors import ApiError
 from longshore.core.streams.samples import FRESH_S, NodeSample, PodSample, Use
 from longshore.core.streams.statistics import Statistics
 
-# A node has this long to answer; so many are asked at once.
+# A node has this long to answer; so many are asked at once. Those whose turn does not come within a
+# round are left out, so that many silent ones do not hold up whoever asked.
 _PATIENCE_S = 3.0
 _AT_ONCE = 32
+_ROUND_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +40,16 @@ class NodeSamples:
         self._statistics = statistics
         self._clock = clock
         self._answers: dict[str, _Answer] = {}
+        self._under_way = UnderWay()
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def of_nodes(self, names: Iterable[str]) -> Mapping[str, NodeSample]:
         """See Samples."""
-        wanted = set(names)
+        wanted, until = set(names), self._clock.monotonic() + _ROUND_S
         self._forget()
         async with asyncio.TaskGroup() as crew:
             for name in wanted - self._answers.keys():
-                crew.create_task(self._ask(name))
+                crew.create_task(self._ask(name, until))
         known = {name: self._answers[name].sample for name in wanted if name in self._answers}
         return {name: sample for name, sample in known.items() if sample is not None}
 
@@ -57,21 +61,18 @@ class NodeSamples:
                 break
             del self._answers[name]
 
-    async def _ask(self, node: str) -> None:
-        async with self._slots, asyncio.TaskGroup() as crew:
-            asking = crew.create_task(self._sample(node))
-            waiting = crew.create_task(self._clock.sleep(_PATIENCE_S))
-            await asyncio.wait((asking, waiting), return_when=asyncio.FIRST_COMPLETED)
-            sample = asking.result() if asking.done() else None
-            asking.cancel()
-            waiting.cancel()
-        self._answers.pop(node, None)
-        self._answers[node] = _Answer(self._clock.monotonic(), sample)
+    async def _ask(self, node: str, until: float) -> None:
+        async with self._slots, self._under_way.alone(node):
+            if node in self._answers or self._clock.monotonic() >= until:
+                return
+            sample = await within(self._clock, _PATIENCE_S, self._sample(node))
+            self._answers[node] = _Answer(self._clock.monotonic(), sample)
 
     async def _sample(self, node: str) -> NodeSample | None:
         try:
             return sample_of(node, await self._statistics.stats(node))
-        except (ApiError, OSError):
+        except (ApiError, OSError, ValueError, KeyError, TypeError):
+            # What a node says may be anything: one that talks nonsense says nothing.
             return None
 
 

@@ -17,6 +17,7 @@ from itertools import pairwise
 from typing import Protocol
 
 from longshore.base.clock import Clock
+from longshore.cluster.asking import UnderWay, within
 from longshore.cluster.exposition import Labels, Samples, parse, shown_name
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError
@@ -27,8 +28,11 @@ from longshore.core.streams.protocols import Ask, Streams
 from longshore.core.streams.samples import FRESH_S
 from longshore.core.streams.series import Series
 
+# A pod has this long to answer; so many are asked at once. Those whose turn does not come within a
+# round are left out, so that many silent ones do not hold up whoever asked.
 _PATIENCE_S = 3.0
 _AT_ONCE = 32
+_ROUND_S = 10.0
 _ANSWER_MAX_BYTES = 512 * 1024
 # A rate is that between the newest answer and the oldest within so much time.
 _RATE_S = 120.0
@@ -134,6 +138,7 @@ class Scraper:
         self._registry = registry
         self._asking = asking
         self._clock = clock
+        self._under_way = UnderWay()
         self._slots = asyncio.Semaphore(_AT_ONCE)
         # By uid, the one that was asked last at the end.
         self._pods: OrderedDict[str, _Pod] = OrderedDict()
@@ -158,22 +163,25 @@ class Scraper:
 
     async def _of(self, pods: Sequence[Doc], metric: str) -> list[Series]:
         running = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Running"]
+        stale = [pod for pod in running if self._is_stale(pod["metadata"]["uid"])]
+        until = self._clock.monotonic() + _ROUND_S
         async with asyncio.TaskGroup() as crew:
-            for pod in running:
-                if self._is_stale(pod["metadata"]["uid"]):
-                    crew.create_task(self._ask(pod))
+            for pod in stale[:_PODS_KEPT]:
+                crew.create_task(self._ask(pod, until))
         return [one for pod in running for one in self._said(pod, metric)]
 
     def _is_stale(self, uid: str) -> bool:
         known = self._pods.get(uid)
         return known is None or self._clock.now() - known.asked >= FRESH_S
 
-    async def _ask(self, pod: Doc) -> None:
+    async def _ask(self, pod: Doc, until: float) -> None:
         uid = pod["metadata"]["uid"]
-        async with self._slots:
-            if not self._is_stale(uid):
-                return
-            text = await self._answered(pod)
+        async with self._slots, self._under_way.alone(uid):
+            if self._is_stale(uid) and self._clock.monotonic() < until:
+                text = await within(self._clock, _PATIENCE_S, self._text(pod))
+                self._keep(uid, text or "")
+
+    def _keep(self, uid: str, text: str) -> None:
         kept = self._pods.setdefault(uid, _Pod())
         self._pods.move_to_end(uid)
         kept.asked = now = self._clock.now()
@@ -184,16 +192,6 @@ class Scraper:
             kept.answers.clear()
         self._series += kept.size()
         self._forget()
-
-    async def _answered(self, pod: Doc) -> str:
-        async with asyncio.TaskGroup() as crew:
-            asking = crew.create_task(self._text(pod))
-            waiting = crew.create_task(self._clock.sleep(_PATIENCE_S))
-            await asyncio.wait((asking, waiting), return_when=asyncio.FIRST_COMPLETED)
-            text = asking.result() if asking.done() else ""
-            asking.cancel()
-            waiting.cancel()
-        return text
 
     async def _text(self, pod: Doc) -> str:
         try:

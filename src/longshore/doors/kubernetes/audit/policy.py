@@ -263,6 +263,8 @@ _QUIET = [
         {"group": "", "resources": ["events"]},
         {"group": "events.k8s.io", "resources": ["events"]},
         {"group": "metrics.k8s.io"},
+        {"group": "custom.metrics.k8s.io"},
+        {"group": "external.metrics.k8s.io"},
     ]},
     {"level": NONE, "userGroups": ["system:nodes"], "verbs": ["get", "list", "watch"]},
     {"level": NONE, "userGroups": ["system:nodes"], "resources": [
