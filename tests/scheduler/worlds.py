@@ -53,7 +53,7 @@ TAINTS = st.fixed_dictionaries(
         "key": st.sampled_from(["gpu", "old"]),
         "effect": st.sampled_from(["NoSchedule", "PreferNoSchedule", "NoExecute"]),
     },
-    optional={"value": st.sampled_from(["a", "b"])},
+    optional={"value": st.sampled_from(["a", "b", "2", "11"])},
 )
 IMAGES = st.sampled_from(
     [
@@ -298,6 +298,13 @@ TOLERATIONS = st.one_of(
     ),
     st.fixed_dictionaries(
         {"key": st.just("gpu"), "operator": st.just("Equal"), "value": st.sampled_from(["a", "b"])}
+    ),
+    st.fixed_dictionaries(
+        {
+            "key": st.just("gpu"),
+            "operator": st.sampled_from(["Gt", "Lt"]),
+            "value": st.sampled_from(["2", "-3"]),
+        }
     ),
 )
 FIRST = st.one_of(

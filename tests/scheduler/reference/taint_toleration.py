@@ -54,11 +54,18 @@ def is_tolerated(taint: Doc, pod: Doc) -> bool:
 
 def matches(toleration: Doc, taint: Doc) -> bool:
     """ "The keys are the same and the effects are the same, and the operator is Exists or the
-    values are equal"; an empty key with Exists matches every taint, an empty effect every effect."""
+    values are equal"; an empty key with Exists matches every taint, an empty effect every effect. With
+    Gt and Lt the taint's value is greater or less than the toleration's, both being integers."""
     if toleration.get("effect") and toleration["effect"] != taint["effect"]:
         return False
     exists = toleration.get("operator") == "Exists"
     if not toleration.get("key"):
         return exists
-    same_value = (toleration.get("value") or "") == (taint.get("value") or "")
-    return toleration["key"] == taint["key"] and (exists or same_value)
+    mine, its = toleration.get("value") or "", taint.get("value") or ""
+    if toleration.get("operator") in ("Gt", "Lt"):
+        if not (mine.lstrip("-").isdigit() and its.lstrip("-").isdigit()):
+            return False
+        holds = int(its) > int(mine) if toleration["operator"] == "Gt" else int(its) < int(mine)
+    else:
+        holds = mine == its
+    return toleration["key"] == taint["key"] and (exists or holds)

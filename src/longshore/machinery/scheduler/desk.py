@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 
 from longshore.core.objects import dynamic_ports, kinds
+from longshore.core.objects.device_claims import claims_of
 from longshore.core.objects.kinds import Doc
 from longshore.core.watch.frames import Frame
 from longshore.machinery.scheduler import plan
@@ -122,7 +123,7 @@ class Desk:
             self._see_placed(uid, pod, node)
         elif "deletionTimestamp" in pod["metadata"]:
             self.forget(uid)
-        elif spec.get("schedulingGates"):
+        elif _is_held_back(pod):
             self.forget(uid)
             self._gated.add(uid)
         elif spec.get("schedulerName", DEFAULT.name) in self._profiles:
@@ -486,6 +487,15 @@ class Desk:
         if self._changes.touch_claims_of(lot[1]):
             return len(self.parked)  # if only to say anew what is in the way
         return room_for(self.view, self._memos[lot[2]], self._changes, lot[1], rows)
+
+
+def _is_held_back(pod: Doc) -> bool:
+    """Whether a pod is not to be thought of yet: gates are on it, or claims have yet to be made for it
+    (PreEnqueue of upstream's plug-ins)."""
+    spec = pod["spec"]
+    return bool(spec.get("schedulingGates")) or (
+        "resourceClaims" in spec and any(one.claim == "" for one in claims_of(pod))
+    )
 
 
 def _takes(pod_class: PodClass) -> tuple[object, ...]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
-from longshore.core.objects import names
+from longshore.core.objects import names, taints
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rules.metadata import label_selector, labels
 from longshore.core.objects.rules.problems import Path, Problems
@@ -52,8 +50,10 @@ def _toleration(one: Doc, path: Path, problems: Problems) -> None:
 
 
 def _bound(value: str, path: Path, problems: Problems) -> None:
-    if not re.fullmatch(r"-?\d{1,18}", value):
-        problems.invalid(path, value, "must be an integer when `operator` is 'Gt' or 'Lt'")
+    if not value:
+        problems.invalid(path, value, "must be non-empty")
+    elif taints.number(value) is None:
+        problems.invalid(path, value, "must be a valid decimal integer in canonical form")
 
 
 def affinity(given: Doc, path: Path, problems: Problems) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.selectors import Requirement, node_requirement
-from longshore.machinery.controllers.common.taints import tolerates
+from longshore.core.objects.taints import tolerates
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _NODE = "node.kubernetes.io/"

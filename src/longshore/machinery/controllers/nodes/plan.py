@@ -18,7 +18,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.machinery.controllers.common import conditions as cond
 from longshore.machinery.controllers.common import pods as pod_state
 from longshore.machinery.controllers.common.owners import controller
-from longshore.machinery.controllers.common.taints import tolerates
+from longshore.core.objects.taints import tolerates
 from longshore.machinery.controllers.nodes.zones import Rates
 
 UNREACHABLE = "node.kubernetes.io/unreachable"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.selectors import Requirement, node_requirement
-from longshore.machinery.scheduler.taints import Toleration, tolerations_of
+from longshore.core.objects.taints import Toleration, tolerations_of
 
 # The name of a node, among its labels: no label's key can begin with a NUL.
 NODE_NAME = "\0metadata.name"

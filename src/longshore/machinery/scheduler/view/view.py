@@ -15,7 +15,7 @@ from longshore.machinery.scheduler.pods.demand import NODE_NAME
 from longshore.machinery.scheduler.pods.kin import Query
 from longshore.machinery.scheduler.pods.podclass import PodClass
 from longshore.machinery.scheduler.pods.ports import Port
-from longshore.machinery.scheduler.taints import Taint, taints_of
+from longshore.core.objects.taints import Taint, taints_of
 from longshore.machinery.scheduler.view.columns import PODS, Amounts, Mask, Scores
 from longshore.machinery.scheduler.view.devices import DeviceView
 from longshore.machinery.scheduler.view.images import ImageIndex
