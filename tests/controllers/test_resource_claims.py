@@ -78,10 +78,7 @@ async def test_a_missing_template_is_told_of_and_waited_for() -> None:
             'PodResourceClaim gpu: resource claim template "gpus": '
             'resourceclaimtemplates.resource.k8s.io "gpus" not found'
         ]
-        assert world.events("FailedScheduling") == [
-            '0/2 nodes are available: pod "default/p": ResourceClaim not created yet. '
-            "preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling."
-        ]
+        assert not world.events("FailedScheduling")
         await template(world)
         await world.play()
         assert world.get(kinds.POD, "p")["spec"]["nodeName"]
