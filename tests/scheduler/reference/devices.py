@@ -45,16 +45,19 @@ class Given:
 
 
 def choices(site: Site, claims: Sequence[Doc]) -> Iterator[list[Given]]:
-    """All that are allowed; those by earlier alternatives first. claims: their specs."""
+    """All that are allowed, in the order in which they are to be preferred: the first request has its
+    first alternative, and of that the first devices, as far as the others allow. claims: their specs."""
     if _is_updated(site) and any(want["allocationMode"] == "All" for want in _wants(claims)):
         return
     every = [(n, one) for n, claim in enumerate(claims) for one in claim["devices"]["requests"]]
-    for chosen in product(*(list(_alternatives(number, one)) for number, one in every)):
-        options = [_options(site, *one) for one in chosen]
-        for picked in product(*options):
-            given = [one for some in picked for one in some]
-            if _is_allowed(site, claims, given):
-                yield given
+    options = [
+        [some for one in _alternatives(number, request) for some in _options(site, *one)]
+        for number, request in every
+    ]
+    for picked in product(*options):
+        given = [one for some in picked for one in some]
+        if _is_allowed(site, claims, given):
+            yield given
 
 
 def _wants(claims: Sequence[Doc]) -> Iterator[Doc]:
@@ -218,4 +221,9 @@ def _within_counters(site: Site, given: list[Given]) -> bool:
             for some in device.get("consumesCounters", ()) if _id(part, device) in having else ():
                 for name, counter in some["counters"].items():
                     left[_pool(part), some["counterSet"], name] -= parse(counter["value"])
-    return all(value >= 0 for value in left.values())
+    asked = {
+        (one.id[:2], some["counterSet"], name)
+        for one in given if not one.want.get("adminAccess")
+        for some in one.device.get("consumesCounters", ()) for name in some["counters"]
+    }  # fmt: skip
+    return all(left[one] >= 0 for one in asked)
