@@ -20,7 +20,7 @@ NGINX_PACKAGES = (
 BUSYBOX_PACKAGE = "busybox-static"
 APPLETS = (
     "sh", "cat", "echo", "false", "grep", "head", "hostname", "httpd", "id", "ip", "kill", "ls", "mount",
-    "nc", "nslookup", "printenv", "ps", "sleep", "stat", "sync", "test", "touch", "true", "wget",
+    "nc", "nslookup", "printenv", "ps", "sleep", "stat", "sync", "tar", "test", "touch", "true", "wget",
 )  # fmt: skip
 # What of the unpacked packages the web server needs; the rest of libc6 and nginx-common stays out.
 NGINX_KEEP = ("usr/sbin/nginx", "usr/share/nginx/html", "etc/nginx/mime.types")
@@ -47,11 +47,13 @@ PAGE = b"<!DOCTYPE html>\n<title>dockchat</title>\n<h1>dockchat</h1>\n"
 
 
 def build(directory: Path) -> list[Path]:
-    """Make the image tars below directory unless they are there; their paths."""
+    """Make the image tars below directory unless they are there, as this makes them; their paths."""
     directory.mkdir(parents=True, exist_ok=True)
     made = {"nginx.tar": _nginx, "dockchat.tar": _dockchat, "busybox.tar": _busybox}
+    changed = Path(__file__).stat().st_mtime
     for name, make in made.items():
-        if not (directory / name).exists():
+        there = directory / name
+        if not there.exists() or there.stat().st_mtime < changed:
             temporary = directory / f".{name}"
             make(temporary)
             temporary.rename(directory / name)

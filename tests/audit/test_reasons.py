@@ -9,15 +9,18 @@ from pathlib import Path
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from longshore.base.users import User
 from longshore.core.registry.permission.union import NODE, RBAC
 from longshore.core.registry.registry import RegistryConfig
 from longshore.doors.kit.channels import PROTOCOLS, exit_status
+from longshore.doors.kit.spdy.frames import Data, Encoder, Open, Opened
 from longshore.doors.kubernetes.audit.auditor import Auditor
 from longshore.doors.kubernetes.audit.policy import parse
 from longshore.doors.kubernetes.door import DoorConfig
-from longshore.doors.kubernetes.endings import Listener
+from longshore.doors.kubernetes.endings import SocketListener, SpdyListener
 from longshore.testing.clock import VirtualClock, settle
 
 from ..contract.test_rule_44_streams import EXEC, messages, world
@@ -199,14 +202,37 @@ V5 = "v5.channel.k8s.io"
 def test_ends_are_overheard_however_they_come(
     protocol: str, data: bytes, code: str, step: int
 ) -> None:
-    listener = Listener(protocol)
+    listener = SocketListener(protocol)
     for start in range(0, len(data), step):
         listener.hear(data[start : start + step])
     assert listener.exit_code == code
 
 
 def test_what_is_kept_is_bounded() -> None:
-    listener = Listener(V5)
+    listener = SocketListener(V5)
     for _ in range(100):
         listener.hear(frame(b"\x03" + b"x" * 60_000, last=False))
     assert len(listener._kept) <= 65_536
+
+
+@given(st.integers(1, 40), st.sampled_from([0, 7, 137]))
+def test_an_exit_code_is_heard_over_spdy(size: int, code: int) -> None:
+    client, node, listener = Encoder(), Encoder(), SpdyListener()
+    opened = [Open(1, {"streamtype": "stdout"}), Open(3, {"streamtype": "error"})]
+    said = [Opened(1, {}), Data(1, b"seven"), Data(3, orjson.dumps(exit_status(code)), fin=True)]
+    for told, frames in (
+        (listener.overhear, b"".join(map(client.encode, opened))),
+        (listener.hear, b"".join(map(node.encode, said))),
+    ):
+        for at in range(0, len(frames), size):
+            told(frames[at : at + size])
+    assert listener.exit_code == str(code)
+
+
+@given(st.lists(st.binary(max_size=40), max_size=5))
+def test_bytes_that_are_no_spdy_tell_nothing(pieces: list[bytes]) -> None:
+    listener = SpdyListener()
+    for piece in pieces:
+        listener.overhear(piece)
+        listener.hear(piece)
+    assert listener.exit_code == ""

@@ -1,14 +1,18 @@
-"""Talking with containers through an unmodified kubectl: exec, attach, and the proxy to pods and
-Services. Commands over WebSocket need kubectl 1.31 or newer."""
+"""Talking with containers through an unmodified kubectl: exec, attach, cp, port-forward, and the proxy to
+pods and Services. kubectl speaks SPDY before 1.31, and WebSocket from then on."""
 
 from __future__ import annotations
 
+import http.client
 import os
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -35,13 +39,18 @@ POD = {
 
 
 @pytest.fixture(scope="module")
-def shell(cluster: Cluster) -> Iterator[Cluster]:
-    """A pod with a shell, as the newest kubectl sees it."""
-    newest = replace(cluster, program=kubectl_versions()[-1])
-    newest.apply(POD)
-    newest.kubectl("wait", "pod/talking", "--for=condition=Ready", "--timeout=60s")
-    yield newest
-    newest.kubectl("delete", "pod", "talking", "--now")
+def talking(cluster: Cluster) -> Iterator[Cluster]:
+    """A pod with a shell."""
+    cluster.apply(POD)
+    cluster.kubectl("wait", "pod/talking", "--for=condition=Ready", "--timeout=60s")
+    yield cluster
+    cluster.kubectl("delete", "pod", "talking", "--now")
+
+
+@pytest.fixture(params=kubectl_versions(), ids=lambda path: Path(path).name)
+def shell(request: pytest.FixtureRequest, talking: Cluster) -> Cluster:
+    """It, as the oldest and the newest kubectl see it."""
+    return replace(talking, program=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +109,50 @@ def test_a_service_and_a_pod_answer_through_the_proxy(web: Cluster, proxy: str) 
         urllib.request.urlopen(request, timeout=20)
     refused.value.close()
     assert refused.value.code == 405
+
+
+@pytest.mark.parametrize("program", kubectl_versions(), ids=lambda path: Path(path).name)
+def test_a_port_of_a_pod_is_forwarded(web: Cluster, program: str) -> None:
+    """By SPDY as by WebSocket: many connections at once, and one that nobody takes, after which kubectl
+    ends."""
+    pod = web.running("app=nginx")[0]["metadata"]["name"]
+    running = subprocess.Popen(
+        [program or "kubectl", "port-forward", f"pod/{pod}", ":80", ":81"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "KUBECONFIG": web.kubeconfig},
+    )  # fmt: skip
+    assert running.stdout is not None
+    lines = [line.split() for line in (running.stdout.readline() for _ in range(4))]
+    ports = {words[4]: words[2].rpartition(":")[2] for words in lines if "127.0.0.1" in words[2]}
+
+    def page(port: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{ports[port]}/", timeout=20) as answer:
+            return str(answer.read().decode())
+
+    try:
+        with ThreadPoolExecutor(8) as clients:
+            assert all("Welcome to nginx!" in one for one in clients.map(page, ["80"] * 40))
+        with pytest.raises((OSError, http.client.HTTPException)):
+            page("81")
+    finally:
+        running.terminate()
+        said = running.communicate(timeout=20)[1]
+    assert "error forwarding port 81" in said
+
+
+def test_a_port_is_forwarded_to_clients_without_spdy(web: Cluster) -> None:
+    pod = web.running("app=nginx")[0]["metadata"]["name"]
+    program = [sys.executable, str(Path(__file__).parent / "clients" / "forwarded.py")]
+    done = subprocess.run(
+        [*program, web.kubeconfig, pod], capture_output=True, text=True, timeout=60
+    )
+    assert "Welcome to nginx!" in done.stdout, done.stderr
+    assert "error forwarding port 81" in done.stdout
+
+
+def test_files_are_copied_both_ways(shell: Cluster, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.write_bytes(os.urandom(300_000))
+    shell.kubectl("cp", str(there), "talking:/tmp/copied")
+    shell.kubectl("cp", "talking:/tmp/copied", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_bytes() == there.read_bytes()

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 import pytest
@@ -32,6 +33,16 @@ from tests.doors.rig import ADMIN, Kube, kube, pod, serving
 
 KEY = base64.b64encode(b"0123456789abcdef").decode()
 EXEC = "/api/v1/namespaces/default/pods/web/exec"
+
+
+Dialled: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(1024):
+            writer.write(data.upper())
+    writer.close()
 
 
 class EchoSession:
@@ -73,6 +84,7 @@ class EchoNode:
 
     def __init__(self) -> None:
         self.sessions: list[EchoSession] = []
+        self.echoes: list[asyncio.Future[None]] = []
 
     async def exec(self, namespace: str, pod: str, container: str, options: ExecOptions) -> Session:
         if container == "asleep":
@@ -87,6 +99,14 @@ class EchoNode:
     ) -> AsyncIterator[bytes]:
         yield b"one\n"
         yield b"two\n"
+
+    async def dial(self, namespace: str, pod: str, port: int) -> Dialled:
+        """Who listens on port 80 says what it hears in capitals, until it has heard all."""
+        if port != 80:
+            raise ConnectionRefusedError("nobody listens there")
+        here, there = socket.socketpair()
+        self.echoes.append(asyncio.ensure_future(_echo(*await asyncio.open_connection(sock=there))))
+        return await asyncio.open_connection(sock=here)
 
     async def stats(self) -> Doc:
         return {"node": {"nodeName": "n1"}, "pods": []}
@@ -111,8 +131,6 @@ class Loopback:
 
 
 async def _dial(port: int, ask: Ask, tls: ssl.SSLContext | None = None) -> Answering:
-    import socket
-
     return await exchange(socket.socket(), ("127.0.0.1", port), ask, tls)
 
 
@@ -129,8 +147,10 @@ class World:
             ("Host", "x"), ("Connection", "Upgrade"), ("Upgrade", upgrade),
             ("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", KEY),
         ]  # fmt: skip
-        if protocols:
+        if protocols and upgrade == "websocket":
             headers.append(("Sec-WebSocket-Protocol", ", ".join(protocols)))
+        elif protocols:
+            headers += [("X-Stream-Protocol-Version", one) for one in protocols]
         return await _dial(self.port, Ask(method, path, headers))
 
 
@@ -255,12 +275,16 @@ async def test_refusals_are_upstreams(tmp_path: Path) -> None:
             assert (answered, said in message) == (status, True), message
         unknown = await refused(await it.open(f"{pods}/web/{query}", "v9.channel.k8s.io"))
         assert unknown[0] == 400 and "unable to negotiate protocol" in unknown[1]
-        spdy = await refused(await it.open(f"{pods}/web/{query}", upgrade="SPDY/3.1"))
-        assert spdy[0] == 400 and spdy[1].startswith("SPDY/3.1 is not served")
+        other = await refused(await it.open(f"{pods}/web/{query}", upgrade="h2c"))
+        assert other == (400, "Upgrade request required")
         plain = await it.api("POST", f"{pods}/web/{query}")
         assert (plain.status, plain.doc["message"]) == (400, "Upgrade request required")
-        forward = await it.api("POST", f"{pods}/web/portforward")
-        assert forward.status == 405 and "forwarding ports is not served" in forward.doc["message"]
+        forward = f"{pods}/web/portforward"
+        plain = await it.api("POST", forward)
+        assert (plain.status, plain.doc["message"]) == (400, "Upgrade request required")
+        for ports, said in (("", '"ports" is required'), ("?ports=80,x", "unable to parse 'x'")):
+            answered, message = await refused(await it.open(forward + ports, "v4.channel.k8s.io"))
+            assert (answered, said in message) == (400, True), message
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

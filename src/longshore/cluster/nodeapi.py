@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import orjson
@@ -11,7 +13,8 @@ from longshore.base.users import SERVERS
 from longshore.core.objects.errors import ApiError, InternalError
 from longshore.core.streams.protocols import ExecOptions, LogOptions, Session
 from longshore.doors.kit import websocket
-from longshore.doors.kit.channels import PROTOCOLS, Channels
+from longshore.doors.kit.channels import PROTOCOLS
+from longshore.doors.kit.forwarding import forwarding
 from longshore.doors.kit.http import (
     AnyReply,
     Reply,
@@ -21,7 +24,8 @@ from longshore.doors.kit.http import (
     Wire,
     continued,
 )
-from longshore.doors.kit.remote_command import converse
+from longshore.doors.kit.remote_command import Line, SocketLine, converse
+from longshore.doors.kit.spdy import line as spdy
 from longshore.doors.kit.websocket import BadHandshake, WebSocket
 
 Open = Callable[[str, str, str, ExecOptions], Awaitable[Session]]
@@ -42,11 +46,15 @@ class Containers(Protocol):
         self, namespace: str, pod: str, container: str, options: ExecOptions
     ) -> Session: ...
 
+    async def dial(
+        self, namespace: str, pod: str, port: int
+    ) -> tuple[StreamReader, StreamWriter]: ...
+
     async def stats(self) -> dict[str, Any]: ...
 
 
 class NodeApi:
-    """Handles /logs, /exec and /attach, each /NAMESPACE/POD/CONTAINER, and
+    """Handles /logs, /exec and /attach, each /NAMESPACE/POD/CONTAINER, /portforward/NAMESPACE/POD and
     /stats/summary, for servers and masters, and /healthz for everybody."""
 
     def __init__(self, containers: Containers) -> None:
@@ -73,6 +81,9 @@ class NodeApi:
                 return await _talk(request, self._containers.exec, (namespace, pod, container))
             case ["attach", namespace, pod, container]:
                 return await _talk(request, self._containers.attach, (namespace, pod, container))
+            case ["portforward", namespace, pod]:
+                dial = partial(self._containers.dial, namespace, pod)
+                return forwarding(request.headers, _ports(request), dial)
             case ["stats", "summary"]:
                 return Reply(200, orjson.dumps(await self._containers.stats()))
         return _failure(404, "not found")
@@ -84,12 +95,9 @@ class NodeApi:
 
 
 async def _talk(request: Request, start: Open, container: tuple[str, str, str]) -> AnyReply:
-    """Open a session once the request proves to be good, and talk over a WebSocket. Raises
+    """Open a session once the request proves to be good, and talk over a WebSocket or SPDY. Raises
     ApiError and BadHandshake."""
-    if not websocket.is_websocket(request.headers):
-        raise BadHandshake("Upgrade request required")
-    channels = PROTOCOLS[websocket.negotiate(request.headers, tuple(PROTOCOLS))]
-    headers = websocket.accept(request.headers, channels.name)
+    headers, line = _line(request.headers)
     options = exec_options(request)
     try:
         session = await start(*container, options)
@@ -97,7 +105,19 @@ async def _talk(request: Request, start: Open, container: tuple[str, str, str]) 
         # Told over the connection, as a kubelet does: kubectl takes a refused upgrade for a server
         # that knows no WebSocket, and asks again in SPDY.
         session = _NotStarted(error)
-    return Takeover(_speaking(session, channels, options), headers)
+    return Takeover(_speaking(session, line, options), headers)
+
+
+def _line(headers: Mapping[str, str]) -> tuple[dict[str, str], Callable[[Wire], Line]]:
+    """The headers of a 101, and the line that the connection is then. Raises BadHandshake."""
+    if websocket.is_websocket(headers):
+        channels = PROTOCOLS[websocket.negotiate(headers, tuple(PROTOCOLS))]
+        answer = websocket.accept(headers, channels.name)
+        return answer, lambda wire: SocketLine(WebSocket(wire), channels)
+    if not spdy.is_spdy(headers):
+        raise BadHandshake("Upgrade request required")
+    version = spdy.REMOTE_COMMAND[spdy.negotiate(headers, tuple(spdy.REMOTE_COMMAND))]
+    return spdy.accept(version.name), lambda wire: spdy.SpdyLine(wire, version)
 
 
 class _NotStarted:
@@ -122,12 +142,17 @@ class _NotStarted:
 
 
 def _speaking(
-    session: Session, channels: Channels, options: ExecOptions
+    session: Session, line: Callable[[Wire], Line], options: ExecOptions
 ) -> Callable[[Wire], Awaitable[None]]:
     async def talk(wire: Wire) -> None:
-        await converse(WebSocket(wire), session, channels, options)
+        await converse(line(wire), session, options)
 
     return talk
+
+
+def _ports(request: Request) -> list[int]:
+    """What the door's streaming.forward passed on."""
+    return [int(one) for one in request.query.get("ports", ())]
 
 
 def exec_options(request: Request) -> ExecOptions:

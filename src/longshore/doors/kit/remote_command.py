@@ -1,10 +1,12 @@
-"""Joins a WebSocket to a session: a command in a container, or the container itself."""
+"""Joins a client's line to a session: a command in a container, or the container itself."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeAlias
 
 from longshore.core.objects.errors import ApiError
 from longshore.core.streams.protocols import ExecOptions, Session
@@ -29,13 +31,60 @@ LINGER_S = 2.0
 # RFC 6455, section 7.4.1: data that the receiver cannot take.
 _UNSUPPORTED_DATA = 1003
 
+Hear: TypeAlias = Callable[[int, bytes], Awaitable[None]]
+"""Takes (channel, data) of the client; on CLOSE data is the channel that it closes."""
 
-async def converse(
-    socket: WebSocket, session: Session, channels: Channels, options: ExecOptions
-) -> None:
+
+class Line(Protocol):
+    """The client's end of a talk, by channels of which each has its own bytes."""
+
+    channels: Channels
+
+    async def listen(self, hear: Hear) -> None:
+        """Return when the client has left."""
+
+    async def begin(self, options: ExecOptions) -> None:
+        """Return when the client can hear. Raises ConnectionError if it never does."""
+
+    async def send(self, channel: int, data: bytes) -> None: ...
+
+    async def close(self) -> None:
+        """Say goodbye."""
+
+
+class SocketLine:
+    """A WebSocket whose messages are of one channel each."""
+
+    def __init__(self, socket: WebSocket, channels: Channels) -> None:
+        self.channels = channels
+        self._socket = socket
+
+    async def listen(self, hear: Hear) -> None:
+        while (message := await self._socket.receive()) is not None:
+            try:
+                channel, data = self.channels.decode(message)
+            except BadMessage as error:
+                await self._socket.close(_UNSUPPORTED_DATA, str(error)[:120])
+                return
+            if channel != CLOSE or self.channels.closes:
+                await hear(channel, data)
+
+    async def begin(self, options: ExecOptions) -> None:
+        """Before v5, an empty message says that the session has begun."""
+        if not self.channels.closes:
+            await self.send(STDOUT if options.stdout else STDERR if options.stderr else ERROR, b"")
+
+    async def send(self, channel: int, data: bytes) -> None:
+        await self._socket.send(self.channels.encode(channel, data), text=self.channels.text)
+
+    async def close(self) -> None:
+        await self._socket.close()
+
+
+async def converse(line: Line, session: Session, options: ExecOptions) -> None:
     """Carry bytes both ways until the session has ended or the client has left; the session is
     closed afterwards."""
-    talk = _Talk(socket, session, channels, options)
+    talk = _Talk(line, session, options)
     try:
         async with asyncio.TaskGroup() as crew:
             listening = crew.create_task(talk.listen(), name="stdin")
@@ -50,12 +99,9 @@ async def converse(
 
 
 class _Talk:
-    def __init__(
-        self, socket: WebSocket, session: Session, channels: Channels, options: ExecOptions
-    ) -> None:
-        self._socket = socket
+    def __init__(self, line: Line, session: Session, options: ExecOptions) -> None:
+        self._line = line
         self._session = session
-        self._channels = channels
         self._options = options
         self._stdin_open = options.stdin
 
@@ -64,12 +110,7 @@ class _Talk:
     async def listen(self) -> None:
         """Return when the client has left."""
         with contextlib.suppress(ConnectionError):
-            while (message := await self._socket.receive()) is not None:
-                try:
-                    await self._hear(*self._channels.decode(message))
-                except BadMessage as error:
-                    await self._socket.close(_UNSUPPORTED_DATA, str(error)[:120])
-                    return
+            await self._line.listen(self._hear)
 
     async def _hear(self, channel: int, data: bytes) -> None:
         if channel == STDIN and data:
@@ -78,7 +119,7 @@ class _Talk:
             size = read_size(data)
             if size is not None:
                 await self._session.resize(*size)
-        elif channel == CLOSE and self._channels.closes and data == bytes((STDIN,)):
+        elif channel == CLOSE and data == bytes((STDIN,)):
             await self._close_stdin()
 
     async def _type(self, data: bytes) -> None:
@@ -100,23 +141,18 @@ class _Talk:
 
     async def speak(self) -> None:
         """Return when all has been said, the exit code too."""
+        line = self._line
         with contextlib.suppress(ConnectionError):
-            await self._greet()
+            await line.begin(self._options)
             try:
                 await self._relay_output()
-                last = self._channels.ending(await self._session.exit_code())
+                last = line.channels.ending(await self._session.exit_code())
             except (ApiError, OSError) as error:
                 log.info("a session broke off: %s", error)
-                last = self._channels.failing(str(error))
+                last = line.channels.failing(str(error))
             if last:
-                await self._send(ERROR, last)
-            await self._socket.close()
-
-    async def _greet(self) -> None:
-        """Before v5, an empty message says that the session has begun."""
-        if not self._channels.closes:
-            options = self._options
-            await self._send(STDOUT if options.stdout else STDERR if options.stderr else ERROR, b"")
+                await line.send(ERROR, last)
+            await line.close()
 
     async def _relay_output(self) -> None:
         wanted = {STDOUT: self._options.stdout, STDERR: self._options.stderr}
@@ -125,8 +161,4 @@ class _Talk:
             if not channel:
                 return
             if data and wanted.get(channel):
-                await self._send(channel, data)
-
-    async def _send(self, channel: int, data: bytes) -> None:
-        message = self._channels.encode(channel, data)
-        await self._socket.send(message, text=self._channels.text)
+                await self._line.send(channel, data)

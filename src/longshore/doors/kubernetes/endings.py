@@ -1,17 +1,19 @@
 """How a command ended that somebody ran in a container: overheard while its bytes are relayed.
 
-What is read is what nodes send, unmasked frames (RFC 6455, section 5.2) of the remote command
-protocol; its bytes go on to the client as they are.
+What is read is the remote command protocol: of a WebSocket what nodes send, unmasked frames (RFC 6455,
+section 5.2), of SPDY the stream that the client opened for errors. Its bytes go on as they are.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import orjson
 
 from longshore.core.streams.protocols import Answering
 from longshore.doors.kit.channels import ERROR, PROTOCOLS, BadMessage
+from longshore.doors.kit.spdy.frames import BadFrame, Data, Decoder, Frame, Open
 
 # What is kept of the message that tells the end.
 _KEPT_MAX_BYTES = 64 * 1024
@@ -19,8 +21,22 @@ _CONTROL = 8
 _DIGITS_MAX = 10
 
 
-class Listener:
-    """Follows the frames of one connection and keeps what the error channel said last."""
+class Listener(Protocol):
+    """Follows one connection."""
+
+    def hear(self, data: bytes) -> None:
+        """What the node says."""
+
+    def overhear(self, data: bytes) -> None:
+        """What the client says."""
+
+    @property
+    def exit_code(self) -> str:
+        """Empty if the node did not say."""
+
+
+class SocketListener:
+    """Follows the frames of a WebSocket and keeps what the error channel said last."""
 
     def __init__(self, protocol: str) -> None:
         self._channels = PROTOCOLS.get(protocol, PROTOCOLS[""])
@@ -30,6 +46,8 @@ class Listener:
         # Whether the message at hand is the error channel's; None where its first byte is to come.
         self._concerns: bool | None = None
         self._kept = bytearray()
+
+    def overhear(self, data: bytes) -> None: ...
 
     def hear(self, data: bytes) -> None:
         while data:
@@ -66,12 +84,46 @@ class Listener:
 
     @property
     def exit_code(self) -> str:
-        """Empty if the node did not say."""
         if not self._kept or not self._channels.statuses:
             return ""
         try:
             return _code(orjson.loads(self._channels.decode(bytes(self._kept))[1]))
         except (BadMessage, orjson.JSONDecodeError):
+            return ""
+
+
+class SpdyListener:
+    """Follows the streams of SPDY and keeps what was said on the one for errors. Of bytes that are no
+    frames nothing is known from there on."""
+
+    def __init__(self) -> None:
+        self._client, self._node = Decoder(), Decoder()
+        self._errors = 0
+        self._kept = bytearray()
+        self._lost = False
+
+    def overhear(self, data: bytes) -> None:
+        for frame in self._frames(self._client, data):
+            if isinstance(frame, Open) and frame.headers.get("streamtype") == "error":
+                self._errors = frame.stream
+
+    def hear(self, data: bytes) -> None:
+        for frame in self._frames(self._node, data):
+            if isinstance(frame, Data) and frame.stream == self._errors:
+                self._kept += frame.data[: _KEPT_MAX_BYTES - len(self._kept)]
+
+    def _frames(self, decoder: Decoder, data: bytes) -> Iterator[Frame]:
+        try:
+            if not self._lost:
+                yield from decoder.feed(data)
+        except BadFrame:
+            self._lost = True
+
+    @property
+    def exit_code(self) -> str:
+        try:
+            return _code(orjson.loads(self._kept)) if self._kept else ""
+        except orjson.JSONDecodeError:
             return ""
 
 
@@ -92,10 +144,12 @@ def _code(status: Any) -> str:
 class Overheard:
     """A node's answer as it is, whose end is noted when it is closed."""
 
-    def __init__(self, answer: Answering, protocol: str, notes: dict[str, str], key: str) -> None:
+    def __init__(
+        self, answer: Answering, listener: Listener, notes: dict[str, str], key: str
+    ) -> None:
         self.status, self.headers, self.switched = answer.status, answer.headers, answer.switched
         self._answer = answer
-        self._listener = Listener(protocol)
+        self._listener = listener
         self._notes, self._key = notes, key
 
     async def read(self) -> bytes:
@@ -104,6 +158,7 @@ class Overheard:
         return data
 
     async def write(self, data: bytes) -> None:
+        self._listener.overhear(data)
         await self._answer.write(data)
 
     def close(self) -> None:

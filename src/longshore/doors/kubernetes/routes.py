@@ -41,12 +41,11 @@ Action: TypeAlias = Callable[["Api", Request, Target, User], Awaitable[AnyReply]
 
 # Subresources that upstream has and this door does not serve yet: refused by name.
 REFUSED = {
-    "portforward": "forwarding ports",
     "resize": "resizing pods in place",
 }
 
 
-_PASSED_ON = frozenset(("attach", "exec", "log", "proxy"))
+_PASSED_ON = frozenset(("attach", "exec", "log", "portforward", "proxy"))
 _WRITES = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 
 
@@ -138,7 +137,7 @@ class Api:
     # --- live talk ---
 
     async def connect(self, request: Request, target: Target, who: User) -> AnyReply:
-        """exec and attach: whatever the method, the verb is create."""
+        """exec, attach and port-forward: whatever the method, the verb is create."""
         kind, namespace, name = target.kind, target.namespace, target.name
         permission = self.registry.permission
         permission.authorize(who, "create", kind, namespace, name, target.subresource)
@@ -146,7 +145,8 @@ class Api:
         pod = self.registry.cache.get(kind, namespace, name)
         if pod is None:
             raise NotFound.of(kind, name)
-        return await streaming.connect(self._reachable(), request, target, pod)
+        talk = streaming.forward if target.subresource == "portforward" else streaming.connect
+        return await talk(self._reachable(), request, target, pod)
 
     async def proxy(self, request: Request, target: Target, who: User) -> AnyReply:
         permission, verb = self.registry.permission, verb_of(request, target)
@@ -220,7 +220,7 @@ class Api:
         return await self.asking.token(request, target, who)
 
 
-_ASKING, _TALKS = ("GET", "POST"), ("exec", "attach")
+_ASKING, _TALKS = ("GET", "POST"), ("exec", "attach", "portforward")
 _PROXIED = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 ROUTES: dict[tuple[str, str, str], Action] = {

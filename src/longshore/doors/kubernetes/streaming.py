@@ -1,5 +1,5 @@
-"""Live talk with containers: exec and attach are relayed to the node as they are, logs become
-messages of a WebSocket.
+"""Live talk with containers: exec, attach and port-forward are relayed to the node as they are, by
+WebSocket or SPDY; logs become messages of a WebSocket.
 
 What is checked here and in which order is upstream's (pkg/registry/core/pod/strategy.go
 streamLocation, apimachinery util/proxy UpgradeAwareHandler), so the errors are too.
@@ -27,7 +27,7 @@ from longshore.core.streams.protocols import Answering, Ask, Streams
 from longshore.doors.kit import relay, websocket
 from longshore.doors.kit.http import Pieces, Request, Takeover, Wire
 from longshore.doors.kit.websocket import BadHandshake, WebSocket
-from longshore.doors.kubernetes.endings import Overheard
+from longshore.doors.kubernetes.endings import Listener, Overheard, SocketListener, SpdyListener
 from longshore.doors.kubernetes.translate import Target, flag
 
 EXIT_CODE = "longshore.io/exit-code"
@@ -36,7 +36,7 @@ LOG_PROTOCOLS = ("", "binary.k8s.io", "base64.binary.k8s.io")
 # What of a client's request a node has to hear.
 _PASSED_ON = (
     "sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol",
-    "sec-websocket-extensions",
+    "sec-websocket-extensions", "x-stream-protocol-version",
 )  # fmt: skip
 _BY_CODE: dict[int, type[ApiError]] = {
     400: BadRequest, 404: NotFound, 500: InternalError,
@@ -46,20 +46,31 @@ _REFUSAL_MAX_BYTES = 64 * 1024
 
 
 async def connect(streams: Streams, request: Request, target: Target, pod: Doc) -> Takeover:
-    """exec or attach of a pod: its node's WebSocket, relayed. Raises ApiError."""
+    """exec or attach of a pod: its node's WebSocket or SPDY, relayed. Raises ApiError."""
     container = container_of(pod, request.param("container"))
+    where = "/".join(map(quote, (target.subresource, target.namespace, target.name, container)))
+    return relay.switched(_noted(await _switched(streams, request, pod, where, session_query)))
+
+
+async def forward(streams: Streams, request: Request, target: Target, pod: Doc) -> Takeover:
+    """port-forward of a pod, likewise. Raises ApiError."""
+    where = "/".join(map(quote, (target.subresource, target.namespace, target.name)))
+    return relay.switched(await _switched(streams, request, pod, where, ports_query))
+
+
+async def _switched(
+    streams: Streams, request: Request, pod: Doc, where: str, query: Callable[[Request], str]
+) -> Answering:
+    """The node's answer, once it has switched protocols as it was asked to."""
     node = pod["spec"].get("nodeName", "")
     if not node:
-        raise BadRequest(f"pod {target.name} does not have a host assigned")
+        raise BadRequest(f"pod {pod['metadata']['name']} does not have a host assigned")
     if not websocket.is_upgrade(request.headers):
         raise BadRequest("Upgrade request required")
-    if not websocket.is_websocket(request.headers):
-        raise _no_websocket(request.headers["upgrade"], pod, container)
-    where = "/".join(map(quote, (target.subresource, target.namespace, target.name, container)))
-    answer = await streams.ask_node(node, _ask(request, f"/{where}?{session_query(request)}", node))
+    answer = await streams.ask_node(node, _ask(request, f"/{where}?{query(request)}", node))
     if not answer.switched:
         raise await _refusal(answer)
-    return relay.switched(_noted(answer))
+    return answer
 
 
 def _noted(answer: Answering) -> Answering:
@@ -68,7 +79,11 @@ def _noted(answer: Answering) -> Answering:
     if notes is None:
         return answer
     said = {name.lower(): value for name, value in answer.headers}
-    return Overheard(answer, said.get("sec-websocket-protocol", ""), notes, EXIT_CODE)
+    if said.get("upgrade", "").lower() == "websocket":
+        listener: Listener = SocketListener(said.get("sec-websocket-protocol", ""))
+    else:
+        listener = SpdyListener()
+    return Overheard(answer, listener, notes, EXIT_CODE)
 
 
 def session_query(request: Request) -> str:
@@ -84,23 +99,20 @@ def session_query(request: Request) -> str:
     return urlencode(pairs)
 
 
+def ports_query(request: Request) -> str:
+    """The ports that clients without SPDY name beforehand (portforward/websocket.go). Raises
+    BadRequest."""
+    named = [one for text in request.query.get("ports", ()) for one in text.split(",")]
+    for one in named:
+        if not (one.isdigit() and 0 < int(one[:6]) < 65536):
+            raise BadRequest(f"unable to parse {one!r} as a port: must be from 1 to 65535")
+    return urlencode([("ports", one) for one in named])
+
+
 def _ask(request: Request, path: str, node: str) -> Ask:
     passed = [(name, request.headers[name]) for name in _PASSED_ON if name in request.headers]
-    switch = [("Host", node), ("Connection", "Upgrade"), ("Upgrade", "websocket")]
+    switch = [("Host", node), ("Connection", "Upgrade"), ("Upgrade", request.headers["upgrade"])]
     return Ask("GET", path, [*switch, *passed])
-
-
-def _no_websocket(protocol: str, pod: Doc, container: str) -> BadRequest:
-    """Clients that fail with WebSocket ask again in SPDY (KEP-4006), so a container that does not
-    run is told here once more: else that would be hidden behind this refusal."""
-    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
-    states = [one.get("state") or {} for one in statuses if one["name"] == container]
-    if states and "running" not in states[0]:
-        return BadRequest(f'container not found ("{container}"): it is not running')
-    return BadRequest(
-        f"{protocol} is not served: exec and attach are spoken over WebSocket "
-        "(kubectl 1.31 and later do)"
-    )
 
 
 async def _refusal(answer: Answering) -> ApiError:

@@ -21,6 +21,7 @@ from longshore.core.registry.client import Change, Client
 from longshore.core.streams.protocols import ExecOptions, LogOptions, Session
 from longshore.machinery.kubelet.config import STARTS_AT_ONCE, KubeletConfig
 from longshore.machinery.kubelet.credentials import Credentials, TokenSource
+from longshore.machinery.kubelet.dialling import dial
 from longshore.machinery.kubelet.images import Puller
 from longshore.machinery.kubelet.logs import read_logs
 from longshore.machinery.kubelet.network import Guard, PodNetwork, Unguarded
@@ -127,6 +128,17 @@ class Kubelet:
         """Join a container's main process. Raises NotFound, BadRequest or InternalError."""
         attaching = replace(options, command=())
         return await open_session(self._runtime, self._worker(namespace, pod), container, attaching)
+
+    async def dial(
+        self, namespace: str, pod: str, port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to a port of a pod that runs. Raises NotFound, BadRequest or OSError."""
+        worker = self._worker(namespace, pod)
+        place = self._network.attached().get(worker.uid)
+        on_host = worker.pod["spec"].get("hostNetwork")
+        if not any(worker.running()) or not (on_host or place):
+            raise BadRequest(f"pod {pod} is not running")
+        return await dial(place.netns if place else self._config.host_netns, port)
 
     async def stats(self) -> Doc:
         """What the node and its pods use, in the form of the kubelet's /stats/summary."""
