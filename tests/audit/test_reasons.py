@@ -16,7 +16,7 @@ from longshore.base.users import User
 from longshore.core.registry.permission.union import NODE, RBAC
 from longshore.core.registry.registry import RegistryConfig
 from longshore.doors.kit.channels import PROTOCOLS, exit_status
-from longshore.doors.kit.spdy.frames import Data, Encoder, Open, Opened
+from longshore.doors.kit.spdy.frames import Data, Encoder, Frame, Open, Opened
 from longshore.doors.kubernetes.audit.auditor import Auditor
 from longshore.doors.kubernetes.audit.policy import parse
 from longshore.doors.kubernetes.door import DoorConfig
@@ -218,8 +218,9 @@ def test_what_is_kept_is_bounded() -> None:
 @given(st.integers(1, 40), st.sampled_from([0, 7, 137]))
 def test_an_exit_code_is_heard_over_spdy(size: int, code: int) -> None:
     client, node, listener = Encoder(), Encoder(), SpdyListener()
-    opened = [Open(1, {"streamtype": "stdout"}), Open(3, {"streamtype": "error"})]
-    said = [Opened(1, {}), Data(1, b"seven"), Data(3, orjson.dumps(exit_status(code)), fin=True)]
+    opened: list[Frame] = [Open(1, {"streamtype": "stdout"}), Open(3, {"streamtype": "error"})]
+    status = orjson.dumps(exit_status(code))
+    said: list[Frame] = [Opened(1, {}), Data(1, b"seven"), Data(3, status, fin=True)]
     for told, frames in (
         (listener.overhear, b"".join(map(client.encode, opened))),
         (listener.hear, b"".join(map(node.encode, said))),
