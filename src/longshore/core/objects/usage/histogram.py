@@ -109,7 +109,7 @@ class Histogram:
         assert isinstance(shares, dict)
         assert isinstance(total, int | float)
         assert isinstance(reference, int | float)
-        unit = total / sum(shares.values()) if shares else 0.0
+        unit = total / (sum(shares.values()) or 1)
         weights = {int(bucket): share * unit for bucket, share in shares.items()}
         return Histogram(buckets, float(reference), weights)
 

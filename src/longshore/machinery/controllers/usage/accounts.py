@@ -20,6 +20,9 @@ _MS, _MIB = 1000, 1 << 20
 _UNITS = (_MS, _MS, 10**6 * _MS, _MIB * _MS, _MS, _MIB * _MS, _MIB * _MS)
 _THERE, _PODS, _CPU, _MEMORY, _CPU_REQUESTS, _MEMORY_REQUESTS, _STORAGE = range(len(COLUMNS))
 _MINUTE_MS = MINUTE_S * _MS
+# Accounts are advanced every few minutes. After more than this the machine slept, or its clock was set:
+# nothing is known of the time between.
+_GAP_MS = 2 * 3600 * _MS
 _ENDED = ("Succeeded", "Failed")
 
 
@@ -44,6 +47,9 @@ class Account:
 
     def advance(self, now_ms: int) -> None:
         """Add up what was in use until now. A clock that is set back is waited for."""
+        if now_ms - self.moment_ms > _GAP_MS:
+            self.settle()
+            self.moment_ms = now_ms
         while self.moment_ms < now_ms:
             minute = self.moment_ms - self.moment_ms % _MINUTE_MS
             next_minute = minute + _MINUTE_MS

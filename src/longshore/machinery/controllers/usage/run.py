@@ -17,7 +17,7 @@ from typing import TypeVar
 from longshore.base import quantities
 from longshore.base.clock import Clock
 from longshore.base.limits import LOOP_SLICE
-from longshore.base.metrics import gauge
+from longshore.base.metrics import counter, gauge
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError, Expired
 from longshore.core.objects.kinds import Doc
@@ -50,6 +50,7 @@ class UsageMetrics:
         self.projects = 0
         self.left_out = 0
         self.workloads = 0
+        self.samples = 0
 
     def lines(self) -> Iterator[str]:
         told = (
@@ -59,6 +60,10 @@ class UsageMetrics:
         )
         for name, text, value in told:
             yield from gauge(f"longshore_usage_{name}", text, (), [((), float(value))])
+        yield from counter(
+            "longshore_usage_samples_total", "Measurements of pods that were taken into account.",
+            (), [((), float(self.samples))],
+        )  # fmt: skip
 
 
 class Usage:
@@ -154,6 +159,7 @@ class Usage:
             memory = sum([use.memory_bytes for use in uses])
             self._book.measure(pod.uid, cpu, memory, now_ms)
             self._workloads.take(pod)
+        self._metrics.samples += len(pods)
 
     # --- keeping ---
 
