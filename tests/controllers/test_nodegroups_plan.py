@@ -17,7 +17,7 @@ from longshore.machinery.controllers.nodegroups.plan import (
     Pool,
     barred,
     grow,
-    unneeded,
+    tried,
 )
 from longshore.machinery.controllers.nodegroups.protocol import NodeGroup
 from longshore.machinery.scheduler.profile import PROFILES
@@ -143,7 +143,7 @@ def test_who_goes_leaves_nobody_without_a_place(
         Candidate(name, "n", tuple(p for p in bound if p["spec"]["nodeName"] == name), 0.0)
         for name in (one["metadata"]["name"] for one in nodes)
     ]
-    gone = {one.node for one in unneeded(look, candidates, {"n": spare})}
+    gone = {one.node for one, may_go in tried(look, candidates, {"n": spare}) if may_go}
     assert len(gone) <= spare
     homes = places(look, [*bound, *waiting])
     assert homes.keys() == {uid(one) for one in bound} | fit and not gone & {*homes.values()}

@@ -8,7 +8,7 @@ chosen until no pod is left that one would help, upstream one at a time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from longshore.core.objects.kinds import Doc
@@ -18,6 +18,8 @@ from longshore.machinery.controllers.nodegroups.protocol import NodeGroup, Packi
 MAX_REACHED = "max node group size reached"
 IN_BACKOFF = "in backoff after failed scale-up"
 NO_TEMPLATE = "not ready for scale-up"
+# --scale-down-non-empty-candidates-count.
+TRIED_MAX = 30
 _WEIGHED = ("cpu", "memory")
 
 
@@ -121,18 +123,19 @@ class Candidate:
     ready: bool = True
 
 
-def unneeded(
+def tried(
     trial: Trial, candidates: Iterable[Candidate], spare: Mapping[str, int]
-) -> list[Candidate]:
-    """Those that may go together, as their pods find places elsewhere. spare: how many each group
-    can do without. Nodes that were not needed before come first, so that the choice does not change
-    by itself; then empty ones, then the least used."""
-    left, found = Counter(spare), []
+) -> Iterator[tuple[Candidate, bool]]:
+    """Candidates one after the other, and whether each may go with those before it: its pods find
+    places elsewhere. spare: how many each group can do without. Nodes that were not needed before
+    come first, so that the choice does not change by itself; then empty ones, then the least used;
+    of those with pods no more than TRIED_MAX, since each takes milliseconds."""
+    left, used = Counter(spare), 0
     for one in sorted(candidates, key=_eagerness):
-        if left[one.group] > 0 and trial.vacate(one.node, one.pods):
-            left[one.group] -= 1
-            found.append(one)
-    return found
+        used += bool(one.pods)
+        may_go = left[one.group] > 0 and used <= TRIED_MAX and trial.vacate(one.node, one.pods)
+        left[one.group] -= may_go
+        yield one, may_go
 
 
 def utilization(used: Mapping[str, int], node: Doc) -> float:

@@ -139,7 +139,7 @@ class NodeGroups:
             self._expect(trial, pools, machines)
             growth = planning.grow(trial, pools, pods)
             if not growth.increases:
-                self._shrinker.judge(trial, groups, machines, candidates)
+                await self._shrinker.judge(trial, groups, machines, candidates)
         self._grower.tell_refused(pods, growth.refused)
         return growth
 

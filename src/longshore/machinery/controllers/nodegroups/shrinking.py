@@ -88,18 +88,22 @@ class Shrinker:
 
     # --- what follows ---
 
-    def judge(
+    async def judge(
         self,
         trial: Trial,
         groups: Sequence[NodeGroup],
         machines: Sequence[Machine],
         candidates: Sequence[Candidate],
     ) -> None:
-        """Find out who is not needed."""
+        """Find out who is not needed. Others have their turn between two trials."""
+        found = {}
+        for one, may_go in planning.tried(trial, candidates, _spare(groups, machines)):
+            if may_go:
+                found[one.node] = one
+            await self._hands.clock.sleep(0)
         now = self._now()
-        found = planning.unneeded(trial, candidates, _spare(groups, machines))
-        self._found = {one.node: one for one in found}
-        self.unneeded = {name: self.unneeded.get(name, now) for name in self._found}
+        self._found = found
+        self.unneeded = {name: self.unneeded.get(name, now) for name in found}
 
     def need_all(self) -> None:
         """There are no candidates."""
