@@ -41,9 +41,13 @@ from longshore.machinery.controllers.replicaset import plan as replicas
 from longshore.machinery.controllers.statefulset import plan as stateful
 from longshore.machinery.election.run import Election
 from longshore.machinery.kubelet.network import HollowNetwork
-from longshore.machinery.scheduler import writing
+from longshore.machinery.scheduler import admitting, writing
+from longshore.machinery.scheduler.offers.held import HeldOffers
+from longshore.machinery.scheduler.offers.run import OfferMaker
 from longshore.machinery.scheduler.pods import podclass
 from longshore.machinery.scheduler.preemption.making import Made, RoomMaker
+from longshore.machinery.scheduler.queues import book
+from longshore.machinery.scheduler.queues.quota import Cohort
 from longshore.testing.simulator import __main__ as simulator
 from longshore.testing.simulator.checkers import CHECKERS
 from longshore.testing.simulator.play import play
@@ -253,6 +257,38 @@ def _never_makes_room(_make: Whole) -> Whole:
     return broken
 
 
+def _needs_nobody(place_gang: Whole) -> Whole:
+    return lambda view, pods, _needed, *words: place_gang(view, pods, 0, *words)
+
+
+def _all_is_his(_objection: Whole) -> Whole:
+    return lambda cohort, queue, wanted: ""
+
+
+def _takes_nothing_back(_reclaim: Whole) -> Whole:
+    return lambda cohort, wanted, admitted: []
+
+
+def _holds_nothing(put: Whole) -> Whole:
+    def broken(held: Any, offer: Any) -> None:
+        put(held, offer)
+
+    return broken
+
+
+@contextmanager
+def _given_away_twice() -> Iterator[None]:
+    """What is offered is not held, by the scheduler nor by the ledger."""
+    with ExitStack() as stack:
+        stack.enter_context(swapped(HeldOffers, "put", _holds_nothing))
+        stack.enter_context(swapped(NodeBook, "refusal", lambda _refusal: lambda book, wanted: ""))
+        yield
+
+
+def _deaf_to_time(_ring: Whole) -> Whole:
+    return lambda maker, name: None
+
+
 def _counts_who_left(put: Whole) -> Whole:
     def broken(members: Any, name: str, member: Any) -> bool:
         return member is not None and bool(put(members, name, member))
@@ -293,6 +329,28 @@ _CROWDED = (
         Step(8.0 + n, "create urgent pod", {"name": f"u-{n}", "cpu": "3", **URGENT})
         for n in range(4)
     ),
+)
+
+# Three that have to run together, of which two fit.
+_TOO_LARGE = (
+    Step(2.0, "create group", {"name": "gang-9", "least": 3}),
+    *(
+        Step(3.0 + n, "create member", {"name": f"gang-9-{n}", "group": "gang-9", "cpu": "2500m"})
+        for n in range(3)
+    ),
+)
+
+# One queue uses all before the other comes.
+_LENT = (
+    *(
+        Step(2.0 + n, "create queued pod", {"name": f"red-{n}", "queue": "red", "cpu": "1"})
+        for n in range(6)
+    ),
+    Step(20.0, "create queued pod", {"name": "blue-0", "queue": "blue", "cpu": "1"}),
+)
+
+_OFFERED = tuple(
+    Step(2.0 + n, "ask for an offer", {"name": f"offer-{n}", "lease_s": 30}) for n in range(2)
 )
 
 # Several at the same moment want what is left.
@@ -363,6 +421,30 @@ BUGS: Mapping[str, Bug] = {
     ),
     "a budget that counts who has left": _bug(
         "counted", Members, "put", _counts_who_left, _busy(ticks=60, calm_s=60.0)
+    ),
+    "a gang that is placed piece by piece": Bug(
+        partial(swapped, admitting, "place_gang", _needs_nobody),
+        "gangs",
+        _busy(calm_s=60.0),
+        besides=_TOO_LARGE,
+    ),
+    "a quota that is no limit": Bug(
+        partial(swapped, Cohort, "objection", _all_is_his), "shares", _busy(), besides=_LENT
+    ),
+    "a loan that is never taken back": Bug(
+        partial(swapped, book, "reclaim", _takes_nothing_back),
+        "fair",
+        _busy(calm_s=60.0),
+        besides=_LENT,
+    ),
+    "capacity that is offered and given to others": Bug(
+        _given_away_twice, "offers", _busy(), besides=_OFFERED
+    ),
+    "an offer that outlives its lease": Bug(
+        partial(swapped, OfferMaker, "_ring", _deaf_to_time),
+        "offers",
+        _busy(calm_s=500.0),
+        besides=_OFFERED,
     ),
     "a Job that counts pods before their finalizer is gone": _bug(
         "completions", jobs, "status_of", _counted_twice, _busy()

@@ -13,10 +13,12 @@ from longshore.testing.simulator.record import Asked
 from longshore.testing.simulator.script import LIMIT, Args
 from longshore.testing.simulator.server import Unreachable
 from longshore.testing.simulator.sets import ASKS as OF_SETS
+from longshore.testing.simulator.sharing import ASKS as OF_SHARING
+from longshore.testing.simulator.sharing import ROOTS, accept
 from longshore.testing.simulator.urgency import ASKS as OF_URGENCY
 
 TOKEN = "simulated/token"
-ASKS = {**OF_SETS, **OF_URGENCY}
+ASKS = {**OF_SETS, **OF_URGENCY, **OF_SHARING}
 _MERGE = "application/merge-patch+json"
 _CORE, _APPS, _BATCH = "/api/v1", "/apis/apps/v1", "/apis/batch/v1"
 _POLICY, _SCHEDULING = "/apis/policy/v1", "/apis/scheduling.k8s.io/v1"
@@ -28,7 +30,7 @@ _LISTED = (
 )  # fmt: skip
 _PREFIXES = {
     _CORE: "/core/", _APPS: "/apps/", _BATCH: "/batch/", _POLICY: "/policy/",
-    _SCHEDULING: "/scheduling.k8s.io/",
+    _SCHEDULING: "/scheduling.k8s.io/", **ROOTS,
 }  # fmt: skip
 
 
@@ -40,7 +42,9 @@ class Users:
         self._cluster = cluster
 
     async def do(self, what: str, args: Args) -> None:
-        if what in ASKS:
+        if what == "accept an offer":
+            await accept(self._cluster, args)
+        elif what in ASKS:
             await self.send(*ASKS[what](args))
         else:
             await _DEEDS[what](self, args)
@@ -278,6 +282,7 @@ _DEEDS: Mapping[str, Callable[[Users, Args], Awaitable[None]]] = {
     "rush": _rush,
     "read pod": _read_pod,
     "delete pod": _delete_pod,
+    "delete shared pod": _delete_pod,
     "create service": _create_service,
     "delete service": _delete_service,
     "create namespace": _create_namespace,

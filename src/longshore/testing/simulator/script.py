@@ -23,6 +23,9 @@ _STATEFUL = ("db-0", "db-1")
 _DAEMONS = ("agent-0", "agent-1")
 _SERVICES = tuple(f"svc-{number}" for number in range(4))
 _SCRATCH = ("scratch-0", "scratch-1")
+_GANGS, _OFFERED = ("gang-0", "gang-1"), ("offer-0", "offer-1", "offer-2")
+# Queues of one cohort, and the processors that are each one's own.
+QUEUES = {"red": "2", "blue": "2"}
 # The namespace with a quota, in which bare pods compete for the last of it.
 LIMITED = "limited"
 # Pods of this class drive others out.
@@ -146,6 +149,37 @@ def _service(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
     return {"name": chance.choice(_SERVICES)}
 
 
+def _gang(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    return {"name": chance.choice(_GANGS), "least": 2 + chance.below(2)}
+
+
+def _gang_member(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    group, cpu = chance.choice(_GANGS), chance.choice(("500m", "1", "2"))
+    return {"name": f"{group}-{chance.below(4)}", "group": group, "cpu": cpu}
+
+
+def _queued(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    queue, cpu = chance.choice(tuple(QUEUES)), chance.choice(("500m", "1"))
+    return {"name": chance.choice(_PODS), "queue": queue, "cpu": cpu}
+
+
+def _offer(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    return {"name": chance.choice(_OFFERED), "lease_s": chance.choice((2, 10, 30))}
+
+
+def _foreign(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    return {"name": f"other-{chance.below(4)}", "cpu": chance.choice(("500m", "2"))}
+
+
+def _acceptance(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    return {"name": f"other-{chance.below(4)}", "offer": chance.choice(_OFFERED)}
+
+
+def _bare(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    name = chance.choice((f"other-{chance.below(4)}", f"{chance.choice(_GANGS)}-{chance.below(4)}"))
+    return {"namespace": "default", "name": name}
+
+
 def _scratch(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
     return {"name": chance.choice(_SCRATCH)}
 
@@ -188,6 +222,13 @@ DEEDS: Mapping[str, tuple[int, Draw]] = {
     "delete service": (1, _service),
     "create namespace": (2, _scratch),
     "delete namespace": (1, _scratch),
+    "create group": (1, _gang),
+    "create member": (3, _gang_member),
+    "create queued pod": (3, _queued),
+    "ask for an offer": (2, _offer),
+    "create pod of another scheduler": (2, _foreign),
+    "accept an offer": (3, _acceptance),
+    "delete shared pod": (1, _bare),
     "cordon": (1, _node),
     "uncordon": (2, _node),
 }
@@ -247,6 +288,9 @@ def written(
     chance = Chance.seeded(f"script {seed}")
     words = [what for what, (weight, _) in DEEDS.items() for _ in range(weight)]
     steps = [Step(0.0, "limit", {"namespace": LIMITED}), Step(0.0, "rank", URGENT)]
+    for name, cpu in QUEUES.items():
+        steps.append(Step(0.0, "create cluster queue", {"name": name, "cpu": cpu}))
+        steps.append(Step(0.0, "create local queue", {"name": name}))
     for at in _moments(chance, ticks, pace_s):
         what = chance.choice(words)
         steps.append(Step(at, what, DEEDS[what][1](chance, nodes)))

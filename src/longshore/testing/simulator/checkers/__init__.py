@@ -17,6 +17,7 @@ from longshore.testing.simulator.checkers import (
     rest,
     scheduling,
     sets,
+    sharing,
     watches,
 )
 from longshore.testing.simulator.record import Record, Violation
@@ -36,13 +37,19 @@ CHECKERS: Mapping[str, Callable[[Record], Iterable[Violation]]] = {
     "counted": disruption.counted,
     "completions": jobs.exact,
     "done": jobs.done,
+    "gangs": sharing.gangs,
+    "shares": sharing.shares,
+    "fair": sharing.fair,
+    "offers": sharing.offers,
     "orphans": rest.orphans,
     "converged": rest.converged,
     "unique": sets.unique,
     "settled": sets.settled,
 }
 # Of these, only what there is in the end counts: the cluster must have come to rest.
-IN_THE_END = frozenset(("scheduled", "counted", "done", "orphans", "converged", "settled"))
+IN_THE_END = frozenset(
+    ("scheduled", "counted", "done", "gangs", "fair", "orphans", "converged", "settled")
+)
 
 
 def judge(record: Record) -> list[Violation]:

@@ -55,6 +55,8 @@ def _is_victim(pod: Doc) -> bool:
     conditions = (pod.get("status") or {}).get("conditions") or ()
     return any(
         one["type"] == "DisruptionTarget" and one.get("reason") == "PreemptionByScheduler"
+        # Not for a node, but for what a queue takes back.
+        and "ClusterQueue" not in one["message"]
         for one in conditions
     )
 

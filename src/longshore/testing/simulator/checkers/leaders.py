@@ -38,4 +38,6 @@ def _asked(key: str, before: Doc | None, doc: Doc) -> str:
         return _CONTROLLERS if any(ref.get("controller") for ref in refs) else ""
     if not key.startswith(_PODS) or before["spec"].get("nodeName"):
         return ""
-    return _SCHEDULER if doc["spec"].get("nodeName") else ""
+    # Pods of other schedulers are bound through any server.
+    ours = doc["spec"].get("schedulerName", "default-scheduler") == "default-scheduler"
+    return _SCHEDULER if ours and doc["spec"].get("nodeName") else ""

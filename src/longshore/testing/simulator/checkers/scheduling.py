@@ -9,7 +9,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.testing.simulator.checkers.placement import amount, is_over, requests
 from longshore.testing.simulator.record import Record, Violation
 
-_PODS, _NODES = "/core/pods/", "/core/nodes/"
+_PODS, _NODES, _OFFERS = "/core/pods/", "/core/nodes/", "/scheduling.longshore.io/offers/"
 
 
 def scheduled(record: Record) -> Iterator[Violation]:
@@ -18,7 +18,7 @@ def scheduled(record: Record) -> Iterator[Violation]:
     there = record.objects()
     free = room(there)
     for key, pod in there.items():
-        if not key.startswith(_PODS) or not waits(pod):
+        if not key.startswith(_PODS) or not waits(pod) or not _is_ours_alone(pod):
             continue
         if node := _fitting(pod, free):
             sentence = f"{key} has no node, though {node} has room for it"
@@ -26,6 +26,13 @@ def scheduled(record: Record) -> Iterator[Violation]:
         elif priority(pod) and (node := _fitting(pod, room(there, priority(pod)))):
             sentence = f"{key} has no node, though less important pods are on {node}"
             yield Violation("scheduled", sentence, (key, _NODES + node))
+
+
+def _is_ours_alone(pod: Doc) -> bool:
+    """It waits for nothing but a node, and for nobody else to find it."""
+    spec, labels = pod["spec"], pod["metadata"].get("labels") or {}
+    waits_for_more = "schedulingGroup" in spec or "kueue.x-k8s.io/queue-name" in labels
+    return spec.get("schedulerName") == "default-scheduler" and not waits_for_more
 
 
 def priority(pod: Doc) -> int:
@@ -47,6 +54,8 @@ def room(there: Mapping[str, Doc], among: int | None = None) -> dict[str, dict[s
                 name: amount(text) for name, text in doc["status"]["allocatable"].items()
             }
     for key, doc in there.items():
+        if key.startswith(_OFFERS) and doc["spec"].get("nodeName"):
+            free.pop(doc["spec"]["nodeName"], None)  # it was given all that was free
         left = free.get(doc["spec"].get("nodeName", "")) if key.startswith(_PODS) else None
         if left is None or is_over(doc):
             continue
