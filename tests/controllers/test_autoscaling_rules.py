@@ -19,7 +19,7 @@ from longshore.machinery.controllers.autoscaling.evaluate import (
     compute,
     go_selector,
 )
-from longshore.machinery.controllers.autoscaling.pods import Value
+from longshore.machinery.controllers.autoscaling.pods import Pod, Value
 from longshore.machinery.controllers.autoscaling.rates import Bounds, Memory, Pace, Stamped, paced
 from longshore.machinery.controllers.autoscaling.replicas import Tolerances
 
@@ -27,7 +27,7 @@ NOW = 1_800_000_000.0
 HOUR = 3600.0
 
 
-def pod(
+def doc_of(
     name: str, request: str = "1", *, ready: str = "True", phase: str = "Running", **more: float
 ) -> Doc:
     """more: age_s since it started, ready_s since it became what it is; leaving_s: it is."""
@@ -49,11 +49,15 @@ def pod(
     }  # fmt: skip
 
 
+def pod(name: str, request: str = "1", **more: Any) -> Pod:
+    return Pod.of(doc_of(name, request, **more))
+
+
 def values(*milli: int, window_s: float = 60.0) -> dict[str, Value]:
     return {f"p{number}": Value(one, NOW, window_s) for number, one in enumerate(milli)}
 
 
-def pods(count: int, request: str = "1", **more: Any) -> list[Doc]:
+def pods(count: int, request: str = "1", **more: Any) -> list[Pod]:
     return [pod(f"p{number}", request, **more) for number in range(count)]
 
 
@@ -74,7 +78,7 @@ def external(**target: str) -> Doc:
 
 
 def world(
-    current: int, of: Sequence[Doc], tolerances: Tolerances = Tolerances(), running: int = -1
+    current: int, of: Sequence[Pod], tolerances: Tolerances = Tolerances(), running: int = -1
 ) -> World:
     there = current if running < 0 else running
     return World("default", current, there, of, tolerances, NOW)
@@ -162,16 +166,16 @@ def test_what_cannot_be_computed_is_told(
 
 
 def test_resources_of_a_pod_as_a_whole_go_before_those_of_its_containers() -> None:
-    (one,) = pods(1, "")
+    one = doc_of("p0", "")
     one["spec"]["resources"] = {"requests": {"cpu": "2"}}
-    assert asked(utilization(50), values(2000), world(1, [one])) == 2
+    assert asked(utilization(50), values(2000), world(1, [Pod.of(one)])) == 2
 
 
 def test_sidecars_count_with_what_they_request() -> None:
-    (one,) = pods(1)
+    one = doc_of("p0")
     sidecar = {"name": "proxy", "restartPolicy": "Always", "resources": {"requests": {"cpu": "1"}}}
     one["spec"]["initContainers"] = [{"name": "setup", "resources": {}}, sidecar]
-    assert asked(utilization(50), values(2000), world(1, [one])) == 2
+    assert asked(utilization(50), values(2000), world(1, [Pod.of(one)])) == 2
 
 
 def test_tolerances_differ_by_direction() -> None:

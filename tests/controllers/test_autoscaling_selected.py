@@ -72,8 +72,8 @@ class Model:
 
     def check(self) -> None:
         for name in self.scalers:
-            found = [pod["metadata"]["name"] for pod in self.selected.pods(("default", name))]
-            assert found == self.means(name)
+            found = [pod.name for pod in self.selected.pods(("default", name))]
+            assert sorted(found) == self.means(name)
             others = [one for one in self.scalers if set(self.means(one)) & set(self.means(name))]
             expected = sorted(others) if len(others) > 1 else []
             assert list(self.selected.rivals(("default", name))) == expected

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from longshore.base import quantities
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.controllers.autoscaling.pods import (
+    Pod,
     Uncomputable,
     Value,
     grouped,
@@ -49,7 +50,7 @@ class World:
     namespace: str
     current: int
     running: int
-    pods: Sequence[Doc]
+    pods: Sequence[Pod]
     tolerances: Tolerances
     now: float
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from longshore.base import quantities
 from longshore.base.clock import parse_rfc3339
@@ -36,6 +37,88 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
+class Requests:
+    """What a pod requests: as a whole, if it says so (cpu in thousandths, all else in whole units), and by
+    container (quantities), of those that last."""
+
+    whole: tuple[tuple[str, int], ...] | None
+    containers: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+
+    @classmethod
+    def of(cls, spec: Doc) -> Requests:
+        beside = (
+            one for one in spec.get("initContainers") or () if one.get("restartPolicy") == "Always"
+        )
+        says_so = (spec.get("resources") or {}).get("requests")
+        whole = tuple(requests_of(spec).items()) if says_so else None
+        each = ((one["name"], _requests(one)) for one in (*spec["containers"], *beside))
+        return _shared(cls(whole, tuple(each)))
+
+    def milli(self, resource: str, container: str, pod: str) -> int:
+        """Of a resource, in thousandths, by the whole pod or one container. Raises Uncomputable."""
+        if self.whole is not None and not container:
+            amount = dict(self.whole).get(resource)
+            if amount is None:
+                raise Uncomputable(f"missing pod-level request for {resource} in Pod {pod}")
+            return amount * (1 if resource == "cpu" else 1000)
+        counted = [(name, dict(each)) for name, each in self.containers if container in ("", name)]
+        if not counted:
+            raise Uncomputable(f"container {container} not found in Pod {pod}")
+        for name, amounts in counted:
+            if resource not in amounts:
+                raise Uncomputable(
+                    f"missing request for {resource} in container {name} of Pod {pod}"
+                )
+        return sum(quantities.millis(amounts[resource]) for _, amounts in counted)
+
+
+def _requests(container: Doc) -> tuple[tuple[str, str], ...]:
+    return tuple(((container.get("resources") or {}).get("requests") or {}).items())
+
+
+@lru_cache(maxsize=1024)
+def _shared(requests: Requests) -> Requests:
+    """One for all pods of a workload."""
+    return requests
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """What autoscaling goes by of a pod. ready is the status of that condition (empty: there is none),
+    since the time of its last transition, started that of the pod; in seconds since the epoch."""
+
+    name: str
+    uid: str
+    node: str
+    phase: str
+    leaving: bool
+    ready: str
+    since: float
+    started: float | None
+    requests: Requests
+
+    @classmethod
+    def of(cls, doc: Doc) -> Pod:
+        metadata, status = doc["metadata"], doc.get("status") or {}
+        condition = pod_state.condition(doc, "Ready") or {}
+        return cls(
+            metadata["name"],
+            metadata.get("uid", ""),
+            pod_state.node_name(doc),
+            pod_state.phase(doc),
+            "deletionTimestamp" in metadata,
+            str(condition.get("status") or ""),
+            _time(condition.get("lastTransitionTime")) or 0.0,
+            _time(status.get("startTime")),
+            Requests.of(doc["spec"]),
+        )
+
+
+def _time(text: str | None) -> float | None:
+    return parse_rfc3339(text) if text else None
+
+
+@dataclass(frozen=True, slots=True)
 class Groups:
     """ready: how many pods count with what was measured of them; of the others, those that are not
     ready and those of which nothing is known, by name."""
@@ -46,7 +129,7 @@ class Groups:
 
 
 def grouped(
-    pods: Sequence[Doc], values: Mapping[str, Value], resource: str, now: float
+    pods: Sequence[Pod], values: Mapping[str, Value], resource: str, now: float
 ) -> tuple[Groups, dict[str, int]]:
     """The groups, and what the ready pods use. resource is empty for metrics that are none. Raises
     Uncomputable if there are no pods, or nothing is known of any that is ready."""
@@ -54,72 +137,36 @@ def grouped(
         raise Uncomputable(NONE_SELECTED)
     unready, missing, ready = set[str](), set[str](), dict[str, int]()
     for pod in pods:
-        name, phase = pod["metadata"]["name"], pod_state.phase(pod)
-        if pod["metadata"].get("deletionTimestamp") or phase == "Failed":
+        if pod.leaving or pod.phase == "Failed":
             continue
-        if phase == "Pending":
-            unready.add(name)
-        elif (value := values.get(name)) is None:
-            missing.add(name)
+        if pod.phase == "Pending":
+            unready.add(pod.name)
+        elif (value := values.get(pod.name)) is None:
+            missing.add(pod.name)
         elif resource == "cpu" and _is_starting(pod, value, now):
-            unready.add(name)
+            unready.add(pod.name)
         else:
-            ready[name] = value.milli
+            ready[pod.name] = value.milli
     if not ready:
         raise Uncomputable(NONE_MEASURED)
     return Groups(len(ready), frozenset(unready), frozenset(missing)), ready
 
 
-def _is_starting(pod: Doc, value: Value, now: float) -> bool:
+def _is_starting(pod: Pod, value: Value, now: float) -> bool:
     """Whether what it uses of a CPU says little: it starts, or was never ready."""
-    condition, started = pod_state.condition(pod, "Ready"), pod["status"].get("startTime")
-    if condition is None or started is None:
+    if not pod.ready or pod.started is None:
         return True
-    since, unready = _transition(condition), condition.get("status") == "False"
-    if parse_rfc3339(started) + _CPU_INITIALIZATION_S > now:
-        return unready or value.at < since + value.window_s
-    return unready and parse_rfc3339(started) + _INITIAL_READINESS_S > since
+    unready = pod.ready == "False"
+    if pod.started + _CPU_INITIALIZATION_S > now:
+        return unready or value.at < pod.since + value.window_s
+    return unready and pod.started + _INITIAL_READINESS_S > pod.since
 
 
-def _transition(condition: Doc) -> float:
-    text = condition.get("lastTransitionTime")
-    return parse_rfc3339(text) if text else 0.0
-
-
-def ready_count(pods: Iterable[Doc]) -> int:
+def ready_count(pods: Iterable[Pod]) -> int:
     """How many run and are Ready."""
-    return sum(pod_state.phase(pod) == "Running" and pod_state.is_ready(pod) for pod in pods)
+    return sum(pod.phase == "Running" and pod.ready == "True" for pod in pods)
 
 
-def requested(pods: Iterable[Doc], resource: str, container: str = "") -> dict[str, int]:
+def requested(pods: Iterable[Pod], resource: str, container: str = "") -> dict[str, int]:
     """What each pod, or one container of each, requests, in thousandths. Raises Uncomputable."""
-    return {pod["metadata"]["name"]: _request(pod, resource, container) for pod in pods}
-
-
-def _request(pod: Doc, resource: str, container: str) -> int:
-    spec, name = pod["spec"], pod["metadata"]["name"]
-    if not container and (spec.get("resources") or {}).get("requests"):
-        found = requests_of(spec).get(resource)
-        if found is None:
-            raise Uncomputable(f"missing pod-level request for {resource} in Pod {name}")
-        return found if resource == "cpu" else found * 1000
-    counted = [one for one in _lasting(spec) if container in ("", one["name"])]
-    if not counted:
-        raise Uncomputable(f"container {container} not found in Pod {name}")
-    return sum(_container_request(one, resource, name) for one in counted)
-
-
-def _lasting(spec: Doc) -> list[Doc]:
-    """Containers, and init containers that run beside them."""
-    beside = [
-        one for one in spec.get("initContainers") or () if one.get("restartPolicy") == "Always"
-    ]
-    return [*spec["containers"], *beside]
-
-
-def _container_request(container: Doc, resource: str, pod: str) -> int:
-    amount = ((container.get("resources") or {}).get("requests") or {}).get(resource)
-    if amount is None:
-        why = f"missing request for {resource} in container {container['name']} of Pod {pod}"
-        raise Uncomputable(why)
-    return quantities.millis(amount)
+    return {pod.name: pod.requests.milli(resource, container, pod.name) for pod in pods}

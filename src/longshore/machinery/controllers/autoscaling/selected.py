@@ -1,4 +1,5 @@
-"""Which pods each autoscaler's target selects, kept as pods change: a sync looks at these alone."""
+"""Which pods each autoscaler's target selects, and how they are, kept as pods change: a turn looks at these
+alone, and decodes none of them."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.selectors import Selector
 from longshore.core.watch.cache import Cache
+from longshore.machinery.controllers.autoscaling.pods import Pod
 from longshore.machinery.controllers.common.watching import SelectorIndex
 
 Key = tuple[str, str]
@@ -21,7 +23,7 @@ class Selected:
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
         self._index = SelectorIndex()
-        self._names: dict[Key, set[str]] = {}
+        self._pods: dict[Key, dict[str, Pod]] = {}
         self._scaled_by: dict[Key, frozenset[str]] = {}
         self._in_namespace: dict[str, int] = {}
 
@@ -37,39 +39,38 @@ class Selected:
         namespace, name = key
         if not self._index.put(namespace, name, selector):
             return
-        for one in self._names.pop(key, ()):
+        for one in self._pods.pop(key, ()):
             self._set(namespace, one, self._scaled_by[namespace, one] - {name})
         self._count(namespace)
         if selector is not None:
             # A new question is asked of every pod of the namespace, once.
-            self._names[key] = set()
+            self._pods[key] = {}
             self._count(namespace)
             for pod in self._cache.indexed(kinds.POD, "namespace", namespace):
                 if selector.matches(pod["metadata"].get("labels")):
                     self._note(namespace, pod["metadata"]["name"], pod)
 
-    def pods(self, key: Key) -> list[Doc]:
-        """Those that an autoscaler's target selects, by name."""
-        found = (self._cache.get(kinds.POD, key[0], name) for name in sorted(self._names[key]))
-        return [pod for pod in found if pod is not None]
+    def pods(self, key: Key) -> list[Pod]:
+        """Those that an autoscaler's target selects."""
+        return [*self._pods[key].values()]
 
     def rivals(self, key: Key) -> Sequence[str]:
         """The autoscalers that scale any of the same pods, itself among them, if there are any."""
         namespace, _ = key
-        of_pods = (self._scaled_by[namespace, name] for name in self._names[key])
+        of_pods = (self._scaled_by[namespace, name] for name in self._pods[key])
         together = frozenset[str]().union(*of_pods)
         return sorted(together) if len(together) > 1 else ()
 
-    def _note(self, namespace: str, name: str, pod: Doc | None) -> None:
-        labels = None if pod is None else pod["metadata"].get("labels")
+    def _note(self, namespace: str, name: str, doc: Doc | None) -> None:
         after = frozenset[str]()
-        if pod is not None:
-            after = frozenset(self._index.matching(namespace, labels))
-        before = self._scaled_by.get((namespace, name), frozenset())
-        for one in before - after:
-            self._names[namespace, one].discard(name)
-        for one in after - before:
-            self._names[namespace, one].add(name)
+        if doc is not None:
+            after = frozenset(self._index.matching(namespace, doc["metadata"].get("labels")))
+        for one in self._scaled_by.get((namespace, name), frozenset()) - after:
+            del self._pods[namespace, one][name]
+        if doc is not None and after:
+            pod = Pod.of(doc)
+            for one in after:
+                self._pods[namespace, one][name] = pod
         self._set(namespace, name, after)
 
     def _set(self, namespace: str, pod: str, scaled_by: frozenset[str]) -> None:
@@ -80,7 +81,7 @@ class Selected:
 
     def _count(self, namespace: str) -> None:
         """How many autoscalers a namespace has."""
-        count = sum(key[0] == namespace for key in self._names)
+        count = sum(key[0] == namespace for key in self._pods)
         if count:
             self._in_namespace[namespace] = count
         else:

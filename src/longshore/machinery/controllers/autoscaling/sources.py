@@ -13,8 +13,7 @@ from longshore.core.objects.kinds import Doc, Kinds
 from longshore.core.streams.samples import PodSample, Samples, Use
 from longshore.core.streams.series import Exposed, Series, describing
 from longshore.machinery.controllers.autoscaling.evaluate import PodValues, Reading, Unmeasured
-from longshore.machinery.controllers.autoscaling.pods import Value
-from longshore.machinery.controllers.common import pods as pod_state
+from longshore.machinery.controllers.autoscaling.pods import Pod, Value
 
 _NO_RESOURCES = "no metrics returned from resource metrics API"
 _NO_CUSTOM = "unable to fetch metrics from custom metrics API"
@@ -29,7 +28,7 @@ class Sources:
         self._exposed = exposed
         self.known = known
 
-    async def read(self, metric: Doc, namespace: str, pods: Sequence[Doc]) -> Reading:
+    async def read(self, metric: Doc, namespace: str, pods: Sequence[Pod]) -> Reading:
         """One entry of spec.metrics. pods are those of the target."""
         if metric["type"] == "Resource":
             return await self._resource(metric["resource"], pods)
@@ -41,19 +40,17 @@ class Sources:
             return await self._object(metric["object"], namespace)
         return await self._external(metric["external"]["metric"], namespace)
 
-    async def _resource(self, source: Doc, pods: Sequence[Doc]) -> Reading:
-        nodes = {pod_state.node_name(pod) for pod in pods} - {""}
-        found = await self._samples.of_nodes(nodes)
-        uids = {pod["metadata"]["uid"] for pod in pods}
+    async def _resource(self, source: Doc, pods: Sequence[Pod]) -> Reading:
+        found = await self._samples.of_nodes({pod.node for pod in pods} - {""})
+        uids = {pod.uid for pod in pods}
         samples = [one for node in found.values() for one in node.pods.values() if one.uid in uids]
         if not samples:
             return Unmeasured(_NO_RESOURCES)
         return of_samples(samples, source["name"], source.get("container", ""))
 
-    async def _pods(self, identifier: Doc, namespace: str, pods: Sequence[Doc]) -> Reading:
+    async def _pods(self, identifier: Doc, namespace: str, pods: Sequence[Pod]) -> Reading:
         name = identifier["name"]
-        names = [pod["metadata"]["name"] for pod in pods]
-        found = await self._exposed.of_pods(namespace, names, name)
+        found = await self._exposed.of_pods(namespace, [pod.name for pod in pods], name)
         values = of_series(_chosen(found, identifier))
         if not values:
             return Unmeasured(f"{_NO_CUSTOM}: the server could not find the metric {name} for pods")
