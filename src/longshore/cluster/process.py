@@ -17,8 +17,9 @@ from longshore.core.store.protocol import StoreError
 BACKLOG = 1024
 log = logging.getLogger("longshore.process")
 
-# Collecting is rare: what the cache holds is bytes, and the rest dies young.
-GC_THRESHOLDS = (100_000, 50, 100)
+# Collecting is rare: what the cache holds is bytes, and the rest dies young. Of the youngest, as many as
+# take some 10 ms to look through: whoever comes meanwhile waits (of 100,000 it was up to 65 ms).
+GC_THRESHOLDS = (20_000, 250, 100)
 # How long a busy loop may keep the interpreter from a thread that waits for it. A commit is some ten such
 # waits of the store's thread, and at the 5 ms that Python gives by itself two commits are 100 ms.
 SWITCH_S = 0.0005
