@@ -207,8 +207,6 @@ def test_pull_policy_defaults_by_tag(image: str, policy: str) -> None:
          "spec.volumes[t].projected.clusterTrustBundle"),
         ({"containers": [container(ports=[{"containerPort": 1, "hostPort": 1, "protocol": "SCTP"}])]},
          "spec.containers[main].ports.hostPort of SCTP"),
-        ({"containers": [container(livenessProbe={"grpc": {"port": 1}})]},
-         "spec.containers[main].livenessProbe.grpc"),
         ({"containers": [container(lifecycle={"preStop": {"exec": {"command": ["x"]}}})]},
          "spec.containers[main].lifecycle.preStop.exec"),
         ({"securityContext": {"sysctls": [{"name": "a", "value": "b"}]}},

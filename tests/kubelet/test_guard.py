@@ -73,3 +73,14 @@ async def test_a_pod_with_its_node_s_address_is_not_asked_about(
     await w.run_pod(pod(name="web", hostNetwork=True))
     await until(lambda: w.phase("web") == "Running")
     assert gate.asked == []
+
+
+async def test_a_pod_of_an_earlier_life_is_asked_about_again(guarded: tuple[World, Gate]) -> None:
+    w, gate = guarded
+    gate.open.set()
+    await w.run_pod(pod(name="web"))
+    await until(lambda: w.phase("web") == "Running")
+    await w.stop_agent()
+    w.start_agent().guard = gate
+    await until(lambda: len(gate.asked) == 2)
+    assert gate.asked[0] == gate.asked[1]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
+import grpc
+import grpc.aio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.probes.handlers import Outcome, RealChecker, Target
+from longshore.machinery.kubelet.probes.handlers import RealChecker, Target
+from longshore.machinery.kubelet.probes.outcome import Outcome
 from longshore.machinery.kubelet.probes.plan import Probe, Tally, health, probes_of
 from longshore.machinery.runtime.protocol import RuntimeFailure
 
@@ -109,6 +113,47 @@ async def test_a_header_cannot_smuggle_another_request(server: tuple[int, list[b
     outcome = await check({"httpGet": {"path": "/good", "port": port, "httpHeaders": headers}})
     assert "line break" in outcome.message
     assert not any(asked)
+
+
+class Health(grpc.GenericRpcHandler):
+    """A server of the health protocol: "" and "up" are well, "down" is not, others are unknown."""
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        if handler_call_details.method == "/grpc.health.v1.Health/Check":
+            return grpc.unary_unary_rpc_method_handler(self.check)
+        return None
+
+    async def check(self, request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        name = request[2:].decode()
+        if name not in ("", "up", "down"):
+            await context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
+        return b"\x08\x02" if name == "down" else b"\x08\x01"
+
+
+@pytest.mark.parametrize(
+    ("service", "good", "said"),
+    [
+        ("", True, "service healthy"),
+        ("up", True, "service healthy"),
+        ("down", False, 'service unhealthy (responded with "NOT_SERVING")'),
+        ("other", False, "error: health rpc probe failed: NOT_FOUND: unknown service"),
+    ],
+)
+async def test_grpc_probes_ask_for_a_service(service: str, good: bool, said: str) -> None:
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((Health(),))
+    port = server.add_insecure_port(f"{HERE}:0")
+    await server.start()
+    probe = {"grpc": {"port": port, "service": service}}
+    outcome = await RealChecker(None).check(probe, Target(container(), "id", HERE), 5)
+    assert outcome == Outcome(good, said)
+    await server.stop(None)
+
+
+async def test_a_grpc_probe_of_something_else_fails(server: tuple[int, list[bytes]]) -> None:
+    probe = {"grpc": {"port": server[0], "service": ""}}
+    outcome = await RealChecker(None).check(probe, Target(container(), "id", HERE), 5)
+    assert not outcome.good
 
 
 class Shell:

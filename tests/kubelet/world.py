@@ -19,7 +19,8 @@ from longshore.core.registry.registry import Registry, RegistryConfig
 from longshore.core.store.memory import MemoryStore
 from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.network import HollowNetwork
-from longshore.machinery.kubelet.probes.handlers import Outcome, Target
+from longshore.machinery.kubelet.probes.handlers import Target
+from longshore.machinery.kubelet.probes.outcome import Outcome
 from longshore.machinery.kubelet.run import Kubelet
 from longshore.machinery.runtime.hollow import HollowRuntime
 from longshore.machinery.runtime.protocol import (

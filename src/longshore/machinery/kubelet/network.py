@@ -38,10 +38,8 @@ class Guard(Protocol):
     """Who keeps from a pod what policies forbid it, and lets in what its ports on the node ask for."""
 
     async def admit(self, pod: Doc, ip: str) -> None:
-        """Return once that is in force at the pod's address. Raises NetworkFailure."""
-
-    def adopt(self, pod: Doc, ip: str) -> None:
-        """An earlier life of the agent admitted it."""
+        """Return once that is in force at the pod's address; asked again by an agent that starts anew.
+        Raises NetworkFailure."""
 
 
 async def admission_of(pod: Doc, ip: str, guard: Guard) -> NetworkFailure | None:
@@ -58,8 +56,6 @@ class Unguarded:
     """A node without network policies."""
 
     async def admit(self, pod: Doc, ip: str) -> None: ...
-
-    def adopt(self, pod: Doc, ip: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

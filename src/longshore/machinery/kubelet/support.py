@@ -100,7 +100,5 @@ def _container_security(security: Doc) -> Iterator[str]:
 
 
 def _handler(where: str, handler: Doc, can_exec: bool) -> Iterator[str]:
-    if "grpc" in handler:
-        yield f"{where}.grpc"
     if "exec" in handler and not can_exec:
         yield f"{where}.exec"

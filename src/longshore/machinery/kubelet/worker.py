@@ -164,7 +164,6 @@ class PodWorker:
         record.held = attached is not None or self._place.exists
         if attached is not None:
             record.ips = (attached.ip,)
-            self._tools.guard.adopt(self.pod, attached.ip)
         for container in containers:
             self._note(container)
         for container in recalled(self.pod, record.attempts, self._tools.clock.now()):

@@ -77,10 +77,6 @@ class NodeNetwork:
         await self.policies.admit(pod, ip)
         await self._routing.publish(pod["metadata"]["uid"], published(pod, ip))
 
-    def adopt(self, pod: Doc, ip: str) -> None:
-        """An earlier life of the agent admitted this pod."""
-        self._routing.publish(pod["metadata"]["uid"], published(pod, ip))
-
     def _detached(self, uid: str) -> None:
         """A pod has no network any more; its rules go before anybody gets its address."""
         self.policies.detached(uid)

@@ -1,4 +1,5 @@
-"""Carry out one probe or hook: an HTTP request, a TCP connection, a command in the container.
+"""Carry out one probe or hook: an HTTP request, a TCP connection, a call of gRPC, a command in the
+container.
 
 Outcomes and words follow pkg/probe. The agent runs in the node's network namespace, from where
 pods are reached directly.
@@ -12,18 +13,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from longshore.core.objects.kinds import Doc
+from longshore.machinery.kubelet.probes.grpc_health import check_health
+from longshore.machinery.kubelet.probes.outcome import Outcome
 from longshore.machinery.runtime.protocol import CanExec, RuntimeFailure
 
 USER_AGENT = "kube-probe/1.37"
 _OUTPUT_MAX_BYTES = 10 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Whether it went well, and what to tell people if it did not."""
-
-    good: bool
-    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +56,10 @@ class RealChecker:
             return await _http_get(handler["httpGet"], target)
         if "tcpSocket" in handler:
             return await _tcp_socket(handler["tcpSocket"], target)
+        if "grpc" in handler:
+            asked = handler["grpc"]
+            service = asked.get("service") or ""
+            return await check_health(target.pod_ip, int(asked["port"]), service, USER_AGENT)
         assert self._execs is not None, f"support.refused() let this handler through: {handler}"
         command = list(handler["exec"].get("command") or [])
         code, output = await self._execs.exec_sync(target.container_id, command, timeout_s)

@@ -1,0 +1,13 @@
+"""What became of one probe or hook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Whether it went well, and what to tell people if it did not."""
+
+    good: bool
+    message: str = ""
