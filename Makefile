@@ -29,8 +29,9 @@ check: .venv/ready ## lint, format, types, floors, tidiness
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest -q tests/tidy
 
-soak: .venv/ready ## simulate clusters from ever new seeds: make soak MINUTES=10
-	@$(BIN)/longshore sim --seed $$(date +%s%3N) --minutes $(or $(MINUTES),10) --save tests/sim/found
+soak: .venv/ready ## simulate clusters from ever new seeds: make soak MINUTES=10; or one for hours of its own: HOURS=24
+	@$(BIN)/longshore sim --seed $$(date +%s%3N) --save tests/sim/found \
+	  $(if $(HOURS),--hours $(HOURS) --no-shrink,--minutes $(or $(MINUTES),10))
 
 bench: .venv/ready ## measure, print a table, write bench/results/*.json
 	@tools/bootstrap bench

@@ -20,6 +20,7 @@ SHORT = (
     ("--seed", "2000:2008", "--ticks", "60", "--nodes", "3", "--servers", "3"),
     ("--seed", "4000:4220", "--ticks", "8", "--nodes", "2", "--pace", "0.2", "--calm", "30",
      "--faults", _BRIEF),
+    ("--seed", "5000", "--hours", "0.5", "--nodes", "5"),
 )  # fmt: skip
 BUG = "a binding that is answered and not made"
 BUSY = ("--ticks", "30", "--nodes", "2", "--pace", "0.25", "--faults", "none")
@@ -49,6 +50,14 @@ def test_a_seed_is_always_the_same_cluster() -> None:
     first, second = (json.loads(line) for line in one[1].splitlines())
     assert first["writes"] != second["writes"]
     assert min(first["writes"], second["writes"]) > 150
+
+
+@pytest.mark.slow
+def test_what_ends_all_at_once_does_so_alike_in_every_process() -> None:
+    """A crash cancels dozens of tasks, and where they were in memory must not show."""
+    words = ("--json", "--seed", "1", "--calm", "10", "--no-shrink")
+    one, other = [begun(SIMULATOR, *words) for _ in range(2)]
+    assert ended(one) == ended(other)
 
 
 def test_what_fails_is_told_shrunk_and_kept(tmp_path: Path) -> None:

@@ -13,13 +13,17 @@ happen; callbacks that are no tasks' steps keep their places.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import selectors
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, TypeAlias, TypeVar
 
 from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
+
+T = TypeVar("T")
+Begun: TypeAlias = Coroutine[Any, Any, T] | Generator[Any, None, T]
 
 # 2026-01-01T00:00:00Z: where simulated time begins.
 EPOCH = 1_767_225_600.0
@@ -44,6 +48,9 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         super().__init__(_Jumps(self.between_turns))
         # What is due within a microsecond is due: after years, floats know no nanoseconds.
         self._clock_resolution = 1e-6
+        if order is not None:
+            self._numbers = itertools.count()
+            self.set_task_factory(self._numbered)
 
     def time(self) -> float:
         """Seconds since the simulation began."""
@@ -68,6 +75,11 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         waiter = self.create_future()
         self._at_rest.append(waiter)
         await waiter
+
+    def _numbered(
+        self, _loop: asyncio.AbstractEventLoop, coroutine: Begun[T], **more: Any
+    ) -> _NumberedTask[T]:
+        return _NumberedTask(next(self._numbers), coroutine, self, **more)
 
     def between_turns(
         self, poll: Callable[[float | None], list[Any]], timeout: float | None
@@ -109,16 +121,38 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         ready = self._ready
         if self._draw is None or len(ready) < 2:
             return
-        places = [place for place, handle in enumerate(ready) if _is_step(handle)]
-        for place, handle in zip(
-            places, self._draw.shuffled([ready[p] for p in places]), strict=True
-        ):
+        places = [place for place, handle in enumerate(ready) if _task_of(handle) is not None]
+        # Who woke them may have gone through a set, whose order is that of memory.
+        known = sorted((ready[place] for place in places), key=lambda one: hash(_task_of(one)))
+        for place, handle in zip(places, self._draw.shuffled(known), strict=True):
             ready[place] = handle
 
 
-def _is_step(handle: asyncio.Handle) -> bool:
-    callback = getattr(handle, "_callback", None)
-    return isinstance(getattr(callback, "__self__", None), asyncio.Task)
+class _NumberedTask(asyncio.Task[T]):
+    """A task that is known by when it was begun, and not by where it is in memory: a task group cancels
+    its tasks in the order of a set."""
+
+    def __init__(
+        self,
+        number: int,
+        coroutine: Begun[T],
+        loop: asyncio.AbstractEventLoop,
+        **more: Any,
+    ) -> None:
+        self._number = number
+        super().__init__(coroutine, loop=loop, **more)
+
+    def __hash__(self) -> int:
+        return self._number
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+def _task_of(handle: asyncio.Handle) -> asyncio.Task[Any] | None:
+    """Whose step it is."""
+    one = getattr(getattr(handle, "_callback", None), "__self__", None)
+    return one if isinstance(one, asyncio.Task) else None
 
 
 class _Jumps(selectors.DefaultSelector):

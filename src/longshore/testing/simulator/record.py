@@ -35,12 +35,12 @@ class Asked:
 @dataclass(frozen=True, slots=True)
 class Seen:
     """One thing that a watcher was told: ADDED, MODIFIED, DELETED; or LISTED, an object of a list at
-    revision; or BEGUN, a list that has begun, at revision."""
+    revision; or BEGUN, a list that has begun, at revision. own is the object's own revision."""
 
     type: str
     key: str
     revision: int
-    doc: Doc
+    own: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +67,16 @@ class Record:
     _decoded: list[tuple[Entry, Doc | None]] = field(default_factory=list)
 
     def decoded(self) -> Sequence[tuple[Entry, Doc | None]]:
-        """The log with its documents, to be read only. To be called once the log is whole."""
+        """The log with its documents but for their managedFields, to be read only. To be called once
+        the log is whole."""
         if not self._decoded:
-            self._decoded = [
-                (e, None if e.value is None else orjson.loads(e.value)) for e in self.log
-            ]
+            there: dict[str, Doc] = {}
+            for entry in self.log:
+                before = there.pop(entry.key, {})
+                doc = None if entry.value is None else _state(entry.value, before)
+                if doc is not None:
+                    there[entry.key] = doc
+                self._decoded.append((entry, doc))
         return self._decoded
 
     def objects(self) -> Mapping[str, Doc]:
@@ -82,3 +87,14 @@ class Record:
             if doc is not None:
                 there[entry.key] = doc
         return there
+
+
+def _state(value: bytes, before: Doc) -> Doc:
+    """A document that shares with the state before it what is the same: a day's log is of many states
+    of few objects."""
+    doc: Doc = orjson.loads(value)
+    doc["metadata"].pop("managedFields", None)
+    for field, told in doc.items():
+        if before.get(field) == told:
+            doc[field] = before[field]
+    return doc

@@ -45,8 +45,10 @@ class Watcher:
             raise Unreachable(f"a list was refused with {reply.status}")
         doc = orjson.loads(reply.body)
         revision = int(doc["metadata"]["resourceVersion"])
-        self.seen.append(Seen("BEGUN", "", revision, {}))
-        self.seen += [Seen("LISTED", self._kind.key_of(one), revision, one) for one in doc["items"]]
+        self.seen.append(Seen("BEGUN", "", revision, 0))
+        self.seen += [
+            Seen("LISTED", self._kind.key_of(one), revision, _own(one)) for one in doc["items"]
+        ]
         self._at = revision
 
     async def _watch(self) -> None:
@@ -79,9 +81,13 @@ class Watcher:
         if event["type"] == "ERROR":
             self._at = 0
             raise Unreachable(doc["message"])
-        self._at = int(doc["metadata"]["resourceVersion"])
+        self._at = _own(doc)
         if event["type"] != "BOOKMARK":
-            self.seen.append(Seen(event["type"], self._kind.key_of(doc), self._at, doc))
+            self.seen.append(Seen(event["type"], self._kind.key_of(doc), self._at, self._at))
+
+
+def _own(doc: Doc) -> int:
+    return int(doc["metadata"]["resourceVersion"])
 
 
 def reply_status(reply: object) -> int:

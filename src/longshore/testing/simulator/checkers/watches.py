@@ -28,7 +28,7 @@ def _one_list(
     state: dict[str, int] = {}
     for entry in log[:at]:
         _follow(state, entry)
-    listed = {one.key: _own_revision(one) for one in seen if one.type == "LISTED"}
+    listed = {one.key: one.own for one in seen if one.type == "LISTED"}
     if listed != state:
         sentence = f"the list of {prefix} at {revision} differs in {_differing(listed, state)}"
         yield Violation("gapless", sentence, tuple(_differing(listed, state)))
@@ -49,10 +49,6 @@ def _one_list(
             f"a watch of {prefix} from {revision} was told {len(events)} of {len(log) - at} events"
         )
         yield Violation("gapless", sentence, tuple(entry.key for entry in missing[:5]))
-
-
-def _own_revision(one: Seen) -> int:
-    return int(one.doc["metadata"]["resourceVersion"])
 
 
 def _type(state: dict[str, int], entry: Entry) -> str:
