@@ -19,7 +19,7 @@ from longshore.core.objects.kinds import KINDS, Doc, Kind, Kinds, Ref
 from longshore.core.objects.patches import detached, json_merge_patch, own_fields
 from longshore.core.objects.validation import Undecodable
 from longshore.core.registry import planning
-from longshore.core.registry.admission import admin_access, escalation, services
+from longshore.core.registry.admission import admin_access, device_taints, escalation, services
 from longshore.core.registry.admission.attributes import Attributes
 from longshore.core.registry.admission.chain import Admission
 from longshore.core.registry.admission.surroundings import AdmissionConfig, Surroundings
@@ -105,6 +105,7 @@ class Registry(Writing):
                 escalation.hooks(self.permission),
                 services.of_tenants(self.permission),
                 admin_access.HOOKS,
+                device_taints.hooks(clock),
             ],
         )
         self._books = Books(self.cache)

@@ -16,7 +16,8 @@ Term = tuple[str, str]
 def terms_of(kind: Kind, doc: Doc) -> tuple[Term, ...]:
     """The terms of an object: ("owner", each owner's uid), for pods and offers ("node", the node's
     name or "" while they have none), for pods ("claim", namespace/name of each claim)
-    and ("devices", the same of each claim of devices, or "" while there is none yet)
+    and ("devices", the same of each claim of devices, or "" while there is none yet), for slices
+    and claims of devices ("pool", driver/pool of what they have),
     and, if they let themselves be asked for metrics, ("exposed", their namespace),
     for claims and volumes ("attributes", their VolumeAttributesClass), for claims ("volume", its name)
     or, until they have one, ("unbound", their class), for Events ("about", the uid of what
@@ -68,6 +69,17 @@ def _of_claim(claim: Doc) -> list[Term]:
     return [*_of_storage(claim), bound]
 
 
+def _of_devices(claim: Doc) -> list[Term]:
+    allocation = (claim.get("status") or {}).get("allocation") or {}
+    results = (allocation.get("devices") or {}).get("results") or ()
+    return [("pool", f"{one['driver']}/{one['pool']}") for one in results]
+
+
+def _of_pool(part: Doc) -> list[Term]:
+    spec = part["spec"]
+    return [("pool", f"{spec['driver']}/{spec['pool']['name']}")]
+
+
 def _of_offer(offer: Doc) -> list[Term]:
     return [("node", offer["spec"].get("nodeName") or "")]
 
@@ -91,6 +103,8 @@ MORE: dict[Kind, Callable[[Doc], list[Term]]] = {
     kinds.PV: _of_storage,
     kinds.PRIORITY_CLASS: _of_priority,
     kinds.OFFER: _of_offer,
+    kinds.RESOURCE_CLAIM: _of_devices,
+    kinds.RESOURCE_SLICE: _of_pool,
     kinds.STORAGE_CLASS: _of_class,
     kinds.INGRESS_CLASS: _of_class,
 }

@@ -26,6 +26,7 @@ from longshore.machinery.controllers.certificates.tokens import BootstrapTokenCl
 from longshore.machinery.controllers.cronjob.run import CronJobs
 from longshore.machinery.controllers.daemonset.run import DaemonSets
 from longshore.machinery.controllers.deployment.run import Deployments
+from longshore.machinery.controllers.devicetaints.run import DeviceTaints
 from longshore.machinery.controllers.disruption.run import DisruptionBudgets
 from longshore.machinery.controllers.endpoints.run import Endpoints
 from longshore.machinery.controllers.gc.pods import PodCollector
@@ -56,6 +57,7 @@ QUEUES = {
     "bootstrap-token-cleaner": "token_cleaner",
     "certificate-requests": "certificate",
     "clusterrole-aggregation": "ClusterRoleAggregator",
+    "device-taint-eviction": "device_taint_eviction",
     "endpoints": "endpoint_slice",
     "endpointslice-mirroring": "endpoint_slice_mirroring",
     "ephemeral-volume": "ephemeral_volume",
@@ -132,6 +134,7 @@ def build(
         VolumeBinder(cache, client, clock, recorder),
         EphemeralVolumes(cache, client, recorder),
         ResourceClaims(cache, client, recorder),
+        DeviceTaints(cache, client, clock, recorder),
         ServiceAddresses(cache, client, clock),
         ResourceQuotas(cache, client, clock, KINDS.stored),
         PodRanges(cache, client),
