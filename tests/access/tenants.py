@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from longshore.base.users import User
+from longshore.cluster.sampling import NodeSamples
 from longshore.cluster.tenants.manage import planned
 from longshore.cluster.tenants.template import Request, kind_of
 from longshore.core.objects import kinds
@@ -20,6 +21,7 @@ from longshore.core.streams.protocols import Answering, Ask, LogOptions
 from longshore.doors.kit.http import AnyReply, Reply, SlicedReply, StreamReply
 from longshore.doors.kubernetes.client import collection_of
 from longshore.doors.kubernetes.door import DoorConfig
+from longshore.testing.clock import VirtualClock
 from tests.doors.rig import ADMIN, Answer, Kube, kube, pod
 from tests.objects.minimal import CASES, minimal
 from tests.permission.rig import made, role
@@ -50,7 +52,11 @@ class Nodes:
             "memory": {"time": "2026-01-01T00:00:00Z", "workingSetBytes": 1},
         }
         pods = [
-            {"podRef": {"uid": uid}, "containers": [{"name": "main", **usage}]} for uid in self.uids
+            {
+                "podRef": {"uid": uid, "namespace": "", "name": ""},
+                "containers": [{"name": "main", **usage}],
+            }
+            for uid in self.uids
         ]
         return {"node": {"nodeName": node, **usage}, "pods": pods}
 
@@ -73,7 +79,9 @@ class Nodes:
 async def tenants() -> AsyncIterator[tuple[Kube, Nodes]]:
     """A door at which ann asks."""
     nodes = Nodes()
-    async with kube(DoorConfig(streams=nodes, statistics=nodes), roles=True) as ask:
+    async with kube(
+        DoorConfig(streams=nodes, samples=NodeSamples(nodes, VirtualClock())), roles=True
+    ) as ask:
         for name, who in ((RED, ANN), (BLUE, BOB), ("zoo", BOB)):
             await apply_tenant(ask, name, who)
         await made(ask, "/api/v1/nodes", {"metadata": {"name": "n1"}})
