@@ -73,6 +73,17 @@ def test_a_spec_too_large_to_hold_has_its_class_all_the_same() -> None:
     assert large["status"]["qosClass"] == "BestEffort"
 
 
+def test_a_spec_that_was_decoded_anew_is_known_by_what_it_says() -> None:
+    specs = PodSpecs()
+    made: Doc = {"spec": {"hostname": "a"}, "status": {}}
+    specs.share(made)
+    again: Doc = {"spec": {"hostname": "a"}}
+    assert specs.of(again) is None
+    assert specs.like(again) is specs.like(made) is specs.of(made) is not None
+    assert specs.like({"spec": {"hostname": "b"}}) is None
+    assert specs.like({"spec": {"hostname": "x" * 10_000}}) is None
+
+
 async def test_what_is_bound_is_stored_as_if_it_were_encoded_anew(desk: Desk) -> None:
     """Its spec's bytes are made of those that are known, and the name of the node."""
     name = 'a"node'

@@ -73,6 +73,19 @@ def test_what_the_store_had_is_what_comes_back(many: list[list[Doc]]) -> None:
         assert Stored.read(kinds.POD, "/core/pods/n/a", kept, 0).raw == kept
 
 
+@settings(max_examples=30, deadline=None)
+@given(owners, st.integers(min_value=1, max_value=3))
+def test_what_is_laid_at_rest_is_what_is_read_again(entries: list[Doc], alike: int) -> None:
+    for number in range(alike):  # those after the first find the owners' text as it was laid
+        doc = pod(entries, f"a-{number}")
+        known = {"spec": orjson.Fragment(orjson.dumps(doc["spec"]))}
+        made, raw = Stored.laid(kinds.POD, "/core/pods/n/a", doc, known)
+        again = Stored.read(kinds.POD, "/core/pods/n/a", raw, 0)
+        assert (made.raw, made.rest, made.size) == (raw, again.rest, again.size)
+        made.settle(7, doc)
+        assert made.fresh() == made.doc == Stored.read(kinds.POD, made.key, raw, 7).fresh()
+
+
 def entries_of(time: str, ip: str) -> list[Doc]:
     below: Doc = {"f:podIPs": {".": {}, orjson.dumps({"ip": ip}).decode(): {"f:ip": {}}}}
     spec: Doc = {f"f:field-{n}": {} for n in range(40)}
