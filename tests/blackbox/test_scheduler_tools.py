@@ -84,6 +84,12 @@ async def test_why_tells_of_rules_and_scores(tools: Cluster) -> None:
     assert "node-1 does not take it:" in one
 
 
+async def test_the_server_tells_of_its_profiles(tools: Cluster) -> None:
+    told = json.loads(tools.kubectl("get", "--raw", "/configz"))
+    profiles = told["kubescheduler.config.k8s.io"]["profiles"]
+    assert [one["schedulerName"] for one in profiles] == ["default-scheduler"]
+
+
 async def test_why_says_what_is_not_there_and_what_one_may_not_see(
     tools: Cluster, tmp_path: Path
 ) -> None:

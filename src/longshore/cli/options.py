@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -69,20 +69,29 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def profiles_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--scheduler-config as the parameter profiles: by schedulerName. Raises ClusterError."""
+    """--scheduler-config as the parameter profiles: what gives them by schedulerName, given the access
+    to a cluster, or None for upstream's. Both raise ClusterError."""
 
     @wraps(command)
     def with_profiles(scheduler_config: Path | None, **options: Any) -> Any:
-        from longshore.cluster.scheduling import read
-        from longshore.machinery.scheduler.profile import PROFILES
-
-        profiles = read(scheduler_config) if scheduler_config else PROFILES
-        return command(profiles=profiles, **options)
+        return command(profiles=partial(_profiles, scheduler_config), **options)
 
     return click.option(
         "--scheduler-config", type=click.Path(path_type=Path, dir_okay=False),
-        help="The scheduler's profiles, as the server was given them. [default: upstream's]",
+        help="Other profiles of the scheduler than the cluster's, or upstream's where there is none.",
     )(with_profiles)  # fmt: skip
+
+
+def _profiles(file: Path | None, access: Any) -> Any:
+    from longshore.cluster import configz, scheduling
+    from longshore.machinery.scheduler.profile import PROFILES
+
+    if file is not None:
+        return scheduling.read(file)
+    profiles, note = (PROFILES, "") if access is None else configz.served(access)
+    if note:
+        click.echo(note, err=True)
+    return profiles
 
 
 def echo_json(content: Any) -> None:

@@ -40,7 +40,7 @@ def rebalance(only_plan: bool, really: bool, as_json: bool, access: Any, **optio
     if only_plan == really:
         raise ClusterError("say either --plan, or --apply to evict what the plan names")
     limits = Limits(options["max_moves"], options["min_gain"])
-    plan = run.planned(access, limits, options["namespaces"], options["profiles"])
+    plan = run.planned(access, limits, options["namespaces"], options["profiles"](access))
     done = run.applied(access, plan.moves) if really else None
     if as_json:
         echo_json(report.as_dict(plan, done))

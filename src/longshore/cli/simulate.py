@@ -52,7 +52,9 @@ def simulate(
     from longshore.cluster.simulate.svg import as_svg
 
     given = manifests.read(files, options["namespace"])
-    outcome = simulated(_present(options), given, seed, options["profiles"])
+    cluster = _cluster(options)
+    profiles = options["profiles"](cluster)
+    outcome = simulated(_present(options, cluster), given, seed, profiles)
     if svg is not None:
         _write(svg, as_svg(outcome))
     if as_json:
@@ -61,19 +63,27 @@ def simulate(
         click.echo(report.as_text(outcome))
 
 
-def _present(options: dict[str, Any]) -> Any:
-    """The nodes, and what is on them."""
+def _cluster(options: dict[str, Any]) -> Any:
+    """The access to the cluster of which the nodes are; None for nodes that are made up."""
     from longshore.cluster import access
     from longshore.cluster.config import ClusterError
+
+    if not options["from_cluster"]:
+        return None
+    if options["shape"] or options["nodes"]:
+        raise ClusterError("--from-cluster has nodes; --shape and --nodes make others")
+    return access.read(options["kubeconfig"], options["context"])
+
+
+def _present(options: dict[str, Any], cluster: Any) -> Any:
+    """The nodes, and what is on them."""
     from longshore.cluster.simulate import present
     from longshore.cluster.simulate import shape as shapes
 
-    if not options["from_cluster"]:
-        pools = shapes.read(options["shape"]) if options["shape"] else shapes.DEFAULT
-        return present.Present([*shapes.nodes(pools, options["nodes"])])
-    if options["shape"] or options["nodes"]:
-        raise ClusterError("--from-cluster has nodes; --shape and --nodes make others")
-    return present.of_cluster(access.read(options["kubeconfig"], options["context"]))
+    if cluster is not None:
+        return present.of_cluster(cluster)
+    pools = shapes.read(options["shape"]) if options["shape"] else shapes.DEFAULT
+    return present.Present([*shapes.nodes(pools, options["nodes"])])
 
 
 def _write(file: Path, text: str) -> None:

@@ -23,7 +23,9 @@ def why(pod: str, node: str | None, as_json: bool, access: Any, **options: Any) 
     from longshore.cluster.why import report
     from longshore.cluster.why.run import why as answered
 
-    answer = answered(access, options["namespace"] or access.namespace, pod, options["profiles"])
+    answer = answered(
+        access, options["namespace"] or access.namespace, pod, options["profiles"](access)
+    )
     try:
         if as_json:
             echo_json((answer.only(node) if node else answer).as_dict())

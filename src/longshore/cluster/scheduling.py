@@ -9,8 +9,21 @@ from pathlib import Path
 import yaml
 
 from longshore.cluster.config import ClusterError, ClusterPaths
-from longshore.machinery.scheduler.configuration import read_profiles
+from longshore.core.objects.kinds import Doc
+from longshore.machinery.scheduler.configuration import API_VERSION, KIND, read_profiles
 from longshore.machinery.scheduler.profile import PROFILES, Profile
+
+GROUP = API_VERSION.partition("/")[0]
+"""Under which name a server's /configz tells of its scheduler (upstream: component-base/configz)."""
+
+
+def document_of(paths: ClusterPaths) -> Doc:
+    """The KubeSchedulerConfiguration that a server goes by: what was given, or what that comes to."""
+    if paths.scheduler.exists():
+        given: Doc = yaml.safe_load(paths.scheduler.read_text())
+        return given
+    profiles = [{"schedulerName": name} for name in PROFILES]
+    return {"apiVersion": API_VERSION, "kind": KIND, "profiles": profiles}
 
 
 def profiles_of(paths: ClusterPaths) -> Mapping[str, Profile]:

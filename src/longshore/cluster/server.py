@@ -23,6 +23,7 @@ from longshore.cluster import (
     issuers,
     kubeconfig,
     readers,
+    scheduling,
     stores,
 )
 from longshore.cluster.backup.take import snapshot
@@ -215,6 +216,7 @@ class _Cluster:
             checks={"etcd": lambda: self._registry.hears} if self._config.elects else {},
             kinds=kinds.SERVED,
             metrics=self._loops.metrics,
+            configuration=lambda: {scheduling.GROUP: scheduling.document_of(self._paths)},
         )
 
     def _tokens(self) -> Bearers:

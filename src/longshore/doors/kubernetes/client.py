@@ -129,6 +129,10 @@ class HttpClient:
         path = path_of(Ref(kind, namespace, name)) if name else collection_of(kind, namespace)
         return await self._ask(Call("GET", f"{path}?{urlencode(query)}"), kind)
 
+    async def document(self, path: str) -> Doc:
+        """What is at a path that is no object's."""
+        return await self._ask(Call("GET", path), None)
+
     async def submit(self, operations: Sequence[Operation]) -> Answers:
         """Over as many connections as the pool has, each operation a request of its own."""
         async with asyncio.TaskGroup() as crew:
@@ -178,7 +182,7 @@ class HttpClient:
         except ApiError as error:
             return error
 
-    async def _ask(self, call: Call, kind: Kind) -> Doc:
+    async def _ask(self, call: Call, kind: Kind | None) -> Doc:
         headers = self._headers
         if call.body:
             headers = headers | {"Content-Type": call.content_type}

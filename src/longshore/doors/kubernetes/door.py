@@ -95,7 +95,8 @@ class DoorConfig:
     metrics.k8s.io, without exposed none of custom and external metrics; tokens says whose bearer
     tokens are; seats is how much may be at work at the same time, divided by priority and fairness
     (0: no limit); auditor hears of every request; snapshot gives all that a backup needs of the
-    store, in pieces of JSON lines; metrics what else /metrics has to tell, line by line."""
+    store, in pieces of JSON lines; metrics what else /metrics has to tell, line by line; configuration
+    what /configz tells of the loops here, by the API group of each (component-base/configz)."""
 
     streams: Streams | None = None
     samples: Samples | None = None
@@ -109,6 +110,7 @@ class DoorConfig:
     auditor: Auditor | None = None
     snapshot: Callable[[], Pieces] | None = None
     metrics: Callable[[], Iterator[str]] = _no_more
+    configuration: Callable[[], Mapping[str, Doc]] = dict
 
 
 @dataclass(slots=True)
@@ -144,6 +146,7 @@ class KubernetesDoor:
         self._auditor = config.auditor
         self._snapshot = config.snapshot
         self._more_metrics = config.metrics
+        self._configuration = config.configuration
         self._fairness = Fairness(registry, clock, config.seats)
         self._measured = Measured(registry, config.kinds, clock, self._api.watches)
         self._documents = Documents(
@@ -288,6 +291,9 @@ class KubernetesDoor:
             only_get(request)
             told = self._measured.text(chain(self._fairness.lines(), self._more_metrics()))
             return Reply(200, told, METRICS_MEDIA)
+        if request.path == "/configz":
+            only_get(request)
+            return Reply(200, orjson.dumps(self._configuration()))
         if request.path == SNAPSHOT_PATH and self._snapshot is not None:
             only_get(request)
             return StreamReply(self._snapshot(), content_type=_JSON_LINES)
