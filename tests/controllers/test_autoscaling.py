@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 
 from longshore.core.objects import kinds
-from longshore.core.objects.kinds import Doc
+from longshore.core.objects.errors import Forbidden
+from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.registry.client import Answers, Client, Feed, Listing, Operation, Update
 from longshore.core.streams.samples import NodeSample, PodSample, Use
 from longshore.core.streams.series import Series
 from longshore.machinery.controllers import ControllerConfig
 from longshore.machinery.controllers.autoscaling.metrics import AutoscalerMetrics
 
-from .world import World, condition, deployment, running
+from .world import Controllers, World, condition, deployment, running
 
 
 class Load:
@@ -345,6 +347,60 @@ async def test_a_tolerance_of_its_own() -> None:
         )
         await world.quiet()
         assert replicas(world) == 3
+
+
+class Refusing:
+    """A Client whose user may not scale anything, as long as that is so."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.refuses = True
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Doc:
+        return await self.client.get(kind, namespace, name)
+
+    async def list(
+        self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = ""
+    ) -> Listing:
+        return await self.client.list(kind, namespace, labels=labels, fields=fields)
+
+    async def list_and_watch(
+        self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = ""
+    ) -> tuple[Listing, Feed]:
+        return await self.client.list_and_watch(kind, namespace, labels=labels, fields=fields)
+
+    async def submit(self, operations: Sequence[Operation]) -> Answers:
+        return await self.client.submit(operations)
+
+    async def write(self, operation: Operation) -> Doc:
+        if self.refuses and isinstance(operation, Update) and operation.subresource == "scale":
+            raise Forbidden("nobody may scale web now")
+        return await self.client.write(operation)
+
+
+async def test_what_is_refused_is_told_and_tried_again() -> None:
+    clients: list[Refusing] = []
+
+    async def manager(controllers: Controllers, client: Client) -> None:
+        clients.append(Refusing(client))
+        await controllers(clients[0])
+
+    async with running(ControllerConfig(), nodes=3, manager=manager) as world:
+        await world.create(kinds.DEPLOYMENT, web(1))
+        await world.create(kinds.HPA, autoscaler(minReplicas=3))
+        await world.quiet()
+        text = "the HPA controller was unable to update the target scale: nobody may scale web now"
+        assert shown(world, "AbleToScale") == ("False", "FailedUpdateScale", text)
+        reason = "Current number of replicas below Spec.MinReplicas"
+        told = f"New size: 3; reason: {reason}; error: nobody may scale web now"
+        assert world.events("FailedRescale") == [told]
+        status = world.get(kinds.HPA, "web")["status"]
+        assert (status["currentReplicas"], status["desiredReplicas"]) == (1, 0)
+        assert "lastScaleTime" not in status
+        clients[0].refuses = False
+        await pass_time(world, 15)
+        assert replicas(world) == 3
+        assert "lastScaleTime" in world.get(kinds.HPA, "web")["status"]
 
 
 async def test_statefulsets_are_scaled_too_and_a_deleted_autoscaler_is_forgotten() -> None:

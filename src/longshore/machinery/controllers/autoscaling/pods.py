@@ -169,4 +169,12 @@ def ready_count(pods: Iterable[Pod]) -> int:
 
 def requested(pods: Iterable[Pod], resource: str, container: str = "") -> dict[str, int]:
     """What each pod, or one container of each, requests, in thousandths. Raises Uncomputable."""
-    return {pod.name: pod.requests.milli(resource, container, pod.name) for pod in pods}
+    # Most pods share what they request, so it is reckoned once.
+    known: dict[int, int] = {}
+    found: dict[str, int] = {}
+    for pod in pods:
+        milli = known.get(id(pod.requests))
+        if milli is None:
+            milli = known[id(pod.requests)] = pod.requests.milli(resource, container, pod.name)
+        found[pod.name] = milli
+    return found
