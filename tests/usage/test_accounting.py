@@ -160,7 +160,7 @@ async def test_what_is_gone_when_the_feed_breaks_is_not_accounted(w: World) -> N
 async def _written(w: World, keeper: Keeper, project: str) -> None:
     account = keeper.open(project, int(w.clock.now() * 1000), ())
     assert account is not None
-    account.change(account.moment_ms, 1, pods=1)
+    account.change(account.moment_ms, 1, (1, 1))
     await w.wait(60)
     account.advance(int(w.clock.now() * 1000))
     work: list[Operation] = keeper.draft(account, int(w.clock.now() * 1000)).operations

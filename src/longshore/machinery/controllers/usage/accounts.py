@@ -78,13 +78,13 @@ class Account:
     def at_rest(self) -> bool:
         return not (self.things or self.changed or self.over)
 
-    def change(self, now_ms: int, things: int, **levels: int) -> None:
-        """There is more (or less) of something from now on."""
+    def change(self, now_ms: int, things: int, *levels: tuple[int, int]) -> None:
+        """There is more (or less) of something from now on: columns' places, and how much."""
         self.advance(now_ms)
         self.things += things
         self.levels[_THERE] = 1 if self.things else 0
-        for name, more in levels.items():
-            self.levels[COLUMNS.index(name)] += more
+        for place, more in levels:
+            self.levels[place] += more
 
     def _enter(self, at: int) -> None:
         """What is less than a unit is left for the next minute."""
@@ -143,7 +143,9 @@ class Book:
             known.generation = generation
         elif account := self._account(metadata["namespace"], now_ms):
             self._pods[metadata["uid"]] = _Pod(account, generation, requests)
-            account.change(now_ms, 1, pods=1, cpuRequests=requests[0], memoryRequests=requests[1])
+            account.change(
+                now_ms, 1, (_PODS, 1), (_CPU_REQUESTS, requests[0]), (_MEMORY_REQUESTS, requests[1])
+            )
         return True
 
     def drop_pod(self, uid: str, now_ms: int) -> None:
@@ -152,8 +154,8 @@ class Book:
         if known is not None:
             (cpu_requests, memory_requests), (cpu, memory) = known.requests, known.used
             known.account.change(
-                now_ms, -1, pods=-1, cpu=-cpu, memory=-memory,
-                cpuRequests=-cpu_requests, memoryRequests=-memory_requests,
+                now_ms, -1, (_PODS, -1), (_CPU, -cpu), (_MEMORY, -memory),
+                (_CPU_REQUESTS, -cpu_requests), (_MEMORY_REQUESTS, -memory_requests),
             )  # fmt: skip
 
     def measure(self, uid: str, cpu_ns: int, memory: int, now_ms: int) -> None:
@@ -163,7 +165,9 @@ class Book:
             return
         cpu_before, memory_before = known.used
         known.used = cpu_ns, memory
-        known.account.change(now_ms, 0, cpu=cpu_ns - cpu_before, memory=memory - memory_before)
+        known.account.change(
+            now_ms, 0, (_CPU, cpu_ns - cpu_before), (_MEMORY, memory - memory_before)
+        )
 
     def put_claim(self, key: str, project: str, size: int, now_ms: int) -> None:
         """A claim has so many bytes; 0: it is not bound, or gone."""
@@ -173,9 +177,8 @@ class Book:
         account = before[0] if before else self._account(project, now_ms)
         if account is None:
             return
-        account.change(
-            now_ms, (size > 0) - (before is not None), storage=size - (before[1] if before else 0)
-        )
+        more = size - (before[1] if before else 0)
+        account.change(now_ms, (size > 0) - (before is not None), (_STORAGE, more))
         if size:
             self._claims[key] = account, size
         else:
@@ -198,7 +201,7 @@ class Book:
         (cpu, memory), (cpu_before, memory_before) = requests, known.requests
         known.requests = requests
         known.account.change(
-            now_ms, 0, cpuRequests=cpu - cpu_before, memoryRequests=memory - memory_before
+            now_ms, 0, (_CPU_REQUESTS, cpu - cpu_before), (_MEMORY_REQUESTS, memory - memory_before)
         )
 
     def _account(self, project: str, now_ms: int) -> Account | None:
