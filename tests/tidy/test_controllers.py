@@ -65,7 +65,7 @@ def test_queues_are_those_that_run(tmp_path: Path) -> None:
     clock, chance = VirtualClock(), Chance.seeded(1)
     client = InProcess(Registry(MemoryStore(), clock, chance), loop_user("test"))
     recorder = Journal(client, clock).recorder("controllers")
-    config = ControllerConfig(Authority(tmp_path, clock))
+    config = ControllerConfig(Authority(tmp_path, clock), sign=lambda _account, _secret: "")
     build(Cache(KINDS), client, clock, chance, recorder, config)
     lines = config.queues.lines(clock.monotonic())
     running = {

@@ -49,6 +49,7 @@ from longshore.core.registry.client import Client
 from longshore.core.registry.identity.bearers import Bearers
 from longshore.core.registry.identity.bootstrap_tokens import BootstrapTokens
 from longshore.core.registry.identity.jws import Keyring
+from longshore.core.registry.identity.secret_tokens import SecretTokens
 from longshore.core.registry.identity.tokens import Tokens
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.questions import decided
@@ -127,6 +128,7 @@ class _Cluster:
         self._token_keys = TokenKeys(paths.pki, self._clock)
         keys = self._token_keys.read()
         self._accounts = Tokens(registry, self._clock, self._chance, keys)
+        self._secret_tokens = SecretTokens(registry.cache, self._accounts)
         self._renewals = Renewals(
             self._authority, [*self._pairs.values()], self._token_keys, self._clock, self._renewed
         )
@@ -221,7 +223,8 @@ class _Cluster:
 
     def _tokens(self) -> Bearers:
         bootstrap_tokens = BootstrapTokens(self._registry.cache, self._clock)
-        return Bearers(self._accounts, [bootstrap_tokens, *(one.tokens for one in self._issuers)])
+        others = (one.tokens for one in self._issuers)
+        return Bearers(self._accounts, [self._secret_tokens, bootstrap_tokens, *others])
 
     def _made_streams(self) -> Streams:
         if self._config.hollow:
@@ -238,6 +241,7 @@ class _Cluster:
     def _made_loops(self) -> Loops:
         controllers = ControllerConfig(
             authority=self._authority,
+            sign=self._secret_tokens.issue,
             permits=self._permits,
             nodes=NodeRules(grace_s=self._config.node_grace_s),
             usage=UsageMetrics(),

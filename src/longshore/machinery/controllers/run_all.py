@@ -16,6 +16,8 @@ from longshore.core.registry.wishes import Wish
 from longshore.core.streams.samples import NoSamples, Samples
 from longshore.core.streams.series import Exposed, NothingExposed
 from longshore.core.watch.cache import Cache
+from longshore.machinery.controllers.accounttokens.plan import Sign
+from longshore.machinery.controllers.accounttokens.run import AccountTokens
 from longshore.machinery.controllers.addresses.run import ServiceAddresses
 from longshore.machinery.controllers.aggregation.run import RoleAggregation
 from longshore.machinery.controllers.autoscaling.metrics import AutoscalerMetrics
@@ -70,6 +72,7 @@ QUEUES = {
     "replicationcontroller": "replicationmanager",
     "resource-claim": "resource_claim",
     "resourcequota": "resourcequota_primary",
+    "service-account-tokens": "serviceaccount_tokens_service",
     "storage-protection": "pvcprotection",
     "ttl-after-finished": "ttl_jobs_to_delete",
 }
@@ -83,13 +86,14 @@ async def _nobody(_who: User, _wish: Wish) -> bool:
 @dataclass(frozen=True, slots=True)
 class ControllerConfig:
     """authority: the cluster's own, which signs requests and whose certificate every namespace has
-    (None: neither). permits: who may do what, asked before a request is approved.
+    (None: neither). sign: makes tokens for Secrets (None: nobody does). permits: who may do what, asked before a request is approved.
     finished_pods_max: finished pods beyond this are collected. node_gone_s: how long a node must
     be gone before its pods are. jobs: where they are counted. queues, zones,
     autoscalers: likewise. samples: what pods use; exposed: what they say of themselves.
     usage: where it is counted what is kept of what is used (None: nothing is)."""
 
     authority: Authority | None = None
+    sign: Sign | None = None
     permits: Permits = _nobody
     nodes: NodeRules = field(default_factory=NodeRules)
     finished_pods_max: int = 12_500
@@ -159,10 +163,13 @@ def _certificates(
 ) -> tuple[Reconciler[Any], ...]:
     if config.authority is None:
         return ()
-    return (
+    made: tuple[Reconciler[Any], ...] = (
         CertificateRequests(cache, client, clock, config.authority, config.permits),
         BootstrapTokenCleaner(cache, client, clock),
     )
+    if config.sign is None:
+        return made
+    return (*made, AccountTokens(cache, client, config.authority, config.sign))
 
 
 async def run_controllers(

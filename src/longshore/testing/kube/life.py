@@ -14,6 +14,7 @@ from longshore.cluster.readers import of_hollow_nodes
 from longshore.core.pki.authority import Authority
 from longshore.core.registry.admission.surroundings import AdmissionConfig
 from longshore.core.registry.identity.bearers import Bearers
+from longshore.core.registry.identity.secret_tokens import SecretTokens
 from longshore.core.registry.identity.tokens import Tokens
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry, RegistryConfig
@@ -51,7 +52,9 @@ class Life:
         self._settings = settings
         self._keys = keys
         self.registry = Registry(store, clock, self._chance, _rules(settings))
-        tokens = Bearers(Tokens(self.registry, clock, self._chance, keys.tokens), [token])
+        accounts = Tokens(self.registry, clock, self._chance, keys.tokens)
+        self._secret_tokens = SecretTokens(self.registry.cache, accounts)
+        tokens = Bearers(accounts, [self._secret_tokens, token])
         self._readers = of_hollow_nodes(self.registry, clock)
         samples, exposed = self._readers.samples, self._readers.exposed
         door = DoorConfig(tokens=tokens, samples=samples, exposed=exposed)
@@ -101,6 +104,7 @@ class Life:
         cache, clock, chance = self.registry.cache, self._clock, self._chance
         config = ControllerConfig(
             authority=self._keys.authority,
+            sign=self._secret_tokens.issue,
             samples=self._readers.samples,
             exposed=self._readers.exposed,
         )

@@ -141,7 +141,9 @@ class Tokens:
     def authenticate(self, token: str, audiences: Sequence[str] = ()) -> tuple[User, list[str]]:
         """The bearer, and those of the audiences that the token is for (none asked: the cluster's
         own). Raises Unauthorized, saying why."""
-        claims = self._verified(token)
+        claims = self.verified(token)
+        if claims.get("iss") != ISSUER:
+            raise Unauthorized("invalid bearer token")
         now = self._clock.now()
         if now > claims["exp"] + LEEWAY_S:
             raise Unauthorized("service account token has expired")
@@ -157,12 +159,13 @@ class Tokens:
         self._check_alive(claims["kubernetes.io"], now)
         return _user(claims), meant
 
-    def _verified(self, token: str) -> Doc:
+    def verified(self, token: str) -> Doc:
+        """The claims of what one of our keys signed, whoever it says it is from. Raises Unauthorized."""
         digest = hashlib.sha256(token.encode()).digest()
         claims = self._known.get(digest)
         if claims is None:
             claims = self.keyring.verify(token) if len(token) <= _TOKEN_MAX_BYTES else None
-            if claims is None or claims.get("iss") != ISSUER:
+            if claims is None:
                 raise Unauthorized("invalid bearer token")
             if len(self._known) >= _KNOWN_MAX:
                 del self._known[next(iter(self._known))]

@@ -1,0 +1,1 @@
+"""Secrets of type kubernetes.io/service-account-token get what they are for."""
