@@ -165,6 +165,25 @@ async def test_conditions_say_what_is_done() -> None:
         assert shown(world, "ScalingLimited") == ("True", "TooManyReplicas", many)
 
 
+async def test_only_the_status_is_written() -> None:
+    async with scaling() as (world, load):
+        load.milli = 100
+        hpa = autoscaler()
+        own = {"annotations": {"a": "b"}, "labels": {"c": "d"}, "finalizers": ["example.com/e"]}
+        hpa["metadata"] |= own
+        await started(world, hpa)
+        await pass_time(world, 30)
+        load.silent = True
+        await pass_time(world, 30)
+        there = world.get(kinds.HPA, "web")
+        assert {key: there["metadata"][key] for key in own} == own
+        assert there["status"]["currentMetrics"] == [{"type": ""}]
+        await world.patch(kinds.DEPLOYMENT, "web", {"spec": {"replicas": 0}})
+        await pass_time(world, 30)
+        status = world.get(kinds.HPA, "web")["status"]
+        assert status.keys() == {"conditions", "desiredReplicas"}
+
+
 async def test_without_metrics_nothing_is_done() -> None:
     async with scaling() as (world, load):
         load.silent = True

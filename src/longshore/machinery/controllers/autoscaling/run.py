@@ -9,7 +9,7 @@ from longshore.base.clock import Clock, rfc3339
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.registry.client import Client, Update
+from longshore.core.registry.client import Client, Patch, Update
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.machinery.controllers.autoscaling import plan as planning
@@ -157,13 +157,14 @@ class Autoscalers:
             self._recorder.event(hpa, type_, reason, message)
 
     async def _write(self, hpa: Doc, status: Doc) -> None:
-        """The status is this controller's own, so it goes onto whatever the object is by now."""
-        if status == hpa.get("status"):
+        """The status is this controller's own, so it goes into whatever the object is by now."""
+        before, metadata = hpa.get("status") or {}, hpa["metadata"]
+        if status == before:
             return
-        metadata = {key: hpa["metadata"][key] for key in ("name", "namespace", "uid")}
-        await self._client.write(
-            Update(kinds.HPA, {**hpa, "metadata": metadata, "status": status}, "status")
-        )
+        gone = dict.fromkeys(before.keys() - status.keys())
+        patch = {"metadata": {"uid": metadata["uid"]}, "status": {**gone, **status}}
+        key = metadata["namespace"], metadata["name"]
+        await self._client.write(Patch(kinds.HPA, *key, patch, "status"))
 
 
 def _no_selector(target: Target) -> tuple[Telling, str]:
