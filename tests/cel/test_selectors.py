@@ -163,3 +163,29 @@ def test_the_library_is_imported_with_the_first_expression() -> None:
         "assert 'cel_expr_python' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("expression", "footprint"),
+    [
+        ("device.driver == 'a'", (("device.driver", "", ""),)),
+        (f"has({OWN}.a) && {OWN}.a == 1", (("device.attributes", DRIVER, "a"),)),
+        (f"{SIZE}.m.sign() > 0 || device.allowMultipleAllocations",
+         (("device.capacity", DRIVER, "m"), ("device.allowMultipleAllocations", "", ""))),
+        (f"'{DRIVER}' in device.attributes && {OWN}.a == 1", None),
+        (f"cel.bind(d, {OWN}, d.a == 1)", None),
+        ("device.attributes.all(d, d == 'a')", None),
+        ("device.attributes[device.driver].a == 1", None),
+    ],
+)  # fmt: skip
+def test_what_a_selector_looks_at(expression: str, footprint: object) -> None:
+    found = selector(expression).footprint
+    assert found == footprint if footprint is None else set(found or ()) == set(footprint)  # type: ignore[call-overload]
+
+
+def test_devices_that_differ_in_what_it_looks_at_are_told_apart() -> None:
+    compiled = selector(f"has({OWN}.a) && {OWN}.a == 1")
+    values = [{"int": 1}, {"bool": True}, {"int": 2}, {"string": "1"}, {"version": "1.0.0"}]
+    given = [compiled.matches(variables_of(DRIVER, {"attributes": {"a": one}})) for one in values]
+    assert given == [True, False, False, False, False]
+    assert not compiled.matches(variables_of(DRIVER, {}))

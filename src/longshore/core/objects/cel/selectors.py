@@ -7,7 +7,7 @@ device.allowMultipleAllocations; a domain that a device has nothing of is an emp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -21,12 +21,13 @@ from longshore.core.objects.cel.program import (
     Program,
     Variable,
 )
-from longshore.core.objects.cel.syntax import Call, Constant, Name, Node, walk
+from longshore.core.objects.cel.syntax import Call, Constant, Name, Node, Select, walk
 from longshore.core.objects.kinds import Doc
 
 LENGTH_MAX, COST_MAX = 10 * 1024, 1_000_000
 _DOMAIN_MAX, _VALUE_MAX, _PER_DEVICE = 63, 64, 32
 _MAPS = ("device.attributes", "device.capacity")
+_PLAIN = ("device.driver", "device.allowMultipleAllocations")
 _REMEMBERED = 1024
 
 
@@ -47,15 +48,34 @@ ENVIRONMENT = Environment(
 )
 
 
+_Property = tuple[str, str, str]
+"""A variable; of a map also a domain, and a name in it."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Selector:
-    """domains: by map, those that are asked for what they have without asking whether they are there."""
+    """domains: by map, those that are asked for what they have without asking whether they are there.
+    footprint: all that it looks at, if that can be told: devices alike in that are judged once."""
 
     program: Program
     domains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    footprint: tuple[_Property, ...] | None = None
+    _judged: dict[Hashable, bool] = field(default_factory=dict)
 
     def matches(self, variables: Mapping[str, Any]) -> bool:
         """variables: of variables_of(). NotEvaluated if it cannot be told."""
+        if self.footprint is None:
+            return self._evaluate(variables)
+        seen = tuple(_seen(variables, *one) for one in self.footprint)
+        found = self._judged.get(seen)
+        if found is None:
+            found = self._evaluate(variables)
+            if len(self._judged) >= _REMEMBERED:
+                self._judged.clear()
+            self._judged[seen] = found
+        return found
+
+    def _evaluate(self, variables: Mapping[str, Any]) -> bool:
         found = self.program.value(self._with_domains(variables))
         if not isinstance(found, bool):
             raise NotEvaluated("the result is neither true nor false")
@@ -77,7 +97,7 @@ def selector(expression: str) -> Selector:
     program = ENVIRONMENT.compile(expression)
     if program.type not in ("bool", "dyn"):
         raise NotCompiled(f"must evaluate to bool or the unknown type, not {program.type}")
-    return Selector(program, _domains(program.tree))
+    return Selector(program, _domains(program.tree), _footprint(program.tree))
 
 
 def _domains(tree: Node) -> dict[str, tuple[str, ...]]:
@@ -91,6 +111,39 @@ def _domains(tree: Node) -> dict[str, tuple[str, ...]]:
             elif node.function == "@in":
                 _note(tested, second, first)
     return {name: tuple(indexed[name] - tested[name]) for name in _MAPS}
+
+
+def _footprint(tree: Node) -> tuple[_Property, ...] | None:
+    """None where a map is used otherwise than by DOMAIN and NAME."""
+    named = {id(node): found for node in walk(tree) if (found := _property(node)) is not None}
+    within = {id(node.operand.args[0]) for node in walk(tree)
+              if id(node) in named and isinstance(node, Select) and isinstance(node.operand, Call)}  # fmt: skip
+    for node in walk(tree):
+        if isinstance(node, Name) and node.name in _MAPS and id(node) not in within:
+            return None
+    return tuple(dict.fromkeys(named.values()))
+
+
+def _property(node: Node) -> _Property | None:
+    if isinstance(node, Name) and node.name in _PLAIN:
+        return node.name, "", ""
+    if not (isinstance(node, Select) and isinstance(node.operand, Call)):
+        return None
+    call = node.operand
+    if call.function != "_[_]" or len(call.args) != 2:
+        return None
+    of, key = call.args
+    if isinstance(of, Name) and of.name in _MAPS and isinstance(key, Constant) and key.value:
+        return of.name, key.value, node.field
+    return None
+
+
+def _seen(variables: Mapping[str, Any], name: str, domain: str, own: str) -> Hashable:
+    """A value, told apart from those of other types that are equal to it."""
+    value = variables[name]
+    if domain:
+        value = value.get(domain, {}).get(own)
+    return type(value), tuple(value.items()) if isinstance(value, dict) else value
 
 
 def _note(found: dict[str, set[str]], of: Node, key: Node) -> None:

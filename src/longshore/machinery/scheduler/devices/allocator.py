@@ -87,6 +87,7 @@ class _Search:
         self._used: Counts[DeviceId] = Counts()
         self._consumed: dict[PoolId, dict[Counter, Fraction]] = {}
         self._steps = STEPS_MAX
+        self._found: dict[tuple[int, str], list[Device]] = {}
         self.granted: list[list[Grant]] = [[] for _ in claims]
 
     def claim(self, number: int) -> bool:
@@ -126,8 +127,13 @@ class _Search:
     # --- one device ---
 
     def _candidates(self, number: int, want: Want) -> list[Device]:
-        devices = (one for pool in self._pools for one in pool.devices)
-        return [one for one in devices if self._suits(number, want, one)]
+        """Looked for once in a search, however often that comes back to them."""
+        found = self._found.get((number, want.name))
+        if found is None:
+            devices = (one for pool in self._pools for one in pool.devices)
+            found = [one for one in devices if self._suits(number, want, one)]
+            self._found[number, want.name] = found
+        return found
 
     def _suits(self, number: int, want: Want, device: Device) -> bool:
         """Of those that all of a kind are asked for, the ones that others have count too: then there
