@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from longshore.cluster.simulate.decide import heard
+from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.scheduler.desk import Desk
 from longshore.machinery.scheduler.pods.podclass import PodClasses
+from longshore.machinery.scheduler.profile import PROFILES, Profile
 
 from .placing import node, pod
 from .worlds import HOST, REQUIRED
@@ -59,3 +62,28 @@ def test_a_desk_that_reads_everything_anew_keeps_them_apart() -> None:
     hear(renewed, *there, picky)
     assert not renewed.is_stale
     assert [(one.name, where) for one, where in renewed.turn().bound] == [("picky", "a")]
+
+
+def test_a_budget_that_asks_for_the_label_tells_them_apart() -> None:
+    desk = Desk()
+    spec = {"selector": {"matchLabels": {INDEX: "0"}}, "minAvailable": 1}
+    budget = {"metadata": {"namespace": "shop", "name": "first"}, "spec": spec}
+    hear(desk, indexed("db-0", 0, node="a"))
+    before = desk.is_stale
+    desk.hear(heard(kinds.PDB, budget))
+    assert (before, desk.is_stale) == (False, True)
+    renewed = desk.emptied()
+    renewed.hear(heard(kinds.PDB, budget))
+    assert not renewed.is_stale
+
+
+def test_services_ask_for_labels_where_it_matters_what_they_select() -> None:
+    zone = "topology.kubernetes.io/zone"
+    service = {
+        "metadata": {"namespace": "shop", "name": "near"}, "spec": {"selector": {zone: "a"}},
+    }  # fmt: skip
+    regional = {"default-scheduler": Profile(affinity_labels=("region",))}
+    for profiles, stale in ((PROFILES, False), (regional, True)):
+        desk = Desk(profiles)
+        desk.hear(heard(kinds.SERVICE, service))
+        assert desk.is_stale is stale

@@ -147,6 +147,8 @@ class Desk:
             self.view.services.drop(service["metadata"]["namespace"], service["metadata"]["name"])
         else:
             self.view.services.put(service)
+            if any(one.asks_for_services for one in self._profiles.values()):
+                self._classes.heed(service["spec"].get("selector") or ())
 
     def _hear_node(self, node: Doc, *, gone: bool) -> None:
         if gone:
@@ -181,7 +183,7 @@ class Desk:
         if gone:
             self.making.budgets.drop(event.stored.namespace, event.stored.name)
         else:
-            self.making.budgets.put(event.doc)
+            self._classes.heed(self.making.budgets.put(event.doc))
 
     def _see_placed(self, uid: str, pod: Doc, node: str) -> None:
         self._no_longer_waits(uid)

@@ -63,6 +63,11 @@ class Profile:
     liked_labels: tuple[str, ...] = ()
     shunned_labels: tuple[str, ...] = ()
 
+    @property
+    def asks_for_services(self) -> bool:
+        """Whether it matters which Services select a pod."""
+        return bool(self.affinity_labels or self.anti_affinity_labels)
+
     def ignores(self, resource: str) -> bool:
         group, slash, _ = resource.partition("/")
         return bool(slash) and (resource in self.ignored or group in self.ignored)

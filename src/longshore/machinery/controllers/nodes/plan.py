@@ -15,10 +15,10 @@ from typing import Literal, TypeAlias
 
 from longshore.base.clock import parse_rfc3339, rfc3339
 from longshore.core.objects.kinds import Doc
+from longshore.core.objects.taints import tolerates
 from longshore.machinery.controllers.common import conditions as cond
 from longshore.machinery.controllers.common import pods as pod_state
 from longshore.machinery.controllers.common.owners import controller
-from longshore.core.objects.taints import tolerates
 from longshore.machinery.controllers.nodes.zones import Rates
 
 UNREACHABLE = "node.kubernetes.io/unreachable"

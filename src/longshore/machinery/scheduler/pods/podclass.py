@@ -139,6 +139,10 @@ class PodClasses:
     def stale(self) -> bool:
         return not self._left_out.isdisjoint(self._queries.keys)
 
+    def heed(self, labels: Iterable[str]) -> None:
+        """Somebody else's selector asks for labels of these keys."""
+        self._queries.keys.update(OWN_LABELS.intersection(labels))
+
     def renewed(self) -> PodClasses:
         """Nothing known yet, but for the labels that selectors ask for."""
         return PodClasses(OWN_LABELS & (self._queries.keys | (OWN_LABELS - self._left_out)))

@@ -5,6 +5,7 @@ Source: FilterVictimsWithPDBViolation of Kubernetes (pkg/scheduler/framework/pre
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -49,7 +50,8 @@ class Budgets:
     def __init__(self) -> None:
         self._budgets: dict[tuple[str, str], Budget] = {}
 
-    def put(self, doc: Doc) -> None:
+    def put(self, doc: Doc) -> Iterable[str]:
+        """Note a budget as it is now; the keys of labels that its selector asks for."""
         metadata, status = doc["metadata"], doc.get("status") or {}
         selector = from_doc(doc["spec"].get("selector"))
         if selector is not None and selector.everything:
@@ -57,6 +59,7 @@ class Budgets:
         key = (metadata["namespace"], metadata["name"])
         allowed = int(status.get("disruptionsAllowed", 0))
         self._budgets[key] = Budget(metadata["namespace"], selector, allowed)
+        return [one.key for one in selector.requirements] if selector is not None else ()
 
     def drop(self, namespace: str, name: str) -> None:
         self._budgets.pop((namespace, name), None)

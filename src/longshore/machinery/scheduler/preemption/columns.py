@@ -7,6 +7,7 @@ has to come up to zero. Of what it must be near, one has to stay: each that goes
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,14 +25,20 @@ from longshore.machinery.scheduler.rules import (
     inter_pod_affinity,
     node_ports,
     node_resources_fit,
+    node_volume_limits,
     pod_topology_spread,
+    volume_restrictions,
 )  # fmt: skip
 from longshore.machinery.scheduler.rules.table import RULES
 from longshore.machinery.scheduler.view.columns import PODS, Amounts, Mask, Rows
 from longshore.machinery.scheduler.view.view import ClusterView
 
 # Rules whose objections columns tell of: those of others stand, whoever is removed.
-_COUNTED = ("NodePorts", "NodeResourcesFit", "PodTopologySpread", "InterPodAffinity")
+_COUNTED = (
+    "NodePorts", "NodeResourcesFit", "VolumeRestrictions", "NodeVolumeLimits", "PodTopologySpread",
+    "InterPodAffinity",
+)  # fmt: skip
+_NOBODY: Counter[int] = Counter()
 # What a row is short of that can never have enough.
 _NEVER = -(1 << 40)
 
@@ -98,6 +105,8 @@ def columns(scene: Scene, pod_class: PodClass, profile: Profile) -> list[Column]
     names = {number: name for name, number in scene.view.resources.items()}
     found = [_resource(scene, number, names[number], amount) for number, amount in wanted]
     found += _ports(scene, pod_class)
+    found += _claims(scene, pod_class)
+    found += _attachments(scene, pod_class)
     found += _spread(scene, pod_class, profile)
     found += _apart(scene, pod_class)
     found += _near(scene, pod_class)
@@ -125,6 +134,33 @@ def _clash(one: Sequence[Port], other: Sequence[Port]) -> bool:
         for a in one
         for b in other
     )
+
+
+def _claims(scene: Scene, pod_class: PodClass) -> Iterator[Column]:
+    """Claims that one pod at a time may use: nobody who does so anywhere may stay."""
+    keys = set(volume_restrictions.alone(scene.view, pod_class))
+    if keys:
+        uses = _by_class(scene, lambda one: any(claim.key in keys for claim in one.claims))
+        users = int(scene.count(uses).sum())
+        yield Column(np.full(scene.view.size, -users), uses, volume_restrictions.TAKEN, wide=True)
+
+
+def _attachments(scene: Scene, pod_class: PodClass) -> Iterator[Column]:
+    """Volumes of each CSI driver that a node could take besides. One that several pods use is taken to
+    stay, whoever goes."""
+    volumes = scene.view.volumes
+    for driver, keys in node_volume_limits.by_driver(scene.view, pod_class).items():
+        spare = volumes.attachments.spare(driver, keys)
+        if spare is not None:
+            own = partial(_own_volumes, scene.view, driver, frozenset(keys))
+            yield Column(spare, _by_class(scene, own), node_volume_limits.TOO_MANY)
+
+
+def _own_volumes(view: ClusterView, driver: str, but: frozenset[str], one: PodClass) -> int:
+    """How many volumes of a driver nobody else uses than a pod of a class."""
+    users = view.volumes.users
+    keys = node_volume_limits.by_driver(view, one).get(driver, ()) if one.claims else ()
+    return sum(key not in but and users.get(key, _NOBODY).total() == 1 for key in keys)
 
 
 def _spread(scene: Scene, pod_class: PodClass, profile: Profile) -> Iterator[Column]:
@@ -191,8 +227,8 @@ def _meant(scene: Scene, query: Query | None) -> Amounts:
     return _by_class(scene, lambda one: query.matches(one.kin, namespaces))
 
 
-def _by_class(scene: Scene, asked: Callable[[PodClass], bool]) -> Amounts:
-    """1 for classes of which something is true, by number."""
+def _by_class(scene: Scene, asked: Callable[[PodClass], int]) -> Amounts:
+    """A number for each class, by its own: 1 where something is true of it."""
     found = np.zeros(len(scene.roster.classes), np.int64)
     for number, one in scene.roster.classes:
         found[number] = asked(one)

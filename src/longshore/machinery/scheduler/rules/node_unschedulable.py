@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from longshore.core.objects.taints import CORDON, tolerated
 from longshore.machinery.scheduler.pods.podclass import PodClass
 from longshore.machinery.scheduler.profile import Profile
 from longshore.machinery.scheduler.rules.objection import Objection
-from longshore.core.objects.taints import CORDON, tolerated
 from longshore.machinery.scheduler.view.view import ClusterView
 
 REASON = "node(s) were unschedulable"

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from longshore.core.objects.taints import Taint, tolerated, untolerated
 from longshore.machinery.scheduler.pods.demand import Demand
 from longshore.machinery.scheduler.pods.podclass import PodClass
 from longshore.machinery.scheduler.profile import Profile
 from longshore.machinery.scheduler.rules.objection import Objection, reversed_share
-from longshore.core.objects.taints import Taint, tolerated, untolerated
 from longshore.machinery.scheduler.view.columns import Mask, Scores
 from longshore.machinery.scheduler.view.view import ClusterView
 

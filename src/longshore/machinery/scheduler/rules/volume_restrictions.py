@@ -10,14 +10,21 @@ from longshore.machinery.scheduler.profile import Profile
 from longshore.machinery.scheduler.rules.objection import Objection
 from longshore.machinery.scheduler.view.view import ClusterView
 
-_TAKEN = (
+TAKEN = (
     "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already "
     "in-use by another pod"
 )
 
 
 def filter(view: ClusterView, pod_class: PodClass, profile: Profile) -> Iterator[Objection]:
+    for key in alone(view, pod_class):
+        if key in view.volumes.users:
+            yield Objection(view.alive, TAKEN, resolvable=True)
+
+
+def alone(view: ClusterView, pod_class: PodClass) -> Iterator[str]:
+    """The claims of a pod that only one pod at a time may use."""
     for one in pod_class.claims:
         claim = view.volumes.claims.get(one.key)
-        if claim is not None and claim.alone and one.key in view.volumes.users:
-            yield Objection(view.alive, _TAKEN, resolvable=True)
+        if claim is not None and claim.alone:
+            yield one.key

@@ -14,6 +14,7 @@ from longshore.machinery.scheduler.view.columns import Amounts, Mask
 from longshore.machinery.scheduler.view.nodes import Nodes
 
 NO_LIMIT = np.iinfo(np.int64).max
+_PLENTY = 1 << 40
 
 
 class Attachments:
@@ -87,6 +88,18 @@ class Attachments:
             if over[row]:
                 over[row] = len(there.union(keys)) > most[row]
         return over
+
+    def spare(self, driver: str, keys: Sequence[str]) -> Amounts | None:
+        """How many more volumes of a driver each row could take besides what it has and those of these
+        claims; None if no node says how many it takes."""
+        most = self._most(driver)
+        if most is None:
+            return None
+        # Of rows without a limit so many that sums with it are still numbers of 64 bits.
+        spare = np.minimum(most, _PLENTY) - self._count(driver)[: self._nodes.size] - len(keys)
+        for row, there in self._attached.get(driver, {}).items():
+            spare[row] += len(there.intersection(keys))
+        return spare
 
     def _count(self, driver: str) -> Amounts:
         counts = self._counts.get(driver)

@@ -11,11 +11,11 @@ import numpy as np
 from longshore.core.objects.constraints import ATTRIBUTES
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.selectors import Requirement
+from longshore.core.objects.taints import Taint, taints_of
 from longshore.machinery.scheduler.pods.demand import NODE_NAME
 from longshore.machinery.scheduler.pods.kin import Query
 from longshore.machinery.scheduler.pods.podclass import PodClass
 from longshore.machinery.scheduler.pods.ports import Port
-from longshore.core.objects.taints import Taint, taints_of
 from longshore.machinery.scheduler.view.columns import PODS, Amounts, Mask, Scores
 from longshore.machinery.scheduler.view.devices import DeviceView
 from longshore.machinery.scheduler.view.images import ImageIndex
