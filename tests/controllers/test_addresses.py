@@ -66,16 +66,26 @@ async def test_addresses_of_others_are_left_alone() -> None:
         assert addresses(world) == {"192.0.2.7": None}
 
 
-async def test_the_default_range_is_ready_and_others_say_nothing() -> None:
+async def test_the_default_range_is_ready_and_protected_and_others_are_not_used() -> None:
     async with running(nodes=0) as world:
+
+        def ready(name: str) -> tuple[str, str]:
+            (told,) = world.get(kinds.SERVICE_CIDR, name)["status"]["conditions"]
+            assert told["type"] == "Ready"
+            return told["status"], told["reason"]
+
         for name, block in (("kubernetes", "10.43.0.0/16"), ("other", "192.0.2.0/24")):
             await world.create(
                 kinds.SERVICE_CIDR, {"metadata": {"name": name}, "spec": {"cidrs": [block]}}
             )
         await world.quiet()
-        (ready,) = world.get(kinds.SERVICE_CIDR, "kubernetes")["status"]["conditions"]
-        assert (ready["type"], ready["status"]) == ("Ready", "True")
-        assert "status" not in world.get(kinds.SERVICE_CIDR, "other")
+        assert ready("kubernetes") == ("True", "")
+        assert ready("other") == ("False", "NotSupported")
+        for name in ("other", "kubernetes"):
+            await world.delete(kinds.SERVICE_CIDR, name)
+        await world.quiet()
+        assert world.missing(kinds.SERVICE_CIDR, "other")
+        assert ready("kubernetes") == ("False", "Terminating")
 
 
 def test_who_held_an_address_does_not_delete_the_next_ones() -> None:

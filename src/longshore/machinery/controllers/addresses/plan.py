@@ -11,10 +11,17 @@ from longshore.base.clock import rfc3339
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.controllers.common import conditions as cond
+from longshore.machinery.controllers.common.owners import is_deleting
 
 MANAGED_BY, FAMILY = "ipaddress.kubernetes.io/managed-by", "ipaddress.kubernetes.io/ip-family"
 MANAGER = "ipallocator.k8s.io"
 DEFAULT_RANGE = "kubernetes"
+FINALIZER = "networking.k8s.io/service-cidr-finalizer"
+_NOT_USED = f"addresses are given out of the ServiceCIDR {DEFAULT_RANGE} alone"
+_IN_USE = (
+    "There are still IPAddresses referencing the ServiceCIDR, please remove them or create a new "
+    "ServiceCIDR"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +78,29 @@ def _new(address: str, service: tuple[str, str]) -> Doc:
 
 
 def readiness(service_range: Doc, now: float) -> Doc | None:
-    """The status of the range that addresses are given out of; None if it says so already. now is
-    in seconds since the epoch."""
-    status = service_range.get("status") or {}
+    """The status of a range: addresses are given out of the default one alone, since nodes route no
+    other. None if it says so already. now is in seconds since the epoch."""
     if service_range["metadata"]["name"] != DEFAULT_RANGE:
-        return None
-    ready = {
-        "type": "Ready", "status": "True", "reason": "", "lastTransitionTime": rfc3339(now),
-        "message": "Kubernetes Service CIDR is ready",
-    }  # fmt: skip
+        told = _ready("False", "NotSupported", _NOT_USED, now)
+    elif is_deleting(service_range):
+        told = _ready("False", "Terminating", _IN_USE, now)
+    else:
+        told = _ready("True", "", "Kubernetes Service CIDR is ready", now)
+    status = service_range.get("status") or {}
     before = status.get("conditions") or []
-    told = cond.with_condition(before, ready)
-    return None if told == before else {**status, "conditions": told}
+    after = cond.with_condition(before, told)
+    return None if after == before else {**status, "conditions": after}
+
+
+def _ready(status: str, reason: str, message: str, now: float) -> Doc:
+    return {
+        "type": "Ready", "status": status, "reason": reason, "message": message,
+        "lastTransitionTime": rfc3339(now),
+    }  # fmt: skip
+
+
+def is_unprotected(service_range: Doc) -> bool:
+    """Whether it is the range that addresses are given out of, and could be deleted under them."""
+    metadata = service_range["metadata"]
+    ours = metadata["name"] == DEFAULT_RANGE and not is_deleting(service_range)
+    return ours and FINALIZER not in (metadata.get("finalizers") or ())

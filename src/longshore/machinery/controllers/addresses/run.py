@@ -1,4 +1,4 @@
-"""Keep IPAddresses in step with Services, and the default ServiceCIDR ready: see plan.py."""
+"""Keep IPAddresses in step with Services, and ServiceCIDRs true to what they are for: see plan.py."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from longshore.core.registry.client import Client, Create, Delete, DeleteOptions
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.machinery.controllers.addresses import plan as planning
+from longshore.machinery.controllers.common.owners import patch_metadata
 from longshore.machinery.loop.answers import DONE, Answer
 
 
@@ -69,6 +70,10 @@ class ServiceAddresses:
         there = self._cache.get(kinds.SERVICE_CIDR, "", name)
         if there is None:
             return DONE
+        if planning.is_unprotected(there):
+            finalizers = [*(there["metadata"].get("finalizers") or ()), planning.FINALIZER]
+            protected = {"finalizers": finalizers}
+            there = await self._client.write(patch_metadata(kinds.SERVICE_CIDR, there, protected))
         status = planning.readiness(there, self._clock.now())
         if status is not None:
             told = {**there, "status": status}
