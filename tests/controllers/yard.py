@@ -11,6 +11,7 @@ from typing import Any
 
 from longshore.base.chance import Chance
 from longshore.base.users import loop_user
+from longshore.cluster.autoscale import trial
 from longshore.cluster.autoscale.look import Looking
 from longshore.cluster.autoscale.run import evicting
 from longshore.core.objects import kinds
@@ -196,8 +197,7 @@ async def scaled(
         client, metrics = InProcess(world.registry, loop_user("nodegroups")), ScalingMetrics()
         journal = Journal(client, world.clock)
         tasks.append(crew.create_task(journal.run()))
-        look = Looking(world.cache, world.clock, PROFILES)
-        await look(())  # modules are fetched in real time
+        look = Looking(world.cache, world.clock, PROFILES, trial)
         tools = Tools(yard, look, evicting(world.registry, world.clock))
         hands = Hands(
             world.cache, client, world.clock, journal.recorder("test"), tools,

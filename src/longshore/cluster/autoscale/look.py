@@ -18,11 +18,18 @@ from longshore.machinery.scheduler.profile import Profile
 
 
 class Looking:
-    """Look. NumPy, on which the scheduler reckons, is fetched in a thread when it is needed first."""
+    """Look. NumPy, on which the scheduler reckons, is fetched in a thread when it is needed first; room
+    is the module trial, if it is there already."""
 
-    def __init__(self, cache: Cache, clock: Clock, profiles: Mapping[str, Profile]) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        clock: Clock,
+        profiles: Mapping[str, Profile],
+        room: ModuleType | None = None,
+    ) -> None:
         self._cache, self._clock, self._profiles = cache, clock, profiles
-        self._room: ModuleType | None = None
+        self._room = room
 
     async def __call__(self, pods: Sequence[Doc]) -> Trial:
         if self._room is None:

@@ -15,6 +15,7 @@ from longshore.testing.console.session import Caller, Session
 from longshore.testing.console.words import read, split
 from longshore.testing.loop import LoopClock, SimulatedLoop
 from longshore.testing.simulator.cluster import ADMIN, SimulatedCluster
+from longshore.testing.simulator.machines import Sizes
 from longshore.testing.simulator.server import Unreachable
 
 # Until all nodes are there.
@@ -29,7 +30,8 @@ def play(script: Script) -> list[list[str]]:
     """The lines that each command prints. Raises BadScript, and what broke the cluster."""
     with contextlib.closing(SimulatedLoop()) as loop:
         clock = LoopClock(loop)
-        cluster = SimulatedCluster(clock, Chance.seeded("scenario"), script.nodes)
+        sizes = script.sizes and Sizes(*script.sizes)
+        cluster = SimulatedCluster(clock, Chance.seeded("scenario"), script.nodes, sizes=sizes)
         cluster.token_keys = [pem_of(new_key())]
         try:
             return loop.run_until_complete(_play(cluster, script.commands))

@@ -1,7 +1,8 @@
 """A scenario's file: comments, commands after "$ ", what each prints below it. Pure.
 
 A command that ends with <<EOF has a document in the lines up to EOF. What a command prints ends at
-an empty line, a comment or the next command. "# nodes: 3" says how many nodes there are.
+an empty line, a comment or the next command. "# nodes: 3" says how many nodes there are, "# nodes: 2 (1 to 4)"
+that an autoscaler keeps so many.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 
 NODES = 2
 _PROMPT, _HERE = "$ ", "<<EOF"
-_NODES = re.compile(r"# nodes: (\d+)")
+_NODES = re.compile(r"# nodes: (\d+)(?: \((\d+) to (\d+)\))?")
 
 
 @dataclass(slots=True)
@@ -27,10 +28,12 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """parts are comments and empty lines as they stand, and commands."""
+    """parts are comments and empty lines as they stand, and commands. sizes: the fewest and the most
+    nodes, if they come and go by themselves."""
 
     parts: Sequence[str | Command]
     nodes: int
+    sizes: tuple[int, int] | None = None
 
     @property
     def commands(self) -> list[Command]:
@@ -58,7 +61,7 @@ def parsed(text: str) -> Script:
             last.printed.append(line)
         else:
             raise ValueError(f"line {number} is neither a command nor printed by one: {line}")
-    return Script(parts, _nodes(parts))
+    return Script(parts, *_nodes(parts))
 
 
 def _command(number: int, words: str, lines: Iterator[tuple[int, str]]) -> Command:
@@ -72,9 +75,13 @@ def _command(number: int, words: str, lines: Iterator[tuple[int, str]]) -> Comma
     raise ValueError(f"line {number}: the document after {_HERE} has no EOF")
 
 
-def _nodes(parts: Sequence[str | Command]) -> int:
-    found = [_NODES.fullmatch(part) for part in parts if isinstance(part, str)]
-    return next((int(match[1]) for match in found if match), NODES)
+def _nodes(parts: Sequence[str | Command]) -> tuple[int, tuple[int, int] | None]:
+    found = (_NODES.fullmatch(part) for part in parts if isinstance(part, str))
+    match = next(filter(None, found), None)
+    if match is None:
+        return NODES, None
+    sizes = (int(match[2]), int(match[3])) if match[2] else None
+    return int(match[1]), sizes
 
 
 def _written(command: Command, printed: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import orjson
@@ -15,6 +15,7 @@ from longshore.doors.kit.http import AnyReply, Reply, Request, SlicedReply
 from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.hollow import HollowNodes, hollow_configs
 from longshore.testing.loop import LoopClock
+from longshore.testing.simulator.machines import Scaling, SimulatedMachines, Sizes
 from longshore.testing.simulator.medium import Medium
 from longshore.testing.simulator.seats import Moves, Seat
 from longshore.testing.simulator.server import SimulatedServer, Unreachable
@@ -39,13 +40,26 @@ class SimulatedNode:
 class SimulatedCluster:
     """start() it within a task group; then ask() as a user, and break things."""
 
-    def __init__(self, clock: LoopClock, chance: Chance, nodes: int, servers: int = 1) -> None:
+    def __init__(
+        self,
+        clock: LoopClock,
+        chance: Chance,
+        nodes: int,
+        servers: int = 1,
+        sizes: Sizes | None = None,
+    ) -> None:
+        """sizes: between which nodes come and go by themselves (None: they do not)."""
         self.clock = clock
         self._chance = chance
         self.medium = Medium(clock, chance)
         self.token_keys: Sequence[bytes] = ()  # of the next server
         self.nodes = {c.node_name: SimulatedNode(c) for c in hollow_configs(_names(nodes))}
         self.outside = Way(Weather(), clock, chance)  # between users and the server
+        self._scaling = (
+            None if sizes is None else Scaling(SimulatedMachines(self, sizes, clock, self._begin))
+        )
+        self._made = nodes
+        self._booting: list[asyncio.Task[None]] = []
         names, moves = [f"server-{number}" for number in range(servers)], Moves()
         self.seats = {name: Seat(self.medium, moves, name) for name in names}
         self._servers = {name: self._new_server(name) for name in names}
@@ -60,6 +74,8 @@ class SimulatedCluster:
 
     async def stop(self) -> None:
         """End everything, so that the task group of start() can end."""
+        for task in self._booting:
+            task.cancel()
         for name in self.nodes:
             await self.crash_node(name)
         for server in self._servers.values():
@@ -89,9 +105,13 @@ class SimulatedCluster:
 
     def _new_server(self, name: str) -> SimulatedServer:
         if len(self.seats) == 1:
-            return SimulatedServer(self.medium, self.clock, self._chance, self.token_keys)
+            return SimulatedServer(
+                self.medium, self.clock, self._chance, self.token_keys, scaling=self._scaling
+            )
         seat, keys = self.seats[name], self.token_keys
-        return SimulatedServer(seat, self.clock, self._chance, keys, role=name)
+        return SimulatedServer(
+            seat, self.clock, self._chance, keys, role=name, scaling=self._scaling
+        )
 
     # -- nodes -------------------------------------------------------------------------------
 
@@ -111,6 +131,30 @@ class SimulatedCluster:
         if life is not None:
             life.cancel()
             await asyncio.wait((life,))
+
+    def machines(self) -> Sequence[str]:
+        """Names of all nodes, those that do not run yet too."""
+        return list(self.nodes)
+
+    def plan_machines(self, count: int) -> Sequence[str]:
+        """Names of so many more, which do not run yet."""
+        self._made += count
+        new = hollow_configs(_names(self._made))[-count:]
+        self.nodes |= {config.node_name: SimulatedNode(config) for config in new}
+        return [config.node_name for config in new]
+
+    async def remove_machine(self, name: str) -> None:
+        """End a node and forget it."""
+        if name in self.nodes:
+            await self.crash_node(name)
+            del self.nodes[name]
+
+    def _begin(self, work: Awaitable[None]) -> None:
+        async def run() -> None:
+            await work
+
+        assert self._crew is not None, "start() comes first"
+        self._booting.append(self._crew.create_task(run(), name="machines start"))
 
     def running(self) -> frozenset[str]:
         """The uids of the pods that run on any machine."""

@@ -22,6 +22,7 @@ from longshore.machinery.election.plan import Rules
 from longshore.machinery.election.run import Candidate, Election
 from longshore.machinery.loop.recorder import Journal
 from longshore.machinery.scheduler.worker import Worker
+from longshore.testing.simulator.machines import Scaling, beside
 
 T = TypeVar("T")
 Part: TypeAlias = Coroutine[Any, Any, None]
@@ -44,10 +45,12 @@ class SimulatedServer:
         token_keys: Sequence[bytes] = (),
         *,
         role: str = "",
+        scaling: Scaling | None = None,
     ) -> None:
         """token_keys: what signs the tokens of service accounts, in PEM form (none: none are issued).
-        role: its name among several servers; then its loops run while it holds their Leases."""
-        self._role = role
+        role: its name among several servers; then its loops run while it holds their Leases. scaling:
+        how nodes come and go by themselves."""
+        self._role, self._scaling = role, scaling
         self.registry = Registry(store, clock, chance)
         accounts = Tokens(self.registry, clock, chance, token_keys) if token_keys else NoTokens()
         self._readers = of_hollow_nodes(self.registry, clock)
@@ -106,7 +109,12 @@ class SimulatedServer:
         cache, client = self.registry.cache, self.client("controllers", term)
         samples, exposed = self._readers.samples, self._readers.exposed
         config = ControllerConfig(samples=samples, exposed=exposed)
-        return run_controllers(cache, client, self._clock, self._chance, journal, config)
+        loops = run_controllers(cache, client, self._clock, self._chance, journal, config)
+        if self._scaling is None:
+            return loops
+        recorder = journal.recorder("controllers")
+        scaling = self._scaling.run(self.registry, client, self._clock, self._chance, recorder)
+        return beside(loops, scaling)
 
     def _scheduler(self, journal: Journal, term: Fence | None = None) -> Part:
         cache, client = self.registry.cache, self.client("scheduler", term)
