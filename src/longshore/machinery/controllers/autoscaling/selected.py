@@ -3,6 +3,7 @@ alone, and decodes none of them."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from longshore.core.objects import kinds
@@ -10,45 +11,47 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.objects.selectors import Selector
 from longshore.core.watch.cache import Cache
 from longshore.machinery.controllers.autoscaling.pods import Pod
-from longshore.machinery.controllers.common.watching import SelectorIndex
+from longshore.machinery.controllers.common.watching import Orphans, SelectorIndex
 
 Key = tuple[str, str]
 """Namespace and name."""
 
 
 class Selected:
-    """The pods of autoscalers, by name. A pod's change costs nothing where no namesake of its
-    namespace scales anything."""
+    """The pods of autoscalers. A pod's change costs nothing in a namespace that has none; the first one
+    of a namespace looks at all its pods, once."""
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
         self._index = SelectorIndex()
+        self._labelled = Orphans()
         self._pods: dict[Key, dict[str, Pod]] = {}
         self._scaled_by: dict[Key, frozenset[str]] = {}
-        self._in_namespace: dict[str, int] = {}
+        self._in_namespace = Counter[str]()
 
     def hear(self, namespace: str, name: str) -> None:
         """A pod has changed."""
         if namespace not in self._in_namespace:
             return
         # As it is now: the books never go back to what a late event tells.
-        self._note(namespace, name, self._cache.get(kinds.POD, namespace, name))
+        doc = self._cache.get(kinds.POD, namespace, name)
+        gone = {"metadata": {"namespace": namespace, "name": name}}
+        self._labelled.note(doc or gone, orphan=doc is not None)
+        self._note(namespace, name, doc)
 
     def put(self, key: Key, selector: Selector | None) -> None:
         """Set what an autoscaler's target selects; None: it is gone, or has no target."""
         namespace, name = key
         if not self._index.put(namespace, name, selector):
             return
-        for one in self._pods.pop(key, ()):
+        before = self._pods.pop(key, None)
+        for one in before or ():
             self._set(namespace, one, self._scaled_by[namespace, one] - {name})
-        self._count(namespace)
+        self._count(namespace, (selector is not None) - (before is not None))
         if selector is not None:
-            # A new question is asked of every pod of the namespace, once.
             self._pods[key] = {}
-            self._count(namespace)
-            for pod in self._cache.indexed(kinds.POD, "namespace", namespace):
-                if selector.matches(pod["metadata"].get("labels")):
-                    self._note(namespace, pod["metadata"]["name"], pod)
+            for one in self._labelled.of(namespace, selector):
+                self._note(namespace, one, self._cache.get(kinds.POD, namespace, one))
 
     def pods(self, key: Key) -> list[Pod]:
         """Those that an autoscaler's target selects."""
@@ -79,10 +82,12 @@ class Selected:
         else:
             self._scaled_by.pop((namespace, pod), None)
 
-    def _count(self, namespace: str) -> None:
-        """How many autoscalers a namespace has."""
-        count = sum(key[0] == namespace for key in self._pods)
-        if count:
-            self._in_namespace[namespace] = count
-        else:
-            self._in_namespace.pop(namespace, None)
+    def _count(self, namespace: str, more: int) -> None:
+        """Pods are known by their labels where there are autoscalers."""
+        before = self._in_namespace[namespace]
+        self._in_namespace[namespace] = after = before + more
+        if bool(before) != bool(after):
+            for pod in self._cache.indexed(kinds.POD, "namespace", namespace):
+                self._labelled.note(pod, orphan=after > 0)
+        if not after:
+            del self._in_namespace[namespace]
