@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Delete
 from longshore.machinery.controllers import ControllerConfig
+from longshore.machinery.controllers.gc.pods import Finished
 
 from .world import World, deployment, running
 
@@ -179,3 +182,23 @@ async def test_a_finalizer_holds_its_namespace_and_is_named() -> None:
             "Some content in the namespace has finalizers remaining: "
             "example.com/keep in 1 resource instances"
         )
+
+
+places = st.tuples(st.just("default"), st.sampled_from(["a", "b", "c", "d"]))
+
+
+@given(st.lists(st.tuples(places, st.sampled_from(["", "2026-01", "2026-02", "2026-03"]))))
+def test_finished_pods_are_known_by_age(news: list[tuple[tuple[str, str], str]]) -> None:
+    """An empty moment: the pod is gone."""
+    finished, there = Finished(), dict[tuple[str, str], str]()
+    for place, created in news:
+        if created:
+            finished.note(place, created)
+            there[place] = created
+        else:
+            finished.forget(place)
+            there.pop(place, None)
+    by_age = sorted(there, key=lambda place: (there[place], place))
+    assert len(finished) == len(there)
+    assert finished.oldest(2) == by_age[:2]
+    assert finished.oldest(-1) == []

@@ -7,7 +7,9 @@ only have been registered anew.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 from longshore.base.clock import Clock
 from longshore.core.objects import kinds
@@ -25,14 +27,35 @@ from longshore.machinery.loop.answers import DONE, Answer, WakeAfter
 # these names.
 FINISHED, NOWHERE = "/finished", "/nowhere"
 
+Place: TypeAlias = tuple[str, str]
+"""A pod's namespace and name."""
 
-def oldest(pods: Iterable[Doc], count: int) -> list[Doc]:
-    """The count oldest of some pods."""
 
-    def age(pod: Doc) -> tuple[str, str]:
-        return pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]
+class Finished:
+    """Places of finished pods, by age."""
 
-    return sorted(pods, key=age)[: max(0, count)]
+    def __init__(self) -> None:
+        self._created: dict[Place, str] = {}
+        self._by_age: list[tuple[str, Place]] = []
+
+    def __len__(self) -> int:
+        return len(self._by_age)
+
+    def note(self, place: Place, created: str) -> None:
+        """It has finished; created is its creationTimestamp."""
+        if self._created.get(place) != created:
+            self.forget(place)
+            self._created[place] = created
+            insort(self._by_age, (created, place))
+
+    def forget(self, place: Place) -> None:
+        """It is gone, or another is there."""
+        created = self._created.pop(place, None)
+        if created is not None:
+            del self._by_age[bisect_left(self._by_age, (created, place))]
+
+    def oldest(self, count: int) -> list[Place]:
+        return [place for _, place in self._by_age[: max(0, count)]]
 
 
 class PodCollector:
@@ -49,8 +72,8 @@ class PodCollector:
         self._clock = clock
         self._finished_max = finished_max
         self._node_gone_s = node_gone_s
-        self._finished: set[tuple[str, str]] = set()
-        self._nowhere: set[tuple[str, str]] = set()
+        self._finished = Finished()
+        self._nowhere: set[Place] = set()
         self._missing_since: dict[str, float] = {}
 
     def keys(self, event: Frame) -> Iterable[str]:
@@ -59,9 +82,9 @@ class PodCollector:
         where = (event.stored.namespace, event.stored.name)
         self._nowhere.discard(where)
         if event.type != "DELETED" and pod_state.is_terminal(event.doc):
-            self._finished.add(where)
+            self._finished.note(where, event.doc["metadata"]["creationTimestamp"])
             return (FINISHED,) if len(self._finished) > self._finished_max else ()
-        self._finished.discard(where)
+        self._finished.forget(where)
         node = pod_state.node_name(event.doc)
         if "deletionTimestamp" in event.doc["metadata"] and event.type != "DELETED" and not node:
             self._nowhere.add(where)
@@ -103,9 +126,9 @@ class PodCollector:
         raise_first(None if isinstance(answer, NotFound) else answer for answer in answers)
 
     async def _collect_finished(self) -> Answer:
-        found = (self._cache.get(kinds.POD, *where) for where in self._finished)
-        pods = [pod for pod in found if pod is not None and pod_state.is_terminal(pod)]
-        await self._delete(oldest(pods, len(pods) - self._finished_max))
+        surplus = self._finished.oldest(len(self._finished) - self._finished_max)
+        found = (self._cache.get(kinds.POD, *where) for where in surplus)
+        await self._delete([p for p in found if p is not None and pod_state.is_terminal(p)])
         return DONE
 
     async def _delete(self, pods: Sequence[Doc]) -> None:
