@@ -107,6 +107,16 @@ async def silent_node(world: World) -> None:
     await world.quiet()
 
 
+async def returning_node(world: World) -> None:
+    await world.create(kinds.DEPLOYMENT, deployment(replicas=2))
+    await world.play()
+    for _ in range(7):
+        await world.renew("n0")
+        await world.clock.advance(10)
+    await world.report(world.get(kinds.NODE, "n1"))
+    await world.quiet()
+
+
 async def removed_node(world: World) -> None:
     await world.delete(kinds.NODE, "n1")
     await world.quiet()
@@ -241,6 +251,10 @@ TOLD: dict[str, tuple[Deed, str, str, str, str]] = {
     "pod evicted": (
         silent_node, "taint-eviction-controller", "Normal", "TaintManagerEviction",
         r"Marking for deletion Pod default/web-\w+-\w+",
+    ),
+    "pod spared": (
+        returning_node, "taint-eviction-controller", "Normal", "TaintManagerEviction",
+        r"Cancelling deletion of Pod default/web-\w+-\w+",
     ),
     "budget without pods": (
         empty_budget, "controllermanager", "Normal", "NoPods", "No matching pods found",

@@ -167,10 +167,11 @@ def _taint(key: str, effect: str, now: float) -> Doc:
 
 @dataclass(frozen=True, slots=True)
 class PodsPlan:
-    """evict: to be deleted in order; remove: to be forgotten at once; unready: still marked ready
-    though their node is not."""
+    """evict: to be deleted in order; counted: to be evicted later, if nothing changes; remove: to be
+    forgotten at once; unready: still marked ready though their node is not."""
 
     evict: tuple[Doc, ...]
+    counted: tuple[Doc, ...]
     remove: tuple[Doc, ...]
     unready: tuple[Doc, ...]
     wake_after_s: float | None
@@ -183,6 +184,7 @@ def plan_pods(node: Doc, pods: Iterable[Doc], now: float, rules: NodeRules) -> P
     is_off = ready != "True" and _is_out_of_service(node)
     evict: list[Doc] = []
     remove: list[Doc] = []
+    counted: list[Doc] = []
     waits: list[float] = []
     here = [pod for pod in pods if not pod_state.is_terminal(pod)]
     for pod in here:
@@ -195,10 +197,12 @@ def plan_pods(node: Doc, pods: Iterable[Doc], now: float, rules: NodeRules) -> P
             continue
         if due > now:
             waits.append(due - now)
+            counted.extend(() if leaving else (pod,))
         else:
             (remove if leaving else evict).append(pod)
     unready = tuple(pod for pod in here if ready != "True" and pod_state.is_ready(pod))
-    return PodsPlan(tuple(evict), tuple(remove), unready, min(waits, default=None))
+    wake_after_s = min(waits, default=None)
+    return PodsPlan(tuple(evict), tuple(counted), tuple(remove), unready, wake_after_s)
 
 
 def _is_unique(pod: Doc) -> bool:

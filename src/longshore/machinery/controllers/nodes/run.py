@@ -65,6 +65,7 @@ class NodeLifecycle:
         self._silent: set[str] = set()
         self._troubled: set[str] = set()
         self._undated: dict[str, dict[tuple[str, str], str]] = {}
+        self._counted: dict[str, frozenset[tuple[str, str]]] = {}
 
     def keys(self, event: Frame) -> Iterable[str]:
         if event.kind is kinds.LEASE:
@@ -127,6 +128,7 @@ class NodeLifecycle:
     async def _move_pods(self, key: str, node: Doc) -> float | None:
         """Evict, remove and mark what the node's state asks for; when to look again."""
         if not _is_troubled(node):
+            self._spare(key, ())
             self._troubled.discard(key)
             self._undated.pop(key, None)
             return None
@@ -134,9 +136,8 @@ class NodeLifecycle:
         pods = self._cache.indexed(kinds.POD, "node", key)
         plan = planning.plan_pods(self._dated(key, node), pods, self._clock.now(), self._rules)
         for pod in plan.evict:
-            name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
-            message = f"Marking for deletion Pod {name}"
-            self._evictor.event(pod, "Normal", "TaintManagerEviction", message)
+            self._tell_of_eviction("Marking for deletion Pod {}", pod)
+        self._spare(key, plan.counted, plan.evict)
         await self._submit([_not_ready(pod, self._clock.now()) for pod in plan.unready])
         for pod in plan.unready:
             self._recorder.event(pod, "Warning", "NodeNotReady", "Node is not ready")
@@ -144,6 +145,20 @@ class NodeLifecycle:
         await self._submit([_deletion(pod, None) for pod in plan.evict])
         await self._submit([_deletion(pod, 0) for pod in plan.remove])
         return plan.wake_after_s
+
+    def _spare(self, key: str, counted: Sequence[Doc], evicted: Sequence[Doc] = ()) -> None:
+        """Tell of pods of a node that were to be evicted later, and are not any more."""
+        places = frozenset(map(_place, counted))
+        for place in self._counted.pop(key, frozenset()) - places - set(map(_place, evicted)):
+            pod = self._cache.get(kinds.POD, *place)
+            if pod is not None and "deletionTimestamp" not in pod["metadata"]:
+                self._tell_of_eviction("Cancelling deletion of Pod {}", pod)
+        if places:
+            self._counted[key] = places
+
+    def _tell_of_eviction(self, what: str, pod: Doc) -> None:
+        message = what.format("/".join(_place(pod)))
+        self._evictor.event(pod, "Normal", "TaintManagerEviction", message)
 
     def _dated(self, key: str, node: Doc) -> Doc:
         """The node with the time of each taint that drives out: of one that says none, as those of
@@ -177,6 +192,7 @@ class NodeLifecycle:
             self._silent.discard(name)
             self._troubled.discard(name)
             self._undated.pop(name, None)
+            self._counted.pop(name, None)
             return self._zones.forget(name)
         again = self._zones.note(event.doc)
         known = name in self._heard
@@ -211,6 +227,10 @@ _TAINTED = "DeletionByTaintManager", "Taint manager: deleting due to NoExecute t
 
 def _name(taint: Doc) -> tuple[str, str]:
     return taint["key"], taint.get("value") or ""
+
+
+def _place(pod: Doc) -> tuple[str, str]:
+    return pod["metadata"]["namespace"], pod["metadata"]["name"]
 
 
 def _heartbeat(node: Doc) -> str:
