@@ -236,6 +236,22 @@ def test_a_search_without_end_is_given_up() -> None:
         given_on(view, "a", hard)
 
 
+def test_dear_selectors_are_asked_a_few_at_a_time() -> None:
+    """The scheduler's turns stay short, and it goes on with what is left in the next."""
+    inner = "device.attributes.all(a, device.attributes.all(b, device.attributes.all(c, true)))"
+    dear = f"{' && '.join([inner] * 6)} && {OWN}.n == 39"
+    view = one_node(*(device(f"d{n}", attributes={"n": n}) for n in range(40)))
+    asked = (asked_by(claim("one", want("a", "gpu", dear))[1]),)
+    view.devices.stirred()
+    asks = 1
+    while not view.devices.where_free(asked).known[view.rows["a"]]:
+        assert explain(view, claiming()) != ""
+        assert view.devices.stirred().anything, "whoever waits is asked again"
+        asks += 1
+    assert 3 <= asks <= 20
+    assert view.devices.where_free(asked).free[view.rows["a"]]
+
+
 def told(view: ClusterView, doc: Doc) -> str:
     assert place(view, doc) == []
     return explain(view, doc)

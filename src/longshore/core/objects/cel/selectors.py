@@ -29,6 +29,8 @@ _DOMAIN_MAX, _VALUE_MAX, _PER_DEVICE = 63, 64, 32
 _MAPS = ("device.attributes", "device.capacity")
 _PLAIN = ("device.driver", "device.allowMultipleAllocations")
 _REMEMBERED = 1024
+# What even the simplest takes, mostly for handing the device over (measured: 20 to 40 us).
+_OVERHEAD = 1000
 
 
 def _nested(innermost: int) -> Extent:
@@ -48,6 +50,23 @@ ENVIRONMENT = Environment(
 )
 
 
+class Exhausted(Exception):
+    """No more is to be evaluated for now."""
+
+
+@dataclass(slots=True)
+class Meter:
+    """What may still be spent on evaluations, in their unit of cost."""
+
+    left: int
+
+    def charge(self, cost: int) -> None:
+        """Exhausted if it is more than there is left."""
+        if self.left <= 0:
+            raise Exhausted
+        self.left -= cost + _OVERHEAD
+
+
 _Property = tuple[str, str, str]
 """A variable; of a map also a domain, and a name in it."""
 
@@ -62,20 +81,23 @@ class Selector:
     footprint: tuple[_Property, ...] | None = None
     _judged: dict[Hashable, bool] = field(default_factory=dict)
 
-    def matches(self, variables: Mapping[str, Any]) -> bool:
-        """variables: of variables_of(). NotEvaluated if it cannot be told."""
+    def matches(self, variables: Mapping[str, Any], meter: Meter | None = None) -> bool:
+        """variables: of variables_of(). NotEvaluated if it cannot be told; Exhausted if it is not known
+        yet and the meter has nothing left for it."""
         if self.footprint is None:
-            return self._evaluate(variables)
+            return self._evaluate(variables, meter)
         seen = tuple(_seen(variables, *one) for one in self.footprint)
         found = self._judged.get(seen)
         if found is None:
-            found = self._evaluate(variables)
+            found = self._evaluate(variables, meter)
             if len(self._judged) >= _REMEMBERED:
                 self._judged.clear()
             self._judged[seen] = found
         return found
 
-    def _evaluate(self, variables: Mapping[str, Any]) -> bool:
+    def _evaluate(self, variables: Mapping[str, Any], meter: Meter | None) -> bool:
+        if meter is not None:
+            meter.charge(self.program.cost)
         found = self.program.value(self._with_domains(variables))
         if not isinstance(found, bool):
             raise NotEvaluated("the result is neither true nor false")

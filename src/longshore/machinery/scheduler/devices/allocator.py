@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from fractions import Fraction
 
 from longshore.core.objects.cel.program import NotCompiled, NotEvaluated
-from longshore.core.objects.cel.selectors import selector
+from longshore.core.objects.cel.selectors import Meter, selector
 from longshore.machinery.scheduler.devices.pools import Counter, Device, DeviceId, Pool, PoolId
 from longshore.machinery.scheduler.devices.requests import (
     Asked,
@@ -46,11 +46,13 @@ def allocate(
     classes: Mapping[str, DeviceClass],
     taken: Container[DeviceId],
     left: Callable[[PoolId], Mapping[Counter, Fraction]],
+    meter: Meter,
 ) -> list[list[Grant]] | None:
     """Devices for each claim, or None if there are not enough. pools have the devices that can be used
-    there; left tells what is left of a pool's counters. NotAllocatable if it cannot be told."""
+    there; left tells what is left of a pool's counters; meter what selectors may still cost.
+    NotAllocatable if it cannot be told, Exhausted if it cannot be told now."""
     _check(claims, pools)
-    search = _Search(claims, pools, classes, taken, left)
+    search = _Search(claims, pools, classes, taken, left, meter)
     return search.granted if search.claim(0) else None
 
 
@@ -78,12 +80,14 @@ class _Search:
         classes: Mapping[str, DeviceClass],
         taken: Container[DeviceId],
         left: Callable[[PoolId], Mapping[Counter, Fraction]],
+        meter: Meter,
     ) -> None:
         self._claims = claims
         self._pools = [pool for pool in pools if not pool.incomplete]
         self._classes = classes
         self._taken = taken
         self._left = left
+        self._meter = meter
         self._used: Counts[DeviceId] = Counts()
         self._consumed: dict[PoolId, dict[Counter, Fraction]] = {}
         self._steps = STEPS_MAX
@@ -141,7 +145,9 @@ class _Search:
         if want.count and not want.admin and device.id in self._taken:
             return False
         given = self._classes[want.device_class]
-        of_class, of_claim = _judged(device, given.selectors), _judged(device, want.selectors)
+        of_class, of_claim = (
+            _judged(device, texts, self._meter) for texts in (given.selectors, want.selectors)
+        )
         if isinstance(of_class, str):
             raise NotAllocatable(f"class {given.name}: {of_class}")
         if of_class and isinstance(of_claim, str):
@@ -218,7 +224,7 @@ def _tolerated(want: Want, device: Device) -> bool:
     )
 
 
-def _judged(device: Device, selectors: tuple[str, ...]) -> bool | str:
+def _judged(device: Device, selectors: tuple[str, ...], meter: Meter) -> bool | str:
     """What selectors say of a device, or why they say nothing: asked once."""
     if not selectors:
         return True
@@ -226,14 +232,14 @@ def _judged(device: Device, selectors: tuple[str, ...]) -> bool | str:
     if found is None:
         if len(device.judged) >= _JUDGED_MAX:
             device.judged.clear()
-        found = device.judged[selectors] = _ask(device, selectors)
+        found = device.judged[selectors] = _ask(device, selectors, meter)
     return found
 
 
-def _ask(device: Device, selectors: tuple[str, ...]) -> bool | str:
+def _ask(device: Device, selectors: tuple[str, ...], meter: Meter) -> bool | str:
     for number, text in enumerate(selectors):
         try:
-            if not selector(text).matches(device.seen):
+            if not selector(text).matches(device.seen, meter):
                 return False
         except NotCompiled as error:
             return f"selector #{number}: CEL compile error: {error}"

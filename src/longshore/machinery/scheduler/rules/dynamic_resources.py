@@ -17,7 +17,7 @@ from longshore.machinery.scheduler.pods.podclass import PodClass
 from longshore.machinery.scheduler.profile import Profile
 from longshore.machinery.scheduler.rules.objection import Objection
 from longshore.machinery.scheduler.view.devices import (
-    CANNOT,
+    NOT_YET,
     Answers,
     Claim,
     DeviceView,
@@ -47,7 +47,7 @@ def filter(view: ClusterView, pod_class: PodClass, profile: Profile) -> Iterator
 def _not_free(view: ClusterView, asked: tuple[Asked, ...], answers: Answers) -> Iterator[Objection]:
     rows: dict[str, list[int]] = {}
     for row in np.flatnonzero(view.alive & ~answers.free).tolist():
-        rows.setdefault(_told(answers.why[row] or CANNOT, asked), []).append(row)
+        rows.setdefault(_told(answers.why.get(row, NOT_YET) or NOT_YET, asked), []).append(row)
     for why, some in rows.items():
         mask = np.zeros(view.size, np.bool_)
         mask[some] = True

@@ -14,6 +14,7 @@ from fractions import Fraction
 import numpy as np
 
 from longshore.core.objects import device_claims, kinds
+from longshore.core.objects.cel.selectors import Exhausted, Meter
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.machinery.scheduler.devices.allocator import NotAllocatable, allocate
 from longshore.machinery.scheduler.devices.pools import (
@@ -44,6 +45,9 @@ HEARD: tuple[Kind, ...] = (
     kinds.DEVICE_CLASS, kinds.DEVICE_TAINT_RULE, kinds.RESOURCE_SLICE, kinds.RESOURCE_CLAIM,
 )  # fmt: skip
 CANNOT = NotAllocatable("cannot allocate all claims")
+NOT_YET = NotAllocatable("timed out trying to allocate devices")
+# What selectors may cost in one turn: some tenths of a second.
+_AT_ONCE = 5_000_000
 # Different demands whose answers are kept.
 _ANSWERS_MAX = 256
 
@@ -258,7 +262,7 @@ class DeviceView:
     def allocate(self, asked: tuple[Asked, ...], row: int) -> list[list[Grant]] | None:
         """Devices for claims on a row, None if there are not enough; NotAllocatable if it cannot be
         told. To be asked after where_free()."""
-        return self._allocate(asked, self._pools_on(row))
+        return self._allocate(asked, self._pools_on(row), Meter(_AT_ONCE))
 
     def reach(self, claim: Claim) -> Mask | None:
         """The rows on which an allocated claim can be used; None if that is all."""
@@ -270,26 +274,35 @@ class DeviceView:
         return mask
 
     def _learn(self, asked: tuple[Asked, ...], found: Answers) -> None:
-        """Ask about the rows that are not known. Those that see the same pools have the same answer."""
+        """Ask about the rows that are not known. Those that see the same pools have the same answer.
+        Where selectors would take too long the others are asked about next time, which is soon."""
+        meter = Meter(_AT_ONCE)
+        found.free &= found.known
         alike: dict[tuple[int, ...], NotAllocatable | None] = {}
         for row in np.flatnonzero(self._nodes.alive & ~found.known).tolist():
             pools = self._pools_on(row)
             seen = tuple(id(device) for pool in pools for device in pool.devices)
             if seen not in alike:
-                alike[seen] = self._why_not(asked, pools)
+                try:
+                    alike[seen] = self._why_not(asked, pools, meter)
+                except Exhausted:
+                    self._stir.anything = True
+                    return
             found.known[row], found.free[row] = True, alike[seen] is None
             found.why[row] = alike[seen]
 
-    def _why_not(self, asked: tuple[Asked, ...], pools: Sequence[Pool]) -> NotAllocatable | None:
+    def _why_not(
+        self, asked: tuple[Asked, ...], pools: Sequence[Pool], meter: Meter
+    ) -> NotAllocatable | None:
         try:
-            return None if self._allocate(asked, pools) is not None else CANNOT
+            return None if self._allocate(asked, pools, meter) is not None else CANNOT
         except NotAllocatable as error:
             return error
 
     def _allocate(
-        self, asked: tuple[Asked, ...], pools: Sequence[Pool]
+        self, asked: tuple[Asked, ...], pools: Sequence[Pool], meter: Meter
     ) -> list[list[Grant]] | None:
-        return allocate(asked, pools, self.classes, self._taken, self._left)
+        return allocate(asked, pools, self.classes, self._taken, self._left, meter)
 
     def _pools_on(self, row: int) -> list[Pool]:
         """The pools that have devices on a row, with those alone."""
