@@ -55,7 +55,7 @@ async def test_a_project_is_shown_with_its_buckets() -> None:
         assert doc["kind"] == "ProjectUsage"
         assert doc["usage"] == {"cpu": "250m", "memory": "100Mi", "storage": "10Mi"}
         assert doc["requests"] == {"cpu": "1", "memory": "512Mi"}
-        assert (doc["pods"], doc["stepSeconds"]) == ("2", 60)
+        assert (doc["pods"], doc["stepSeconds"]) == (2.0, 60)
         assert doc["totals"]["cpu"] == 3600 * 250
         assert len(doc["series"]["cpu"]) == 1440
         assert doc["series"]["cpu"][-60] == 3600 * 250
@@ -81,7 +81,7 @@ async def test_kubectl_shows_a_table() -> None:
         (row,) = shown["rows"]
         cells = dict(zip(titles, row["cells"], strict=True))
         assert cells["Name"] == "shop"
-        assert (cells["CPU"], cells["CPU Requests"], cells["Pods"]) == ("250m", "1", "2")
+        assert (cells["CPU"], cells["CPU Requests"], cells["Pods"]) == ("250m", "1", 2.0)
 
 
 async def test_who_may_list_pods_may_read_what_they_used() -> None:

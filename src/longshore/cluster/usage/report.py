@@ -17,7 +17,7 @@ def row(usage: Doc) -> tuple[str, ...]:
     used, asked = usage["usage"], usage["requests"]
     return (
         usage["metadata"]["name"], used["cpu"], asked["cpu"], used["memory"], asked["memory"],
-        used["storage"], usage["pods"], f"{core_hours(usage, 'cpu'):.1f}",
+        used["storage"], _pods(usage), f"{core_hours(usage, 'cpu'):.1f}",
     )  # fmt: skip
 
 
@@ -29,7 +29,7 @@ def of_project(usage: Doc, since: str) -> str:
         ("cpu", "cpu", _against("cpu", totals, used, asked, peak)),
         ("memory", "memory", _against("memory", totals, used, asked, peak)),
         ("storage", "storage", used["storage"]),
-        ("pods", "pods", usage["pods"]),
+        ("pods", "pods", _pods(usage)),
     ]
     there = _span(totals["seconds"])
     told = [
@@ -70,6 +70,10 @@ def core_hours(usage: Doc, column: str) -> float:
 
 def gib_hours(usage: Doc, column: str) -> float:
     return float(usage["totals"][column]) / 1024 / _HOUR_S
+
+
+def _pods(usage: Doc) -> str:
+    return f"{usage['pods']:.1f}".removesuffix(".0")
 
 
 def _bar(value: float, top: float) -> str:

@@ -411,7 +411,7 @@ WORKLOAD_USAGE = _usage(
 PROJECT_USAGE = _usage(
     "ProjectUsage", "projectusages", verbs=("get", "list"),
     columns="CPU=.usage.cpu,CPU Requests=.requests.cpu,Memory=.usage.memory,"
-    "Memory Requests=.requests.memory,Storage=.usage.storage,Pods=.pods",
+    "Memory Requests=.requests.memory,Storage=.usage.storage,Pods:number=.pods",
 )  # fmt: skip
 
 # ---- extensions: listed, and refused by name until they take effect

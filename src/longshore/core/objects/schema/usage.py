@@ -81,7 +81,7 @@ def _project() -> _About:
         "usage": _amounts("What was used, on the average of the time in which anything was there."),
         "requests": _amounts("What was requested, on the same average."),
         "peak": _amounts("What was used in the bucket with the most."),
-        "pods": {"$ref": _QUANTITY, "description": "How many pods there were, on the same average."},
+        "pods": _number("How many pods there were, on the same average."),
         "totals": _map(integers, f"Sums over the window: {columns}."),
         "series": _map({"type": "array", "items": integers},
                        f"The same by bucket: {columns}. Not in lists."),

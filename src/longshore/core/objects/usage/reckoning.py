@@ -69,7 +69,7 @@ def _means(totals: dict[str, int]) -> Doc:
             "cpu": cpu(totals["cpuRequests"], seconds),
             "memory": memory(totals["memoryRequests"], seconds),
         },
-        "pods": quantities.text(Fraction(round(totals["pods"] * 10 / seconds), 10)),
+        "pods": round(totals["pods"] / seconds, 1),
     }
 
 
