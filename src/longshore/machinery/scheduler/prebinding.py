@@ -17,8 +17,10 @@ from longshore.core.objects.errors import ApiError, Conflict
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.client import Operation, Patch, Update
 from longshore.machinery.scheduler.pool import Pending
+from longshore.machinery.scheduler.rules import dynamic_resources
 from longshore.machinery.scheduler.rules.dynamic_resources import DeviceWork
 from longshore.machinery.scheduler.rules.volume_binding import NOTHING, VolumeWork
+from longshore.machinery.scheduler.view.devices import DeviceView
 from longshore.machinery.scheduler.view.view import ClusterView
 from longshore.machinery.scheduler.view.volumes import Claim, VolumeView
 
@@ -175,6 +177,17 @@ def reservations(prepared: Iterable[Prepared]) -> list[Reservation]:
             made.allocation = work.give.get(key, made.allocation)
             made.users.append(one)
     return list(found.values())
+
+
+def unused(known: DeviceView, pods: Iterable[Pending]) -> Iterator[tuple[str, str]]:
+    """Of pods that cannot be where their devices are, one claim (namespace/name) each that is to be
+    allocated anew, with the pod's uid: nobody else uses it (PostFilter of plugins/dynamicresources)."""
+    for pod in pods:
+        own = pod.pod_class.devices
+        if own is None or dynamic_resources.hindrance(known, own):
+            continue
+        if key := dynamic_resources.to_deallocate(known, own):
+            yield key, pod.uid
 
 
 def heard_anew(one: Prepared, view: ClusterView, get: Get) -> None:
