@@ -27,7 +27,7 @@ from longshore.machinery.scheduler.memo import Memo
 from longshore.machinery.scheduler.offers.held import Standing
 from longshore.machinery.scheduler.pods.podclass import PodClass, PodClasses
 from longshore.machinery.scheduler.pool import Line, Lot, Pending, Pool, pending_of
-from longshore.machinery.scheduler.prebinding import Prebindings, Prepared
+from longshore.machinery.scheduler.prebinding import Prebindings, Prepared, unused
 from longshore.machinery.scheduler.preemption.making import TERMINATING, RoomMaker
 from longshore.machinery.scheduler.profile import DEFAULT, PROFILES, Profile
 from longshore.machinery.scheduler.rules import dynamic_resources, volume_binding
@@ -428,7 +428,7 @@ class Desk:
             turn.refused.extend(Refusal(pod, message) for pod in pods)
             self.parked.add_all(pods)
             return
-        self._take_back_devices(pods, turn)
+        turn.unused.extend(unused(self.view.devices, pods))
         kept = {pod.uid for pod in pods if self.making.nominations.node_of(pod.uid)}
         made = self.making.make(pods, profile, self._next_seed())
         self._changes.rows |= made.released
@@ -444,16 +444,6 @@ class Desk:
         self.parked.add_all(pod for pod, _ in (*made.nominated, *made.refused))
         for pod in made.displaced:
             self.look_again(pod.uid)
-
-    def _take_back_devices(self, pods: Iterable[Pending], turn: Turn) -> None:
-        """Of pods that cannot be where their devices are, one claim each is allocated anew, if nobody
-        else uses it (PostFilter of the plug-in)."""
-        for pod in pods:
-            own = pod.pod_class.devices
-            if own is None or dynamic_resources.hindrance(self.view.devices, own):
-                continue
-            if key := dynamic_resources.to_deallocate(self.view.devices, own):
-                turn.unused.append((key, pod.uid))
 
     def _next_seed(self) -> int:
         self._seed += _STEP
