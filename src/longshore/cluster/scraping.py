@@ -143,6 +143,9 @@ class Scraper:
         # By uid, the one that was asked last at the end.
         self._pods: OrderedDict[str, _Pod] = OrderedDict()
         self._series = 0
+        # Looked up in all that is kept, so not for everybody anew.
+        self._names: list[str] = []
+        self._names_until = float("-inf")
 
     async def of_pods(self, namespace: str, pods: Iterable[str], metric: str) -> Sequence[Series]:
         """See Exposed."""
@@ -155,6 +158,12 @@ class Scraper:
 
     def known(self) -> Iterable[str]:
         """See Exposed."""
+        now = self._clock.monotonic()
+        if now >= self._names_until:
+            self._names, self._names_until = self._named(), now + FRESH_S
+        return self._names
+
+    def _named(self) -> list[str]:
         names = set[str]()
         for pod in self._pods.values():
             for (name, _), sample in pod.answers[-1].samples.items() if pod.answers else ():
