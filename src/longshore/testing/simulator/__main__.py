@@ -56,7 +56,8 @@ class _Asked:
     def setting(self) -> Setting:
         faults = _chosen(self.faults)
         ticks = round(self.hours * 3600) or self.ticks
-        return Setting(ticks, faults, self.nodes, self.pace, self.calm, self.servers)
+        long = bool(self.hours)
+        return Setting(ticks, faults, self.nodes, self.pace, self.calm, self.servers, long)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -65,7 +66,7 @@ class _Asked:
 @click.option(
     "--ticks", default=600, show_default=True, help="Simulated seconds of work and faults."
 )
-@click.option("--hours", default=0.0, help="As --ticks, in simulated hours.")
+@click.option("--hours", default=0.0, help="As --ticks, in hours, with more kinds of deeds.")
 @click.option("--faults", default="all", show_default=True, metavar="all|none|LIST",
               help=f"What may go wrong, separated by commas: {', '.join(FAULTS)}.")  # fmt: skip
 @click.option("--nodes", default=NODES, show_default=True, help="How many nodes.")

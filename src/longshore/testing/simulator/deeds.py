@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import orjson
 
 from longshore.core.objects.kinds import Doc
+from longshore.testing.simulator.churn import ASKS as OF_CHURN
 from longshore.testing.simulator.cluster import SimulatedCluster
 from longshore.testing.simulator.record import Asked
 from longshore.testing.simulator.script import LIMIT, Args
@@ -18,7 +19,7 @@ from longshore.testing.simulator.sharing import ROOTS, accept
 from longshore.testing.simulator.urgency import ASKS as OF_URGENCY
 
 TOKEN = "simulated/token"
-ASKS = {**OF_SETS, **OF_URGENCY, **OF_SHARING}
+ASKS = {**OF_SETS, **OF_URGENCY, **OF_SHARING, **OF_CHURN}
 _MERGE = "application/merge-patch+json"
 _CORE, _APPS, _BATCH = "/api/v1", "/apis/apps/v1", "/apis/batch/v1"
 _POLICY, _SCHEDULING = "/apis/policy/v1", "/apis/scheduling.k8s.io/v1"

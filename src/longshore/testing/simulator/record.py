@@ -94,7 +94,7 @@ def _state(value: bytes, before: Doc) -> Doc:
     of few objects."""
     doc: Doc = orjson.loads(value)
     doc["metadata"].pop("managedFields", None)
-    for field, told in doc.items():
-        if before.get(field) == told:
-            doc[field] = before[field]
+    for name, told in doc.items():
+        if before.get(name) == told:
+            doc[name] = before[name]
     return doc

@@ -23,6 +23,9 @@ _STATEFUL = ("db-0", "db-1")
 _DAEMONS = ("agent-0", "agent-1")
 _SERVICES = tuple(f"svc-{number}" for number in range(4))
 _SCRATCH = ("scratch-0", "scratch-1")
+_CRONS = ("cron-0", "cron-1")
+_SETS = ("set-0", "set-1")
+_VOLUMES = ("data-0", "data-1")
 _GANGS, _OFFERED = ("gang-0", "gang-1"), ("offer-0", "offer-1", "offer-2")
 # Queues of one cohort, and the processors that are each one's own.
 QUEUES = {"red": "2", "blue": "2"}
@@ -184,6 +187,32 @@ def _scratch(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
     return {"name": chance.choice(_SCRATCH)}
 
 
+def _cron(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    policy = chance.choice(("Allow", "Forbid", "Replace"))
+    return {"name": chance.choice(_CRONS), "policy": policy, "takes_s": chance.choice((1, 20, 90))}
+
+
+def _cron_suspension(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    return {"name": chance.choice(_CRONS), "suspend": chance.choice((True, False))}
+
+
+def _delete_cron(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    return {"name": chance.choice(_CRONS)}
+
+
+def _set(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    return {"name": chance.choice(_SETS), "replicas": chance.below(4)}
+
+
+def _delete_set(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    policy = chance.choice(("Background", "Foreground", "Orphan"))
+    return {"name": chance.choice(_SETS), "propagation": policy}
+
+
+def _volume(chance: Chance, _nodes: Sequence[str]) -> dict[str, Any]:
+    return {"name": chance.choice(_VOLUMES)}
+
+
 def _node(chance: Chance, nodes: Sequence[str]) -> dict[str, Any]:
     return {"node": chance.choice(nodes)}
 
@@ -231,6 +260,20 @@ DEEDS: Mapping[str, tuple[int, Draw]] = {
     "delete shared pod": (1, _bare),
     "cordon": (1, _node),
     "uncordon": (2, _node),
+}
+# With more kinds, for which there is time in long runs only.
+ALL_DEEDS: Mapping[str, tuple[int, Draw]] = {
+    **DEEDS,
+    "create cron": (1, _cron),
+    "suspend cron": (1, _cron_suspension),
+    "delete cron": (1, _delete_cron),
+    "create set": (1, _set),
+    "scale set": (1, _set),
+    "delete set": (1, _delete_set),
+    "create claim": (1, _volume),
+    "delete claim": (1, _volume),
+    "create volume": (1, _volume),
+    "delete volume": (1, _volume),
 }
 
 
@@ -281,19 +324,24 @@ FAULTS: Mapping[str, Draw] = {
 
 
 def written(
-    seed: int, ticks: int, faults: Sequence[str], nodes: Sequence[str], pace_s: float = 1.0
+    seed: int,
+    ticks: int,
+    faults: Sequence[str],
+    nodes: Sequence[str],
+    pace_s: float = 1.0,
+    deeds: Mapping[str, tuple[int, Draw]] = DEEDS,
 ) -> list[Step]:
     """A script of so many simulated seconds: a deed every pace_s or so, a fault of those named every
     twenty seconds or so."""
     chance = Chance.seeded(f"script {seed}")
-    words = [what for what, (weight, _) in DEEDS.items() for _ in range(weight)]
+    words = [what for what, (weight, _) in deeds.items() for _ in range(weight)]
     steps = [Step(0.0, "limit", {"namespace": LIMITED}), Step(0.0, "rank", URGENT)]
     for name, cpu in QUEUES.items():
         steps.append(Step(0.0, "create cluster queue", {"name": name, "cpu": cpu}))
         steps.append(Step(0.0, "create local queue", {"name": name}))
     for at in _moments(chance, ticks, pace_s):
         what = chance.choice(words)
-        steps.append(Step(at, what, DEEDS[what][1](chance, nodes)))
+        steps.append(Step(at, what, deeds[what][1](chance, nodes)))
     for at in _moments(chance, ticks, 20.0) if faults else ():
         what = chance.choice(faults)
         steps.append(Step(at, what, FAULTS[what](chance, nodes)))

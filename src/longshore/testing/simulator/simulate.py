@@ -11,7 +11,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.testing.simulator.checkers import CHECKERS, IN_THE_END, judge
 from longshore.testing.simulator.play import CALM_S, play
 from longshore.testing.simulator.record import Record, Violation
-from longshore.testing.simulator.script import FAULTS, Step, written
+from longshore.testing.simulator.script import ALL_DEEDS, DEEDS, FAULTS, Step, written
 from longshore.testing.simulator.shrink import shrink
 
 NODES = 10
@@ -24,7 +24,8 @@ _SHORT_CALM_S = 10.0
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What, with the seed, decides everything. ticks: simulated seconds in which users act and
-    things go wrong; calm_s more follow in which all must come to rest."""
+    things go wrong; calm_s more follow in which all must come to rest. all_deeds: among what users
+    do are also the deeds that only a long run has time for."""
 
     ticks: int = 600
     faults: Sequence[str] = tuple(FAULTS)
@@ -32,9 +33,11 @@ class Setting:
     pace_s: float = PACE_S
     calm_s: float = CALM_S
     servers: int = 1
+    all_deeds: bool = False
 
     def script(self, seed: int) -> list[Step]:
-        return written(seed, self.ticks, self.faults, self.names, self.pace_s)
+        deeds = ALL_DEEDS if self.all_deeds else DEEDS
+        return written(seed, self.ticks, self.faults, self.names, self.pace_s, deeds)
 
     @property
     def names(self) -> list[str]:
