@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.environment import Sources, container_env, expand
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts
-from longshore.machinery.kubelet.files import hosts_file, resolv_conf
+from longshore.machinery.kubelet.files import full_hostname_of, hosts_file, pod_files, resolv_conf
 from longshore.machinery.kubelet.qos import cgroup_resources, cpu_shares, qos_class
 from longshore.machinery.kubelet.spec import pull_policy, security_of
 from longshore.machinery.kubelet.support import refused
-from longshore.machinery.runtime.protocol import Image
+from longshore.machinery.runtime.protocol import Image, RuntimeFailure
 
 from .docs import container, pod
 
@@ -112,6 +112,20 @@ def test_hosts_names_the_pod_and_its_aliases() -> None:
     lines = hosts_file(doc, ("10.42.1.2",), "node-1", "cluster.local").splitlines()
     assert "10.42.1.2\tdb-0.db.shop.svc.cluster.local\tdb-0" in lines
     assert "1.2.3.4\ta\tb" in lines
+
+
+def test_a_host_name_may_be_the_full_one() -> None:
+    doc = pod(hostname="db-0", subdomain="db", setHostnameAsFQDN=True)
+    full = "db-0.db.shop.svc.cluster.local"
+    assert full_hostname_of(doc, "node-1", "cluster.local") == full
+    assert pod_files(doc, (), "node-1", ((), "cluster.local", ""))["/etc/hostname"] == f"{full}\n"
+    with pytest.raises(RuntimeFailure, match=r"is too long \(64 .* 83 characters requested"):
+        full_hostname_of(
+            pod(hostname="x" * 57, subdomain="db", setHostnameAsFQDN=True), "", "cluster.local"
+        )
+    for plain in ({"subdomain": ""}, {"hostNetwork": True, "subdomain": "db"}):
+        doc = pod(hostname="db-0", setHostnameAsFQDN=True, **plain)
+        assert "." not in full_hostname_of(doc, "node-1", "cluster.local")
 
 
 NODE_DNS = "nameserver 9.9.9.9\nsearch corp.test\noptions timeout:1\n"

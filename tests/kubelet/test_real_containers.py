@@ -192,6 +192,13 @@ async def test_a_job_like_pod_writes_its_log_and_its_last_words(node: Node) -> N
         await node.logs(previous=True)
 
 
+async def test_a_host_name_with_its_domain(node: Node) -> None:
+    full = {"subdomain": "db", "setHostnameAsFQDN": True, "restartPolicy": "Never"}
+    await node.run_pod(pod(shell("hostname; cat /etc/hostname"), **full))
+    await until(lambda: node.status().get("phase") == "Succeeded")
+    assert (await node.logs()).splitlines() == ["web.db.shop.svc.cluster.local"] * 2
+
+
 async def test_volumes_are_real(node: Node) -> None:
     password = base64.b64encode(b"hunter2").decode()
     secret = {"metadata": {"name": "key", "namespace": "shop"}, "data": {"password": password}}

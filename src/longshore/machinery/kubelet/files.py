@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from longshore.core.objects.kinds import Doc
+from longshore.machinery.runtime.protocol import RuntimeFailure
 
 # glibc reads no more (pkg/apis/core/validation: MaxDNSNameservers, MaxDNSSearchPaths).
 NAMESERVERS_MAX = 3
 SEARCHES_MAX = 32
 HOSTNAME_MAX = 63
+KERNEL_HOSTNAME_MAX = 64
 
 _HOSTS = """\
 # Kubernetes-managed hosts file.
@@ -35,13 +37,33 @@ def hostname_of(pod: Doc, node_name: str) -> str:
     return name[:HOSTNAME_MAX].rstrip("-.")
 
 
+def full_hostname_of(pod: Doc, node_name: str, domain: str) -> str:
+    """The same with the pod's domain, where it is to be the kernel's host name (setHostnameAsFQDN).
+    Raises RuntimeFailure where that is longer than the kernel takes (pkg/kubelet/util
+    GetNodenameForKernel)."""
+    spec, name = pod["spec"], hostname_of(pod, node_name)
+    if not (spec.get("setHostnameAsFQDN") and spec.get("subdomain")) or spec.get("hostNetwork"):
+        return name
+    full = _full(pod, name, domain)
+    if len(full) > KERNEL_HOSTNAME_MAX:
+        raise RuntimeFailure(
+            f"failed to construct FQDN from pod hostname and cluster domain, FQDN {full} is too long "
+            f"({KERNEL_HOSTNAME_MAX} characters is the max, {len(full)} characters requested)"
+        )
+    return full
+
+
+def _full(pod: Doc, name: str, domain: str) -> str:
+    return f"{name}.{pod['spec']['subdomain']}.{pod['metadata']['namespace']}.svc.{domain}"
+
+
 def hosts_file(pod: Doc, ips: tuple[str, ...], node_name: str, domain: str) -> str:
     """/etc/hosts with the pod's own line and its hostAliases."""
     spec = pod["spec"]
     name, subdomain = hostname_of(pod, node_name), spec.get("subdomain")
     names = name
     if subdomain and not spec.get("hostNetwork"):
-        names = f"{name}.{subdomain}.{pod['metadata']['namespace']}.svc.{domain}\t{name}"
+        names = f"{_full(pod, name, domain)}\t{name}"
     text = _HOSTS + "".join(f"{ip}\t{names}\n" for ip in ips)
     if aliases := spec.get("hostAliases"):
         text += "\n# Entries added by HostAliases.\n"
@@ -114,6 +136,6 @@ def pod_files(
     servers, domain, node_resolv_conf = dns
     return {
         "/etc/hosts": hosts_file(pod, ips, node_name, domain),
-        "/etc/hostname": hostname_of(pod, node_name) + "\n",
+        "/etc/hostname": full_hostname_of(pod, node_name, domain) + "\n",
         "/etc/resolv.conf": resolv_conf(pod, servers, domain, node_resolv_conf),
     }

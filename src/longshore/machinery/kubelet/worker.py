@@ -15,7 +15,7 @@ from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.config import RECONCILE_S, RETRY_S, VOLUME_REFRESH_S
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts
-from longshore.machinery.kubelet.files import hostname_of
+from longshore.machinery.kubelet.files import full_hostname_of
 from longshore.machinery.kubelet.model import TERMINAL_PHASES, PodView, Trouble, key_of
 from longshore.machinery.kubelet.network import admission_of
 from longshore.machinery.kubelet.place import PodPlace
@@ -273,6 +273,7 @@ class PodWorker:
 
     async def _attach_and_mount(self) -> None:
         tools, pod, record = self._tools, self.pod, self._record
+        hostname = full_hostname_of(pod, tools.config.node_name, tools.config.cluster_domain)
         netns = await self._attach()
         # Files are made ready meanwhile.
         admission = tools.crew.create_task(admission_of(pod, record.ips[0], tools.guard))
@@ -290,7 +291,7 @@ class PodWorker:
                 id=self.uid,
                 namespace=metadata["namespace"],
                 name=metadata["name"],
-                hostname=hostname_of(pod, tools.config.node_name),
+                hostname=hostname,
                 netns=netns,
                 labels=pod_labels(pod),
             )
