@@ -193,7 +193,7 @@ async def test_a_job_like_pod_writes_its_log_and_its_last_words(node: Node) -> N
 
 
 async def test_a_host_name_with_its_domain(node: Node) -> None:
-    full = {"subdomain": "db", "setHostnameAsFQDN": True, "restartPolicy": "Never"}
+    full: Doc = {"subdomain": "db", "setHostnameAsFQDN": True, "restartPolicy": "Never"}
     await node.run_pod(pod(shell("hostname; cat /etc/hostname"), **full))
     await until(lambda: node.status().get("phase") == "Succeeded")
     assert (await node.logs()).splitlines() == ["web.db.shop.svc.cluster.local"] * 2
