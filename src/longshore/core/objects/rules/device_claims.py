@@ -153,7 +153,7 @@ def _wanted(one: Doc, path: Path, problems: Problems) -> None:
 def claim_status(new: Doc, old: Doc, subresource: str, problems: Problems) -> None:
     """An allocation is made and taken back as a whole; who is new may not join what is going."""
     status, before = new.get("status") or {}, old.get("status") or {}
-    known = _request_names(new["spec"].get("devices", {}).get("requests", []))
+    known = _request_names(new.get("spec", {}).get("devices", {}).get("requests", []))
     allocation = status.get("allocation")
     _reserved(status, before, "deletionTimestamp" in new["metadata"], problems)
     _device_states(status.get("devices", []), allocation, problems)

@@ -11,11 +11,12 @@ from longshore.core.registry.admission.attributes import Attributes, Hook, Hooks
 
 
 def _claim(request: Attributes) -> None:
-    _spec(request, request.doc["spec"], "spec")
+    _spec(request, request.doc.get("spec") or {}, "spec")
 
 
 def _template(request: Attributes) -> None:
-    _spec(request, request.doc["spec"].get("spec") or {}, "spec.spec")
+    spec = request.doc.get("spec") or {}
+    _spec(request, spec.get("spec") or {}, "spec.spec")
 
 
 def _spec(request: Attributes, spec: Doc, path: str) -> None:

@@ -12,7 +12,7 @@ from longshore.core.registry.admission.attributes import Attributes, Hook, Hooks
 
 def hooks(clock: Clock) -> Hooks:
     def dated(request: Attributes) -> None:
-        for taint in _taints(request.doc["spec"]):
+        for taint in _taints(request.doc.get("spec") or {}):
             taint.setdefault("timeAdded", rfc3339(clock.now()))
 
     given = (kinds.RESOURCE_SLICE, kinds.DEVICE_TAINT_RULE)

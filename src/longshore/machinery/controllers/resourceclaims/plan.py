@@ -32,7 +32,7 @@ def is_own(pod: Doc, claim: Doc) -> bool:
 
 def claim_for(pod: Doc, name: str, template: Doc) -> Doc:
     """The claim that a template makes for one of a pod's claims."""
-    metadata, spec = pod["metadata"], template["spec"]
+    metadata, spec = pod["metadata"], template.get("spec") or {}
     given = spec.get("metadata") or {}
     told = {**(given.get("annotations") or {}), device_claims.POD_CLAIM: name}
     return {
@@ -43,7 +43,7 @@ def claim_for(pod: Doc, name: str, template: Doc) -> Doc:
             "annotations": told,
             **({"labels": given["labels"]} if "labels" in given else {}),
         },
-        "spec": spec["spec"],
+        "spec": spec.get("spec") or {},
     }
 
 

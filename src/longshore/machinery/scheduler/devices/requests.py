@@ -81,7 +81,7 @@ class Grant(NamedTuple):
 
 
 def class_of(doc: Doc) -> DeviceClass:
-    spec = doc["spec"]
+    spec = doc.get("spec") or {}
     return DeviceClass(
         doc["metadata"]["name"], tuple(_selectors(spec)), tuple(spec.get("config") or ())
     )
@@ -89,7 +89,7 @@ def class_of(doc: Doc) -> DeviceClass:
 
 def asked_by(doc: Doc) -> Asked:
     """What a claim asks for; its classes are still names."""
-    metadata, devices = doc["metadata"], doc["spec"].get("devices") or {}
+    metadata, devices = doc["metadata"], (doc.get("spec") or {}).get("devices") or {}
     return Asked(
         key=f"{metadata['namespace']}/{metadata['name']}",
         requests=tuple(tuple(_wants(one)) for one in devices.get("requests") or ()),
