@@ -142,6 +142,14 @@ async def silent_node(world: World) -> None:
     await world.play()
 
 
+async def silence(world: World) -> None:
+    """Of all nodes: nobody is sent away, since the fault may be here."""
+    await world.create(kinds.REPLICA_SET, deployment(replicas=1))
+    await world.play()
+    world.dead_nodes.add("n0")
+    await pass_time(world, 150)
+
+
 async def completions(world: World) -> None:
     """A Job with a failure on its way, which goes a while after its end."""
     await world.create(kinds.JOB, job(completions=3, parallelism=2, ttlSecondsAfterFinished=60))
@@ -205,7 +213,7 @@ async def reckoning(world: World) -> None:
 
 STORIES = (
     rollout, rollover, recreation, adoption, collection, orphaning, namespace_end, endpoints, schedule,
-    silent_node, completions, stateful_set, daemon_set, claims, reckoning,
+    silent_node, silence, completions, stateful_set, daemon_set, claims, reckoning,
 )  # fmt: skip
 
 
