@@ -120,7 +120,7 @@ def test_a_claim_that_asks_for_nothing_has_that() -> None:
     empty = (kinds.RESOURCE_CLAIM, {"metadata": {"namespace": "shop", "name": "one", "uid": "u"}})
     view.devices.hear(*empty, gone=False)
     assert given_on(view, "a", empty) == [[]]
-    assert place(view, claiming()) == [0]
+    assert place(view, claiming()) == ["a"]
     view.devices.hear(kinds.DEVICE_CLASS, {"metadata": {"name": "any"}}, gone=False)
     assert given_on(view, "a", claim("two", want("a", "any"))) == [[("a", "d0")]]
 
