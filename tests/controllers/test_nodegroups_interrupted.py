@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
+
 from longshore.core.objects import kinds
+from longshore.core.objects.errors import Conflict
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.client import Answers, Client, Feed, Listing, Operation
 from longshore.machinery.controllers.nodegroups import taints
@@ -22,17 +25,31 @@ from longshore.machinery.controllers.nodegroups.rules import ScalingRules
 from .test_nodegroups import asking, running, scale
 from .yard import Scaled, scaled
 
+pytestmark = pytest.mark.slow
 RULES = ScalingRules(unneeded_s=40.0, delay_after_add_s=40.0)
 
 
 class Fuse:
-    """After so many steps nothing goes on."""
+    """After so many steps nothing goes on; or, if it refuses, the last of so many writes is refused."""
 
-    def __init__(self, steps: int) -> None:
-        self._left = steps
+    def __init__(self, steps: int, *, refuses: bool = False) -> None:
+        self._left, self._refuses = steps, refuses
         self.blown = asyncio.Event()
+        self.refused = False
+
+    def check(self) -> None:
+        """Before a write."""
+        if not self._refuses:
+            return
+        self._left -= 1
+        if self._left == 0:
+            self.refused = True
+            raise Conflict("the object has been modified")
 
     async def burn(self) -> None:
+        """After it."""
+        if self._refuses:
+            return
         self._left -= 1
         if self._left <= 0:
             self.blown.set()
@@ -59,11 +76,13 @@ class FusedClient:
         return await self._inner.list_and_watch(kind, namespace, labels=labels, fields=fields)
 
     async def submit(self, operations: Sequence[Operation]) -> Answers:
+        self._fuse.check()
         answers = await self._inner.submit(operations)
         await self._fuse.burn()
         return answers
 
     async def write(self, operation: Operation) -> Doc:
+        self._fuse.check()
         written = await self._inner.write(operation)
         await self._fuse.burn()
         return written
@@ -96,6 +115,7 @@ def fused(hands: Hands, fuse: Fuse) -> Hands:
 
 def fused_evict(inner: Evict, fuse: Fuse) -> Evict:
     async def evict(namespace: str, name: str, uid: str, grace_s: int) -> None:
+        fuse.check()
         await inner(namespace, name, uid, grace_s)
         await fuse.burn()
 
@@ -112,11 +132,10 @@ async def goes_on(one: Scaled, fuse: Fuse, seconds: float) -> None:
             one.start()
 
 
-async def life(steps: int) -> bool:
-    """A cluster that grows and shrinks, its autoscaler ending after so many steps; whether it did."""
+async def life(fuse: Fuse) -> bool:
+    """A cluster that grows and shrinks; whether its autoscaler came to the end of the fuse."""
     async with scaled(rules=RULES) as one:
         await one.crash()
-        fuse = Fuse(steps)
         one.start(fused(one.hands, fuse))
         await one.world.create(kinds.DEPLOYMENT, asking("3", replicas=4))
         await goes_on(one, fuse, 50)
@@ -125,7 +144,7 @@ async def life(steps: int) -> bool:
         await one.world.create(kinds.DEPLOYMENT, asking("100m", "small", replicas=2))
         await goes_on(one, fuse, 260)
         at_rest(one)
-        return one.started > 2
+        return one.started > 2 or fuse.refused
 
 
 def at_rest(one: Scaled) -> None:
@@ -139,6 +158,13 @@ def at_rest(one: Scaled) -> None:
 
 async def test_every_interruption_is_made_good() -> None:
     steps = 1
-    while await life(steps):
+    while await life(Fuse(steps)):
+        steps += 1
+    assert steps > 8, "there are more steps than that"
+
+
+async def test_every_refusal_is_made_good() -> None:
+    steps = 1
+    while await life(Fuse(steps, refuses=True)):
         steps += 1
     assert steps > 8, "there are more steps than that"

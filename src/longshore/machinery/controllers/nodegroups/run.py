@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from longshore.core.objects import kinds
-from longshore.core.objects.errors import NotFound
+from longshore.core.objects.errors import ApiError, NotFound
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.client import Delete
 from longshore.core.watch.frames import Frame
@@ -87,6 +87,9 @@ class NodeGroups:
             self._metrics.stumbled()
             _log.warning("the provider of nodes: %s", error)
             return WakeAfter(self._rules.calm_s)
+        except ApiError:
+            self._urgent = True  # what was not done is done as soon as the loop tries again
+            raise
         finally:
             done = self._clock.monotonic()
             self._quick_until = done + (done - now) / _SHARE

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from longshore.core.objects import kinds
+from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.controllers.nodegroups import plan as planning
 from longshore.machinery.controllers.nodegroups import taints
@@ -166,12 +167,12 @@ class Shrinker:
     async def _begin(self, one: Candidate) -> None:
         reason = _UNDERUTILIZED if one.pods else _EMPTY
         removal = Removal(one.node, self._now(), reason if one.ready else _UNREADY)
-        self.removals[one.node] = removal
-        del self.unneeded[one.node]
+        self.removals[one.node], since = removal, self.unneeded.pop(one.node)
         try:
             await self._remover.begin(removal)
-        except BaseException:
+        except ApiError:
             del self.removals[one.node]
+            self.unneeded[one.node] = since
             raise
 
     async def step(self, name: str) -> float | None:
