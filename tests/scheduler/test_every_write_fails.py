@@ -67,6 +67,19 @@ async def gangs(there: Site) -> None:
     await there.node(node("b", "1"))
 
 
+async def a_gang_that_drives_others_out(there: Site) -> None:
+    await urgent_class(there)
+    await there.node(node("a", "2"))
+    for number in range(2):
+        await there.pod(pod(f"low-{number}", {"cpu": "1"}))
+    await settled(there, 5)
+    for name in ("team", "large"):
+        await group(there, name, 2)
+    for number in range(2):
+        await there.pod(member(f"m-{number}", "team", priorityClassName="high"))
+        await there.pod(member(f"l-{number}", "large", "2", priorityClassName="high"))
+
+
 async def queues(there: Site) -> None:
     await there.node(node("a", "16"))
     await queue(there, "red", "1")
@@ -126,7 +139,15 @@ async def volumes(there: Site) -> None:
 
 
 STORIES: dict[str, Story] = {
-    story.__name__: story for story in (pods_that_drive_others_out, gangs, queues, offers, volumes)
+    story.__name__: story
+    for story in (
+        pods_that_drive_others_out,
+        gangs,
+        a_gang_that_drives_others_out,
+        queues,
+        offers,
+        volumes,
+    )
 }
 
 

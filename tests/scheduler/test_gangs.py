@@ -60,7 +60,7 @@ class FirstFit:
 
 def tried(view: ClusterView, pods: Sequence[Pending], needed: int) -> Outcome:
     planner = FirstFit(view)
-    return place_gang(view, pods, needed, planner.place, planner.explain)
+    return place_gang(view, pods, needed, [planner.place], planner.explain)
 
 
 def names(groups: Sequence[Group]) -> list[str]:
@@ -163,7 +163,7 @@ def test_a_gang_that_does_not_fit_takes_nothing_and_says_how_many_fit() -> None:
     assert len(outcome.left) == 3
     assert outcome.why == (
         "pod group is unschedulable: 2 of 3 pods fit, 3 have to. For the others: 0/1 nodes are "
-        "available: Insufficient cpu. Pod groups do not preempt."
+        "available: Insufficient cpu."
     )
     assert view.used.sum() == 0
 

@@ -91,7 +91,7 @@ async def test_a_gang_that_does_not_fit_binds_nobody_until_there_is_room() -> No
         assert set(where(there).values()) == {""}
         why = (
             "pod group is unschedulable: 2 of 3 pods fit, 3 have to. For the others: 0/1 nodes are "
-            "available: 1 Insufficient cpu. Pod groups do not preempt."
+            "available: 1 Insufficient cpu. preemption: No preemption victims found for the pod group as a whole."
         )
         assert waits(there, "p0") == why
         assert state(there, "team") == ("False", why)

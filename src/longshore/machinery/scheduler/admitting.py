@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Protocol, TypeAlias
 
 from longshore.machinery.scheduler.gangs.groups import Group
-from longshore.machinery.scheduler.gangs.plan import place_gang
+from longshore.machinery.scheduler.gangs.plan import by_lot, place_gang
 from longshore.machinery.scheduler.holding import Holding
 from longshore.machinery.scheduler.pool import Line, Lot, Pending
+from longshore.machinery.scheduler.preemption.gangs import (
+    DEPENDENT,
+    NOT_FOR_ALL,
+    Gang,
+    room_for_gang,
+)
+from longshore.machinery.scheduler.preemption.making import TERMINATING, Made, RoomMaker
 from longshore.machinery.scheduler.queues.book import Decided, Unit
 from longshore.machinery.scheduler.queues.quota import Cohort
 from longshore.machinery.scheduler.turns import Evicted, GroupNews, Refusal, Turn
@@ -24,10 +31,17 @@ class Desk(Protocol):
     view: ClusterView
     waiting: Line
     holding: Holding
+    making: RoomMaker
 
     def rows_for(self, lot: Lot, count: int) -> list[int]: ...
+    def rows_there(self, pod: Pending, node: str) -> list[int]: ...
     def why_not(self, lot: Lot) -> str: ...
     def recalled(self, uid: str) -> Pending | None: ...
+    def nodes_for(self, lot: Lot, count: int) -> list[str]: ...
+    def make_room(self, pods: Sequence[Pending]) -> Made: ...
+    def note_made(self, made: Made, turn: Turn) -> None: ...
+    def release(self, uid: str) -> None: ...
+    def gained(self, rows: Iterable[int]) -> None: ...
     def take(self, lot: Lot, pods: Sequence[Pending], rows: Sequence[int], turn: Turn) -> None: ...
 
 
@@ -78,6 +92,7 @@ def _take_back(desk: Desk, unit: Unit, queue: str, turn: Turn) -> None:
         if waiting is None:
             turn.evicted.append(Evicted(uid, unit.local.namespace, name, queue))
         else:
+            desk.release(uid)
             desk.holding.enter_again(waiting, unit.local)
 
 
@@ -88,13 +103,58 @@ def _place(desk: Desk, group: Group, turn: Turn) -> None:
         return
     groups = desk.holding.groups
     groups.park(group)
-    outcome = place_gang(desk.view, pods, group.needed, desk.rows_for, desk.why_not)
+    expected = desk.making.expected(pods)
+    kept = desk.making.nominations
+    promised = {pod.uid: kept.node_of(pod.uid) for pod in pods}
+    released = {pod.uid: row for pod in pods if (row := kept.release(pod.uid)) is not None}
+    # With whom others left for it, there is room as it was thought out, and perhaps in no other way.
+    places = (partial(_promised, desk, pods, promised), desk.rows_for)
+    outcome = place_gang(desk.view, pods, group.needed, places, desk.why_not)
     for lot, placed, rows in outcome.placed:
         desk.take(lot, placed, rows, turn)
         for pod in placed:
             groups.place(pod.uid, *group.key)
     if not outcome.left:
         groups.unpark(group)
-    turn.refused.extend(Refusal(pod, outcome.why) for pod in outcome.left)
+    why = outcome.why
+    if outcome.left and group.needed:
+        why = f"{why} preemption: {_make_room(desk, group, pods, expected, turn)}".strip()
+    if outcome.placed or not expected:
+        desk.gained(released.values())
+    for pod in outcome.left:
+        nominated = kept.node_of(pod.uid) or ("" if pod.uid in released else None)
+        turn.refused.append(Refusal(pod, why, nominated))
     if group.least:
-        turn.groups.append(GroupNews(group.key, not group.needed, outcome.why))
+        turn.groups.append(GroupNews(group.key, not group.needed, why))
+
+
+def _promised(
+    desk: Desk, pods: Sequence[Pending], promised: dict[str, str], lot: Lot, _count: int
+) -> list[int]:
+    """The next row that was kept for a pod of a lot and has room for it; each is told once."""
+    for pod in pods:
+        node = promised.pop(pod.uid, "") if pod.lot == lot else ""
+        if node and (rows := desk.rows_there(pod, node)):
+            return rows
+    return []
+
+
+def _make_room(
+    desk: Desk, group: Group, pods: Sequence[Pending], expected: Mapping[str, str], turn: Turn
+) -> str:
+    """Have others leave for a group that does not fit; what is said of that. expected: nodes that are
+    kept for its pods, which somebody is still leaving."""
+    if expected:
+        for pod in pods:
+            if expected[pod.uid]:
+                desk.making.nominations.keep(pod, expected[pod.uid])
+        return TERMINATING
+    gang = Gang([*by_lot(pods).items()], group.needed)
+    if gang.depends:
+        return DEPENDENT
+    made = room_for_gang(desk.making, gang, desk.nodes_for, desk.make_room)
+    if made is None:
+        turn.sought.append(0)
+        return NOT_FOR_ALL
+    desk.note_made(made, turn)
+    return f"room is being made for {len(made.nominated)} pods."

@@ -28,7 +28,7 @@ from longshore.machinery.scheduler.offers.held import Standing
 from longshore.machinery.scheduler.pods.podclass import PodClass, PodClasses
 from longshore.machinery.scheduler.pool import Line, Lot, Pending, Pool, pending_of
 from longshore.machinery.scheduler.prebinding import Prebindings, Prepared, unused
-from longshore.machinery.scheduler.preemption.making import TERMINATING, RoomMaker
+from longshore.machinery.scheduler.preemption.making import TERMINATING, Made, RoomMaker
 from longshore.machinery.scheduler.profile import DEFAULT, PROFILES, Profile
 from longshore.machinery.scheduler.rules import dynamic_resources, volume_binding
 from longshore.machinery.scheduler.turns import Refusal, Turn
@@ -210,8 +210,9 @@ class Desk:
 
     def _no_longer_waits(self, uid: str) -> None:
         self.prebindings.pop(uid)
-        if self.waiting.pop(uid) or self.parked.pop(uid):
-            self._gained(self.making.nominations.release(uid))
+        waited = self.waiting.pop(uid) or self.parked.pop(uid)
+        if waited or len(self.making.nominations):
+            self.release(uid)
 
     def _see_pending(self, uid: str, pod: Doc) -> None:
         pod_class, priority = self._classes.of(pod), int(pod["spec"].get("priority") or 0)
@@ -313,6 +314,10 @@ class Desk:
         """Rows for up to so many pods of a lot, which the view does not have yet."""
         return plan.place(self.view, lot[1], count, self._memos[lot[2]], self._next_seed())
 
+    def rows_there(self, pod: Pending, node: str) -> list[int]:
+        """The row of a node, if it has room for a pod."""
+        return [*fitting_there(self.view, self._memos[pod.lot[2]], [pod], {pod.uid: node})]
+
     def why_not(self, lot: Lot) -> str:
         """Why no node takes one more pod of a lot."""
         return explain(self.view, lot[1], self._profiles[lot[2]])
@@ -343,6 +348,8 @@ class Desk:
         pod = self.parked.pop(uid)
         if pod is not None:
             self.waiting.add(pod)
+        elif group := self.holding.groups.of(uid):
+            self.holding.groups.wake(group)
 
     def ask_all_again(self) -> None:
         """Let all parked pods be asked again."""
@@ -430,11 +437,8 @@ class Desk:
             return
         turn.unused.extend(unused(self.view.devices, pods))
         kept = {pod.uid for pod in pods if self.making.nominations.node_of(pod.uid)}
-        made = self.making.make(pods, profile, self._next_seed())
-        self._changes.rows |= made.released
-        turn.victims.extend(made.victims)
-        turn.sought.extend(made.costs())
-        turn.displaced.extend(made.displaced)
+        made = self.make_room(pods)
+        self.note_made(made, turn)
         turn.refused.extend(Refusal(pod, message, node) for pod, node in made.nominated)
         for pod, why in made.refused:
             # A node is kept while somebody leaves it, and no longer.
@@ -442,8 +446,31 @@ class Desk:
             turn.refused.append(Refusal(pod, f"{message} preemption: {why}", "" if lost else None))
         self.waiting.add_all(made.later)
         self.parked.add_all(pod for pod, _ in (*made.nominated, *made.refused))
+
+    def make_room(self, pods: Sequence[Pending]) -> Made:
+        """Room for pods of one lot that no node takes as things are."""
+        return self.making.make(pods, self._profiles[pods[0].profile], self._next_seed())
+
+    def note_made(self, made: Made, turn: Turn) -> None:
+        """Others have to leave, and lose the nodes that were kept for them."""
+        self._changes.rows |= made.released
+        turn.victims.extend(made.victims)
+        turn.displaced.extend(made.displaced)
+        turn.sought.extend(made.costs())
         for pod in made.displaced:
             self.look_again(pod.uid)
+
+    def nodes_for(self, lot: Lot, count: int) -> list[str]:
+        """Nodes for up to so many pods of a lot, which the view does not have yet."""
+        return [self.view.names[row] for row in self.rows_for(lot, count)]
+
+    def gained(self, rows: Iterable[int]) -> None:
+        """There is room again on some rows."""
+        self._changes.rows.update(rows)
+
+    def release(self, uid: str) -> None:
+        """Keep no node for a pod any more."""
+        self._gained(self.making.nominations.release(uid))
 
     def _next_seed(self) -> int:
         self._seed += _STEP

@@ -39,14 +39,18 @@ class Outcome:
 
 
 def place_gang(
-    view: ClusterView, pods: Iterable[Pending], needed: int, place: Place, explain: Explain
+    view: ClusterView,
+    pods: Iterable[Pending],
+    needed: int,
+    places: Sequence[Place],
+    explain: Explain,
 ) -> Outcome:
-    """Nodes for as many of the pods as there is room for, if those are at least needed. The view is
-    as it was."""
+    """Nodes for as many of the pods as there is room for, if those are at least needed. The places of
+    all pods are asked of the first one before the next one is. The view is as it was."""
     members = list(pods)
     placed = list[Placed]()
     try:
-        for one in _held(view, members, place):
+        for one in _held(view, members, places):
             placed.append(one)
         having = {pod.uid for one in placed for pod in one.pods}
         left = [pod for pod in members if pod.uid not in having]
@@ -57,21 +61,21 @@ def place_gang(
     if len(having) >= needed:
         return Outcome([one for one in placed if one.pods], left, why)
     told = f"pod group is unschedulable: {len(having)} of {len(members)} pods fit, {needed} have to"
-    return Outcome([], members, f"{told}. For the others: {why} Pod groups do not preempt.")
+    return Outcome([], members, f"{told}. For the others: {why}")
 
 
-def _held(view: ClusterView, pods: Sequence[Pending], place: Place) -> Iterator[Placed]:
+def _held(view: ClusterView, pods: Sequence[Pending], places: Sequence[Place]) -> Iterator[Placed]:
     """What is placed is held in the view. What changes where the next can be is placed alone."""
-    for lot, alike in _by_lot(pods).items():
-        left = alike
-        while left:
-            rows = list(place(lot, 1 if lot[1].singly else len(left)))
-            view.hold_all(rows, lot[1], 1)
-            yield Placed(lot, left[: len(rows)], rows)
-            left = left[len(rows) :] if rows and lot[1].singly else []
+    left = by_lot(pods)
+    for place in places:
+        for lot, alike in left.items():
+            while alike and (rows := list(place(lot, 1 if lot[1].singly else len(alike)))):
+                view.hold_all(rows, lot[1], 1)
+                yield Placed(lot, alike[: len(rows)], rows)
+                alike = left[lot] = alike[len(rows) :]
 
 
-def _by_lot(pods: Sequence[Pending]) -> dict[Lot, list[Pending]]:
+def by_lot(pods: Sequence[Pending]) -> dict[Lot, list[Pending]]:
     """The largest first: what is hardest to place finds the most room. Ties as they came."""
     found: dict[Lot, list[Pending]] = {}
     for pod in sorted(pods, key=lambda pod: pod.order):

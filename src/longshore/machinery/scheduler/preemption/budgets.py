@@ -5,8 +5,9 @@ Source: FilterVictimsWithPDBViolation of Kubernetes (pkg/scheduler/framework/pre
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from longshore.core.objects.selectors import Selector, from_doc
 from longshore.machinery.scheduler.pods.kin import Kin
 from longshore.machinery.scheduler.preemption.numbers import Classes
 from longshore.machinery.scheduler.view.columns import Amounts, Rows
+
+BudgetKey: TypeAlias = tuple[str, str]
+"""Namespace and name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,15 @@ class Budgets:
     """All budgets, by namespace and name."""
 
     def __init__(self) -> None:
-        self._budgets: dict[tuple[str, str], Budget] = {}
+        self._budgets: dict[BudgetKey, Budget] = {}
+
+    def all(self) -> Mapping[BudgetKey, Budget]:
+        """All as they are now."""
+        return dict(self._budgets)
+
+    def restore(self, budgets: Mapping[BudgetKey, Budget]) -> None:
+        """Let them be as all() once told."""
+        self._budgets = dict(budgets)
 
     def put(self, doc: Doc) -> Iterable[str]:
         """Note a budget as it is now; the keys of labels that its selector asks for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from longshore.base.clock import parse_rfc3339
@@ -11,7 +11,7 @@ from longshore.base.remembering import remembered
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.scheduler.pods.podclass import PodClass
 from longshore.machinery.scheduler.pool import Pending
-from longshore.machinery.scheduler.preemption.budgets import Budgets
+from longshore.machinery.scheduler.preemption.budgets import Budget, BudgetKey, Budgets
 from longshore.machinery.scheduler.preemption.columns import Scene
 from longshore.machinery.scheduler.preemption.nominations import Nominations
 from longshore.machinery.scheduler.preemption.roster import NOT_STARTED, Resident, Roster
@@ -51,10 +51,26 @@ class Made:
     later: list[Pending] = field(default_factory=list)
     released: set[int] = field(default_factory=set)
 
+    def add(self, more: Made) -> None:
+        """The same of others, but for those who are to have their chance yet."""
+        self.nominated += more.nominated
+        self.victims += more.victims
+        self.displaced += more.displaced
+        self.refused += more.refused
+        self.released |= more.released
+
     def costs(self) -> list[int]:
         """Of those who had their chance, how many have to go for each; 0 if that was in vain."""
         gone = Counter(victim.preemptor.uid for victim in self.victims)
         return [gone[pod.uid] for pod, _ in (*self.nominated, *self.refused)]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """For whom nodes were kept, by uid, and what budgets allowed."""
+
+    nodes: Mapping[str, str]
+    budgets: Mapping[BudgetKey, Budget]
 
 
 class RoomMaker:
@@ -117,6 +133,32 @@ class RoomMaker:
     def stays(self, uid: str) -> None:
         """A victim could not be removed."""
         self._going.discard(uid)
+
+    def snapshot(self) -> Snapshot:
+        """What undo() needs."""
+        return Snapshot(self.nominations.nodes(), self.budgets.all())
+
+    def undo(self, made: Made, before: Snapshot) -> None:
+        """Nothing comes of what was made since a snapshot."""
+        for pod, _ in made.nominated:
+            self.nominations.release(pod.uid)
+        for one in made.victims:
+            self._spare(one.uid)
+        for pod in made.displaced:
+            if pod.uid in before.nodes:
+                self.nominations.keep(pod, before.nodes[pod.uid])
+        self.budgets.restore(before.budgets)
+
+    def _spare(self, uid: str) -> None:
+        resident = self._roster.get(uid)
+        assert resident is not None, uid
+        self._going.discard(uid)
+        self._roster.put(uid, resident._replace(free=False))
+
+    def expected(self, pods: Sequence[Pending]) -> dict[str, str]:
+        """The nodes that are kept for some pods, by uid, while anybody is still leaving one of them."""
+        kept = {pod.uid: self.nominations.node_of(pod.uid) for pod in pods}
+        return kept if any(map(self._is_expecting, pods)) else {}
 
     def make(self, pods: Sequence[Pending], profile: Profile, rotation: int) -> Made:
         """Room for pods of one class and priority that no node takes as things are."""

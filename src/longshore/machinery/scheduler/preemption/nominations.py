@@ -36,6 +36,10 @@ class Nominations:
         """The node kept for a pod; empty if there is none."""
         return self._nodes.get(uid, "")
 
+    def nodes(self) -> dict[str, str]:
+        """All, by the uid for which each is kept."""
+        return dict(self._nodes)
+
     def on(self, node: str) -> list[Pending]:
         return list(self._on.get(node, {}).values())
 
