@@ -7,10 +7,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from longshore.core.objects import device_claims, kinds
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.controllers.resourceclaims import plan
+from longshore.testing.clock import settle
 from tests.scheduler.claiming import claim, device, device_class, slice_on, want
 
 from .interrupted import replayed
@@ -168,6 +171,59 @@ async def test_a_pod_with_a_node_of_its_own_choice_joins_an_allocated_claim() ->
         await world.play()
         users = world.get(kinds.RESOURCE_CLAIM, "one")["status"]["reservedFor"]
         assert [one["name"] for one in users] == ["p", "q"]
+
+
+@given(
+    deeds=st.lists(
+        st.tuples(st.sampled_from(["make", "delete", "end", "share"]), st.integers(0, 4)),
+        max_size=12,
+    )
+)
+@settings(max_examples=25)
+async def test_whatever_is_done_no_two_claims_have_one_device(deeds: list[tuple[str, int]]) -> None:
+    async with with_gpus(per_node=2) as world:
+        await template(world)
+        await put(world, claim())
+        for deed, number in deeds:
+            await _do(world, deed, f"p{number}")
+            await settle(number)
+            _check_devices(world)
+        await world.play()
+        _check_devices(world)
+        alive = {pod["metadata"]["uid"] for pod in world.pods() if not device_claims.is_done(pod)}
+        for one in claims(world):
+            users = device_claims.status_of(one).get("reservedFor") or ()
+            assert {user["uid"] for user in users} <= alive
+        waiting = [one for one in world.pods() if not one["spec"].get("nodeName")]
+        assert not waiting or len(_given(world)) == 4, (
+            "who waits does so since all devices are taken"
+        )
+
+
+async def _do(world: World, deed: str, name: str) -> None:
+    here = not world.missing(kinds.POD, name)
+    if deed == "delete" and here:
+        await world.delete(kinds.POD, name)
+    elif deed == "end" and here:
+        await world.patch(kinds.POD, name, {"status": {"phase": "Succeeded"}}, "status")
+    elif deed == "make" and not here:
+        await world.create(kinds.POD, pod(name))
+    elif deed == "share" and not here:
+        shared = [{"name": "gpu", "resourceClaimName": "one"}]
+        await world.create(kinds.POD, pod(name, claims=shared))
+
+
+def _given(world: World) -> list[tuple[str, str]]:
+    found = (device_claims.status_of(one).get("allocation") or {} for one in claims(world))
+    return [
+        (result["pool"], result["device"])
+        for allocation in found
+        for result in allocation.get("devices", {}).get("results", ())
+    ]
+
+
+def _check_devices(world: World) -> None:
+    assert len(set(_given(world))) == len(_given(world))
 
 
 async def devices(world: World) -> None:
