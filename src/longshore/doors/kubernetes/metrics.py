@@ -64,7 +64,9 @@ class Metrics:
                 yield doc
             return
         chosen = Filter(kind, target.namespace, options)
-        yield from (s.doc for s in self._registry.cache.shelf(kind).range(chosen.prefix) if chosen(s))
+        yield from (
+            s.doc for s in self._registry.cache.shelf(kind).range(chosen.prefix) if chosen(s)
+        )
 
     async def _measured(self, kind: Kind, docs: list[Doc]) -> Iterable[Doc]:
         if kind is kinds.NODE_METRICS:
