@@ -25,12 +25,17 @@ class Chance:
     """A source of randomness: the machine's own, or replayable from a seed."""
 
     def __init__(self, seed: int | str | None = None) -> None:
+        self._seed = seed
         self._seeded = seed is not None
         self._random = random.Random(seed)
 
     @classmethod
     def seeded(cls, seed: int | str) -> Chance:
         return cls(seed)
+
+    def apart(self, name: str) -> Chance:
+        """A source of its own, from the same seed: what others draw does not change what it gives."""
+        return Chance(f"{self._seed} {name}" if self._seeded else None)
 
     def uuid(self) -> str:
         """A version 4 UUID, as metadata.uid has it."""

@@ -119,7 +119,9 @@ class SimulatedServer:
     def _scheduler(self, journal: Journal, term: Fence | None = None) -> Part:
         cache, client = self.registry.cache, self.client("scheduler", term)
         recorder = journal.recorder("default-scheduler")
-        return Worker(cache, client, self._clock, self._chance, recorder).run()
+        # Where pods go is to be the same though somebody else makes an object more.
+        chance = self._chance.apart("scheduler")
+        return Worker(cache, client, self._clock, chance, recorder).run()
 
     def _alone(self) -> tuple[Part, ...]:
         """The loops of the only server."""
