@@ -54,7 +54,8 @@ def _priority(pod: Doc) -> int:
 def _is_victim(pod: Doc) -> bool:
     conditions = (pod.get("status") or {}).get("conditions") or ()
     return any(
-        one["type"] == "DisruptionTarget" and one.get("reason") == "PreemptionByScheduler"
+        one["type"] == "DisruptionTarget"
+        and one.get("reason") == "PreemptionByScheduler"
         # Not for a node, but for what a queue takes back.
         and "ClusterQueue" not in one["message"]
         for one in conditions
