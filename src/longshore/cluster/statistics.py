@@ -20,6 +20,7 @@ from longshore.base.clock import Clock, rfc3339
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import Unavailable
 from longshore.core.objects.kinds import Doc, Kind
+from longshore.core.objects.pod_requests import amount
 from longshore.core.registry.registry import Registry
 from longshore.core.streams.protocols import Ask, Streams
 from longshore.core.watch.cache import Cache
@@ -68,7 +69,9 @@ class HollowStatistics:
 
     async def stats(self, node: str) -> dict[str, Any]:
         time = rfc3339(self._clock.now())
-        placed = self._registry.cache.indexed(kinds.POD, "node", node)
+        # Looked at, and not kept: others' decoded pods would make room for them every minute.
+        found = self._registry.cache.shelf(kinds.POD).found(("node", node))
+        placed = [stored.glance() for stored in found]
         loads = _Loads(self._registry.cache)
         pods = [_pod(pod, loads.of(pod), time) for pod in placed if is_running(pod)]
         each = [container for pod in pods for container in pod["containers"]]
@@ -167,10 +170,11 @@ def _container(container: Doc, load: _Load, time: str) -> Doc:
     requests = (container.get("resources") or {}).get("requests") or {}
     cores, memory = load.cores_ns, load.memory
     if cores is None:
-        asked = quantities.millis(requests.get("cpu", 0)) * 1_000_000 // _SHARE
+        asked = amount("cpu", requests.get("cpu", 0)) * 1_000_000 // _SHARE
         cores = max(asked, _CPU_MIN_NS)
     if memory is None:
-        memory = max(quantities.whole(requests.get("memory", 0)) // _SHARE, _MEMORY_MIN_BYTES)
+        asked = amount("memory", requests.get("memory", 0)) // _SHARE
+        memory = max(asked, _MEMORY_MIN_BYTES)
     return {"name": container["name"], **_figures(time, cores, memory)}
 
 
