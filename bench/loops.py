@@ -5,6 +5,7 @@ Times are from the write that asks for it until a watch tells that all of it is 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
@@ -111,8 +112,11 @@ async def _events(pods: int) -> list[Figure]:
         await plane.submit([_service(one.doc) for one in crowd])
         await _grown(plane, [one.doc for one in crowd])
         await _settled(plane)
+        gc.collect()
+        gc.freeze()  # as a server does that starts on them: what is there is not looked through anew
         noted = await _spent(plane, [_noted(pod) for pod in _chosen(plane)])
         lost = await _spent(plane, [_lost(pod) for pod in _chosen(plane)])
+    gc.unfreeze()
     note = f"of Deployments of {CROWD_OF} with Services; {EVENTS:,} of them, all loops"
     return [
         Figure(f"a change of a pod among {pods:,}, heard by all, CPU", noted, "us", note=note),
