@@ -3,13 +3,14 @@ The agent is root; what it follows, it follows as root."""
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import threading
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 import pytest
@@ -135,6 +136,9 @@ def test_links_within_a_volume_stay_in_it(tmp_path: Path, sub: str) -> None:
 # --- logs ---
 
 
+Dialled: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
 class Containers:
     """A kubelet that knows one pod, and no files."""
 
@@ -154,6 +158,10 @@ class Containers:
         raise NotFound(f"container {container} of pod {pod} runs nothing")
 
     attach = exec
+
+    async def dial(self, namespace: str, pod: str, port: int) -> Dialled:
+        self.asked.append((namespace, pod, str(port)))
+        raise ConnectionRefusedError(f"nobody listens on port {port} of pod {pod}")
 
     async def stats(self) -> dict[str, Any]:
         return {}
@@ -188,7 +196,9 @@ async def test_servers_are_known_to_nodes_and_may_nothing_at_the_api() -> None:
 
 
 @pytest.mark.parametrize("who", [None, JANE, node("n1"), node("n2")], ids=str)
-@pytest.mark.parametrize("path", ["/logs/n/p/c", "/exec/n/p/c", "/attach/n/p/c", "/stats/summary"])
+@pytest.mark.parametrize(
+    "path", ["/logs/n/p/c", "/exec/n/p/c", "/attach/n/p/c", "/portforward/n/p", "/stats/summary"]
+)
 async def test_a_node_answers_the_server_alone(path: str, who: Any) -> None:
     containers = Containers()
     reply = await NodeApi(containers).handle(request_of(path, who))
