@@ -10,13 +10,14 @@ import pytest
 
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import Forbidden
-from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.registry.client import Answers, Client, Feed, Listing, Operation, Update
+from longshore.core.objects.kinds import Doc
+from longshore.core.registry.client import Client, Operation, Update
 from longshore.core.streams.samples import NodeSample, PodSample, Use
 from longshore.core.streams.series import Series
 from longshore.machinery.controllers import ControllerConfig
 from longshore.machinery.controllers.autoscaling.metrics import AutoscalerMetrics
 
+from ..passing import PassingClient
 from .world import Controllers, World, condition, deployment, running
 
 
@@ -368,28 +369,10 @@ async def test_a_tolerance_of_its_own() -> None:
         assert replicas(world) == 3
 
 
-class Refusing:
+class Refusing(PassingClient):
     """A Client whose user may not scale anything, as long as that is so."""
 
-    def __init__(self, client: Client) -> None:
-        self.client = client
-        self.refuses = True
-
-    async def get(self, kind: Kind, namespace: str, name: str) -> Doc:
-        return await self.client.get(kind, namespace, name)
-
-    async def list(
-        self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = ""
-    ) -> Listing:
-        return await self.client.list(kind, namespace, labels=labels, fields=fields)
-
-    async def list_and_watch(
-        self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = ""
-    ) -> tuple[Listing, Feed]:
-        return await self.client.list_and_watch(kind, namespace, labels=labels, fields=fields)
-
-    async def submit(self, operations: Sequence[Operation]) -> Answers:
-        return await self.client.submit(operations)
+    refuses = True
 
     async def write(self, operation: Operation) -> Doc:
         if self.refuses and isinstance(operation, Update) and operation.subresource == "scale":

@@ -10,8 +10,8 @@ import pytest
 
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import Conflict
-from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.registry.client import Answers, Client, Feed, Listing, Operation
+from longshore.core.objects.kinds import Doc
+from longshore.core.registry.client import Answers, Client, Operation
 from longshore.machinery.controllers.nodegroups import taints
 from longshore.machinery.controllers.nodegroups.hands import Hands
 from longshore.machinery.controllers.nodegroups.protocol import (
@@ -22,6 +22,7 @@ from longshore.machinery.controllers.nodegroups.protocol import (
 )
 from longshore.machinery.controllers.nodegroups.rules import ScalingRules
 
+from ..passing import PassingClient
 from .test_nodegroups import asking, running, scale
 from .yard import Scaled, scaled
 
@@ -56,34 +57,22 @@ class Fuse:
             await asyncio.Future()
 
 
-class FusedClient:
+class FusedClient(PassingClient):
     """A Client that may not come back from a write that was done."""
 
-    def __init__(self, inner: Client, fuse: Fuse) -> None:
-        self._inner, self._fuse = inner, fuse
-
-    async def get(self, kind: Kind, namespace: str, name: str) -> Doc:
-        return await self._inner.get(kind, namespace, name)
-
-    async def list(
-        self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = ""
-    ) -> Listing:
-        return await self._inner.list(kind, namespace, labels=labels, fields=fields)
-
-    async def list_and_watch(
-        self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = ""
-    ) -> tuple[Listing, Feed]:
-        return await self._inner.list_and_watch(kind, namespace, labels=labels, fields=fields)
+    def __init__(self, client: Client, fuse: Fuse) -> None:
+        super().__init__(client)
+        self._fuse = fuse
 
     async def submit(self, operations: Sequence[Operation]) -> Answers:
         self._fuse.check()
-        answers = await self._inner.submit(operations)
+        answers = await self.client.submit(operations)
         await self._fuse.burn()
         return answers
 
     async def write(self, operation: Operation) -> Doc:
         self._fuse.check()
-        written = await self._inner.write(operation)
+        written = await self.client.write(operation)
         await self._fuse.burn()
         return written
 

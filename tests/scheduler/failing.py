@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from longshore.core.objects.errors import (
     ApiError,
@@ -13,8 +13,10 @@ from longshore.core.objects.errors import (
     TooManyRequests,
     Unavailable,
 )
-from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.registry.client import Answers, Client, Feed, Listing, Operation
+from longshore.core.objects.kinds import Doc
+from longshore.core.registry.client import Answers, Client, Operation
+
+from ..passing import PassingClient
 
 REFUSALS: dict[str, type[ApiError]] = {
     "404": NotFound, "409": Conflict, "429": TooManyRequests, "503": Unavailable,
@@ -38,26 +40,13 @@ class Trouble:
         return self.first <= number < self.first + self.count
 
 
-@dataclass
-class FailingClient:
+class FailingClient(PassingClient):
     """Client. seen: the writes that were asked for; those that trouble minds are counted by it."""
 
-    client: Client
-    trouble: Trouble | None = None
-    seen: list[Operation] = field(default_factory=list)
-
-    async def get(self, kind: Kind, namespace: str, name: str) -> Doc:
-        return await self.client.get(kind, namespace, name)
-
-    async def list(
-        self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = ""
-    ) -> Listing:
-        return await self.client.list(kind, namespace, labels=labels, fields=fields)
-
-    async def list_and_watch(
-        self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = ""
-    ) -> tuple[Listing, Feed]:
-        return await self.client.list_and_watch(kind, namespace, labels=labels, fields=fields)
+    def __init__(self, client: Client, trouble: Trouble | None = None) -> None:
+        super().__init__(client)
+        self.trouble = trouble
+        self.seen: list[Operation] = []
 
     async def submit(self, operations: Sequence[Operation]) -> Answers:
         hit = [self._is_hit(operation) for operation in operations]
