@@ -121,3 +121,18 @@ async def test_a_pod_goes_by_its_own_word_and_never_by_a_namesakes() -> None:
         earlier = {**web, "metadata": {**web["metadata"], "uid": "another"}}
         await here.pod("b", **owned("ReplicaSet", earlier))
         assert await here.used() == {"a": [(5, MI)], "b": [(1, MI)]}
+
+
+async def test_what_was_read_follows_its_pod() -> None:
+    """And of nodes that are gone nothing is kept."""
+    async with hollow() as it:
+        await it.pod("one", annotations={CPU: "100m"})
+        assert (await it.used())["one"][0][0] == 100
+        there = await it.client.get(kinds.POD, "default", "one")
+        there = {**there, "metadata": {**there["metadata"], "annotations": {CPU: "300m"}}}
+        await it.client.write(Update(kinds.POD, there))
+        assert (await it.used())["one"][0][0] == 300
+        for number in range(5):
+            await it.statistics.stats(f"gone-{number}")
+        assert len(it.statistics._known) <= 1
+        assert (await it.used())["one"][0][0] == 300

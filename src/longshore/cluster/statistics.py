@@ -24,6 +24,7 @@ from longshore.core.objects.pod_requests import amount
 from longshore.core.registry.registry import Registry
 from longshore.core.streams.protocols import Ask, Streams
 from longshore.core.watch.cache import Cache
+from longshore.core.watch.stored import Stored
 from longshore.machinery.controllers.common import owners
 
 _ANSWER_MAX_BYTES = 16 * 1024 * 1024
@@ -66,18 +67,28 @@ class HollowStatistics:
     def __init__(self, registry: Registry, clock: Clock) -> None:
         self._registry = registry
         self._clock = clock
+        self._known: dict[str, dict[Stored, _Pod | None]] = {}
 
     async def stats(self, node: str) -> dict[str, Any]:
         time = rfc3339(self._clock.now())
-        # Looked at, and not kept: others' decoded pods would make room for them every minute.
-        found = self._registry.cache.shelf(kinds.POD).found(("node", node))
-        placed = [stored.glance() for stored in found]
         loads = _Loads(self._registry.cache)
-        pods = [_pod(pod, loads.of(pod), time) for pod in placed if is_running(pod)]
+        running = [pod for pod in self._read(node).values() if pod is not None]
+        pods = [pod.figures(loads.of(pod), time) for pod in running]
         each = [container for pod in pods for container in pod["containers"]]
         cores = sum(one["cpu"]["usageNanoCores"] for one in each)
         memory = sum(one["memory"]["workingSetBytes"] for one in each)
         return {"node": {"nodeName": node, **_figures(time, cores, memory)}, "pods": pods}
+
+    def _read(self, node: str) -> Mapping[Stored, _Pod | None]:
+        """What its pods are, None for one that does not run. Whoever looks every minute decodes only
+        those that changed since."""
+        cache, known = self._registry.cache, self._known.pop(node, {})
+        if len(self._known) >= len(cache.shelf(kinds.NODE)):  # some of them are gone
+            self._known.clear()
+        found = cache.shelf(kinds.POD).found(("node", node))
+        read = {one: known[one] if one in known else _pod_of(one.glance()) for one in found}
+        self._known[node] = read
+        return read
 
 
 def is_running(pod: Doc) -> bool:
@@ -99,11 +110,10 @@ class _Loads:
         self._cache = cache
         self._shares: dict[str, _Load] = {}
 
-    def of(self, pod: Doc) -> _Load:
-        own = _said(pod)
-        if own is not None:
-            return own
-        controller = self._controller(pod)
+    def of(self, pod: _Pod) -> _Load:
+        if pod.said is not None:
+            return pod.said
+        controller = self._controlling(pod.ref["namespace"], pod.controller)
         return _Load(None, None) if controller is None else self._share(*controller)
 
     def _share(self, kind: Kind, controller: Doc) -> _Load:
@@ -114,16 +124,15 @@ class _Loads:
             self._shares[uid] = _divided(said or _Load(None, None), count)
         return self._shares[uid]
 
-    def _controller(self, doc: Doc) -> tuple[Kind, Doc] | None:
+    def _controlling(self, namespace: str, reference: Doc | None) -> tuple[Kind, Doc] | None:
         """The topmost: of a ReplicaSet, its Deployment."""
-        reference = owners.controller(doc)
         kind = kinds.KINDS.named(reference["apiVersion"], reference["kind"]) if reference else None
         if reference is None or kind is None:
             return None
-        found = self._cache.get(kind, doc["metadata"]["namespace"], reference["name"])
+        found = self._cache.get(kind, namespace, reference["name"])
         if found is None or found["metadata"]["uid"] != reference["uid"]:
             return None
-        return self._controller(found) or (kind, found)
+        return self._controlling(namespace, owners.controller(found)) or (kind, found)
 
     def _running(self, kind: Kind, uid: str) -> int:
         """How many pods run of something."""
@@ -157,25 +166,39 @@ def _divided(load: _Load, by: int) -> _Load:
     )
 
 
-def _pod(pod: Doc, load: _Load, time: str) -> Doc:
-    metadata, containers = pod["metadata"], pod["spec"]["containers"]
-    share = _divided(load, len(containers))
-    return {
-        "podRef": {key: metadata[key] for key in ("name", "namespace", "uid")},
-        "containers": [_container(one, share, time) for one in containers],
-    }
+@dataclass(frozen=True, slots=True)
+class _Pod:
+    """What of a pod says what it uses: a load of its own, else one that its controller has, else what
+    each of its containers asks for, (name, billionths of a core, bytes)."""
+
+    ref: Doc
+    said: _Load | None
+    controller: Doc | None
+    asked: tuple[tuple[str, int, int], ...]
+
+    def figures(self, load: _Load, time: str) -> Doc:
+        share = _divided(load, len(self.asked))
+        containers = []
+        for name, cores, memory in self.asked:
+            cores = cores if share.cores_ns is None else share.cores_ns
+            memory = memory if share.memory is None else share.memory
+            containers.append({"name": name, **_figures(time, cores, memory)})
+        return {"podRef": self.ref, "containers": containers}
 
 
-def _container(container: Doc, load: _Load, time: str) -> Doc:
+def _pod_of(doc: Doc) -> _Pod | None:
+    if not is_running(doc):
+        return None
+    metadata, containers = doc["metadata"], doc["spec"]["containers"]
+    ref = {key: metadata[key] for key in ("name", "namespace", "uid")}
+    return _Pod(ref, _said(doc), owners.controller(doc), tuple(map(_asked, containers)))
+
+
+def _asked(container: Doc) -> tuple[str, int, int]:
     requests = (container.get("resources") or {}).get("requests") or {}
-    cores, memory = load.cores_ns, load.memory
-    if cores is None:
-        asked = amount("cpu", requests.get("cpu", 0)) * 1_000_000 // _SHARE
-        cores = max(asked, _CPU_MIN_NS)
-    if memory is None:
-        asked = amount("memory", requests.get("memory", 0)) // _SHARE
-        memory = max(asked, _MEMORY_MIN_BYTES)
-    return {"name": container["name"], **_figures(time, cores, memory)}
+    cores = amount("cpu", requests.get("cpu", 0)) * 1_000_000 // _SHARE
+    memory = amount("memory", requests.get("memory", 0)) // _SHARE
+    return container["name"], max(cores, _CPU_MIN_NS), max(memory, _MEMORY_MIN_BYTES)
 
 
 def _figures(time: str, cores_ns: int, memory: int) -> Doc:
