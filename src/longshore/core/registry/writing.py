@@ -79,6 +79,10 @@ class Writing(Reader):
                 if stored is not None:
                     return stored
                 stale += 1
+                # Another server was faster: nothing can be planned before that is heard of, and a try
+                # made meanwhile would be in vain. On a store of one's own it is heard of already.
+                await self.confirm()
+                is_newest = True
             elif intent is not None and is_newest:
                 return intent
             else:
