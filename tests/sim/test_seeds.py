@@ -61,7 +61,7 @@ def test_what_ends_all_at_once_does_so_alike_in_every_process() -> None:
 
 
 def test_what_fails_is_told_shrunk_and_kept(tmp_path: Path) -> None:
-    words = ("--seed", "0", *BUSY, "--tries", "12", "--save", str(tmp_path))
+    words = ("--seed", "0", *BUSY, "--tries", "24", "--save", str(tmp_path))
     code, said = run(PLANTED, BUG, *words)
     assert code == 1
     assert "seed 0: FAILED" in said

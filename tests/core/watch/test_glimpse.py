@@ -75,6 +75,11 @@ FULL: dict[Kind, tuple[Doc, str]] = {
     kinds.PV: ({"status": {"currentVolumeAttributesClassName": "gold"}}, "attributes"),
     kinds.PRIORITY_CLASS: ({"globalDefault": True}, "default"),
     kinds.OFFER: ({"spec": {"nodeName": "n1"}}, "node"),
+    kinds.RESOURCE_CLAIM: (
+        {"status": {"allocation": {"devices": {"results": [{"driver": "d", "pool": "p"}]}}}},
+        "pool",
+    ),
+    kinds.RESOURCE_SLICE: ({"spec": {"driver": "d", "pool": {"name": "p"}}}, "pool"),
     kinds.STORAGE_CLASS: ({}, "default"),
     kinds.INGRESS_CLASS: ({}, "default"),
 }
