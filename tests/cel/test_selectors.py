@@ -178,9 +178,11 @@ def test_the_library_is_imported_with_the_first_expression() -> None:
         ("device.attributes[device.driver].a == 1", None),
     ],
 )  # fmt: skip
-def test_what_a_selector_looks_at(expression: str, footprint: object) -> None:
+def test_what_a_selector_looks_at(
+    expression: str, footprint: tuple[tuple[str, str, str], ...] | None
+) -> None:
     found = selector(expression).footprint
-    assert found == footprint if footprint is None else set(found or ()) == set(footprint)  # type: ignore[call-overload]
+    assert (found and set(found)) == (footprint and set(footprint))
 
 
 def test_devices_that_differ_in_what_it_looks_at_are_told_apart() -> None:

@@ -104,14 +104,10 @@ class Decoder:
                 return
             body = bytes(self._held[8 : 8 + length])
             del self._held[: 8 + length]
-            if not self._is_control(first):
+            if not (first >> 24) & _CONTROL:
                 yield Data(_id(first), body, bool(flags & FIN))
             elif (frame := self._control(first, flags, body)) is not None:
                 yield frame
-
-    @staticmethod
-    def _is_control(first: int) -> bool:
-        return bool((first >> 24) & _CONTROL)
 
     def _control(self, first: int, flags: int, body: bytes) -> Frame | None:
         version, kind = (first >> 16) & 0x7FFF, first & 0xFFFF

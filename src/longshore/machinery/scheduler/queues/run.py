@@ -60,8 +60,8 @@ class QueueReports:
         work = [*self._locals(queues), *self._queues(queues)]
         try:
             answers = await self._client.submit(work) if work else []
-        except Exception:  # noqa: BLE001 - the loop's rim: a report must not stop the scheduler
-            self._log.exception("queues not reported")
+        except (ApiError, OSError) as error:
+            self._log.warning("queues not reported: %s", error)
             return False
         missed = [answer for answer in answers if isinstance(answer, ApiError)]
         for one in missed:
