@@ -28,6 +28,7 @@ from longshore.machinery.runtime.protocol import (
     ContainerSpec,
     Image,
     ImagePullFailed,
+    Login,
     StartFailed,
 )
 from longshore.machinery.runtime.waiting import within
@@ -54,7 +55,7 @@ class Recording(HollowRuntime):
     async def image(self, reference: str) -> Image | None:
         return None if reference in self.missing else await super().image(reference)
 
-    async def pull(self, reference: str) -> Image:
+    async def pull(self, reference: str, login: Login | None = None) -> Image:
         self.pulled.append(reference)
         if reference in self.unpullable:
             raise ImagePullFailed(self.unpullable[reference])

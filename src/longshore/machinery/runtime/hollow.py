@@ -25,6 +25,7 @@ from longshore.machinery.runtime.protocol import (
     ContainerSpec,
     Image,
     ImagePullFailed,
+    Login,
     RuntimeFailure,
     Sandbox,
     SandboxSpec,
@@ -92,10 +93,13 @@ class HollowRuntime:
         """Every reference is present that is to be had at all."""
         return None if is_broken(reference) else _image(reference)
 
-    async def pull(self, reference: str) -> Image:
+    async def pull(self, reference: str, login: Login | None = None) -> Image:
         if is_broken(reference):
             raise ImagePullFailed(f"{reference}: not found")
         return _image(reference)
+
+    async def remove_image(self, image_id: str) -> None:
+        """There are no files to free; a name that is asked for is there again."""
 
     async def run_sandbox(self, spec: SandboxSpec) -> Sandbox:
         sandbox = Sandbox(spec.id, spec.namespace, spec.name, spec.netns, dict(spec.labels))

@@ -49,18 +49,65 @@ class Image:
     stop_signal: str = "SIGTERM"
 
 
+class Propagation(Enum):
+    """Which mounts made later are seen on the other side of a bind (mount_namespaces(7))."""
+
+    PRIVATE = "rprivate"
+    FROM_HOST = "rslave"
+    BOTH_WAYS = "rshared"
+
+
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A bind of a host path into the container."""
+    """A bind of a host path into the container. With image, source is a path within the unpacked files
+    of that image instead, and nothing is ever written there. recursive: read_only holds for all mounts
+    below it too."""
 
     source: str
     target: str
     read_only: bool = False
+    recursive: bool = False
+    propagation: Propagation = Propagation.PRIVATE
+    image: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device node of the host that the container gets; permissions of "rwm" (read, write, mknod)."""
+
+    source: str
+    target: str
+    permissions: str = "rwm"
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """cgroup limits; 0 leaves one unlimited. cpu_shares as Docker has them (1024 a core); cpuset is a list
+    as "0-2,7", empty for all. oom_score_adj is of a container's processes (proc(5)): best effort, since
+    some machines forbid what is below 0."""
+
+    cpu_shares: int = 0
+    cpu_limit_millis: int = 0
+    memory_limit_bytes: int = 0
+    pids_limit: int = 0
+    cpuset: str = ""
+    oom_score_adj: int = 0
+
+
+class Pids(Enum):
+    """Whose processes a pod's containers see."""
+
+    CONTAINER = "container"
+    POD = "pod"
+    NODE = "node"
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxSpec:
-    """One pod's frame. id is the pod's uid; netns the path of its network namespace."""
+    """One pod's frame. id is the pod's uid; netns the path of its network namespace (the node's own for
+    host_network), ips its addresses. log_directory: below it are the log_path of all its containers.
+    qos is the pod's QoS class, which decides where its control group is; resources are the bounds
+    of the pod as a whole. handler: of its RuntimeClass, empty for the default."""
 
     id: str
     namespace: str
@@ -68,21 +115,22 @@ class SandboxSpec:
     hostname: str
     netns: str
     labels: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Resources:
-    """cgroup limits; 0 leaves one unlimited. cpu_shares as Docker has them (1024 a core)."""
-
-    cpu_shares: int = 0
-    cpu_limit_millis: int = 0
-    memory_limit_bytes: int = 0
-    pids_limit: int = 0
+    ips: tuple[str, ...] = ()
+    host_network: bool = False
+    host_ipc: bool = False
+    pids: Pids = Pids.CONTAINER
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    log_directory: str = ""
+    qos: str = "BestEffort"
+    resources: Resources = Resources()
+    handler: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """What a container may do. Empty user means the image's; capabilities without CAP_."""
+    """What a container may do. Empty user means the image's; capabilities without CAP_. seccomp_profile is
+    the path of a profile (the default one if it is empty), apparmor_profile the name of a loaded one. strict_groups: none
+    but groups, whatever the image's /etc/group says (KEP-3619). unmasked_proc: all of /proc."""
 
     user: str = ""
     groups: tuple[int, ...] = ()
@@ -92,6 +140,10 @@ class Security:
     add_capabilities: tuple[str, ...] = ()
     drop_capabilities: tuple[str, ...] = ()
     seccomp_unconfined: bool = False
+    seccomp_profile: str = ""
+    apparmor_profile: str = ""
+    strict_groups: bool = False
+    unmasked_proc: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +151,8 @@ class ContainerSpec:
     """One container. log_path is where the CRI log goes; args replace the image's command,
     command its entrypoint (both already expanded). stdin_once: the first session that ends its
     input ends the container's. pid_of: the running container of the sandbox whose processes this one
-    sees, and with which it shares the PID namespace; empty for one of its own."""
+    sees, and with which it shares the PID namespace; empty for the sandbox's way. stop_signal: a name such as
+    "SIGUSR1", empty for the image's."""
 
     name: str
     image: str
@@ -110,13 +163,24 @@ class ContainerSpec:
     env: Sequence[tuple[str, str]] = ()
     working_dir: str = ""
     mounts: Sequence[Mount] = ()
+    devices: Sequence[Device] = ()
     resources: Resources = Resources()
     security: Security = Security()
     tty: bool = False
     stdin: bool = False
     stdin_once: bool = False
     pid_of: str = ""
+    stop_signal: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What a registry is shown for a pull: a name with a password, or a token of an identity."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    identity_token: str = field(default="", repr=False)
 
 
 class State(Enum):
@@ -167,8 +231,12 @@ class Runtime(Protocol):
     async def image(self, reference: str) -> Image | None:
         """The image of that reference, if it is on this node."""
 
-    async def pull(self, reference: str) -> Image:
+    async def pull(self, reference: str, login: Login | None = None) -> Image:
         """Fetch and unpack. Raises ImagePullFailed with the registry's own words."""
+
+    async def remove_image(self, image_id: str) -> None:
+        """Forget all its names and free its files. Idempotent. Raises RuntimeFailure while a container,
+        running or exited, is made of it."""
 
     async def run_sandbox(self, spec: SandboxSpec) -> Sandbox: ...
 
@@ -191,6 +259,26 @@ class Runtime(Protocol):
 
     async def changed(self) -> set[str]:
         """Wait until containers changed state by themselves; the ids of their sandboxes."""
+
+
+@runtime_checkable
+class CanUpdate(Protocol):
+    """What a Runtime may be able to do beyond the rest: change the limits of what runs (KEP-1287)."""
+
+    async def update_container(self, container_id: str, resources: Resources) -> None:
+        """Give a running container these limits, all of them. Raises RuntimeFailure, and then nothing changed."""
+
+    async def update_sandbox(self, sandbox_id: str, resources: Resources) -> None:
+        """Bound the pod as a whole anew. Raises RuntimeFailure."""
+
+
+@runtime_checkable
+class CanRotate(Protocol):
+    """What a Runtime may be able to do beyond the rest: go on in another log file."""
+
+    async def reopen_log(self, container_id: str) -> None:
+        """Who rotates has renamed the file at log_path: from now on what the container prints goes into a new
+        one there, and nothing is lost. Raises RuntimeFailure."""
 
 
 @runtime_checkable

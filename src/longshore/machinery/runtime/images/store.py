@@ -28,7 +28,7 @@ import orjson
 from longshore.machinery.runtime.images import archive
 from longshore.machinery.runtime.images.reference import normalise, repository, split_host
 from longshore.machinery.runtime.images.unpack import unpack_layer
-from longshore.machinery.runtime.protocol import Image, ImagePullFailed, RuntimeFailure
+from longshore.machinery.runtime.protocol import Image, ImagePullFailed, Login, RuntimeFailure
 from longshore.machinery.runtime.words import last_complaint
 
 # Of a layer's digest, what names its directory: short, because all layers of an image share one
@@ -103,8 +103,10 @@ class ImageStore:
                 f"{path.name} cannot be loaded: {error.strerror or error}"
             ) from error
 
-    async def pull(self, reference: str) -> Image:
+    async def pull(self, reference: str, login: Login | None = None) -> Image:
         """Fetch with skopeo and unpack. Raises ImagePullFailed with the registry's own words."""
+        if login is not None:
+            raise ImagePullFailed(f"{reference}: pulling with a login is not supported yet")
         try:
             name = normalise(reference)
         except ValueError as error:

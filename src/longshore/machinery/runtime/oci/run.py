@@ -41,6 +41,7 @@ from longshore.machinery.runtime.protocol import (
     ContainerSpec,
     Image,
     ImageMissing,
+    Login,
     RuntimeFailure,
     Sandbox,
     SandboxSpec,
@@ -140,8 +141,11 @@ class OciRuntime:
     async def image(self, reference: str) -> Image | None:
         return self._images.get(reference)
 
-    async def pull(self, reference: str) -> Image:
-        return await self._images.pull(reference)
+    async def pull(self, reference: str, login: Login | None = None) -> Image:
+        return await self._images.pull(reference, login)
+
+    async def remove_image(self, image_id: str) -> None:
+        await asyncio.to_thread(self._images.remove, image_id)
 
     # -- sandboxes --
 
