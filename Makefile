@@ -46,7 +46,7 @@ requirements: .venv/ready ## pin anew, without the address of any index
 	@$(BIN)/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-emit-trusted-host --allow-unsafe --strip-extras --no-header -o requirements/dev.txt requirements/dev.in
 
-.venv/ready: requirements/dev.txt pyproject.toml tools/build_hook.py tools/build_definitions.py tools/build_stubs.py src/longshore/core/store/etcd/rpc.proto
+.venv/ready: requirements/dev.txt pyproject.toml tools/build_hook.py tools/build_definitions.py tools/build_stubs.py $(shell find src -name '*.proto')
 	@tools/bootstrap python
 	@echo "longshore: making the virtual environment .venv"
 	@test -x $(BIN)/python || "$$(tools/bootstrap interpreter)" -m venv .venv
@@ -56,4 +56,5 @@ requirements: .venv/ready ## pin anew, without the address of any index
 	@touch $@
 
 clean: ## remove what make made
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache src/longshore/core/objects/definitions*.gz src/longshore/core/store/etcd/rpc_pb2.py*
+	find src -name '*_pb2.py*' -delete
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache src/longshore/core/objects/definitions*.gz

@@ -1,4 +1,4 @@
-"""Hatch's build hook: the packaged schemas and the stubs for etcd are made when a wheel or an
+"""Hatch's build hook: the packaged schemas and the messages of gRPC are made when a wheel or an
 editable install is built."""
 
 from __future__ import annotations

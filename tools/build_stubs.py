@@ -1,8 +1,8 @@
-"""Make core/store/etcd/rpc_pb2.py and .pyi, the messages of rpc.proto beside them.
+"""Make NAME_pb2.py and .pyi, the messages of each NAME.proto, beside it.
 
 Generated rather than written: protobuf's own codec, in C, reads a page of a thousand objects of
 1.5 KB in 0.14 ms; in Python that would be a loop over their fields. The stubs of the services are not generated:
-a method is its path and two message types, a line each in members.py.
+a method is its path and two message types, a line each where it is called.
 
 Run `python tools/build_stubs.py` in a checkout; the build hook calls the same function.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
-PROTO = SOURCE / "longshore/core/store/etcd/rpc.proto"
+PROTOS = sorted((SOURCE / "longshore").rglob("*.proto"))
 
 
 def build(target: Path = SOURCE) -> list[Path]:
@@ -21,10 +21,10 @@ def build(target: Path = SOURCE) -> list[Path]:
     from grpc_tools import protoc
 
     outputs = [f"--python_out={target}", f"--pyi_out={target}"]
-    if protoc.main(["protoc", f"-I{SOURCE}", *outputs, str(PROTO)]):
-        raise RuntimeError(f"protoc could not translate {PROTO}")
-    made = target / PROTO.relative_to(SOURCE)
-    return [made.with_name("rpc_pb2.py"), made.with_name("rpc_pb2.pyi")]
+    if protoc.main(["protoc", f"-I{SOURCE}", *outputs, *map(str, PROTOS)]):
+        raise RuntimeError(f"protoc could not translate {', '.join(map(str, PROTOS))}")
+    made = [target / proto.relative_to(SOURCE) for proto in PROTOS]
+    return [one.with_name(f"{one.stem}_pb2{suffix}") for one in made for suffix in (".py", ".pyi")]
 
 
 if __name__ == "__main__":
