@@ -11,14 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.model import Backoff, Health, PodView, Trouble
+from longshore.machinery.kubelet.model import Backoff, Health, PodView, Trouble, Verdict
 from longshore.machinery.kubelet.plan import (
+    Ending,
     Finish,
     Kill,
     PodPlan,
     Prepare,
     Release,
     Start,
+    ending,
+    grace_s,
     next_backoff,
     plan_pod,
 )
@@ -338,3 +341,18 @@ def test_a_pod_that_is_deleted_is_finished_at_once(
     assert world.finished
     assert not world.live()
     assert not math.isnan(world.now)
+
+
+def test_the_node_ends_a_pod_by_itself() -> None:
+    """Its containers are stopped with at most the verdict's grace, whatever its restart policy."""
+    evicted = Verdict("Evicted", "The node was low on resource: memory. ", grace_s=1.0)
+    plan = plan_pod(view(pod(), running(), verdict=evicted))
+    assert [(k.name, k.grace_s) for k in plan.steps if isinstance(k, Kill)] == [("main", 1.0)]
+    over = ending(view(pod(), exited(code=137), verdict=evicted))
+    assert over == Ending("Failed", "Evicted", "The node was low on resource: memory. ")
+
+
+def test_a_verdict_never_lengthens_the_grace() -> None:
+    patient = Verdict("Terminated", "shutdown", grace_s=60.0)
+    doc = pod(terminationGracePeriodSeconds=5)
+    assert grace_s(view(doc, running(), verdict=patient)) == 5.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.model import Backoff, Health, Trouble
+from longshore.machinery.kubelet.model import Backoff, Health, Trouble, Verdict
 from longshore.machinery.kubelet.status import pod_status
 
 from .docs import NOW, container, deleting, exited, pod, running, view
@@ -150,3 +150,17 @@ def test_what_is_in_the_way_of_the_whole_pod_is_its_message() -> None:
     trouble = Trouble("FailedMount", 'configmap "settings" not found', NOW, NOW + 10)
     status = pod_status(view(pod(), sandbox=False, pod_trouble=trouble))
     assert (status["phase"], status["message"]) == ("Pending", 'configmap "settings" not found')
+
+
+def test_a_pod_that_its_node_ended_says_why() -> None:
+    """KEP-3329: Jobs tell disruptions from failures by the condition."""
+    evicted = Verdict("Evicted", "The node was low on resource: memory. ", 1.0, disrupts=True)
+    status = pod_status(view(pod(), exited(code=137), verdict=evicted))
+    assert (status["phase"], status["reason"]) == ("Failed", "Evicted")
+    assert status["message"] == "The node was low on resource: memory. "
+    assert condition(status, "DisruptionTarget") == {
+        "status": "True", "reason": "TerminationByKubelet",
+        "message": "The node was low on resource: memory. ",
+    }  # fmt: skip
+    later = pod_status(view({**pod(), "status": status}, exited(code=137), phase="Failed"))
+    assert condition(later, "DisruptionTarget") == condition(status, "DisruptionTarget")

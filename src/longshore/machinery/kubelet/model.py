@@ -45,6 +45,18 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """The node itself ends a pod: it becomes Failed with this reason and message, and is never restarted.
+    grace_s bounds the pod's own grace, None leaves it; disrupts: the pod gets the condition
+    DisruptionTarget with reason TerminationByKubelet (KEP-3329)."""
+
+    reason: str
+    message: str
+    grace_s: float | None = None
+    disrupts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PodView:
     """One pod, as the API server, the runtime and the agent's memory know it.
 
@@ -72,6 +84,7 @@ class PodView:
     """Volumes and the network attachment are still there."""
     gone: bool = False
     """The API server no longer has the pod."""
+    verdict: Verdict | None = None
 
     @property
     def spec(self) -> Doc:

@@ -96,8 +96,8 @@ def plan_pod(view: PodView) -> PodPlan:
     """What to do next for this pod."""
     if view.deleting:
         return PodPlan(_kills(view, "Stopping container") or (Finish(),))
-    if (end := ending(view)) is not None:
-        kills = _kills(view, end.message or "Stopping container")
+    if ending(view) is not None:
+        kills = _kills(view, "Stopping container")
         return PodPlan(kills or ((Release(),) if view.held else ()))
     if not view.sandbox:
         return _prepare(view)
@@ -243,6 +243,8 @@ def ending(view: PodView) -> Ending | None:
     """Why this pod is to end, if it is; it has ended once none of its containers runs."""
     if view.phase in TERMINAL_PHASES:
         return Ending(view.phase)
+    if view.verdict is not None:
+        return Ending("Failed", view.verdict.reason, view.verdict.message)
     deadline = deadline_of(view)
     if deadline is not None and deadline <= view.now:
         return Ending("Failed", "DeadlineExceeded",
@@ -288,6 +290,8 @@ def grace_s(view: PodView) -> float:
     given = view.doc["metadata"].get("deletionGracePeriodSeconds") if view.deleting else None
     if given is None:
         given = view.spec.get("terminationGracePeriodSeconds", 30)
+    if view.verdict is not None and view.verdict.grace_s is not None:
+        given = min(int(given), view.verdict.grace_s)
     if view.gone:
         given = min(int(given), FORCED_GRACE_S)
     return float(max(int(given), 1))

@@ -17,6 +17,7 @@ from longshore.machinery.kubelet.model import (
     Health,
     PodView,
     Trouble,
+    Verdict,
     ephemeral_containers,
     init_containers,
     main_containers,
@@ -37,6 +38,7 @@ class PodRecord:
         self._events = events
         self.pod = pod
         self.gone = False
+        self.verdict: Verdict | None = None
         self.held = False
         self.sandbox = False
         self.ips: tuple[str, ...] = tuple(e["ip"] for e in status.get("podIPs") or [])
@@ -89,6 +91,7 @@ class PodRecord:
             phase=self.phase,
             held=self.held,
             gone=self.gone,
+            verdict=self.verdict,
         )
 
     def facts(self, allocatable: Mapping[str, str]) -> Facts:

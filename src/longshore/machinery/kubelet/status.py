@@ -143,17 +143,21 @@ def _conditions(view: PodView, phase: str, inits: list[Doc], mains: list[Doc]) -
         containers_ready,
         _condition("PodScheduled", True),
     ]
+    if view.verdict is not None and view.verdict.disrupts:
+        words = ("TerminationByKubelet", view.verdict.message)
+        wanted.append(_condition("DisruptionTarget", True, *words))
     if (generation := view.doc["metadata"].get("generation")) is not None:
         wanted = [{**c, "observedGeneration": generation} for c in wanted]
     stamped = [_stamp(c, old.get(c["type"]), view.now) for c in wanted]
-    return stamped + [c for name, c in old.items() if name not in _OWN]
+    said = {c["type"] for c in wanted}
+    return stamped + [c for name, c in old.items() if name not in said]
 
 
 def _known_conditions(view: PodView) -> dict[str, Doc]:
     """The pod's conditions before this: ours as last sent, those of others as the pod has them."""
     known = {c["type"]: c for c in _old(view).get("conditions") or []}
     sent = view.reported.get("conditions") or []
-    return known | {c["type"]: c for c in sent if c["type"] in _OWN}
+    return known | {c["type"]: c for c in sent if c["type"] in (*_OWN, "DisruptionTarget")}
 
 
 def _condition(type_: str, true: bool, reason: str = "", message: str = "") -> Doc:

@@ -16,7 +16,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.config import RECONCILE_S, RETRY_S, VOLUME_REFRESH_S
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts
 from longshore.machinery.kubelet.files import full_hostname_of
-from longshore.machinery.kubelet.model import TERMINAL_PHASES, PodView, Trouble, key_of
+from longshore.machinery.kubelet.model import TERMINAL_PHASES, PodView, Trouble, Verdict, key_of
 from longshore.machinery.kubelet.network import admission_of
 from longshore.machinery.kubelet.place import PodPlace
 from longshore.machinery.kubelet.plan import (
@@ -111,6 +111,13 @@ class PodWorker:
         self._record.gone = True
         self._end()
         self._wake.set()
+
+    def condemn(self, verdict: Verdict) -> None:
+        """The node ends the pod by itself; the first verdict stands."""
+        if self._record.verdict is None and self._record.phase not in TERMINAL_PHASES:
+            self._record.verdict = verdict
+            self._end()
+            self._wake.set()
 
     def observe(self, containers: Iterable[Container]) -> None:
         """What the runtime has of this pod now."""
