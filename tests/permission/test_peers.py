@@ -72,6 +72,23 @@ async def test_of_a_pod_a_node_sees_what_policies_go_by(ask: Kube) -> None:
     assert (await ask("GET", "/api/v1/namespaces")).status == 403
 
 
+async def test_of_a_node_another_sees_the_way_to_its_pods(ask: Kube) -> None:
+    ask.user = ADMIN
+    merge = "application/merge-patch+json"
+    inner = {"type": "InternalIP", "address": "10.0.0.2"}
+    status = {"addresses": [{"type": "Hostname", "address": CANARY}, inner]}
+    told = {"spec": {"podCIDR": "10.42.2.0/24", "podCIDRs": ["10.42.2.0/24"]}}
+    marked = {**told, "metadata": {"annotations": {"a": CANARY}}}
+    await ask("PATCH", "/api/v1/nodes/n2", marked, content_type=merge)
+    await ask("PATCH", "/api/v1/nodes/n2/status", {"status": status}, content_type=merge)
+    ask.user = node("n1")
+    _, other = (await ask("GET", f"{GROUP}/nodepeers")).doc["items"]
+    assert other["spec"] == told["spec"]
+    assert other["status"] == {"addresses": [inner]}
+    assert CANARY not in orjson.dumps(other).decode()
+    assert (await ask("GET", "/api/v1/nodes")).status == 403
+
+
 async def test_policies_read_the_same_of_a_pod_and_of_its_peer(ask: Kube) -> None:
     peers = {doc["metadata"]["name"]: doc for doc in (await ask("GET", PEER_PODS)).doc["items"]}
     ask.user = ADMIN

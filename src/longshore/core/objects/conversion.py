@@ -155,7 +155,7 @@ def _cpu_current(metrics: list[Doc] | tuple[Doc, ...]) -> int | None:
     return None
 
 
-# ---- peers of network policies
+# ---- peers: what nodes may know of pods, namespaces and one another
 
 _KNOWN_OF_ALL = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "labels")
 
@@ -181,6 +181,17 @@ def _peer_of_namespace(doc: Doc) -> Doc:
     return {"metadata": _known_of_all(doc)}
 
 
+def _peer_of_node(doc: Doc) -> Doc:
+    """Where a node's pods are to be found: their range, and the address by which one gets there."""
+    spec, status = doc.get("spec") or {}, doc.get("status") or {}
+    inner = [one for one in status.get("addresses") or () if one["type"] == "InternalIP"]
+    return {
+        "metadata": _known_of_all(doc),
+        "spec": {key: spec[key] for key in ("podCIDR", "podCIDRs") if key in spec},
+        "status": {"addresses": inner} if inner else {},
+    }
+
+
 def _known_of_all(doc: Doc) -> Doc:
     return {key: doc["metadata"][key] for key in _KNOWN_OF_ALL if key in doc["metadata"]}
 
@@ -190,6 +201,7 @@ _FROM_HUB: dict[str, Callable[[Doc], Doc]] = {
     kinds.HPA_V1.schema: _hpa_from_hub,
     kinds.POD_PEER.schema: _peer_of_pod,
     kinds.NAMESPACE_PEER.schema: _peer_of_namespace,
+    kinds.NODE_PEER.schema: _peer_of_node,
 }
 _TO_HUB: dict[str, Callable[[Doc], Doc]] = {
     kinds.EVENT_V1.schema: _event_to_hub,

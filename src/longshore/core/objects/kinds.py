@@ -483,6 +483,7 @@ _peers = _Group("network.longshore.io", schemas="io.longshore.network.v1.")
 _FOLLOWED = ("list", "watch")
 POD_PEER = _peers("PodPeer", "podpeers", verbs=_FOLLOWED, hub=POD)
 NAMESPACE_PEER = _peers.cluster("NamespacePeer", "namespacepeers", verbs=_FOLLOWED, hub=NAMESPACE)
+NODE_PEER = _peers.cluster("NodePeer", "nodepeers", verbs=_FOLLOWED, hub=NODE)
 
 
 class Kinds:
@@ -541,8 +542,8 @@ SPOKEN = Kinds((SCALE, EVICTION, TOKEN_REQUEST))
 """Kinds of subresources: they have no collection of their own."""
 MEASURED = (NODE_METRICS, POD_METRICS)
 """Served beside KINDS where nodes can be asked."""
-PEERS = (POD_PEER, NAMESPACE_PEER)
+PEERS = (POD_PEER, NAMESPACE_PEER, NODE_PEER)
 ACCOUNTED = (PROJECT_USAGE,)
 """Reckoned up from UsageRecords when it is asked for, and never stored."""
 SERVED = Kinds((*KINDS, *PEERS, *ACCOUNTED))
-"""KINDS, what nodes need of them to enforce NetworkPolicies, and what projects used."""
+"""KINDS, what nodes need of them for NetworkPolicies and routes, and what projects used."""

@@ -21,19 +21,23 @@ from longshore.machinery.network.errors import NetlinkFailure
 
 # Message types.
 NEWLINK, DELLINK, GETLINK = 16, 17, 18
-NEWADDR, NEWROUTE, DELROUTE, GETROUTE, NEWNEIGH = 20, 24, 25, 26, 28
+NEWADDR, DELADDR, GETADDR, NEWROUTE, DELROUTE, GETROUTE = 20, 21, 22, 24, 25, 26
+NEWNEIGH, DELNEIGH = 28, 29
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 # Flags of a request.
 _REQUEST, _ACK, _REPLACE, _EXCL, _CREATE, _DUMP = 0x1, 0x4, 0x100, 0x200, 0x400, 0x300
 _IFF_UP = 0x1
 _NESTED = 0x8000
 # Attributes.
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 1, 3, 10, 18, 28
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU = 1, 3, 4
+_IFLA_MASTER, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 10, 18, 28
 _INFO_KIND, _INFO_DATA, _VETH_PEER = 1, 2, 1
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC = 1, 4, 5, 7
 _NDA_DST, _NDA_LLADDR = 1, 2
-_NUD_PERMANENT = 0x80
+_NUD_PERMANENT, _NTF_SELF = 0x80, 0x02
+# linux/if_link.h: IFLA_VXLAN_*
+_VXLAN_ID, _VXLAN_LOCAL, _VXLAN_LEARNING, _VXLAN_PORT = 1, 4, 7, 15
 _TABLE_MAIN, _PROTO_STATIC, _UNICAST, _RTNH_ONLINK = 254, 4, 1, 4
 SCOPE_UNIVERSE, SCOPE_LINK, SCOPE_HOST = 0, 253, 254
 LOOPBACK = 1
@@ -62,6 +66,7 @@ class Link:
     name: str
     up: bool
     master: int
+    mtu: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,15 @@ def mac(text: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class Overlay:
+    """A VXLAN: its number (VNI), the machine's own address in the network below, and the UDP port."""
+
+    number: int
+    local: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """One end of a veth pair. index 0 lets the kernel choose; master is a bridge's index."""
 
@@ -136,6 +150,20 @@ def add_bridge(name: str, index: int) -> Message:
     return Message(NEWLINK, _CREATE | _EXCL, body, f"add bridge {name}", frozenset({errno.EEXIST}))
 
 
+def add_vxlan(name: str, index: int, mtu: int, lladdr: str, overlay: Overlay) -> Message:
+    """A VXLAN device, up, that learns nothing (RFC 7348); it may be there already."""
+    data = (
+        _number(_VXLAN_ID, overlay.number)
+        + _ip(_VXLAN_LOCAL, overlay.local)
+        + _attr(_VXLAN_LEARNING, b"\0")
+        + _attr(_VXLAN_PORT, struct.pack(">H", overlay.port))
+    )
+    info = _text(_INFO_KIND, "vxlan") + _attr(_INFO_DATA | _NESTED, data)
+    body = _ifinfo(index, up=True) + _text(_IFLA_IFNAME, name) + _number(_IFLA_MTU, mtu)
+    body += _attr(_IFLA_ADDRESS, mac(lladdr)) + _attr(_IFLA_LINKINFO | _NESTED, info)
+    return Message(NEWLINK, _CREATE | _EXCL, body, f"add vxlan {name}", frozenset({errno.EEXIST}))
+
+
 def set_up(index: int) -> Message:
     return Message(NEWLINK, 0, _ifinfo(index, up=True), f"set link {index} up")
 
@@ -152,6 +180,14 @@ def add_address(index: int, cidr: str, scope: int = SCOPE_UNIVERSE) -> Message:
     body = struct.pack("=BBBBI", socket.AF_INET, int(prefix), 0, scope, index)
     body += _ip(_IFA_LOCAL, ip) + _ip(_IFA_ADDRESS, ip)
     return Message(NEWADDR, _CREATE | _REPLACE, body, f"add address {cidr} to link {index}")
+
+
+def delete_address(index: int, cidr: str) -> Message:
+    """Take an address away; it may be gone already."""
+    ip, _, prefix = cidr.partition("/")
+    body = struct.pack("=BBBBI", socket.AF_INET, int(prefix), 0, 0, index) + _ip(_IFA_LOCAL, ip)
+    gone = frozenset({errno.EADDRNOTAVAIL, errno.ENODEV})
+    return Message(DELADDR, 0, body, f"delete address {cidr} of link {index}", gone)
 
 
 def add_route(
@@ -200,6 +236,26 @@ def add_neighbour(index: int, ip: str, lladdr: str) -> Message:
     body = struct.pack("=BxxxiHBB", socket.AF_INET, index, _NUD_PERMANENT, 0, _UNICAST)
     body += _ip(_NDA_DST, ip) + _attr(_NDA_LLADDR, mac(lladdr))
     return Message(NEWNEIGH, _CREATE | _REPLACE, body, f"neighbour {ip} on link {index}")
+
+
+def add_forward(index: int, lladdr: str, remote: str) -> Message:
+    """Say behind which machine of the network below a VXLAN's hardware address is."""
+    return Message(
+        NEWNEIGH, _CREATE | _REPLACE, _forward(index, lladdr, remote),
+        f"forward {lladdr} on link {index} to {remote}",
+    )  # fmt: skip
+
+
+def delete_forward(index: int, lladdr: str, remote: str) -> Message:
+    """Forget that; it may be forgotten already."""
+    gone = frozenset({errno.ENOENT, errno.ENODEV})
+    what = f"forget {lladdr} on link {index}"
+    return Message(DELNEIGH, 0, _forward(index, lladdr, remote), what, gone)
+
+
+def _forward(index: int, lladdr: str, remote: str) -> bytes:
+    head = struct.pack("=BxxxiHBB", socket.AF_BRIDGE, index, _NUD_PERMANENT, _NTF_SELF, 0)
+    return head + _ip(_NDA_DST, remote) + _attr(_NDA_LLADDR, mac(lladdr))
 
 
 class Netlink:
@@ -262,7 +318,18 @@ class Netlink:
             attributes = _attributes(body[16:])
             name = attributes[_IFLA_IFNAME].rstrip(b"\0").decode()
             master = int.from_bytes(attributes.get(_IFLA_MASTER, b"\0\0\0\0"), "little")
-            found.append(Link(index, name, bool(flags & _IFF_UP), master))
+            mtu = int.from_bytes(attributes.get(_IFLA_MTU, b""), "little")
+            found.append(Link(index, name, bool(flags & _IFF_UP), master, mtu))
+        return found
+
+    def addresses(self) -> list[tuple[int, str]]:
+        """The index of a link and each IPv4 address on it, as 10.90.0.1/16."""
+        found = []
+        for body in self._dump(GETADDR, struct.pack("=B7x", socket.AF_INET)):
+            _, prefix, _, _, index = struct.unpack_from("=BBBBI", body)
+            attributes = _attributes(body[8:])
+            ip = attributes.get(_IFA_LOCAL) or attributes[_IFA_ADDRESS]
+            found.append((index, f"{socket.inet_ntoa(ip)}/{prefix}"))
         return found
 
     def routes(self) -> list[Route]:

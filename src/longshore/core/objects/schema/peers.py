@@ -1,11 +1,11 @@
-"""The definitions of what nodes enforce NetworkPolicies by (network.longshore.io/v1): pods and
-namespaces as everybody may know them, in the shape of their own kinds."""
+"""The definitions of what nodes enforce NetworkPolicies and route by (network.longshore.io/v1): pods,
+namespaces and nodes as every node may know them, in the shape of their own kinds."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from longshore.core.objects.kinds import NAMESPACE_PEER, PEERS, POD_PEER, Kind
+from longshore.core.objects.kinds import NAMESPACE_PEER, NODE_PEER, PEERS, POD_PEER, Kind
 
 _META = "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1."
 _CORE = "#/definitions/io.k8s.api.core.v1."
@@ -20,9 +20,12 @@ def peer_definitions() -> dict[str, Definition]:
         "description": "Of it only where the pod is, and its containers' named ports.",
     }
     status = {"$ref": f"{_CORE}PodStatus", "description": "Of it only phase and address."}
+    node_spec = {"$ref": f"{_CORE}NodeSpec", "description": "Of it only the range of its pods."}
+    addresses = {"$ref": f"{_CORE}NodeStatus", "description": "Of it only internal addresses."}
     whats = {
         POD_PEER: ("A pod, as network policies see it.", {"spec": spec, "status": status}),
         NAMESPACE_PEER: ("A namespace, as network policies see it: its labels.", {}),
+        NODE_PEER: ("A node, as the way to its pods.", {"spec": node_spec, "status": addresses}),
     }
     found: dict[str, Definition] = {}
     for kind in PEERS:

@@ -2,8 +2,8 @@
 
 Rules: plugin/pkg/auth/authorizer/node (node_authorizer.go) of Kubernetes. Who writes what is left
 to restriction.py, which sees the objects. A node of ours also routes to services itself, so it may
-follow their endpoints, and enforces NetworkPolicies, so it may follow those and their peers, for
-which upstream's nodes have programs with names of their own.
+follow their endpoints, enforces NetworkPolicies, so it may follow those and their peers, and routes
+to other nodes' pods, for which upstream's nodes have programs with names of their own.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ from longshore.core.watch.frames import Frame
 NODE_GROUP, NODE_PREFIX = "system:nodes", "system:node:"
 LEASE_NAMESPACE = "kube-node-lease"
 _SERVICE_ROUTES = ("list watch", "discovery.k8s.io", "endpointslices")
-# Labels, addresses and named ports, of which policies speak; the pods themselves stay closed.
-_POLICIES = (
+# Labels, addresses and named ports, of which policies speak, and where other nodes' pods are: pods and
+# nodes themselves stay closed.
+_PEERS = (
     ("list watch", "networking.k8s.io", "networkpolicies"),
     ("list watch", kinds.POD_PEER.group, " ".join(kind.plural for kind in kinds.PEERS)),
 )
 # Verb, API group and resource of what all nodes may alike: in the role there are no wildcards.
 _COMMON = frozenset(
     action
-    for row in (*ROLES["system:node"], _SERVICE_ROUTES, *_POLICIES)
+    for row in (*ROLES["system:node"], _SERVICE_ROUTES, *_PEERS)
     for action in product(row[0].split(), groups(row), row[2].split())
 )
 _READ = frozenset({"get", "list", "watch"})
