@@ -81,6 +81,18 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class Hook:
+    """A program of the node's that is run when a container gets to a stage of its life (OCI runtime-spec,
+    "POSIX-platform Hooks"): createRuntime, createContainer, startContainer or prestart. timeout_s 0: no bound."""
+
+    stage: str
+    path: str
+    args: Sequence[str] = ()
+    env: Sequence[str] = ()
+    timeout_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Resources:
     """cgroup limits; 0 leaves one unlimited. cpu_shares as Docker has them (1024 a core); cpuset is a list
     as "0-2,7", empty for all. oom_score_adj is of a container's processes (proc(5)): best effort, since
@@ -150,7 +162,8 @@ class Security:
 class ContainerSpec:
     """One container. log_path is where the CRI log goes; args replace the image's command,
     command its entrypoint (both already expanded). stdin_once: the first session that ends its
-    input ends the container's. pid_of: the running container of the sandbox whose processes this one
+    input ends the container's. hooks: a runtime that cannot run them raises StartFailed. annotations are for
+    the runtime, and programs that read its configuration. pid_of: the running container of the sandbox whose processes this one
     sees, and with which it shares the PID namespace; empty for the sandbox's way. stop_signal: a name such as
     "SIGUSR1", empty for the image's."""
 
@@ -164,6 +177,8 @@ class ContainerSpec:
     working_dir: str = ""
     mounts: Sequence[Mount] = ()
     devices: Sequence[Device] = ()
+    hooks: Sequence[Hook] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict)
     resources: Resources = Resources()
     security: Security = Security()
     tty: bool = False
