@@ -1,0 +1,1 @@
+"""Every behaviour of nodes and volumes that conformance has, played on real containers."""
