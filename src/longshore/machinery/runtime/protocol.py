@@ -7,7 +7,7 @@ Containers belong to a sandbox; a sandbox is one pod's shared namespaces and cgr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol, runtime_checkable
@@ -323,12 +323,16 @@ class CanTalk(Protocol):
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What a control group has used: CPU time in nanoseconds since it was made; memory in bytes
-    (all, without file cache that can be dropped at once, anonymous)."""
+    (all, without file cache that can be dropped at once, anonymous); how often a page was not there,
+    and not in memory either; processes and threads there are now."""
 
     cpu_ns: int
     memory_bytes: int
     working_set_bytes: int
     rss_bytes: int
+    page_faults: int = 0
+    major_page_faults: int = 0
+    pids: int = 0
 
 
 @runtime_checkable
@@ -338,3 +342,20 @@ class CanMeasure(Protocol):
     async def usage(self) -> tuple[Usage | None, Mapping[str, Usage]]:
         """Of all that it runs together (None if nothing ran yet), and of each running container, by
         id. Reads the kernel's counters anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiskUse:
+    """What files take of a disk."""
+
+    bytes: int
+    inodes: int
+
+
+@runtime_checkable
+class CanWeigh(Protocol):
+    """What a Runtime may be able to do beyond the rest: say what containers have written to their own
+    root file systems."""
+
+    async def written(self, container_ids: Collection[str]) -> Mapping[str, DiskUse]:
+        """Of each of these that there is, running or exited. Looks at every file: ask seldom."""

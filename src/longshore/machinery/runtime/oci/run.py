@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,7 @@ import orjson
 
 from longshore.base.clock import Clock
 from longshore.core.streams.protocols import ExecOptions, Session
+from longshore.machinery.runtime.disk import disk_use
 from longshore.machinery.runtime.images import ImageStore, StoredImage
 from longshore.machinery.runtime.linux import new_namespaces, unmount
 from longshore.machinery.runtime.oci import bundle, cgroups, conmon, host, records, sessions
@@ -39,6 +40,7 @@ from longshore.machinery.runtime.oci.usage import measure, measure_all
 from longshore.machinery.runtime.protocol import (
     Container,
     ContainerSpec,
+    DiskUse,
     Image,
     ImageMissing,
     Login,
@@ -322,6 +324,14 @@ class OciRuntime:
             if not live.ended.is_set()
         }
         return await asyncio.to_thread(lambda: (measure(self._layout.parent), measure_all(groups)))
+
+    async def written(self, container_ids: Collection[str]) -> dict[str, DiskUse]:
+        """protocol.CanWeigh."""
+        known = [self._live[one] for one in container_ids if one in self._live]
+        places = {live.container.id: self._layout.written(live.directory) for live in known}
+        return await asyncio.to_thread(
+            lambda: {one: disk_use(place / "upper") for one, place in places.items()}
+        )
 
     def _running(self, container_id: str) -> Live:
         live = self._live.get(container_id)

@@ -24,7 +24,8 @@ def measure(group: str) -> Usage | None:
         return None
     inactive = stat.get("total_inactive_file", stat.get("inactive_file", 0))
     rss = stat.get("total_rss", stat.get("anon", 0))
-    return Usage(cpu_ns, used, max(0, used - inactive), rss)
+    faults, major = stat.get("pgfault", 0), stat.get("pgmajfault", 0)
+    return Usage(cpu_ns, used, max(0, used - inactive), rss, faults, major, _pids(group))
 
 
 def _cpu_ns(group: str) -> int:
@@ -38,6 +39,14 @@ def _memory(group: str) -> tuple[int, dict[str, int]]:
     directory, old = _directory(group, "memory")
     used = "memory.usage_in_bytes" if old else "memory.current"
     return int((directory / used).read_text()), _numbers(directory / "memory.stat")
+
+
+def _pids(group: str) -> int:
+    """0 where the machine does not count them."""
+    try:
+        return int((_directory(group, "pids")[0] / "pids.current").read_text())
+    except (OSError, ValueError, KeyError):
+        return 0
 
 
 def _directory(group: str, controller: str) -> tuple[Path, bool]:
