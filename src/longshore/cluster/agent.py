@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from longshore.base.addresses import CLUSTER_DOMAIN, DNS_ADDRESS
 from longshore.base.chance import Chance
@@ -20,7 +22,7 @@ from longshore.doors.kubernetes.client import HttpClient, Introduction
 from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.run import Kubelet
 from longshore.machinery.network import namespaces
-from longshore.machinery.network.node import NodeNetwork
+from longshore.machinery.network.node import LAN, NodeNetwork, Outside
 from longshore.machinery.network.pods import PodNetwork
 from longshore.machinery.network.ranges import NodeNet
 from longshore.machinery.network.uplink import UPLINK_DNS
@@ -28,36 +30,70 @@ from longshore.machinery.runtime.images.store import ImageStore
 from longshore.machinery.runtime.oci.run import OciRuntime
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What an agent is told: the node's place, files and surroundings, and the URLs of servers."""
+
+    place: NodeNet
+    paths: ClusterPaths
+    servers: Sequence[str]
+    kubelet: KubeletConfig
+    outside: Outside
+
+
 def main(config: ClusterConfig, paths: ClusterPaths, node: str) -> None:
-    """The agent's life, until SIGTERM; its containers go on without it."""
+    """The life of a local cluster's agent, until SIGTERM; its containers go on without it."""
     prepare_process(f"longshore-{node}")
     namespaces.enter(node_namespace(paths, node))
+    run_to_the_end(until_signalled(Agent(setting_of(config, paths, node)).run()))
+
+
+def setting_of(config: ClusterConfig, paths: ClusterPaths, node: str) -> Setting:
+    """What a node of a local cluster is told."""
     (place,) = [net for net in node_nets(config) if net.name == node]
-    agent = _Agent(config, paths, place)
-    run_to_the_end(until_signalled(agent.run()))
+    kubelet = kubelet_config(
+        place,
+        paths,
+        lease_renew_s=config.node_grace_s / 4,
+        host_netns=str(node_namespace(paths, node)),
+    )
+    outside = replace(LAN, upstreams=(UPLINK_DNS,)) if config.uplink == "user" else LAN
+    return Setting(place, paths, servers_of(config, node), kubelet, outside)
 
 
-class _Agent:
+def kubelet_config(place: NodeNet, paths: ClusterPaths, **more: Any) -> KubeletConfig:
+    """What all kubelets are told, and more of KubeletConfig's fields."""
+    return KubeletConfig(
+        node_name=place.name,
+        root=paths.node(place.name) / "kubelet",
+        node_ip=place.lan_ip,
+        pod_cidr=place.pod_cidr,
+        cluster_dns=(DNS_ADDRESS,),
+        cluster_domain=CLUSTER_DOMAIN,
+        **more,
+    )
+
+
+class Agent:
     """One node, put together."""
 
-    def __init__(self, config: ClusterConfig, paths: ClusterPaths, place: NodeNet) -> None:
-        self._config = config
-        self._paths = paths
-        self._place = place
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._place = setting.place
+        self._paths = setting.paths
         self._clock = SystemClock()
         self._chance = Chance()
-        self._identity = NodeIdentity(paths.pki, place.name, place.lan_ip, self._clock)
+        pki, place = setting.paths.pki, setting.place
+        self._identity = NodeIdentity(pki, place.name, place.lan_ip, self._clock)
 
     async def run(self) -> None:
-        client = self._client()
+        """Until cancelled."""
+        client, setting = self._client(), self._setting
         pods = PodNetwork(
             self._place, self._paths.namespaces / f"{self._place.name}-pods", self._clock
         )
-        upstreams = (UPLINK_DNS,) if self._config.uplink == "user" else ()
-        network = NodeNetwork(self._place, client, pods, self._clock, upstreams=upstreams)
-        kubelet = Kubelet(
-            self._kubelet_config(), client, self._runtime(), pods, self._clock, self._chance
-        )
+        network = NodeNetwork(self._place, client, pods, self._clock, outside=setting.outside)
+        kubelet = Kubelet(setting.kubelet, client, self._runtime(), pods, self._clock, self._chance)
         kubelet.tokens = client
         kubelet.guard = network
         await pods.open()
@@ -73,7 +109,7 @@ class _Agent:
 
     def _client(self) -> HttpClient:
         return HttpClient(
-            servers_of(self._config, self._place.name),
+            self._setting.servers,
             self._identity.to_servers,
             self._clock,
             said=Introduction("kubelet"),
@@ -81,26 +117,10 @@ class _Agent:
 
     def _runtime(self) -> OciRuntime:
         return OciRuntime(
-            self._root / "runtime",
+            self._paths.node(self._place.name) / "runtime",
             ImageStore(self._paths.images),
             self._clock,
             cgroup_parent=f"{self._paths.cgroup_parent}/{self._place.name}",
-        )
-
-    @property
-    def _root(self) -> Path:
-        return self._paths.node(self._place.name)
-
-    def _kubelet_config(self) -> KubeletConfig:
-        return KubeletConfig(
-            node_name=self._place.name,
-            root=self._root / "kubelet",
-            node_ip=self._place.lan_ip,
-            pod_cidr=self._place.pod_cidr,
-            cluster_dns=(DNS_ADDRESS,),
-            cluster_domain=CLUSTER_DOMAIN,
-            lease_renew_s=self._config.node_grace_s / 4,
-            host_netns=str(node_namespace(self._paths, self._place.name)),
         )
 
     async def _serve(self, kubelet: Kubelet) -> None:

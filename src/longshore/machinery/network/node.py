@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from longshore.base.addresses import (
     CLUSTER_DOMAIN,
@@ -21,25 +22,41 @@ from longshore.machinery.network import namespaces
 from longshore.machinery.network.dns.plan import Zone
 from longshore.machinery.network.dns.run import PORT, NameServer
 from longshore.machinery.network.follow import ServiceWatch
+from longshore.machinery.network.machines.run import MachineRoutes, remove_routes
 from longshore.machinery.network.netlink import (
     LOOPBACK,
     SCOPE_HOST,
     Netlink,
     add_address,
+    delete_address,
     set_up,
 )
 from longshore.machinery.network.pods import PodNetwork
+from longshore.machinery.network.policy import nft as policy_rules
 from longshore.machinery.network.policy.run import PolicyEnforcement
 from longshore.machinery.network.ranges import NodeNet
+from longshore.machinery.network.services import nft as service_rules
 from longshore.machinery.network.services.plan import Site
 from longshore.machinery.network.services.published import published
 from longshore.machinery.network.services.run import ServiceRouting
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What is around a node. near are the ranges of a LAN of ours, from which it has its routes; a
+    machine by itself has none, makes its routes and keeps them. upstreams are resolvers for names outside the
+    cluster (none: such names do not exist)."""
+
+    near: tuple[str, ...] = ()
+    upstreams: tuple[str, ...] = ()
+
+
+LAN = Outside(near=(LAN_RANGE,))
+
+
 class NodeNetwork:
     """What an agent runs beside its kubelet. The PodNetwork is opened and closed by whoever made
-    it; node_ns is the node's namespace, empty if the process is inside; upstreams are resolvers
-    for names outside the cluster (none: such names do not exist)."""
+    it; node_ns is the node's namespace, empty if the process is inside."""
 
     def __init__(
         self,
@@ -49,16 +66,19 @@ class NodeNetwork:
         clock: Clock,
         *,
         node_ns: str = "",
-        upstreams: Sequence[str] = (),
+        outside: Outside = LAN,
     ) -> None:
         self._node_ns = node_ns
         self._pods = pods
         self._watch = ServiceWatch(client, clock)
         pods.detached = self._detached
         self.policies = PolicyEnforcement(client, node, pods, clock, node_ns=node_ns)
-        self._routing = ServiceRouting(self._watch, site_of(node), clock, node_ns=node_ns)
-        zone = Zone(CLUSTER_DOMAIN, (SERVICE_RANGE, POD_RANGE, LAN_RANGE))
-        self._names = NameServer(self._watch, zone, upstreams=upstreams)
+        self._routing = ServiceRouting(
+            self._watch, site_of(node, outside.near), clock, node_ns=node_ns
+        )
+        self._routes = None if outside.near else MachineRoutes(client, node, clock)
+        zone = Zone(CLUSTER_DOMAIN, (SERVICE_RANGE, POD_RANGE, *outside.near))
+        self._names = NameServer(self._watch, zone, upstreams=outside.upstreams)
 
     async def run(self) -> None:
         """Keep it all going until cancelled."""
@@ -70,6 +90,8 @@ class NodeNetwork:
             group.create_task(self._routing.run(), name="service routing")
             group.create_task(self._names.run(udp, tcp), name="names")
             group.create_task(self.policies.run(), name="network policies")
+            if self._routes is not None:
+                group.create_task(self._routes.run(), name="routes to other machines")
 
     async def admit(self, pod: Doc, ip: str) -> None:
         """Return once its policies are in force at a pod's address, and ports of the node lead there.
@@ -88,17 +110,32 @@ class NodeNetwork:
         await self._names.ready.wait()
 
 
-def site_of(node: NodeNet) -> Site:
-    """What a local cluster's node has to know of its surroundings to route services."""
+def site_of(node: NodeNet, near: Sequence[str]) -> Site:
+    """What a node has to know of its surroundings to route services. To what is near, pods speak under
+    their own addresses; to other machines under their node's, for nobody else knows the way back."""
     return Site(
         node=node.name,
         node_ips=(node.lan_ip,),
         pod_cidr=node.pod_cidr,
         pod_range=POD_RANGE,
         service_range=SERVICE_RANGE,
-        near_ranges=(LAN_RANGE,),
+        near_ranges=tuple(near),
         own_ips=(DNS_ADDRESS,),
     )
+
+
+def clear_machine(node: NodeNet) -> None:
+    """Take away what a node left in the network namespace that one is in, which is the machine's own:
+    rules, routes, addresses. Its pods' namespaces are gone already. Idempotent. Blocking."""
+    remove_routes()
+    with Netlink() as kernel:
+        own = (f"{DNS_ADDRESS}/32", f"{node.gateway}/32")
+        kernel.run([delete_address(LOOPBACK, one) for one in own])
+    rules = service_rules.Nft()
+    try:
+        rules.run(service_rules.GONE + policy_rules.GONE)
+    finally:
+        rules.close()
 
 
 def _name_sockets() -> tuple[socket.socket, socket.socket]:

@@ -24,6 +24,8 @@ from longshore.machinery.network.services.book import Delta, Swap
 from longshore.machinery.network.services.plan import Front, Rule, Site, Target
 
 TABLE = "ip longshore"
+GONE = f"add table {TABLE}\ndelete table {TABLE}\n"
+"""Take it all away, whether there is any of it or not."""
 # Clients that one endpoint remembers; a new one beyond that is simply not kept.
 _CLIENTS_MAX = 65_535
 
@@ -32,9 +34,7 @@ def base(site: Site) -> str:
     """The table without any service, replacing whatever there was, in one transaction."""
     hairpin = ", ".join(f"{ip} . {ip}" for ip in IPv4Network(site.pod_cidr).hosts())
     near = ", ".join(sorted({site.pod_range, *site.near_ranges}))
-    return f"""add table {TABLE}
-delete table {TABLE}
-table {TABLE} {{
+    return f"""{GONE}table {TABLE} {{
   map services {{ type ipv4_addr . inet_proto . inet_service : verdict; }}
   map hostports {{ type inet_proto . inet_service : verdict; }}
   map nodeports {{ type inet_proto . inet_service : verdict; }}
