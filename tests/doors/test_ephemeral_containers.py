@@ -1,4 +1,4 @@
-"""pods/ephemeralcontainers: only additions, and nothing else of the pod; pods/resize is refused."""
+"""pods/ephemeralcontainers: only additions, and nothing else of the pod."""
 
 from __future__ import annotations
 
@@ -81,13 +81,3 @@ async def test_what_does_not_fit_is_named() -> None:
         on_create["spec"]["ephemeralContainers"] = [debugger()]
         refused = await k("POST", "/api/v1/namespaces/default/pods", on_create)
         assert "cannot be set on create" in refused.doc["message"]
-
-
-async def test_resize_is_refused_by_name() -> None:
-    async with kube() as k:
-        made = (await k("POST", "/api/v1/namespaces/default/pods", pod("web"))).doc
-        refused = await k("PUT", f"{POD}/resize", made)
-        assert (refused.status, refused.doc["message"]) == (
-            405,
-            "pods/resize: resizing pods in place is not served",
-        )

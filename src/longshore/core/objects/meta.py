@@ -46,6 +46,7 @@ from longshore.core.objects.kinds import (
     Doc,
     Kind,
 )
+from longshore.core.objects.resizing import resized
 from longshore.core.objects.selectors import of_workload
 from longshore.core.objects.services import carry_allocations, without_balancer
 
@@ -96,7 +97,7 @@ def _gated(pod: Doc) -> Doc:
 
 def prepare_update(kind: Kind, new: Doc, old: Doc, subresource: str = "") -> Doc:
     """The object to store when `new` is put over `old`, through its main endpoint or through
-    "status", "approval", "ephemeralcontainers" or "finalize" (which change only their part)."""
+    "status", "approval", "ephemeralcontainers", "resize" or "finalize" (which change only their part)."""
     metadata = _carried(new["metadata"], old["metadata"])
     if kind is CSR:
         return _signing_request(new, {**old, "metadata": metadata}, subresource)
@@ -104,7 +105,10 @@ def prepare_update(kind: Kind, new: Doc, old: Doc, subresource: str = "") -> Doc
         metadata = _status_metadata(kind, metadata, old["metadata"])
         return _with({**old, "metadata": metadata}, "status", new.get("status"))
     if subresource == "ephemeralcontainers":
-        return _with_ephemeral(kind, new, old)
+        added = new["spec"].get("ephemeralContainers")
+        return _respecified(kind, old, _with(old["spec"], "ephemeralContainers", added))
+    if subresource == "resize":
+        return _respecified(kind, old, resized(new["spec"], old["spec"]))
     if subresource == "finalize":
         finalizers = new.get("spec", {}).get("finalizers", [])
         return {
@@ -128,14 +132,9 @@ def prepare_update(kind: Kind, new: Doc, old: Doc, subresource: str = "") -> Doc
     return made
 
 
-def _with_ephemeral(kind: Kind, new: Doc, old: Doc) -> Doc:
-    """The pod with the ephemeral containers of the new document, and nothing else of it."""
-    added = new["spec"].get("ephemeralContainers")
-    made = {
-        **old,
-        "metadata": dict(old["metadata"]),
-        "spec": _with(old["spec"], "ephemeralContainers", added),
-    }
+def _respecified(kind: Kind, old: Doc, spec: Doc) -> Doc:
+    """The object with another spec, and nothing else of it changed."""
+    made = {**old, "metadata": dict(old["metadata"]), "spec": spec}
     if generation_changed(kind, made, old):
         made["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     return made

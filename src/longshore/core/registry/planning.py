@@ -327,7 +327,7 @@ class Planner:
         kind, part = ref.kind.kept_as, "" if ref.subresource == "scale" else ref.subresource
         # Labels and annotations are patched far more often than specs: what is as it was is complete.
         relabelled = not part and _same_content(new, old)
-        if part in ("", "ephemeralcontainers") and not relabelled:
+        if part in ("", "ephemeralcontainers", "resize") and not relabelled:
             new = default(kind, new)
         steps = self._admission.steps("update", kind, part)
         request: Attributes | None = None

@@ -39,12 +39,6 @@ from longshore.doors.kubernetes.translate import Target, flag
 
 Action: TypeAlias = Callable[["Api", Request, Target, User], Awaitable[AnyReply]]
 
-# Subresources that upstream has and this door does not serve yet: refused by name.
-REFUSED = {
-    "resize": "resizing pods in place",
-}
-
-
 _PASSED_ON = frozenset(("attach", "exec", "log", "portforward", "proxy"))
 _WRITES = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 
@@ -240,6 +234,9 @@ ROUTES: dict[tuple[str, str, str], Action] = {
     ("GET", "object", "ephemeralcontainers"): Api.get,
     ("PUT", "object", "ephemeralcontainers"): Api.update,
     ("PATCH", "object", "ephemeralcontainers"): Api.patch,
+    ("GET", "object", "resize"): Api.get,
+    ("PUT", "object", "resize"): Api.update,
+    ("PATCH", "object", "resize"): Api.patch,
     ("GET", "object", "scale"): Api.get,
     ("PUT", "object", "scale"): Api.update,
     ("PATCH", "object", "scale"): Api.patch,
@@ -256,8 +253,8 @@ ROUTES: dict[tuple[str, str, str], Action] = {
 def _action(request: Request, target: Target) -> Action:
     """Raises NotFound or MethodNotAllowed."""
     method, below = "GET" if request.method == "HEAD" else request.method, target.subresource
-    if below and (below in REFUSED or below not in target.kind.subresources):
-        raise _not_served(target)
+    if below and below not in target.kind.subresources:
+        raise NotFound("the server could not find the requested resource")
     action = ROUTES.get((method, target.shape, below))
     # Kinds that are only asked, or only read, have fewer verbs than others.
     if action is None or (not below and VERBS[method, target.shape] not in target.kind.verbs):
@@ -276,10 +273,3 @@ def _check_place(target: Target, done: str) -> None:
 
 def _called(target: Target) -> str:
     return f"{target.kind.resource}/{target.subresource}".rstrip("/")
-
-
-def _not_served(target: Target) -> NotFound | MethodNotAllowed:
-    what = REFUSED.get(target.subresource)
-    if what is None:
-        return NotFound("the server could not find the requested resource")
-    return MethodNotAllowed(f"{_called(target)}: {what} is not served", kind=target.kind)

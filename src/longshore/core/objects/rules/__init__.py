@@ -31,6 +31,7 @@ from longshore.core.objects.rules import (
     quotas,
     rbac,
     records,
+    resizes,
     services,
     sharing,
     storage,
@@ -128,6 +129,9 @@ def validate_update(kind: Kind, new: Doc, old: Doc, subresource: str = "") -> li
         return problems.causes
     if subresource == "ephemeralcontainers":
         ephemeral.ephemeral_update(new, old, problems)
+        return problems.causes
+    if subresource == "resize":
+        resizes.resize_update(new, old, problems)
         return problems.causes
     rule = _RULES.get(kind.schema) or _RULES.get(kept.schema)
     update_rule = _UPDATE_RULES.get(kind.schema) or _UPDATE_RULES.get(kept.schema)

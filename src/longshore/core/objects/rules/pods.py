@@ -11,10 +11,12 @@ from longshore.core.objects.rules import gangs, placement, resources
 from longshore.core.objects.rules.containers import container, user_id
 from longshore.core.objects.rules.pod_claims import pod_claims
 from longshore.core.objects.rules.problems import METADATA, SPEC, Path, Problems, Rule
+from longshore.core.objects.rules.restarts import restarts
 from longshore.core.objects.rules.scheduling import constraints, ports, ports_update
 from longshore.core.objects.rules.volumes import volumes
 
 _RESTART_POLICIES = ("Always", "Never", "OnFailure")
+_RESTARTS = frozenset(("resizePolicy", "restartPolicy", "restartPolicyRules"))
 _DNS_POLICIES = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
 _PREEMPTION = ("Never", "PreemptLowerPriority")
 _SYSCTL = re.compile(r"[a-z0-9]([-_a-z0-9]*[a-z0-9])?([./][a-z0-9]([-_a-z0-9]*[a-z0-9])?)*")
@@ -93,6 +95,8 @@ def _containers(spec: Doc, path: Path, named: set[str], problems: Problems) -> N
         for index, one in enumerate(spec.get(field, ())):
             at = ((path, field), index)
             container(one, at, named, problems)
+            if _RESTARTS & one.keys():
+                restarts(one, field, spec.get("restartPolicy", ""), at, problems)
             name = one.get("name")
             if name in seen:
                 problems.duplicate((at, "name"), name)
