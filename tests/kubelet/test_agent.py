@@ -177,20 +177,6 @@ async def test_an_image_that_cannot_be_pulled_backs_off_and_recovers(w: World) -
     assert any("manifest unknown" in line for line in await w.events())
 
 
-async def test_credentials_for_a_pull_are_refused_by_name(w: World) -> None:
-    secrets = [{"name": "registry"}]
-    await w.run_pod(pod(imagePullSecrets=secrets))
-    await until(lambda: w.phase() == "Running")
-    await w.delete(grace_s=0)
-    await until(w.gone)
-    w.runtime.missing.add(container()["image"])
-    await w.run_pod(pod(imagePullSecrets=secrets))
-    await until(lambda: w.waiting() == "ErrImagePull")
-    assert w.runtime.pulled == []
-    sentence = "not supported by this node: pulling with spec.imagePullSecrets"
-    assert any(sentence in line for line in await w.events())
-
-
 async def test_never_pull_is_honoured(w: World) -> None:
     w.runtime.missing.add(container()["image"])
     await w.run_pod(pod(container(imagePullPolicy="Never")))

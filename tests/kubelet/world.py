@@ -46,6 +46,9 @@ class Recording(HollowRuntime):
         self.started: list[ContainerSpec] = []
         self.missing: set[str] = set()
         self.unpullable: dict[str, str] = {}
+        self.private: dict[str, str] = {}
+        self.logins: list[tuple[str, str]] = []
+        self.gate: asyncio.Event | None = None
         self.unstartable: dict[str, str] = {}
         self.stops: list[tuple[str, float]] = []
         self.pulled: list[str] = []
@@ -56,7 +59,13 @@ class Recording(HollowRuntime):
         return None if reference in self.missing else await super().image(reference)
 
     async def pull(self, reference: str, login: Login | None = None) -> Image:
+        """private is who may have an image; with a gate, pulls wait for it."""
         self.pulled.append(reference)
+        self.logins.append((reference, login.username if login else ""))
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.private.get(reference) not in (None, login.username if login else ""):
+            raise ImagePullFailed(f"{reference}: unauthorized: authentication required")
         if reference in self.unpullable:
             raise ImagePullFailed(self.unpullable[reference])
         self.missing.discard(reference)

@@ -29,6 +29,9 @@ VOLUME_REFRESH_S = 60.0
 RETRY_S = 10.0
 # Containers of one node that may be started at the same moment.
 STARTS_AT_ONCE = 8
+# Images of one node that are fetched at the same time (upstream's serializeImagePulls is for storage
+# drivers that ours is not; registries still bound what one machine may ask).
+IMAGE_PULLS_AT_ONCE = 5
 # What containers get whose pod the API server no longer has, and nobody can say what it wanted.
 FORCED_GRACE_S = 2
 TERMINATION_MESSAGE_MAX_BYTES = 4096
@@ -50,6 +53,10 @@ class KubeletConfig:
     cluster_domain: str = "cluster.local"
     lease_renew_s: float = LEASE_RENEW_S
     """How often the node gives a sign of life: a quarter of what the cluster waits for one."""
+    max_parallel_image_pulls: int = IMAGE_PULLS_AT_ONCE
+    pull_records: Path | None = None
+    """Where it is written down whose the images are; nodes that share a store of images share it.
+    None: in root."""
     host_netns: str = "/proc/self/ns/net"
     """The path of the node's own network namespace, for pods with hostNetwork. By default that of
     whoever opens it: the agent and the runtime's programs live in it."""

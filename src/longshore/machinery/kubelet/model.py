@@ -23,6 +23,8 @@ class Trouble:
     message: str
     since: float
     retry_at: float
+    image: str = ""
+    """The image that it is about, if any: a container mounts others besides its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from longshore.core.streams.protocols import ExecOptions, LogOptions, Session
 from longshore.machinery.kubelet.config import STARTS_AT_ONCE, KubeletConfig
 from longshore.machinery.kubelet.credentials import Credentials, TokenSource
 from longshore.machinery.kubelet.dialling import dial
-from longshore.machinery.kubelet.images import Puller
+from longshore.machinery.kubelet.images.pulls import Puller
+from longshore.machinery.kubelet.images.records import PullRecords
 from longshore.machinery.kubelet.logs import read_logs
 from longshore.machinery.kubelet.network import Guard, PodNetwork, Unguarded
 from longshore.machinery.kubelet.node.machine import machine_facts
@@ -91,11 +92,13 @@ class Kubelet:
         recorder = journal.recorder("kubelet", config.node_name)
         keeper = NodeKeeper(config, client, self._runtime, clock, self.facts)
         keeper.recorder = recorder
+        records = PullRecords(config.pull_records or config.root / "image-pulls.json")
         async with asyncio.TaskGroup() as crew:
             alarms = Alarms[str](clock, self._ring, crew)
             self._tools = Tools(
                 config=config, runtime=self._runtime, network=self._network, guard=self.guard, clock=clock,
-                events=recorder, writer=writer, crew=crew, puller=Puller(self._runtime, crew),
+                events=recorder, writer=writer, crew=crew,
+                puller=Puller(self._runtime, records, crew, clock, config.max_parallel_image_pulls), pull_records=records,
                 fetcher=Fetcher(client, services, clock, self._credentials()), checker=self.checker,
                 starts=asyncio.Semaphore(STARTS_AT_ONCE), alarm=alarms.set,
                 allocatable=lambda: keeper.allocatable, node_resolv_conf=_node_resolv_conf(),

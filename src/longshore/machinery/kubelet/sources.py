@@ -93,6 +93,15 @@ class Fetcher:
         maps, secrets = await self._named(namespace, environment_sources(pod["spec"]))
         return Sources(maps, secrets, self._services.of(namespace))
 
+    async def secrets(self, namespace: str, names: Sequence[str]) -> dict[str, Doc]:
+        """Those of the names that can be had."""
+        async with asyncio.TaskGroup() as crew:
+            asked = {
+                name: crew.create_task(self._get(kinds.SECRET, namespace, name)) for name in names
+            }
+        answers = {name: task.result() for name, task in asked.items()}
+        return {name: doc for name, doc in answers.items() if not isinstance(doc, ApiError)}
+
     async def volumes(self, pod: Doc) -> Sources:
         """The same, of what its volumes refer to."""
         namespace, wanted = pod["metadata"]["namespace"], volume_sources(pod["spec"])

@@ -146,9 +146,14 @@ def _bare(names: Sequence[str] | None) -> tuple[str, ...]:
 
 def pull_policy(container: Doc) -> str:
     """Always, IfNotPresent or Never; unset means Always for :latest, as the API defaults it."""
-    if policy := container.get("imagePullPolicy"):
-        return str(policy)
-    last = container["image"].rpartition("/")[2]
+    return image_pull_policy(container["image"], container.get("imagePullPolicy"))
+
+
+def image_pull_policy(reference: str, given: str | None) -> str:
+    """The same for any image of a pod."""
+    if given:
+        return given
+    last = reference.rpartition("/")[2]
     if "@" in last:
         return "IfNotPresent"
     return "Always" if last.rpartition(":")[1] == "" or last.endswith(":latest") else "IfNotPresent"

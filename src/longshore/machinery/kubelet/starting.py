@@ -10,12 +10,12 @@ from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.config import RETRY_S
 from longshore.machinery.kubelet.environment import Sources, container_env, without_secrets
 from longshore.machinery.kubelet.facts import ConfigMissing
+from longshore.machinery.kubelet.images.ensure import PodImages, image_volumes
 from longshore.machinery.kubelet.model import START_ERROR_EXIT_CODE, Trouble
 from longshore.machinery.kubelet.place import PodPlace
-from longshore.machinery.kubelet.plan import Start, next_backoff
+from longshore.machinery.kubelet.plan import Start
 from longshore.machinery.kubelet.record import PodRecord
-from longshore.machinery.kubelet.spec import Place, container_spec, pull_policy
-from longshore.machinery.kubelet.support import unpullable
+from longshore.machinery.kubelet.spec import Place, container_spec, image_pull_policy, pull_policy
 from longshore.machinery.kubelet.tools import Tools
 from longshore.machinery.kubelet.volumes.run import VolumeFailure
 from longshore.machinery.runtime.protocol import (
@@ -42,13 +42,12 @@ class Starter:
         self._record = record
         self._place = place
         self._tools = tools
-        self._report = report
-        self._ending = ending
+        self._images = PodImages(record, tools, report, ending)
 
     async def start(self, step: Start) -> Container | None:
         """The attempt, which may have ended at once; None if a trouble is in the way."""
         container = self._record.documents[step.name]
-        image = await self._image(container)
+        image = await self._all_images(container)
         if image is None:
             return None
         try:
@@ -58,7 +57,7 @@ class Starter:
             self._trouble(container, "CreateContainerConfigError", str(error), RETRY_S)
             return None
         except ImageMissing as error:
-            self._pull_failed(container, str(error))
+            self._images.failed(step.name, container["image"], str(error))
             return None
         except StartFailed as error:
             started = self._never_ran(container, image, step.attempt, error)
@@ -69,6 +68,19 @@ class Starter:
             self._record.event("Normal", "Created", f"Created container: {step.name}")
             self._record.event("Normal", "Started", f"Started container {step.name}")
         return started
+
+    async def _all_images(self, container: Doc) -> Image | None:
+        """The container's own image, once those that it mounts are there too; None if one cannot be
+        had now."""
+        name, spec = container["name"], self._record.pod["spec"]
+        for volume in image_volumes(container, spec):
+            wanted = (
+                volume["reference"],
+                image_pull_policy(volume["reference"], volume.get("pullPolicy")),
+            )
+            if await self._images.ensure(name, *wanted) is None:
+                return None
+        return await self._images.ensure(name, container["image"], pull_policy(container))
 
     async def _start_from(self, container: Doc, image: Image, attempt: int) -> Container:
         sources = await self._tools.fetcher.environment(self._record.pod)
@@ -111,51 +123,3 @@ class Starter:
     def _trouble(self, container: Doc, reason: str, message: str, retry_s: float) -> None:
         now = self._tools.clock.now()
         self._record.trouble(container["name"], Trouble(reason, message, now, now + retry_s))
-
-    # -- images ------------------------------------------------------------------------------
-
-    async def _image(self, container: Doc) -> Image | None:
-        """The container's image by its pull policy; None if it cannot be had now."""
-        reference, policy = container["image"], pull_policy(container)
-        if policy != "Always":
-            image = await self._tools.runtime.image(reference)
-            if image is not None:
-                message = f'Container image "{reference}" already present on machine'
-                self._record.event("Normal", "Pulled", message)
-                return image
-        if policy == "Never":
-            message = f'Container image "{reference}" is not present with pull policy of Never'
-            self._trouble(container, "ErrImageNeverPull", message, RETRY_S)
-            return None
-        return await self._pull(container)
-
-    async def _pull(self, container: Doc) -> Image | None:
-        """Fetch it; a pod that is to end does not wait for its images."""
-        if why := unpullable(self._record.pod["spec"]):
-            self._pull_failed(container, why)
-            return None
-        reference, began = container["image"], self._tools.clock.now()
-        self._record.event("Normal", "Pulling", f'Pulling image "{reference}"')
-        self._report()
-        pull = self._tools.puller.pull(reference)
-        await asyncio.wait((pull, self._ending), return_when=asyncio.FIRST_COMPLETED)
-        if not pull.done():
-            return None
-        image = pull.result()
-        if isinstance(image, Exception):
-            self._pull_failed(container, str(image))
-            return None
-        self._record.pulls.pop(container["name"], None)
-        took = self._tools.clock.now() - began
-        self._record.event("Normal", "Pulled", f'Successfully pulled image "{reference}" in {took:.3f}s. '
-                    f"Image size: {image.size} bytes.")  # fmt: skip
-        return image
-
-    def _pull_failed(self, container: Doc, why: str) -> None:
-        now, name = self._tools.clock.now(), container["name"]
-        self._record.pulls[name] = backoff = next_backoff(self._record.pulls.get(name), now, now)
-        message = f'failed to pull image "{container["image"]}": {why}'
-        self._record.event(
-            "Warning", "Failed", f'Failed to pull image "{container["image"]}": {why}'
-        )
-        self._trouble(container, "ErrImagePull", message, backoff.delay_s)

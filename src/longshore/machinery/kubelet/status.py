@@ -292,7 +292,8 @@ def _waiting(view: PodView, container: Doc, init: bool) -> Doc:
 def _trouble(view: PodView, container: Doc, trouble: Trouble) -> Doc:
     """ErrImagePull turns into ImagePullBackOff while the next try is waited for."""
     if trouble.reason == "ErrImagePull" and view.now >= trouble.since + IMAGE_ERROR_SHOWN_S:
-        message = f'Back-off pulling image "{container["image"]}": ErrImagePull: {trouble.message}'
+        image = trouble.image or container["image"]
+        message = f'Back-off pulling image "{image}": ErrImagePull: {trouble.message}'
         return {"reason": "ImagePullBackOff", "message": message}
     return {"reason": trouble.reason, "message": trouble.message}
 

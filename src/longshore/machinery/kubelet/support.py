@@ -35,14 +35,6 @@ def refused(spec: Doc, *, can_exec: bool) -> str:
     return f"not supported by this node: {', '.join('spec.' + what for what in found)}"
 
 
-def unpullable(spec: Doc) -> str:
-    """A sentence if no image can be pulled for the pod as it asks to; "" if one can. Images that
-    are on the node already need no credentials: such pods run."""
-    if not spec.get("imagePullSecrets"):
-        return ""
-    return "not supported by this node: pulling with spec.imagePullSecrets"
-
-
 def _pod(spec: Doc) -> Iterator[str]:
     yield from (field for field in _POD_FIELDS if spec.get(field))
     if spec.get("hostUsers") is False:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from longshore.base.clock import Clock
 from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.events import Recorder
-from longshore.machinery.kubelet.images import Puller
+from longshore.machinery.kubelet.images.pulls import Puller
+from longshore.machinery.kubelet.images.records import PullRecords
 from longshore.machinery.kubelet.network import Guard, PodNetwork
 from longshore.machinery.kubelet.probes.handlers import Checker
 from longshore.machinery.kubelet.sources import Fetcher
@@ -31,6 +32,7 @@ class Tools:
     writer: StatusWriter
     crew: asyncio.TaskGroup
     puller: Puller
+    pull_records: PullRecords
     fetcher: Fetcher
     checker: Checker
     starts: asyncio.Semaphore

@@ -246,14 +246,15 @@ class PodWorker:
     def _tell_backoffs(self, status: Doc) -> None:
         for before, after in _pairs(self._record.reported, status):
             was = ((before.get("state") or {}).get("waiting") or {}).get("reason")
-            now = (after["state"].get("waiting") or {}).get("reason")
+            waiting = after["state"].get("waiting") or {}
+            now = waiting.get("reason")
             if now != was and now == "CrashLoopBackOff":
                 self._record.event("Warning", "BackOff", f"Back-off restarting failed container "
                             f"{after['name']} in pod {key_of(self.pod)}")  # fmt: skip
             if now != was and now == "ImagePullBackOff":
-                self._record.event(
-                    "Normal", "BackOff", f'Back-off pulling image "{after["image"]}"'
-                )
+                said = waiting["message"].partition(": ErrImagePull")[0]
+                self._record.event("Normal", "BackOff", said)
+                self._record.event("Warning", "Failed", "Error: ImagePullBackOff")
 
     # -- preparing ---------------------------------------------------------------------------
 

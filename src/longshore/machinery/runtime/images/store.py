@@ -26,6 +26,7 @@ from typing import Any
 import orjson
 
 from longshore.machinery.runtime.images import archive
+from longshore.machinery.runtime.images.logins import authentication, held_in_memory
 from longshore.machinery.runtime.images.reference import normalise, repository, split_host
 from longshore.machinery.runtime.images.unpack import unpack_layer
 from longshore.machinery.runtime.protocol import Image, ImagePullFailed, Login, RuntimeFailure
@@ -105,15 +106,13 @@ class ImageStore:
 
     async def pull(self, reference: str, login: Login | None = None) -> Image:
         """Fetch with skopeo and unpack. Raises ImagePullFailed with the registry's own words."""
-        if login is not None:
-            raise ImagePullFailed(f"{reference}: pulling with a login is not supported yet")
         try:
             name = normalise(reference)
         except ValueError as error:
             raise ImagePullFailed(str(error)) from error
         temporary = Path(await asyncio.to_thread(mkdtemp, prefix=_TEMPORARY, dir=self._root))
         try:
-            await self._fetch(name, temporary)
+            await self._fetch(name, temporary, login)
             return await asyncio.to_thread(self._add_fetched, temporary, name)
         finally:
             await asyncio.to_thread(shutil.rmtree, temporary, ignore_errors=True)
@@ -263,28 +262,38 @@ class ImageStore:
 
     # -- fetching --
 
-    async def _fetch(self, name: str, target: Path) -> None:
+    async def _fetch(self, name: str, target: Path, login: Login | None) -> None:
         command = ["skopeo", "copy", "--quiet", "--preserve-digests"]
         command += [f"--override-arch={archive.architecture()}", "--override-os=linux"]
-        if self._auth_file is not None:
-            command += ["--authfile", str(self._auth_file)]
         if _is_loopback(name):
             command += ["--src-tls-verify=false"]
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *command, f"docker://{name}", f"dir:{target}",
-                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
-        except FileNotFoundError:
-            raise ImagePullFailed(f"{name}: pulling needs skopeo, which is not installed") from None
-        try:
-            _, said = await process.communicate()
-        except asyncio.CancelledError:
-            process.kill()
-            await process.wait()
-            raise
-        if process.returncode != 0:
-            raise ImagePullFailed(f"{name}: {last_complaint(said.decode(errors='replace'))}")
+        with ExitStack() as cleanup:
+            fds: tuple[int, ...] = ()
+            if login is not None:
+                fds = (cleanup.enter_context(held_in_memory(authentication(name, login))),)
+                command += ["--authfile", f"/dev/fd/{fds[0]}"]
+            elif self._auth_file is not None:
+                command += ["--authfile", str(self._auth_file)]
+            await _run([*command, f"docker://{name}", f"dir:{target}"], name, fds)
+
+
+async def _run(command: Sequence[str], name: str, fds: Sequence[int]) -> None:
+    """skopeo. Raises ImagePullFailed with what it complained of; a cancelled one is killed."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command, pass_fds=fds,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise ImagePullFailed(f"{name}: pulling needs skopeo, which is not installed") from None
+    try:
+        _, said = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()
+        await process.wait()
+        raise
+    if process.returncode != 0:
+        raise ImagePullFailed(f"{name}: {last_complaint(said.decode(errors='replace'))}")
 
 
 def _unpack(layer: archive.Layer, directory: Path) -> None:
