@@ -70,6 +70,7 @@ def kubelet_config(place: NodeNet, paths: ClusterPaths, **more: Any) -> KubeletC
         pod_cidr=place.pod_cidr,
         cluster_dns=(DNS_ADDRESS,),
         cluster_domain=CLUSTER_DOMAIN,
+        pull_records=paths.images / "pulled.json",
         **more,
     )
 
