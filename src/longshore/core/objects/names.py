@@ -217,3 +217,11 @@ def cidr_problems(text: str) -> tuple[str, ...]:
     if interface.ip != interface.network.network_address:
         return ("must not have bits set beyond the prefix length",)
     return ()
+
+
+@remembered(1024)
+def is_extended_resource(name: str) -> bool:
+    """A resource that a device plugin counts: it has a domain, and not Kubernetes' own (pkg/apis/core/helper:
+    IsExtendedResourceName)."""
+    domain, slash, _ = name.partition("/")
+    return bool(slash) and not domain.endswith("kubernetes.io") and not name.startswith("requests.")

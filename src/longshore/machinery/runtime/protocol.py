@@ -61,7 +61,8 @@ class Propagation(Enum):
 class Mount:
     """A bind of a host path into the container. With image, source is a path within the unpacked files
     of that image instead, and nothing is ever written there. recursive: read_only holds for all mounts
-    below it too."""
+    below it too. flags: of nosuid, nodev and noexec, for a runtime that can be told so (the CRI has no
+    word for them)."""
 
     source: str
     target: str
@@ -69,6 +70,7 @@ class Mount:
     recursive: bool = False
     propagation: Propagation = Propagation.PRIVATE
     image: str = ""
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ def requirements(given: Doc, path: Path, problems: Problems) -> None:
         amounts(requests, (path, "requests"), problems)
         _within(requests, limits, (path, "requests"), problems)
     for name in limits:
-        if requests and name not in requests and _is_extended(name):
+        if requests and name not in requests and names.is_extended_resource(name):
             problems.required((path, "requests"), f"must be set to the limit of {name}")
     pages = [name for name in (*limits, *requests) if name.startswith("hugepages-")]
     if pages and not {"cpu", "memory"} & {*limits, *requests}:
@@ -49,7 +49,7 @@ def _amount_problems(name: str, amount: str) -> tuple[str, ...]:
     negative = (NOT_NEGATIVE,) if value < 0 else ()
     return (
         (*negative, "must be an integer")
-        if value.denominator != 1 and _is_extended(name)
+        if value.denominator != 1 and names.is_extended_resource(name)
         else negative
     )
 
@@ -58,11 +58,11 @@ def _within(requests: Doc, limits: Doc, path: Path, problems: Problems) -> None:
     for name, amount in requests.items():
         limit = limits.get(name)
         if limit is None:
-            if _is_extended(name) or name.startswith("hugepages-"):
+            if names.is_extended_resource(name) or name.startswith("hugepages-"):
                 problems.required(path, "Limit must be set for non overcommitable resources")
         elif amount != limit:
             over = _compared(amount, limit)
-            if over and _is_extended(name):
+            if over and names.is_extended_resource(name):
                 problems.invalid(path, amount, f"must be equal to {name} limit of {limit}")
             elif over > 0:
                 why = f"must be less than or equal to {name} limit of {limit}"
@@ -74,13 +74,6 @@ def _compared(one: str, other: str) -> int:
     """Less than, equal to, or greater than 0, as one is to the other."""
     difference = quantities.parse(one) - quantities.parse(other)
     return difference.numerator
-
-
-@lru_cache(maxsize=1024)
-def _is_extended(name: str) -> bool:
-    """A resource that a device plugin counts: it has a domain, and not Kubernetes' own."""
-    domain, slash, _ = name.partition("/")
-    return bool(slash) and not domain.endswith("kubernetes.io")
 
 
 @lru_cache(maxsize=1024)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
+from longshore.core.objects.names import is_extended_resource
 from longshore.core.registry.admission.attributes import Attributes, Hook, Hooks
 
 TOLERATION_S = 300
@@ -37,7 +38,7 @@ def _devices(request: Attributes) -> None:
     asked: set[str] = set()
     for container in (*(spec.get("initContainers") or ()), *spec.get("containers", ())):
         requests = (container.get("resources") or {}).get("requests") or {}
-        asked.update(filter(is_extended, requests))
+        asked.update(filter(is_extended_resource, requests))
     given = spec.get("tolerations") or []
     added = [_for_device(name) for name in sorted(asked)]
     if added:
@@ -46,11 +47,6 @@ def _devices(request: Attributes) -> None:
 
 def _for_device(name: str) -> Doc:
     return {"key": name, "operator": "Exists", "effect": "NoSchedule"}
-
-
-def is_extended(name: str) -> bool:
-    """Whether a resource is somebody's own (pkg/apis/core/helper: IsExtendedResourceName)."""
-    return "/" in name and "kubernetes.io/" not in name and not name.startswith("requests.")
 
 
 DEFAULT_SECONDS = Hooks(changes=(Hook(_patience, (kinds.POD,), ("create", "update"), looks_up=()),))

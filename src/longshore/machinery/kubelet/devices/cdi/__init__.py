@@ -1,0 +1,1 @@
+"""The Container Device Interface: what names of devices mean on this node (CNCF TAG Runtime, CDI SPEC.md)."""
