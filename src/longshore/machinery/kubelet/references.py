@@ -8,6 +8,9 @@ from typing import NamedTuple
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.volumes import claim_name
 
+# Every namespace has the cluster's CA certificate in a ConfigMap of this name.
+CA_NAME = "kube-root-ca.crt"
+
 
 class Wanted(NamedTuple):
     """Names of the pod's namespace."""

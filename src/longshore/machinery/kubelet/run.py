@@ -35,6 +35,7 @@ from longshore.machinery.kubelet.sources import Fetcher, ServiceMirror
 from longshore.machinery.kubelet.stats import Measuring
 from longshore.machinery.kubelet.talking import open_session
 from longshore.machinery.kubelet.tools import Tools
+from longshore.machinery.kubelet.volumes.following import Followed
 from longshore.machinery.kubelet.worker import PodWorker
 from longshore.machinery.kubelet.writer import StatusWriter
 from longshore.machinery.loop.alarms import Alarms
@@ -100,6 +101,7 @@ class Kubelet:
                 events=recorder, writer=writer, crew=crew,
                 puller=Puller(self._runtime, records, crew, clock, config.max_parallel_image_pulls), pull_records=records,
                 fetcher=Fetcher(client, services, clock, self._credentials()), checker=self.checker,
+                followed=Followed(client, clock, crew, self._outdated),
                 starts=asyncio.Semaphore(STARTS_AT_ONCE), alarm=alarms.set,
                 allocatable=lambda: keeper.allocatable, node_resolv_conf=_node_resolv_conf(),
             )  # fmt: skip
@@ -231,6 +233,10 @@ class Kubelet:
         key = (metadata["namespace"], metadata["name"])
         if self._uids.get(key) == worker.uid:
             del self._uids[key]
+
+    def _outdated(self, uid: str) -> None:
+        if (worker := self._workers.get(uid)) is not None:
+            worker.outdated()
 
     def _ring(self, uid: str) -> None:
         if (worker := self._workers.get(uid)) is not None:

@@ -21,15 +21,13 @@ from longshore.machinery.kubelet.credentials import (
 )
 from longshore.machinery.kubelet.environment import Sources
 from longshore.machinery.kubelet.references import (
+    CA_NAME,
     Wanted,
     claims,
     environment_sources,
     volume_sources,
 )
 from longshore.machinery.loop.follow import follow
-
-# Every namespace has the cluster's CA certificate in a ConfigMap of this name.
-CA_NAME = "kube-root-ca.crt"
 
 
 class ServiceMirror:

@@ -14,6 +14,7 @@ from longshore.machinery.kubelet.images.records import PullRecords
 from longshore.machinery.kubelet.network import Guard, PodNetwork
 from longshore.machinery.kubelet.probes.handlers import Checker
 from longshore.machinery.kubelet.sources import Fetcher
+from longshore.machinery.kubelet.volumes.following import Followed
 from longshore.machinery.kubelet.writer import StatusWriter
 from longshore.machinery.runtime.protocol import Runtime
 
@@ -34,6 +35,7 @@ class Tools:
     puller: Puller
     pull_records: PullRecords
     fetcher: Fetcher
+    followed: Followed
     checker: Checker
     starts: asyncio.Semaphore
     alarm: Callable[[str, float], None]

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.config import RECONCILE_S, RETRY_S, VOLUME_REFRESH_S
+from longshore.machinery.kubelet.config import RECONCILE_S, RETRY_S
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts
 from longshore.machinery.kubelet.files import full_hostname_of
 from longshore.machinery.kubelet.model import TERMINAL_PHASES, PodView, Trouble, Verdict, key_of
@@ -29,6 +29,7 @@ from longshore.machinery.kubelet.plan import (
     grace_s,
     plan_pod,
 )
+from longshore.machinery.kubelet.pod_volumes import VolumeKeeper
 from longshore.machinery.kubelet.recall import health_reported, recalled
 from longshore.machinery.kubelet.record import PodRecord
 from longshore.machinery.kubelet.spec import pod_labels
@@ -37,8 +38,6 @@ from longshore.machinery.kubelet.status import doubted, is_certain, pod_status
 from longshore.machinery.kubelet.support import refused
 from longshore.machinery.kubelet.tools import Tools
 from longshore.machinery.kubelet.vitals import Vitals
-from longshore.machinery.kubelet.volumes.ownership import give_to_groups
-from longshore.machinery.kubelet.volumes.plan import Payload, Volume, plan_volumes, stale
 from longshore.machinery.kubelet.volumes.run import VolumeFailure
 from longshore.machinery.network.errors import NetworkFailure
 from longshore.machinery.runtime.protocol import (
@@ -68,9 +67,7 @@ class PodWorker:
         self._ending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._vitals = Vitals(self._record, tools, self.poke)
         self._starter = Starter(self._record, self._place, tools, self._report, self._ending)
-        self._volumes: tuple[Volume, ...] = ()
-        self._refresh_at = _FOREVER
-        self._version = 0
+        self._volumes = VolumeKeeper(self._record, self._place, tools)
         self._stopping_s = 0.0
         self._adopt(containers)
 
@@ -90,6 +87,7 @@ class PodWorker:
 
     def offer(self, pod: Doc) -> None:
         """A newer document of the pod."""
+        self._volumes.compare(self.pod, pod)
         self._record.take(pod)
         self._doubt(pod)
         if self._record.ending:
@@ -126,6 +124,11 @@ class PodWorker:
         self._wake.set()
 
     def poke(self) -> None:
+        self._wake.set()
+
+    def outdated(self) -> None:
+        """What its volumes are made of has changed."""
+        self._volumes.outdated()
         self._wake.set()
 
     def newest(self, container: str, previous: bool) -> Container | None:
@@ -207,8 +210,8 @@ class PodWorker:
             if self.done:
                 return
         self._report()
-        await self._refresh_volumes()
-        wake_at = min(plan.wake_at or _FOREVER, self._refresh_at)
+        await self._volumes.refresh()
+        wake_at = min(plan.wake_at or _FOREVER, self._volumes.refresh_at)
         if wake_at < _FOREVER:
             self._tools.alarm(self.uid, wake_at - self._tools.clock.now())
 
@@ -285,12 +288,8 @@ class PodWorker:
         netns = await self._attach()
         # Files are made ready meanwhile.
         admission = tools.crew.create_task(admission_of(pod, record.ips[0], tools.guard))
-        self._volumes = plan_volumes(self._facts(), await tools.fetcher.volumes(pod))
         self._place.prepare(pod, record.ips, tools.node_resolv_conf)
-        await give_to_groups(self._volumes)
-        self._place.set_up(self._volumes, self._stamp())
-        if any(isinstance(volume, Payload) for volume in self._volumes):
-            self._refresh_at = tools.clock.now() + VOLUME_REFRESH_S
+        await self._volumes.set_up()
         if (failure := await admission) is not None:
             raise failure
         metadata = pod["metadata"]
@@ -316,26 +315,6 @@ class PodWorker:
         place = await self._tools.network.attach(self.uid)
         record.ips = (place.ip,)
         return place.netns
-
-    def _stamp(self) -> str:
-        """A name for one version of the pod's files; never one that an earlier life used."""
-        self._version += 1
-        return f"{self._tools.clock.now():.6f}.{self._version}"
-
-    async def _refresh_volumes(self) -> None:
-        """Write what changed in ConfigMaps and Secrets; what is missing now stays as it was."""
-        now = self._tools.clock.now()
-        if now < self._refresh_at or not self._record.sandbox:
-            return
-        self._refresh_at = now + VOLUME_REFRESH_S
-        try:
-            new = plan_volumes(self._facts(), await self._tools.fetcher.volumes(self.pod))
-            changed = stale(self._volumes, new)
-            self._place.set_up(changed, self._stamp())
-        except (ConfigMissing, VolumeFailure, ApiError) as error:
-            self._record.event("Warning", "FailedMount", str(error))
-            return
-        self._volumes = new
 
     # -- starting ----------------------------------------------------------------------------
 
@@ -395,7 +374,7 @@ class PodWorker:
                 self._note(replace(container, state=State.EXITED, finished_at=now, exit_code=137))
 
     async def _release(self) -> None:
-        self._refresh_at = _FOREVER
+        self._volumes.give_up()
         await asyncio.to_thread(self._place.release)
         await self._tools.network.detach(self.uid)
         self._record.held = self._record.sandbox = False
@@ -403,6 +382,7 @@ class PodWorker:
     async def _finish(self) -> None:
         tools = self._tools
         self._vitals.leave_all()
+        self._volumes.give_up()
         status = pod_status(self._view())
         await tools.runtime.remove_sandbox(self.uid)
         await asyncio.to_thread(self._place.remove)

@@ -23,6 +23,7 @@ async def follow(
     whole: Callable[[Sequence[Doc]], Awaitable[None] | None],
     changes: Callable[[Sequence[Change]], None],
     *,
+    namespace: str = "",
     fields: str = "",
 ) -> None:
     """Hand over a snapshot, then every change; a new snapshot when the feed breaks. Never returns.
@@ -31,7 +32,7 @@ async def follow(
     """
     while True:
         try:
-            listing, feed = await client.list_and_watch(kind, fields=fields)
+            listing, feed = await client.list_and_watch(kind, namespace, fields=fields)
         except (ApiError, OSError) as error:
             _log.warning("cannot read %s: %s", kind.plural, error)
             await clock.sleep(_RETRY_S)
