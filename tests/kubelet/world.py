@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from longshore.base.chance import Chance
 from longshore.base.users import User
@@ -21,6 +22,7 @@ from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.network import HollowNetwork
 from longshore.machinery.kubelet.probes.handlers import Target
 from longshore.machinery.kubelet.probes.outcome import Outcome
+from longshore.machinery.kubelet.resource_settings import ResourceSettings
 from longshore.machinery.kubelet.run import Kubelet
 from longshore.machinery.runtime.hollow import HollowRuntime
 from longshore.machinery.runtime.protocol import (
@@ -119,6 +121,7 @@ class World:
     network: HollowNetwork = field(init=False)
     checker: Obliging = field(default_factory=Obliging)
     agents: list[asyncio.Task[None]] = field(default_factory=list)
+    resources: ResourceSettings = field(default_factory=ResourceSettings)
 
     def __post_init__(self) -> None:
         self.client = InProcess(self.registry, ADMIN)
@@ -133,6 +136,7 @@ class World:
             pod_cidr="10.42.1.0/24",
             cluster_dns=("10.96.0.10",),
             capacity={"cpu": "4", "memory": "8Gi"},
+            resources=self.resources,
         )
         kubelet = Kubelet(
             config, self.client, self.runtime, self.network, self.clock, Chance.seeded(2)
@@ -213,14 +217,23 @@ async def until(true: Callable[[], object], turns: int = 4000) -> None:
     assert true(), "it never came to be"
 
 
+W = TypeVar("W", bound=World)
+
+
 @asynccontextmanager
 async def world(root: Path) -> AsyncIterator[World]:
+    async with world_of(World, root) as made:
+        yield made
+
+
+@asynccontextmanager
+async def world_of(sort: type[W], root: Path) -> AsyncIterator[W]:
     clock = VirtualClock()
     registry = Registry(MemoryStore(), clock, Chance.seeded(1), NO_ACCOUNTS)
     await registry.open()
     async with asyncio.TaskGroup() as crew:
         running = crew.create_task(registry.run())
-        made = World(clock, registry, root, crew)
+        made = sort(clock, registry, root, crew)
         for name in ("default", "shop", "kube-node-lease"):
             if registry.cache.get(kinds.NAMESPACE, "", name) is None:
                 await made.create(kinds.NAMESPACE, {"metadata": {"name": name}})

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from longshore.machinery.kubelet.resource_settings import ResourceSettings
+
 RUNTIME_NAME = "longshore"
 
 # pkg/kubelet/apis/config/v1beta1/defaults.go
@@ -57,6 +59,8 @@ class KubeletConfig:
     pull_records: Path | None = None
     """Where it is written down whose the images are; nodes that share a store of images share it.
     None: in root."""
+    resources: ResourceSettings = field(default_factory=ResourceSettings)
+    """What is set aside, when pods are evicted, what is cleared away."""
     host_netns: str = "/proc/self/ns/net"
     """The path of the node's own network namespace, for pods with hostNetwork. By default that of
     whoever opens it: the agent and the runtime's programs live in it."""

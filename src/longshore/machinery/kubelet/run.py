@@ -31,6 +31,9 @@ from longshore.machinery.kubelet.node.plan import MachineFacts
 from longshore.machinery.kubelet.node.run import NodeKeeper
 from longshore.machinery.kubelet.orphans import Orphans
 from longshore.machinery.kubelet.probes.handlers import Checker, RealChecker
+from longshore.machinery.kubelet.resources.around import Around
+from longshore.machinery.kubelet.resources.gauges import Gauges, MachineGauges
+from longshore.machinery.kubelet.resources.run import NodeResources
 from longshore.machinery.kubelet.sources import Fetcher, ServiceMirror
 from longshore.machinery.kubelet.stats import Measuring
 from longshore.machinery.kubelet.talking import open_session
@@ -75,6 +78,7 @@ class Kubelet:
         self._uids: dict[tuple[str, str], str] = {}
         self._found: dict[str, list[Container]] = {}
         self._measuring = Measuring(runtime, clock)
+        self.gauges: Gauges = MachineGauges(config.root)
 
     async def run(self) -> None:
         """Serve the node until cancelled."""
@@ -93,6 +97,13 @@ class Kubelet:
         recorder = journal.recorder("kubelet", config.node_name)
         keeper = NodeKeeper(config, client, self._runtime, clock, self.facts)
         keeper.recorder = recorder
+        resources = NodeResources(
+            Around(
+                config, self._runtime, clock, recorder, keeper,
+                lambda: self.gauges, lambda: list(self._workers.values()),
+            )
+        )  # fmt: skip
+        keeper.pressure = lambda: resources.evictor.conditions
         records = PullRecords(config.pull_records or config.root / "image-pulls.json")
         async with asyncio.TaskGroup() as crew:
             alarms = Alarms[str](clock, self._ring, crew)
@@ -108,7 +119,7 @@ class Kubelet:
             for name, work in (
                 ("events", journal.run()), ("services", services.run()), ("statuses", writer.run()),
                 ("node", keeper.run()), ("pods", self._follow_pods()),
-                ("containers", self._follow_containers()),
+                ("containers", self._follow_containers()), ("resources", resources.run()),
             ):  # fmt: skip
                 crew.create_task(work, name=name)
 

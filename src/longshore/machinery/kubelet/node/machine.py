@@ -6,20 +6,18 @@ import os
 import platform
 from pathlib import Path
 
+from longshore.base import quantities
 from longshore.machinery.kubelet.config import MAX_PODS
 from longshore.machinery.kubelet.node.plan import MachineFacts
+from longshore.machinery.kubelet.resources.gauges import meminfo
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
-# pkg/kubelet/eviction/defaults_linux.go
-_MEMORY_FREE_MIN_BYTES = 100 * 1024 * 1024
-_DISK_FREE_MIN_SHARE = 0.10
-_INODES_FREE_MIN_SHARE = 0.05
-_PIDS_FREE_MIN_SHARE = 0.05
+_HUGE_PAGES = Path("/sys/kernel/mm/hugepages")
 
 
 def machine_facts(root: Path) -> MachineFacts:
     """The machine as it is now; root is a path on the disk that pods use."""
-    memory, disk = _meminfo(), os.statvfs(root)
+    memory, disk = meminfo(), os.statvfs(root)
     return MachineFacts(
         architecture=_ARCHITECTURES.get(platform.machine(), platform.machine()),
         kernel_version=platform.release(),
@@ -32,32 +30,21 @@ def machine_facts(root: Path) -> MachineFacts:
             "memory": f"{memory['MemTotal']}Ki",
             "ephemeral-storage": f"{disk.f_blocks * disk.f_frsize // 1024}Ki",
             "pods": str(MAX_PODS),
+            **_huge_pages(),
         },
-        pressure=frozenset(_pressure(memory, disk)),
     )
 
 
-def _pressure(memory: dict[str, int], disk: os.statvfs_result) -> set[str]:
-    pressed = set()
-    if memory["MemAvailable"] * 1024 < _MEMORY_FREE_MIN_BYTES:
-        pressed.add("MemoryPressure")
-    free_inodes = disk.f_favail / disk.f_files if disk.f_files else 1.0
-    if disk.f_bavail < disk.f_blocks * _DISK_FREE_MIN_SHARE or free_inodes < _INODES_FREE_MIN_SHARE:
-        pressed.add("DiskPressure")
-    used, most = _tasks(), int(_text("/proc/sys/kernel/pid_max") or 32768)
-    if most - used < most * _PIDS_FREE_MIN_SHARE:
-        pressed.add("PIDPressure")
-    return pressed
-
-
-def _tasks() -> int:
-    """Tasks of the whole machine: the second number of "running/all" in /proc/loadavg."""
-    return int(_text("/proc/loadavg").split()[3].partition("/")[2])
-
-
-def _meminfo() -> dict[str, int]:
-    pairs = (line.split(":", 1) for line in _text("/proc/meminfo").splitlines())
-    return {name: int(value.split()[0]) for name, value in pairs}
+def _huge_pages() -> dict[str, str]:
+    """What is set aside in huge pages, by resource: hugepages-2Mi and the like, of no bytes where there
+    are none."""
+    found = {}
+    for directory in _HUGE_PAGES.glob("hugepages-*kB"):
+        kib = int(directory.name.removeprefix("hugepages-").removesuffix("kB"))
+        pages = int(_text(str(directory / "nr_hugepages")) or 0)
+        size = quantities.text(kib * 1024, binary=True)
+        found[f"hugepages-{size}"] = quantities.text(pages * kib * 1024, binary=True)
+    return found
 
 
 def _os_image() -> str:

@@ -16,6 +16,7 @@ from longshore.machinery.kubelet.config import (
     LEASE_DURATION_S,
     KubeletConfig,
 )
+from longshore.machinery.kubelet.resources.allocatable import allocatable
 from longshore.machinery.runtime.protocol import Image
 
 LEASE_NAMESPACE = "kube-node-lease"
@@ -73,7 +74,7 @@ def node_status(
     capacity = {**facts.capacity, **config.capacity}
     return {
         "capacity": capacity,
-        "allocatable": capacity,
+        "allocatable": allocatable(capacity, config.resources),
         "addresses": [
             {"type": "InternalIP", "address": config.node_ip},
             {"type": "Hostname", "address": config.node_name},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from longshore.base.clock import Clock
 from longshore.core.objects import kinds
@@ -22,6 +23,7 @@ from longshore.machinery.kubelet.node.plan import (
     node_doc,
     node_status,
 )
+from longshore.machinery.kubelet.resources.allocatable import allocatable
 from longshore.machinery.runtime.protocol import Runtime
 
 _RETRY_S = 1.0
@@ -49,15 +51,25 @@ class NodeKeeper:
         self._machine = facts()
         self.node: Doc = {}
         self.recorder: Recorder = NoRecorder()
+        self.pressure: Callable[[], frozenset[str]] = frozenset
+        self._news = asyncio.Event()
 
     @property
     def allocatable(self) -> dict[str, str]:
         """What pods may have of this node, as quantities."""
-        return {**self._machine.capacity, **self._config.capacity}
+        capacity = {**self._machine.capacity, **self._config.capacity}
+        return allocatable(capacity, self._config.resources)
+
+    def hurry(self) -> None:
+        """Report the node's status soon: it is another."""
+        self._news.set()
+
+    def _look(self) -> MachineFacts:
+        return replace(self._facts(), pressure=self.pressure())
 
     async def register(self) -> None:
         """Make the Node object and report its status. Raises ApiError."""
-        facts = self._facts()
+        facts = self._look()
         wanted = node_doc(self._config, facts)
         try:
             self.node = await self._client.write(Create(kinds.NODE, wanted))
@@ -86,6 +98,7 @@ class NodeKeeper:
         async with asyncio.TaskGroup() as crew:
             crew.create_task(self._forever(self._renew), name="renew the node's lease")
             crew.create_task(self._forever(self._check), name="report the node's status")
+            crew.create_task(self._at_once(), name="report the node's pressure")
 
     async def _register_at_last(self) -> None:
         while True:
@@ -100,6 +113,15 @@ class NodeKeeper:
             await self._clock.sleep(self._config.lease_renew_s)
             try:
                 await act()
+            except (ApiError, OSError) as error:
+                _log.warning("node %s: %s", self._config.node_name, error)
+
+    async def _at_once(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            try:
+                await self._check()
             except (ApiError, OSError) as error:
                 _log.warning("node %s: %s", self._config.node_name, error)
 
@@ -119,7 +141,7 @@ class NodeKeeper:
             _log.warning("node %s vanished; registering it again", self._config.node_name)
             return await self.register()
         old, images = newest.get("status") or {}, await self._runtime.images()
-        status = node_status(self._config, self._facts(), images, old, self._clock.now())
+        status = node_status(self._config, self._look(), images, old, self._clock.now())
         old_enough = self._clock.now() - self._reported_at >= NODE_STATUS_REPORT_S
         if old_enough or not materially_equal(status, old):
             await self._report(status)

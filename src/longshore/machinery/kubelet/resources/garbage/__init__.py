@@ -1,0 +1,1 @@
+"""What nobody needs any more: images, and containers of pods that have ended."""
