@@ -157,3 +157,28 @@ async def test_a_spec_that_changes_counts_anew(desk: Desk) -> None:
     ledger.applied(Frame("MODIFIED", stored, before))
     with pytest.raises(Conflict, match="used: 2000"):
         ledger.charge("b", one, "n1", dry_run=True)
+
+
+async def test_a_resized_pod_counts_for_what_it_still_has(desk: Desk) -> None:
+    """Down from two cores to one: the second is free when its status says so."""
+    await desk.create(kinds.NODE, node(cpu="2", memory="1Gi", pods="100"))
+    await desk.create(kinds.POD, pod("a", "2"))
+    await bind(desk, "a")
+    cache = desk.registry.cache
+    before = cache.shelf(kinds.POD).get(kinds.POD.key("default", "a"))
+    assert before is not None
+    ledger, one = Ledger(cache), Entry({"cpu": 1000}, 1)
+    with pytest.raises(Conflict, match="used: 2000"):
+        ledger.charge("b", one, "n1", dry_run=True)
+    smaller = {**before.fresh(), **pod("a", "1", "n1")}
+    smaller["metadata"] = {**before.doc["metadata"], "generation": 2}
+    for revision, cpu in enumerate(("2", "1"), 1):
+        told = {"name": "c", "allocatedResources": {"cpu": cpu}}
+        doc = {**smaller, "status": {"phase": "Running", "containerStatuses": [told]}}
+        stored = Stored.of(kinds.POD, before.key, doc, before.revision + revision)
+        stored.terms = before.terms
+        ledger.applied(Frame("MODIFIED", stored, before))
+        if cpu == "2":
+            with pytest.raises(Conflict, match="used: 2000"):
+                ledger.charge("b", one, "n1", dry_run=True)
+    ledger.charge("b", one, "n1", dry_run=True)

@@ -6,6 +6,8 @@ has, is in its status: allocatedResources and resources. They differ while a cha
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 from longshore.core.objects.kinds import Doc
@@ -82,20 +84,40 @@ def is_infeasible(status: Doc) -> bool:
     )
 
 
+def settled_generation(pod: Doc) -> int | None:
+    """metadata.generation of a pod that is counted by its spec alone; None while its status counts too,
+    and changes what it is counted for."""
+    generation: int = pod["metadata"].get("generation", 0)
+    return generation if generation <= 1 or accounted(pod) is pod["spec"] else None
+
+
 def _counted(holder: Doc, status: Doc | None, *, hopeless: bool) -> Doc:
-    """A container, or the spec of a pod as a whole, with the requests it counts for."""
+    """A container, or the spec of a pod as a whole, with the resources it counts for."""
     if status is None or not ("allocatedResources" in status or status.get("resources")):
         return holder
-    wanted = (holder.get("resources") or {}).get("requests") or {}
+    wanted, actual = holder.get("resources") or {}, status.get("resources") or {}
     allocated = status.get("allocatedResources") or {}
-    actual = (status.get("resources") or {}).get("requests") or allocated
-    if allocated == wanted == actual:
+    told = {
+        "requests": (allocated, actual.get("requests") or {}),
+        "limits": (actual.get("limits") or {},),
+    }
+    counted = {}
+    for side, others in told.items():
+        own = wanted.get(side) or {}
+        if most := _most(() if hopeless else (own,), others):
+            counted[side] = own if most == own else most
+    if all(counted.get(side) == (wanted.get(side) or None) for side in told):
         return holder
-    most = dict(allocated) if hopeless else dict(wanted)
-    for amounts in (allocated, actual):
+    return {**holder, "resources": {**wanted, **counted}}
+
+
+def _most(*groups: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Of each resource the largest amount that anybody names."""
+    most: dict[str, str] = {}
+    for amounts in chain.from_iterable(groups):
         for name, text in amounts.items():
-            if name not in most or amount(name, text) > amount(name, most[name]):
+            if name not in most or (
+                text != most[name] and amount(name, text) > amount(name, most[name])
+            ):
                 most[name] = text
-    if most == wanted:
-        return holder
-    return {**holder, "resources": {**(holder.get("resources") or {}), "requests": most}}
+    return most

@@ -9,6 +9,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.quota.amounts import ONE, UNIT, ZERO, Amount, Amounts, read, whole
 from longshore.core.objects.quota.pods import is_over, total
+from longshore.core.objects.resizing import accounted
 
 CLASS_SUFFIX = ".storageclass.storage.k8s.io/"
 # Counted by what their requests turn out to be on a node, which nothing here knows.
@@ -72,7 +73,7 @@ def is_devices(name: str) -> bool:
 def _of_pod(pod: Doc) -> Amounts:
     if is_over(pod):
         return {}
-    spec = pod["spec"]
+    spec = accounted(pod)
     return {"pods": ONE, **of_amounts(total(spec, "requests"), total(spec, "limits"))}
 
 

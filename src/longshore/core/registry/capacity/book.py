@@ -13,11 +13,11 @@ from longshore.core.watch.stored import Stored
 
 
 class Entry(NamedTuple):
-    """What one pod has of the node. generation is that of the spec it was read from; offer is the
-    one it was bound against, or empty."""
+    """What one pod has of the node. generation is that of the spec it was read from, None if its status
+    counts too; offer is the one it was bound against, or empty."""
 
     amounts: Amounts
-    generation: int
+    generation: int | None
     offer: str = ""
 
 

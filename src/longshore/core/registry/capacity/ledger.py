@@ -25,6 +25,7 @@ from longshore.core.objects.errors import Conflict
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.offers import accepted_by, offered
 from longshore.core.objects.quota.pods import is_over
+from longshore.core.objects.resizing import accounted, settled_generation
 from longshore.core.registry.capacity.book import Entry, NodeBook, taken_by
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
@@ -148,14 +149,15 @@ def _follow(book: NodeBook, frame: Frame) -> None:
         return
     known = book.get(key)
     # A status is written far more often than a spec.
-    if known is None or known.generation != pod["metadata"].get("generation", 0):
+    generation = settled_generation(pod)
+    if known is None or generation is None or known.generation != generation:
         book.enter(key, _entry(pod))
 
 
 def _entry(pod: Doc) -> Entry:
-    generation = pod["metadata"].get("generation", 0)
-    amounts, ports = taken_by(pod["spec"]), given_to(pod)
-    return Entry({**amounts, **ports} if ports else amounts, generation, accepted_by(pod))
+    amounts, ports = taken_by(accounted(pod)), given_to(pod)
+    both = {**amounts, **ports} if ports else amounts
+    return Entry(both, settled_generation(pod), accepted_by(pod))
 
 
 def _node_of(stored: Stored) -> str:

@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from enum import Enum
+from typing import NamedTuple
 
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.pod_requests import requests_of
+from longshore.core.objects.resizing import accounted, settled_generation
 from longshore.machinery.controllers.common.pods import condition, is_terminal, node_name
 from longshore.machinery.controllers.nodegroups.drainable import is_daemon
 
@@ -23,12 +25,20 @@ class News(Enum):
     WAITS = 2
 
 
+class _Placed(NamedTuple):
+    """A pod on its node: what it asks for, and its generation if that follows from its spec alone."""
+
+    node: str
+    asked: Mapping[str, int]
+    generation: int | None
+
+
 class Book:
     """All pods that count, by uid."""
 
     def __init__(self, priority_cutoff: int) -> None:
         self._cutoff = priority_cutoff
-        self._placed: dict[str, tuple[str, Mapping[str, int]]] = {}
+        self._placed: dict[str, _Placed] = {}
         self._used: dict[str, Counter[str]] = {}
         self.waiting: dict[str, Key] = {}
         """Namespace and name of pods that the scheduler has refused."""
@@ -54,10 +64,16 @@ class Book:
 
     def _put(self, uid: str, node: str, pod: Doc) -> News:
         self.waiting.pop(uid, None)
-        if uid in self._placed:
+        known, generation = self._placed.get(uid), settled_generation(pod)
+        if known is not None and generation is not None and known.generation == generation:
             return News.NONE
-        asked = requests_of(pod["spec"])
-        self._placed[uid] = node, asked
+        asked = requests_of(accounted(pod))
+        if known is not None:
+            if known.asked == asked:
+                self._placed[uid] = known._replace(generation=generation)
+                return News.NONE
+            self._drop(uid)
+        self._placed[uid] = _Placed(node, asked, generation)
         self._used.setdefault(node, Counter()).update(asked)
         return News.LOAD
 
@@ -65,11 +81,10 @@ class Book:
         waited = self.waiting.pop(uid, None)
         placed = self._placed.pop(uid, None)
         if placed is not None:
-            node, asked = placed
-            left = self._used[node]
-            left.subtract(asked)
+            left = self._used[placed.node]
+            left.subtract(placed.asked)
             if not any(left.values()):
-                del self._used[node]
+                del self._used[placed.node]
         return News.NONE if waited is None and placed is None else News.LOAD
 
     def _waits(self, pod: Doc) -> bool:

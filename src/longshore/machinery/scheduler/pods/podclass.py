@@ -15,6 +15,7 @@ import orjson
 from longshore.core.objects import constraints, dynamic_ports
 from longshore.core.objects.dynamic_ports import Wanted
 from longshore.core.objects.kinds import Doc
+from longshore.core.objects.resizing import accounted
 from longshore.machinery.scheduler.pods.affinity import PodAffinity, affinity_of
 from longshore.machinery.scheduler.pods.constraints import Constraints, read_constraints
 from longshore.machinery.scheduler.pods.demand import Demand, read_demand
@@ -148,7 +149,7 @@ class PodClasses:
         return PodClasses(OWN_LABELS & (self._queries.keys | (OWN_LABELS - self._left_out)))
 
     def of(self, pod: Doc) -> PodClass:
-        spec, who = pod["spec"], self._who(pod["metadata"])
+        spec, who = accounted(pod), self._who(pod["metadata"])
         known = self._spec(spec)
         own = _Own.of(pod, claims=known.claims)
         key = known.key, orjson.dumps(who), own

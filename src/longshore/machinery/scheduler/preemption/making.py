@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from longshore.base.clock import parse_rfc3339
 from longshore.base.remembering import remembered
 from longshore.core.objects.kinds import Doc
+from longshore.core.objects.resizing import settled_generation
 from longshore.machinery.scheduler.pods.podclass import PodClass
 from longshore.machinery.scheduler.pool import Pending
 from longshore.machinery.scheduler.preemption.budgets import Budget, BudgetKey, Budgets
@@ -93,7 +94,8 @@ class RoomMaker:
             return None
         kin = known.pod_class.kin
         same = (
-            known.generation == metadata.get("generation", 0)
+            known.generation is not None
+            and known.generation == settled_generation(pod)
             and kin.leaving == ("deletionTimestamp" in metadata)
             and kin.labels == (metadata.get("labels") or {})
         )
@@ -111,7 +113,7 @@ class RoomMaker:
             priority=spec.get("priority") or 0,
             start=_seconds(start) if start else NOT_STARTED,
             free="deletionTimestamp" in metadata or uid in self._going,
-            generation=metadata.get("generation", 0),
+            generation=settled_generation(pod),
         )
         self._roster.put(uid, resident)
 

@@ -23,7 +23,7 @@ _FIRST_ROOM = 256
 class Resident(NamedTuple):
     """A pod on a node, or one that a node is kept for. start is in seconds since the epoch.
     free: taking it away costs nothing, since it leaves anyhow, or is not there yet. generation:
-    metadata.generation, which changes with the spec."""
+    metadata.generation, which changes with the spec; None while the status counts too."""
 
     namespace: str
     name: str
@@ -32,7 +32,7 @@ class Resident(NamedTuple):
     priority: int
     start: float = NOT_STARTED
     free: bool = False
-    generation: int = 0
+    generation: int | None = 0
 
 
 class Roster:
