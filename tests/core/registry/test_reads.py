@@ -124,6 +124,19 @@ async def test_a_node_watches_its_own_pods(desk: Desk) -> None:
     assert names(listed) == ["p"]
 
 
+async def test_who_watches_one_object_hears_of_no_other(desk: Desk) -> None:
+    await add(desk, "a", "ab")
+    await add(desk, "a", namespace="other")
+    options = ListOptions(fields="metadata.name=a", revision=str(desk.registry.cache.revision))
+    feed = desk.registry.watch(ADMIN, kinds.CONFIG_MAP, "default", options)
+    for namespace, name in (("other", "a"), ("default", "ab"), ("default", "a")):
+        await desk.registry.delete(ADMIN, Ref(kinds.CONFIG_MAP, namespace, name), DeleteOptions())
+    await add(desk, "a", "aa")
+    assert seen(feed) == [("DELETED", "a"), ("ADDED", "a")]
+    assert names(page(desk, "default", fields="metadata.name=a")) == ["a"]
+    assert names(page(desk, "default", fields="metadata.name=none")) == []
+
+
 async def test_history_that_is_gone_is_said_to_be_gone(desk: Desk) -> None:
     await desk.registry.open()  # a server that starts again has no history
     with pytest.raises(Expired):

@@ -82,6 +82,8 @@ class Filter:
     @property
     def term(self) -> tuple[str, str] | None:
         """The index term that all matches share, if there is one."""
+        if self._end and self.prefix.endswith(self._end):
+            return ("key", self.prefix)
         node = self.fields.exact.get("spec.nodeName") if self.kind.kept_as is kinds.POD else None
         return ("node", node) if node else None
 

@@ -69,11 +69,14 @@ class Shelf:
         return start, max(start, bisect_left(self._keys, prefix + "\U0010ffff"))
 
     def found(self, term: Term) -> Iterable[Stored]:
-        """What an index holds, see terms_of(); ("namespace", its name) are keys that are together."""
+        """What an index holds, see terms_of(); ("namespace", its name) are keys that are together, and
+        ("key", one) is the object itself."""
         if not self._keys:
             return ()
         if term[0] == "namespace":
             return self.range(f"{self.kind.prefix}{term[1]}/")
+        if term[0] == "key":
+            return filter(None, (self.get(term[1]),))
         self.index()
         return self._by_term.get(term, {}).values()
 

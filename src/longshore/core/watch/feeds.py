@@ -296,7 +296,7 @@ class Hub:
                 audience.push(frame)
 
     def _concerned(self, frame: Frame) -> dict[Audience, None]:
-        terms = dict.fromkeys(frame.stored.terms)
+        terms = dict.fromkeys((("key", frame.stored.key), *frame.stored.terms))
         if frame.before is not None:
             terms.update(dict.fromkeys(frame.before.terms))
         found: dict[Audience, None] = {}
