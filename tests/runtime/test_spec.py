@@ -14,6 +14,7 @@ from longshore.machinery.runtime.oci.spec import (
     CAPABILITIES,
     DEFAULT_CAPABILITIES,
     Frame,
+    Node,
     arguments,
     capabilities,
     configuration,
@@ -24,7 +25,8 @@ from longshore.machinery.runtime.protocol import ContainerSpec, Image, Mount, Re
 
 IMAGE = Image("id", (), 0, entrypoint=("/entry",), command=("cmd",), env=("A=1", "B=2"))
 SPEC = ContainerSpec("main", "app", "/logs/main.log")
-FRAME = Frame("host", "/run/netns/a", "/ipc", "/uts", "/shm", "/ls/pod/id", "rootfs")
+SHARED = {"network": "/run/netns/a", "ipc": "/ipc", "uts": "/uts"}
+FRAME = Frame("host", SHARED, "/shm", "/ls/pod/id", "rootfs")
 ALL = frozenset(CAPABILITIES)
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nweb:x:101:102::/srv:\nbroken line\nodd:x:y:z::/:\n"
 GROUP = "root:x:0:\nweb:x:102:\nmore:x:300:root,web\nbad\n"
@@ -131,7 +133,7 @@ def test_a_container_joins_its_pod_and_nothing_else() -> None:
 
 
 def test_a_privileged_container_is_not_confined() -> None:
-    frame = replace(FRAME, devices=(("/dev/fuse", "c", 10, 229),))
+    frame = replace(FRAME, devices=(Node("/dev/fuse", "c", 10, 229),))
     spec = replace(SPEC, security=Security(privileged=True))
     found = configuration(spec, IMAGE, ProcessUser(), frame)
     linux = found["linux"]

@@ -1,4 +1,4 @@
-"""The few Linux calls that Python's os module lacks: openat2, mount, umount2, unshare."""
+"""The few Linux calls that Python's os module lacks: openat2, mount, umount2, unshare, setns."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import ctypes
 import os
 import socket
 import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -16,7 +19,7 @@ _RESOLVE_IN_ROOT = 0x10
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 0x1, 0x2, 0x4, 0x8
 MS_BIND, MS_PRIVATE = 0x1000, 1 << 18
 _MNT_DETACH = 2
-_CLONE_NEWUTS, _CLONE_NEWIPC = 0x04000000, 0x08000000
+_CLONE_NEWUTS, _CLONE_NEWIPC, _CLONE_NEWNET = 0x04000000, 0x08000000, 0x40000000
 
 
 class _How(ctypes.Structure):
@@ -53,31 +56,45 @@ def is_mount_point(path: Path, mountinfo: str) -> bool:
     return any(line.split(" ", 5)[4] == str(path) for line in mountinfo.splitlines())
 
 
-def new_namespaces(hostname: str) -> tuple[int, int]:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a pod's namespaces are to be. sysctls: values by path below /proc/sys, of the new IPC
+    namespace or of the network namespace at netns. host_ipc: the IPC namespace is the caller's."""
+
+    hostname: str
+    host_ipc: bool = False
+    netns: str = ""
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+
+
+def new_namespaces(wanted: Wanted) -> tuple[int, int]:
     """Descriptors of a new IPC and a new UTS namespace, which live while one of them is open or
     somebody is in them. Raises OSError."""
-    made: list[int] = []
-    failure: list[OSError] = []
+    # Namespaces belong to a thread: this one ends and takes nothing with it.
+    with ThreadPoolExecutor(1, "namespaces") as thread:
+        return thread.submit(_enter_new, wanted).result()
 
-    def make() -> None:
-        # Namespaces belong to a thread: this one ends here and takes nothing with it.
-        try:
-            _check(_libc.unshare(_CLONE_NEWIPC | _CLONE_NEWUTS), "unshare")
-            socket.sethostname(hostname)
-            own = f"/proc/self/task/{threading.get_native_id()}/ns"
-            made.extend(
-                os.open(f"{own}/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("ipc", "uts")
-            )
-        except OSError as error:
-            failure.append(error)
 
-    thread = threading.Thread(target=make, name="namespaces")
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
-    ipc, uts = made
-    return ipc, uts
+def _enter_new(wanted: Wanted) -> tuple[int, int]:
+    _check(_libc.unshare(_CLONE_NEWUTS | (0 if wanted.host_ipc else _CLONE_NEWIPC)), "unshare")
+    socket.sethostname(wanted.hostname)
+    if wanted.sysctls:
+        _enter(wanted.netns)
+    for path, value in wanted.sysctls.items():
+        with open(f"/proc/sys/{path}", "w", encoding="utf-8") as file:
+            file.write(value)
+    own = f"/proc/self/task/{threading.get_native_id()}/ns"
+    ipc = os.open(f"{own}/ipc", os.O_RDONLY | os.O_CLOEXEC)
+    return ipc, os.open(f"{own}/uts", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _enter(netns: str) -> None:
+    """The calling thread's network namespace becomes that one."""
+    fd = os.open(netns, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _check(_libc.setns(fd, _CLONE_NEWNET), netns)
+    finally:
+        os.close(fd)
 
 
 def _check(result: int, what: str) -> None:

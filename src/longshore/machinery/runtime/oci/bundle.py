@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any
 
 import orjson
 
-from longshore.machinery.runtime.images import StoredImage
-from longshore.machinery.runtime.linux import mount
+from longshore.machinery.runtime.images import ImageStore, StoredImage
+from longshore.machinery.runtime.linux import (
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_RDONLY,
+    mount,
+    open_beneath,
+)
 from longshore.machinery.runtime.oci import host, records
 from longshore.machinery.runtime.oci.layout import Layout
-from longshore.machinery.runtime.oci.live import Live, Pod
+from longshore.machinery.runtime.oci.live import Live
 from longshore.machinery.runtime.oci.records import ContainerRecord
-from longshore.machinery.runtime.oci.spec import Frame, configuration
+from longshore.machinery.runtime.oci.sandboxes import Pod
+from longshore.machinery.runtime.oci.seccomp_files import Circumstances, from_file
+from longshore.machinery.runtime.oci.spec import Frame, capabilities, configuration
 from longshore.machinery.runtime.protocol import (
     Container,
     ContainerSpec,
     Image,
+    ImageMissing,
+    Mount,
+    Security,
     StartFailed,
     State,
 )
 
-Devices: TypeAlias = Sequence[tuple[str, str, int, int]]
 _PAGE_BYTES = 4096
 
 
@@ -34,7 +47,9 @@ def container_id(sandbox_id: str, spec: ContainerSpec) -> str:
     return sha256(f"{sandbox_id}/{spec.name}/{spec.attempt}".encode()).hexdigest()
 
 
-def record_of(identity: str, sandbox_id: str, spec: ContainerSpec, image: Image) -> ContainerRecord:
+def record_of(
+    identity: str, sandbox_id: str, spec: ContainerSpec, image: Image, *, shares_pids: bool
+) -> ContainerRecord:
     container = Container(
         id=identity,
         sandbox=sandbox_id,
@@ -46,50 +61,122 @@ def record_of(identity: str, sandbox_id: str, spec: ContainerSpec, image: Image)
         log_path=spec.log_path,
         labels=dict(spec.labels),
     )
-    return ContainerRecord(container, image.stop_signal, spec.resources.cpu_shares)
+    return ContainerRecord(container, spec.stop_signal or image.stop_signal, shares_pids)
 
 
-def lay_out(layout: Layout, live: Live, layers: Path, stored: StoredImage) -> None:
+def lay_out(layout: Layout, live: Live, images: ImageStore, stored: StoredImage) -> None:
     """Directory, record, root file system."""
     live.directory.mkdir(mode=0o700)
     records.write_container(live.directory, live.record)
-    _mount_root(live.directory, layout.written(live.directory), layers, stored)
+    _mount_root(live.directory, layout.written(live.directory), images.layers_dir, stored)
 
 
-def configure(directory: Path, spec: ContainerSpec, stored: StoredImage, frame: Frame) -> None:
-    """The configuration, and where the log goes."""
-    user = host.user_of(directory / "rootfs", spec.security.user or stored.image.user)
-    config = configuration(spec, stored.image, user, frame)
-    (directory / "config.json").write_bytes(orjson.dumps(config))
+def configure(
+    live: Live,
+    pod: Pod,
+    pid: str | None,
+    spec: ContainerSpec,
+    images: ImageStore,
+    stored: StoredImage,
+) -> None:
+    """The configuration, and where the log goes. Raises ValueError, ImageMissing or OSError."""
+    user = host.user_of(live.directory / "rootfs", spec.security.user or stored.image.user)
+    shown = replace(spec, mounts=show_images(live.directory, images, spec.mounts))
+    config = configuration(shown, stored.image, user, frame(live, pod, spec, pid))
+    (live.directory / "config.json").write_bytes(orjson.dumps(config))
     Path(spec.log_path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
 
 
-def frame(layout: Layout, container: Container, pod: Pod, *, pid: str, devices: Devices) -> Frame:
-    """What a container is put into; pid is another's namespace of processes, "" for its own."""
-    own = f"/proc/{os.getpid()}/fd"
-    sandbox = pod.record.sandbox
+def group_of(directory: Path) -> str:
+    """The control group of the container of that directory; "" if it has none yet."""
+    with contextlib.suppress(FileNotFoundError, orjson.JSONDecodeError):
+        document = orjson.loads((directory / "config.json").read_bytes())
+        return str(document["linux"]["cgroupsPath"])
+    return ""
+
+
+def frame(live: Live, pod: Pod, spec: ContainerSpec, pid: str | None) -> Frame:
+    """What a container is put into; pid as Frame has it. Raises ValueError for a device or a profile
+    that is none, OSError for one that is not there."""
+    bounding = host.bounding_capabilities()
+    nodes = host.all_nodes() if spec.security.privileged else []
     return Frame(
         hostname=pod.record.hostname,
-        netns=sandbox.netns,
-        ipc=f"{own}/{pod.ipc}",
-        uts=f"{own}/{pod.uts}",
-        shm=str(layout.sandbox(sandbox.id) / "shm"),
-        cgroup=layout.group(container),
+        namespaces=pod.namespaces,
+        shm=pod.shm,
+        cgroup=live.group,
         rootfs="rootfs",
-        bounding=host.bounding_capabilities(),
+        bounding=bounding,
         pid=pid,
-        devices=devices,
+        devices=nodes + host.nodes(spec.devices),
+        oom_floor=host.oom_floor(),
+        seccomp=_seccomp(spec.security, bounding),
     )
+
+
+def _seccomp(security: Security, bounding: frozenset[str]) -> dict[str, Any] | None:
+    if not security.seccomp_profile:
+        return None
+    path = Path(security.seccomp_profile)
+    here = os.uname()
+    given = frozenset(capabilities(security, bounding))
+    try:
+        return from_file(
+            orjson.loads(path.read_bytes()), Circumstances(given, here.machine, here.release)
+        )
+    except ValueError as error:
+        raise ValueError(f"seccomp profile {path}: {error}") from error
 
 
 def _mount_root(directory: Path, written: Path, layers: Path, stored: StoredImage) -> None:
     for path in (directory / "rootfs", written, written / "upper", written / "work"):
         path.mkdir(mode=0o755)
-    lower = ":".join(f"{layers}/{layer}/fs" for layer in stored.layers)
+    lower = _layers(layers, stored)
     # Volatile: what a container writes need not outlive a power cut, nor does the container.
     options = f"lowerdir={lower},upperdir={written}/upper,workdir={written}/work,volatile"
+    _overlay(directory / "rootfs", options, stored)
+
+
+def _layers(layers: Path, stored: StoredImage) -> str:
+    return ":".join(f"{layers}/{layer}/fs" for layer in stored.layers)
+
+
+def _overlay(place: Path, options: str, stored: StoredImage, flags: int = 0) -> None:
     if len(options) >= _PAGE_BYTES:
         raise StartFailed(
             f"the image has {len(stored.layers)} layers: more than one overlay mount takes"
         )
-    mount("overlay", directory / "rootfs", "overlay", 0, options)
+    mount("overlay", place, "overlay", flags, options)
+
+
+def show_images(directory: Path, images: ImageStore, mounts: Sequence[Mount]) -> list[Mount]:
+    """Mounts with the paths of image volumes (KEP-4639): each a mount of the image's layers below the
+    container's directory, which goes with it. Raises ImageMissing, StartFailed or OSError."""
+    return [
+        replace(mount, source=_shown(directory / f"image-{number}", images, mount))
+        if mount.image
+        else mount
+        for number, mount in enumerate(mounts)
+    ]
+
+
+def _shown(place: Path, images: ImageStore, wanted: Mount) -> str:
+    """The path of what the volume shows, which may not lead out of the image."""
+    stored = images.find(wanted.image)
+    if stored is None:
+        raise ImageMissing(f'image "{wanted.image}" is not on this node')
+    nothing = place.with_name("nothing")
+    for path in (place, nothing):
+        path.mkdir(mode=0o755, exist_ok=True)
+    # Without a layer to write to, overlayfs wants two others.
+    options = f"lowerdir={_layers(images.layers_dir, stored)}:{nothing}"
+    _overlay(place, options, stored, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    root = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        found = open_beneath(root, wanted.source or ".", os.O_PATH)
+        try:
+            return os.readlink(f"/proc/self/fd/{found}")
+        finally:
+            os.close(found)
+    finally:
+        os.close(root)

@@ -81,19 +81,6 @@ def _own_groups() -> Iterator[str]:
             yield str(mounted / path.lstrip("/") / "cgroup.procs")
 
 
-def set_cpu_shares(group: str, shares: int) -> None:
-    """The group's weight among its siblings, as Docker's shares (1024 a core); best effort."""
-    found = hierarchies()
-    for name, mounted in found.items():
-        directory = mounted / group.lstrip("/")
-        with contextlib.suppress(OSError):
-            if "cpu" in name.split(","):
-                _write(str(directory / "cpu.shares"), str(max(2, shares)))
-            elif name == "unified" and len(found) == 1:
-                weight = 1 + (max(2, min(shares, 262_144)) - 2) * 9999 // 262_142
-                _write(str(directory / "cpu.weight"), str(weight))
-
-
 def oom_kills(group: str) -> int:
     """How many of the group's processes the kernel has killed for want of memory."""
     for name, mounted in hierarchies().items():

@@ -1,4 +1,4 @@
-"""Starts conmon, which starts runc, which makes the container; then lets the container go.
+"""Starts conmon, which starts runc or crun, which makes the container; then lets the container go.
 
 conmon outlives its agent: it has a session and a control group of its own, keeps the container's
 log, and writes the exit code to a file before it ends itself. Both pipes are conmon's own protocol
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
+import select
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,31 +18,12 @@ from typing import Any
 import orjson
 
 from longshore.machinery.runtime.oci import cgroups, host
+from longshore.machinery.runtime.oci.programs import Maker, Programs
 from longshore.machinery.runtime.protocol import StartFailed
 from longshore.machinery.runtime.waiting import either
 from longshore.machinery.runtime.words import last_complaint
 
 _REPORT_MAX_BYTES = 65_536
-
-
-@dataclass(frozen=True, slots=True)
-class Programs:
-    """Where the two programs are, and runc's state directory."""
-
-    conmon: str
-    runc: str
-    state: Path
-
-    @classmethod
-    def find(cls, state: Path) -> Programs:
-        """Raises StartFailed naming the one that is missing."""
-        found = {}
-        for name in ("conmon", "runc"):
-            path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-            if path is None:
-                raise StartFailed(f"{name} is not installed (Debian: apt install conmon runc)")
-            found[name] = path
-        return cls(found["conmon"], found["runc"], state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +41,7 @@ class Order:
 
 async def create(programs: Programs, order: Order) -> int:
     """Make the container, stopped before its first instruction; its pid in this namespace. Raises
-    StartFailed with runc's own words."""
+    StartFailed with its maker's own words."""
     sync_out, sync_in = os.pipe()
     start_out, start_in = os.pipe()
     try:
@@ -82,33 +63,47 @@ async def create(programs: Programs, order: Order) -> int:
     return _judge(report, order)
 
 
-async def release(programs: Programs, container_id: str, ended: asyncio.Event) -> None:
-    """Let a created container run; returns when its program does. This is all that `runc start`
-    does, without another process: the container's init waits for a reader of exec.fifo and writes
-    one byte. The pipe closes when it executes the program. ended is set if it ends before. Raises
-    StartFailed."""
-    fifo = programs.state / container_id / "exec.fifo"
+async def release(maker: Maker, container_id: str, ended: asyncio.Event) -> None:
+    """Let a created container run; returns when its program does. This is all that `runc start` or
+    `crun start` does, without another process. The pipe closes when init executes the program. ended is
+    set if it ends before. Raises StartFailed."""
+    fifo = maker.state / container_id / "exec.fifo"
+    mode = os.O_WRONLY if maker.reads_start else os.O_RDONLY
     try:
-        fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
+        fd = os.open(fifo, mode | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            await (_tell(fd, ended) if maker.reads_start else _hear(fd, ended))
+        finally:
+            os.close(fd)
+    except OSError:
         raise StartFailed("the container ended before it was started") from None
-    try:
-        if not await _first_word(fd, ended):
-            raise StartFailed("the container ended before it was started")
-        while await _first_word(fd, ended):
-            pass
-    finally:
-        os.close(fd)
     fifo.unlink(missing_ok=True)
 
 
+async def _hear(fd: int, ended: asyncio.Event) -> None:
+    """Be the reader that runc's init waits for."""
+    if not await _first_word(fd, ended):
+        raise StartFailed("the container ended before it was started")
+    while await _first_word(fd, ended):
+        pass
+
+
+async def _tell(fd: int, ended: asyncio.Event) -> None:
+    """Write the byte that crun's init waits for, and wait until it has let go of its end."""
+    os.write(fd, b"0")
+    with select.epoll() as broken:  # a pipe that nobody reads any more is an error, and no input
+        broken.register(fd, 0)
+        await _readable(broken.fileno(), ended)
+
+
 def _spawn(programs: Programs, order: Order, sync_fd: int, start_fd: int) -> int:
-    bundle = str(order.bundle)
+    bundle, maker = str(order.bundle), programs.maker
     arguments = [
         programs.conmon, "--cid", order.id, "--cuuid", order.id, "--name", order.id,
         "--bundle", bundle, "--exit-dir", bundle, "--persist-dir", bundle, "--full-attach",
         "--container-pidfile", f"{bundle}/pid", "--conmon-pidfile", f"{bundle}/conmon.pid",
-        "--runtime", programs.runc, "--runtime-arg", f"--root={programs.state}",
+        "--runtime", maker.command[0],
+        *(f"--runtime-arg={word}" for word in (*maker.command[1:], maker.root)),
         "--log-path", f"k8s-file:{order.log_path}", "--log-level", "error", "--no-sync-log",
     ]  # fmt: skip
     if order.log_max_bytes:
@@ -140,6 +135,13 @@ def _spawn(programs: Programs, order: Order, sync_fd: int, start_fd: int) -> int
 
 async def _first_word(fd: int, ended: asyncio.Event | None = None) -> bytes:
     """The first piece a pipe gives; b"" if its writers are gone, or ended is set before."""
+    await _readable(fd, ended)
+    with contextlib.suppress(BlockingIOError):
+        return os.read(fd, _REPORT_MAX_BYTES)
+    return b""
+
+
+async def _readable(fd: int, ended: asyncio.Event | None) -> None:
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     loop.add_reader(fd, ready.set)
@@ -147,9 +149,6 @@ async def _first_word(fd: int, ended: asyncio.Event | None = None) -> bytes:
         await (ready.wait() if ended is None else either(ready, ended))
     finally:
         loop.remove_reader(fd)
-    with contextlib.suppress(BlockingIOError):
-        return os.read(fd, _REPORT_MAX_BYTES)
-    return b""
 
 
 def _reap(pid: int) -> None:

@@ -68,7 +68,7 @@ def remove_tree(path: Path) -> None:
 
 
 def end_processes(root: Path, group: str = "") -> None:
-    """SIGKILL to every conmon and runc that works below root, and to everybody in the group, until
+    """SIGKILL to every conmon, runc and crun that works below root, and to everybody in the group, until
     nobody is left. Blocks. Raises RuntimeFailure naming those who will not go."""
     for _ in range(_ROUNDS):
         doomed = _processes(root, group)
@@ -91,7 +91,7 @@ def _workers(root: Path) -> Iterator[int]:
             continue
         with contextlib.suppress(OSError):
             program, *words = Path(entry.path, "cmdline").read_bytes().split(b"\0")
-            if program.endswith((b"conmon", b"runc")) and any(
+            if program.endswith((b"conmon", b"runc", b"crun", b"unshare", b"busybox")) and any(
                 marker in word + b"/" for word in words
             ):
                 yield int(entry.name)

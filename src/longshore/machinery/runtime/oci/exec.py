@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 
 from longshore.base.clock import Clock
-from longshore.machinery.runtime.oci.conmon import Programs
+from longshore.machinery.runtime.oci.programs import Maker
 from longshore.machinery.runtime.oci.records import pid_in
 from longshore.machinery.runtime.protocol import RuntimeFailure
 from longshore.machinery.runtime.waiting import within
@@ -24,7 +24,7 @@ _numbers = count()
 
 
 async def exec_sync(
-    programs: Programs, clock: Clock, bundle: Path, command: list[str], timeout_s: float
+    maker: Maker, clock: Clock, bundle: Path, command: list[str], timeout_s: float
 ) -> tuple[int, bytes]:
     """(exit code, the beginning of both outputs together) of a command that runs as the container's
     own process does. bundle is the container's directory. Raises RuntimeFailure at the timeout,
@@ -34,7 +34,7 @@ async def exec_sync(
     process_file.write_bytes(orjson.dumps(_process(bundle, command)))
     try:
         runc = await asyncio.create_subprocess_exec(
-            programs.runc, f"--root={programs.state}", "exec", "--process", str(process_file),
+            *maker.command, maker.root, "exec", "--process", str(process_file),
             "--pid-file", str(pid_file), bundle.name,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

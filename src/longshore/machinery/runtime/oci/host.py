@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import stat
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from longshore.machinery.runtime.linux import open_beneath
-from longshore.machinery.runtime.oci.spec import CAPABILITIES
+from longshore.machinery.runtime.oci.spec import CAPABILITIES, Node
 from longshore.machinery.runtime.oci.users import ProcessUser, find_user
+from longshore.machinery.runtime.protocol import Device
 
 _PASSWD_MAX_BYTES = 1024 * 1024
+_SIGNAL = re.compile(r"(?:SIG)?(\w+?)([+-]\d{1,2})?")
 
 
 def user_of(rootfs: Path, wanted: str) -> ProcessUser:
@@ -58,29 +62,61 @@ def running(pid: int, argument: str = "") -> int:
 
 
 def signal_number(name: str) -> int:
-    """Of SIGTERM, TERM or 15; SIGTERM for anything that is no signal."""
+    """Of SIGTERM, TERM, RTMIN+3 or 15; SIGTERM for anything that is no signal."""
     if name.isdecimal() and int(name) in signal.valid_signals():
         return int(name)
-    found = signal.Signals.__members__.get(f"SIG{name.upper().removeprefix('SIG')}")
-    return int(found or signal.SIGTERM)
+    matched = _SIGNAL.fullmatch(name.upper())
+    found = signal.Signals.__members__.get(f"SIG{matched[1]}") if matched else None
+    if matched is None or found is None:
+        return int(signal.SIGTERM)
+    return int(found) + int(matched[2] or 0)
 
 
 @cache
 def bounding_capabilities() -> frozenset[str]:
     """Those this process may hand on: some hosts keep a few back."""
+    return _capabilities("CapBnd:")
+
+
+def _capabilities(field: str) -> frozenset[str]:
     for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("CapBnd:"):
+        if line.startswith(field):
             mask = int(line.split()[1], 16)
             return frozenset(name for bit, name in enumerate(CAPABILITIES) if mask >> bit & 1)
     return frozenset(CAPABILITIES)
 
 
-def devices() -> list[tuple[str, str, int, int]]:
-    """The nodes directly in /dev: (path, "c" or "b", major, minor)."""
+@cache
+def oom_floor() -> int:
+    """The lowest oom_score_adj that this process may give: its own, unless it may lower it (proc(5))."""
+    if "SYS_RESOURCE" in _capabilities("CapEff:"):
+        return -1000
+    return int(Path("/proc/self/oom_score_adj").read_text())
+
+
+def all_nodes() -> list[Node]:
+    """The device nodes directly in /dev, for a privileged container."""
+    found = (_node(str(path), path.lstat()) for path in sorted(Path("/dev").iterdir()))
+    return [node for node in found if node is not None]
+
+
+def nodes(devices: Iterable[Device]) -> list[Node]:
+    """The devices a container was given; of a directory, all that are in it. Raises ValueError for
+    what is none, OSError for what is not there."""
     found = []
-    for path in sorted(Path("/dev").iterdir()):
-        mode = path.lstat()
-        if stat.S_ISCHR(mode.st_mode) or stat.S_ISBLK(mode.st_mode):
-            kind = "c" if stat.S_ISCHR(mode.st_mode) else "b"
-            found.append((str(path), kind, os.major(mode.st_rdev), os.minor(mode.st_rdev)))
+    for device in devices:
+        source = Path(device.source)
+        for path in sorted(source.iterdir()) if source.is_dir() else [source]:
+            target = Path(device.target, path.relative_to(source))
+            node = _node(str(target), path.stat(), device.permissions)
+            if node is None:
+                raise ValueError(f"{path} is not a device")
+            found.append(node)
     return found
+
+
+def _node(target: str, found: os.stat_result, permissions: str = "rwm") -> Node | None:
+    if not (stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode)):
+        return None
+    kind, number = "c" if stat.S_ISCHR(found.st_mode) else "b", found.st_rdev
+    return Node(target, kind, os.major(number), os.minor(number), permissions)

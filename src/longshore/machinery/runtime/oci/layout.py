@@ -14,8 +14,8 @@ from longshore.machinery.runtime.linux import (
     mount,
 )
 from longshore.machinery.runtime.oci.destroy import remove_tree
-from longshore.machinery.runtime.protocol import Container
 
+GUARANTEED, BURSTABLE, BEST_EFFORT = "Guaranteed", "Burstable", "BestEffort"
 _RUN_OPTIONS = "mode=700,size=256m"
 
 
@@ -49,11 +49,14 @@ class Layout:
         """Where what the container of that directory writes goes: on disk."""
         return self.root / "written" / directory.name
 
-    def pod_group(self, sandbox_id: str) -> str:
-        return f"{self.parent}/pod{sandbox_id}"
+    def pod_group(self, sandbox_id: str, qos: str) -> str:
+        """A pod's control group, below that of its QoS class as upstream has it (pkg/kubelet/cm:
+        qosContainersInfo); Guaranteed pods are directly below the parent."""
+        return f"{self.tier(qos)}/pod{sandbox_id}"
 
-    def group(self, container: Container) -> str:
-        return f"{self.pod_group(container.sandbox)}/{container.id}"
+    def tier(self, qos: str) -> str:
+        """The group of all pods of a QoS class."""
+        return self.parent if qos == GUARANTEED else f"{self.parent}/{qos.lower()}"
 
     def make(self) -> None:
         """The records live in memory (a tmpfs): making the dozen small files of a container there

@@ -2,6 +2,7 @@
 
     root/run                          a tmpfs: gone with the machine, as the containers are
     root/run/sandboxes/UID/sandbox.json   and shm: the pod's shared memory
+                       pause.pid, pause   the process that holds shared processes, if there is one
     root/run/containers/ID/state.json     written before anything is made
                        started        when it was let run (seconds since the epoch): from here on it counts
                        ID             conmon's exit file: the code; its time is the finish
@@ -15,42 +16,61 @@ A directory without `started` is what a dying agent left half made: it is thrown
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from longshore.machinery.runtime.protocol import Container, Sandbox, SandboxSpec, State
+from longshore.machinery.runtime.protocol import Container, Pids, Sandbox, SandboxSpec, State
 
 _OOM_EXIT = 137
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerRecord:
-    """A container and what only its driver needs to know of it."""
+    """A container and what only its driver needs to know of it. shares_pids: its end does not take
+    along its children."""
 
     container: Container
     stop_signal: str
-    cpu_shares: int
+    shares_pids: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxRecord:
+    """A sandbox and what its driver needs to make its namespaces and to find its control group.
+    cpu_shares: its weight, 0 for none of its own."""
+
     sandbox: Sandbox
     hostname: str
+    host_ipc: bool = False
+    pids: Pids = Pids.CONTAINER
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    qos: str = "Guaranteed"
+    cpu_shares: int = 0
 
 
 def sandbox_record(spec: SandboxSpec) -> SandboxRecord:
     return SandboxRecord(
-        Sandbox(spec.id, spec.namespace, spec.name, spec.netns, dict(spec.labels)), spec.hostname
+        Sandbox(spec.id, spec.namespace, spec.name, spec.netns, dict(spec.labels)),
+        spec.hostname,
+        spec.host_ipc,
+        spec.pids,
+        dict(spec.sysctls),
+        spec.qos,
+        spec.resources.cpu_shares,
     )
 
 
 def write_sandbox(directory: Path, record: SandboxRecord) -> None:
+    """Whole or not at all: a directory without it is of a sandbox that was never finished."""
     fields = {slot: getattr(record.sandbox, slot) for slot in Sandbox.__slots__}
-    (directory / "sandbox.json").write_bytes(orjson.dumps(fields | {"hostname": record.hostname}))
+    own = {slot: getattr(record, slot) for slot in SandboxRecord.__slots__ if slot != "sandbox"}
+    new = directory / "sandbox.new"
+    new.write_bytes(orjson.dumps({"sandbox": fields, **own}))
+    new.rename(directory / "sandbox.json")
 
 
 def read_sandboxes(directory: Path) -> Iterator[tuple[Path, SandboxRecord | None]]:
@@ -60,13 +80,13 @@ def read_sandboxes(directory: Path) -> Iterator[tuple[Path, SandboxRecord | None
         if fields is None:
             yield path, None
             continue
-        hostname = str(fields.pop("hostname"))
-        yield path, SandboxRecord(Sandbox(**fields), hostname)
+        sandbox, pids = Sandbox(**fields.pop("sandbox")), Pids(fields.pop("pids"))
+        yield path, SandboxRecord(sandbox, pids=pids, **fields)
 
 
 def write_container(directory: Path, record: ContainerRecord) -> None:
     fields = {slot: getattr(record.container, slot) for slot in Container.__slots__}
-    fields |= {"state": "", "stop_signal": record.stop_signal, "cpu_shares": record.cpu_shares}
+    fields |= {"state": "", "stop_signal": record.stop_signal, "shares_pids": record.shares_pids}
     (directory / "state.json").write_bytes(orjson.dumps(fields))
 
 
@@ -81,7 +101,7 @@ def read_containers(directory: Path) -> Iterator[tuple[Path, ContainerRecord | N
         if fields is None or not started:
             yield path, None
             continue
-        own = (str(fields.pop("stop_signal")), int(fields.pop("cpu_shares")))
+        own = (str(fields.pop("stop_signal")), bool(fields.pop("shares_pids")))
         fields |= {"state": State.RUNNING, "started_at": float(started)}
         yield path, ContainerRecord(Container(**fields), *own)
 

@@ -16,26 +16,29 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-import orjson
-
 from longshore.base.clock import Clock
 from longshore.core.streams.protocols import ExecOptions, Session
 from longshore.machinery.runtime.disk import disk_use
 from longshore.machinery.runtime.images import ImageStore, StoredImage
-from longshore.machinery.runtime.linux import new_namespaces, unmount
-from longshore.machinery.runtime.oci import bundle, cgroups, conmon, host, records, sessions
+from longshore.machinery.runtime.linux import unmount
+from longshore.machinery.runtime.oci import (
+    bundle,
+    cgroups,
+    conmon,
+    host,
+    limits,
+    records,
+    sessions,
+)
 from longshore.machinery.runtime.oci.attaching import attach
 from longshore.machinery.runtime.oci.destroy import end_processes, remove_tree
 from longshore.machinery.runtime.oci.exec import exec_sync
 from longshore.machinery.runtime.oci.layout import Layout
-from longshore.machinery.runtime.oci.live import (
-    Live,
-    Pod,
-    adopted_pod,
-    discard_sandbox,
-    make_sandbox,
-)
+from longshore.machinery.runtime.oci.live import Live
+from longshore.machinery.runtime.oci.programs import Programs
 from longshore.machinery.runtime.oci.records import ContainerRecord
+from longshore.machinery.runtime.oci.rotating import reopen_log
+from longshore.machinery.runtime.oci.sandboxes import Pod, Sandboxes
 from longshore.machinery.runtime.oci.usage import measure, measure_all
 from longshore.machinery.runtime.protocol import (
     Container,
@@ -44,6 +47,8 @@ from longshore.machinery.runtime.protocol import (
     Image,
     ImageMissing,
     Login,
+    Pids,
+    Resources,
     RuntimeFailure,
     Sandbox,
     SandboxSpec,
@@ -81,8 +86,10 @@ class OciRuntime:
         self._clock = clock
         self._log = log
         self._log_max_bytes = log_max_bytes
-        self._programs = conmon.Programs.find(self._layout.run / "runc")
-        self._pods: dict[str, Pod] = {}
+        # "runc" or "crun" for one that must not choose.
+        self.only = ""
+        self._programs: Programs
+        self._sandboxes: Sandboxes
         self._live: dict[str, Live] = {}
         self._starting: set[str] = set()
         self._changed: set[str] = set()
@@ -98,17 +105,19 @@ class OciRuntime:
     async def open(self) -> None:
         """Take up what is on disk; throw away what was half made."""
         self._layout.make()
+        self._programs = Programs.find(self._layout.run, self.only)
+        self._sandboxes = Sandboxes(self._layout, self._programs, self._clock, self._aside)
         adopted = [
             await self._adopt(*found) for found in records.read_containers(self._layout.containers)
         ]
-        for path, sandbox in records.read_sandboxes(self._layout.sandboxes):
-            if sandbox is None:
-                discard_sandbox(path)
+        for path, record in records.read_sandboxes(self._layout.sandboxes):
+            if record is None:
+                self._sandboxes.discard(path)
                 continue
             members = [
-                live for live in adopted if live and live.container.sandbox == sandbox.sandbox.id
+                live for live in adopted if live and live.container.sandbox == record.sandbox.id
             ]
-            self._pods[sandbox.sandbox.id] = adopted_pod(sandbox, members)
+            self._sandboxes.adopt(path, record, members)
             for live in members:
                 self._keep(live)
                 if live.conmon_fd < 0:
@@ -118,11 +127,9 @@ class OciRuntime:
         """Let go; containers keep running."""
         for live in self._live.values():
             self._unwatch(live)
-        for pod in self._pods.values():
-            pod.close()
         self._aside.shutdown()
+        self._sandboxes.close()
         self._live.clear()
-        self._pods.clear()
 
     async def _adopt(self, path: Path, record: ContainerRecord | None) -> Live | None:
         if (
@@ -131,7 +138,7 @@ class OciRuntime:
         ):
             await self._discard(path)
             return None
-        live = Live(record, path)
+        live = Live(record, path, bundle.group_of(path))
         self._watch(live)
         return live
 
@@ -152,37 +159,29 @@ class OciRuntime:
     # -- sandboxes --
 
     async def run_sandbox(self, spec: SandboxSpec) -> Sandbox:
-        known = self._pods.get(spec.id)
+        known = self._sandboxes.get(spec.id)
         if known is not None:
             return known.record.sandbox
         self._warm()
-        directory = self._layout.sandbox(spec.id)
-        record = records.sandbox_record(spec)
-        try:
-            make_sandbox(directory, record)
-            self._pods[spec.id] = Pod(record, *new_namespaces(spec.hostname))
-        except OSError as error:
-            discard_sandbox(directory)
-            raise RuntimeFailure(f"sandbox {spec.id} cannot be made: {error}") from error
-        return record.sandbox
+        return self._sandboxes.run(spec)
 
     async def remove_sandbox(self, sandbox_id: str) -> None:
-        pod = self._pods.get(sandbox_id)
+        pod = self._sandboxes.get(sandbox_id)
         for container_id in list(pod.members if pod else ()):
             await self.remove_container(container_id)
-        await asyncio.to_thread(discard_sandbox, self._layout.sandbox(sandbox_id))
-        await asyncio.to_thread(cgroups.remove, self._layout.pod_group(sandbox_id))
-        pod = self._pods.pop(sandbox_id, None)
-        if pod is not None:
-            pod.close()
+        await self._sandboxes.remove(sandbox_id)
 
     async def sandboxes(self) -> list[Sandbox]:
-        return [pod.record.sandbox for pod in self._pods.values()]
+        return self._sandboxes.list()
+
+    async def update_sandbox(self, sandbox_id: str, resources: Resources) -> None:
+        """protocol.CanUpdate."""
+        await self._sandboxes.update(sandbox_id, resources)
 
     # -- containers --
 
     async def start_container(self, sandbox_id: str, spec: ContainerSpec) -> Container:
-        pod = self._pods.get(sandbox_id)
+        pod = self._sandboxes.get(sandbox_id)
         if pod is None:
             raise StartFailed(f"sandbox {sandbox_id} does not exist")
         container_id = bundle.container_id(sandbox_id, spec)
@@ -194,8 +193,10 @@ class OciRuntime:
             return known.container
         if container_id in self._starting:
             raise StartFailed(f"container {spec.name} is being started already")
-        record = bundle.record_of(container_id, sandbox_id, spec, stored.image)
-        live = Live(record, self._layout.container(container_id))
+        shared = bool(spec.pid_of) or pod.record.pids is not Pids.CONTAINER
+        record = bundle.record_of(container_id, sandbox_id, spec, stored.image, shares_pids=shared)
+        group = f"{pod.group}/{container_id}"
+        live = Live(record, self._layout.container(container_id), group)
         self._warm()
         self._starting.add(container_id)
         try:
@@ -213,7 +214,9 @@ class OciRuntime:
         return live.container
 
     async def _start(self, live: Live, spec: ContainerSpec, stored: StoredImage, pod: Pod) -> None:
-        self._prepare(live, spec, stored, pod)
+        pid = await self._pids(pod, spec)
+        bundle.lay_out(self._layout, live, self._images, stored)
+        bundle.configure(live, pod, pid, spec, self._images, stored)
         container = live.container
         order = conmon.Order(
             id=container.id,
@@ -227,14 +230,14 @@ class OciRuntime:
         await conmon.create(self._programs, order)
         if not self._watch(live):
             raise StartFailed("the container ended before it was started")
-        await conmon.release(self._programs, container.id, live.ended)
+        await asyncio.wrap_future(pod.bounded)
+        await conmon.release(self._programs.maker, container.id, live.ended)
         at = self._clock.now()
         records.write_started(live.directory, at)
         live.record = replace(
             live.record, container=replace(container, state=State.RUNNING, started_at=at)
         )
         self._keep(live)
-        self._weigh(pod)
         self._in_the_open.append(live)
         if live.ended.is_set():
             self._end(live)
@@ -257,13 +260,13 @@ class OciRuntime:
         self._in_the_open.clear()
         self._aside.submit(conmon.shelter, moves, f"{self._layout.parent}/conmon")
 
-    def _prepare(self, live: Live, spec: ContainerSpec, stored: StoredImage, pod: Pod) -> None:
-        """All that runc needs."""
-        bundle.lay_out(self._layout, live, self._images.layers_dir, stored)
-        pid = self._pid_namespace(pod, spec.pid_of) if spec.pid_of else ""
-        devices = host.devices() if spec.security.privileged else ()
-        frame = bundle.frame(self._layout, live.container, pod, pid=pid, devices=devices)
-        bundle.configure(live.directory, spec, stored, frame)
+    async def _pids(self, pod: Pod, spec: ContainerSpec) -> str | None:
+        """Which namespace of processes a container gets, as spec.Frame has it. Raises StartFailed."""
+        if spec.pid_of:
+            return self._pid_namespace(pod, spec.pid_of)
+        if pod.record.pids is Pids.POD:
+            return await self._sandboxes.shared_pids(pod)
+        return None if pod.record.pids is Pids.NODE else ""
 
     def _pid_namespace(self, pod: Pod, name: str) -> str:
         """That of a running container of the pod. Raises StartFailed."""
@@ -289,12 +292,22 @@ class OciRuntime:
             return
         if not live.ended.is_set():
             raise RuntimeFailure(f"container {container_id[:12]} is running: stop it first")
-        group = self._layout.group(live.container)
-        while cgroups.kill(group):  # only where conmon was lost is there somebody left
+        while cgroups.kill(live.group):  # who outlived conmon, or the container's own process
             await self._clock.sleep(0.002)
-        await asyncio.to_thread(self._free, live.directory, group)
+        await asyncio.to_thread(self._free, live.directory, live.group)
         self._live.pop(container_id, None)
-        self._pods[live.container.sandbox].members.discard(container_id)
+        pod = self._sandboxes.get(live.container.sandbox)
+        if pod is not None:
+            pod.members.discard(container_id)
+
+    async def update_container(self, container_id: str, resources: Resources) -> None:
+        """protocol.CanUpdate."""
+        await asyncio.to_thread(limits.change, self._running(container_id).group, resources)
+
+    async def reopen_log(self, container_id: str) -> None:
+        """protocol.CanRotate."""
+        live = self._running(container_id)
+        await reopen_log(live.directory, live.container, self._clock)
 
     async def containers(self) -> list[Container]:
         return [live.container for live in self._live.values()]
@@ -304,13 +317,16 @@ class OciRuntime:
     ) -> tuple[int, bytes]:
         """protocol.CanExec: run a command in a container and wait for it."""
         directory = self._running(container_id).directory
-        return await exec_sync(self._programs, self._clock, directory, command, timeout_s)
+        return await exec_sync(
+            self._programs.of(container_id), self._clock, directory, command, timeout_s
+        )
 
     async def exec(self, container_id: str, options: ExecOptions) -> Session:
         """protocol.CanTalk: start a command in a container."""
         live = self._running(container_id)
-        group = self._layout.group(live.container)
-        return await sessions.start(self._programs, self._clock, live.directory, group, options)
+        return await sessions.start(
+            self._programs.of(container_id), self._clock, live.directory, live.group, options
+        )
 
     async def attach(self, container_id: str, options: ExecOptions) -> Session:
         """protocol.CanTalk: join the container's main process."""
@@ -319,9 +335,7 @@ class OciRuntime:
     async def usage(self) -> tuple[Usage | None, dict[str, Usage]]:
         """protocol.CanMeasure."""
         groups = {
-            live.container.id: self._layout.group(live.container)
-            for live in self._live.values()
-            if not live.ended.is_set()
+            live.container.id: live.group for live in self._live.values() if not live.ended.is_set()
         }
         return await asyncio.to_thread(lambda: (measure(self._layout.parent), measure_all(groups)))
 
@@ -382,8 +396,10 @@ class OciRuntime:
                 f"container {live.container.id[:12]}: its conmon is gone and left no exit code"
             )
             self._signal(live, signal.SIGKILL)
-            cgroups.kill(self._layout.group(live.container))
+            cgroups.kill(live.group)
             done = records.ended(live.record, _LOST_EXIT_CODE, "Unknown", self._clock.now())
+        elif live.record.shares_pids:
+            cgroups.kill(live.group)  # its end took no one along
         self._unwatch(live)
         live.record = done
         live.ended.set()
@@ -392,7 +408,7 @@ class OciRuntime:
 
     def _note_memory(self, live: Live) -> None:
         """conmon can miss it, and the group does not outlive a restart of the machine: write it down."""
-        if cgroups.oom_kills(self._layout.group(live.container)):
+        if cgroups.oom_kills(live.group):
             (live.directory / "oom").touch()
 
     def _signal(self, live: Live, number: int) -> None:
@@ -407,38 +423,25 @@ class OciRuntime:
 
     async def _discard(self, directory: Path) -> None:
         """Kill, unmount and remove one container that was never let run."""
-        group = self._find_group(directory)
+        group = bundle.group_of(directory)
         await asyncio.to_thread(end_processes, directory, group)
         await asyncio.to_thread(self._free, directory, group)
 
     def _free(self, directory: Path, group: str) -> None:
         """What `runc delete` would do, without a process: an ended container is its group, its
         state directory and our mount. Blocks."""
-        unmount(directory / "rootfs")
+        for place in (directory / "rootfs", *directory.glob("image-*")):
+            unmount(place)
         if group:
             cgroups.remove(group)
-        for path in (
-            self._programs.state / directory.name,
-            self._layout.written(directory),
-            directory,
-        ):
+        states = self._programs.states(directory.name)
+        for path in (*states, self._layout.written(directory), directory):
             remove_tree(path)
-
-    def _find_group(self, directory: Path) -> str:
-        with contextlib.suppress(FileNotFoundError, orjson.JSONDecodeError):
-            document = orjson.loads((directory / "config.json").read_bytes())
-            return str(document["linux"]["cgroupsPath"])
-        return ""
 
     # -- bookkeeping --
 
     def _keep(self, live: Live) -> None:
         self._live[live.container.id] = live
-        self._pods[live.container.sandbox].members.add(live.container.id)
-
-    def _weigh(self, pod: Pod) -> None:
-        """A pod weighs as much as its containers; else all pods would share alike."""
-        running = [self._live[one] for one in pod.members if not self._live[one].ended.is_set()]
-        shares = sum(live.record.cpu_shares for live in running)
-        if shares:
-            cgroups.set_cpu_shares(self._layout.pod_group(pod.record.sandbox.id), shares)
+        pod = self._sandboxes.get(live.container.sandbox)
+        assert pod is not None, f"container {live.container.id} is in no sandbox"
+        pod.members.add(live.container.id)

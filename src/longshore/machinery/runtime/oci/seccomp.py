@@ -75,7 +75,8 @@ _BY_CAPABILITY = {
     "BPF": "bpf",
     "PERFMON": "perf_event_open",
 }
-_ARCHITECTURES = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64"}
+ARCHITECTURES = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64"}
+"""How libseccomp calls machines that uname knows by another name."""
 _EPERM, _ENOSYS = 1, 38
 _ALLOW, _ERRNO = "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO"
 # CLONE_NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET: no new namespaces.
@@ -101,7 +102,7 @@ def profile(capabilities: frozenset[str]) -> dict[str, Any]:
     return {
         "defaultAction": _ERRNO,
         "defaultErrnoRet": _EPERM,
-        "architectures": [_ARCHITECTURES[os.uname().machine]],
+        "architectures": [ARCHITECTURES[os.uname().machine]],
         "syscalls": rules,
     }
 

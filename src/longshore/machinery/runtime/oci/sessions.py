@@ -1,8 +1,9 @@
 """A command that runs in a container while somebody talks to it: `kubectl exec`.
 
-runc stays beside the command and is its parent, so its exit code is the command's. It gets our
-pipes, or with tty the far side of a terminal of ours, which it couples to the one inside the
-container; SIGWINCH makes it take over our terminal's new size.
+Its maker (runc, crun) stays beside the command and is its parent, so its exit code is the command's. It gets
+our pipes. With tty, runc gets the far side of a terminal of ours, which it couples to the one inside the
+container, and SIGWINCH makes it take over our terminal's new size; crun does not, and hands over the
+near side of the one inside instead.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import fcntl
 import os
 import pty
 import signal
+import socket
 import struct
 import termios
 import tty
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -26,14 +29,14 @@ import orjson
 from longshore.base.clock import Clock
 from longshore.core.streams.protocols import ExecOptions
 from longshore.machinery.runtime.oci import cgroups
-from longshore.machinery.runtime.oci.conmon import Programs
 from longshore.machinery.runtime.oci.descriptors import Input, Outputs, close_all
 from longshore.machinery.runtime.oci.destroy import remove_tree
+from longshore.machinery.runtime.oci.programs import Maker
 from longshore.machinery.runtime.oci.records import pid_in
 from longshore.machinery.runtime.protocol import RuntimeFailure
 from longshore.machinery.runtime.words import last_complaint
 
-# runc takes some 20 ms to start a command, and says by a file that it has.
+# It takes some 20 ms to start a command, and says by a file that it has.
 _LOOK_AGAIN_S = 0.002
 _numbers = count()
 
@@ -41,11 +44,13 @@ _numbers = count()
 @dataclass(frozen=True, slots=True)
 class _Ends:
     """Descriptors: theirs for the command's three streams (-1: /dev/null), ours to talk to it
-    (-1: no input) and to hear it, by the stream's number."""
+    (-1: no input) and to hear it, by the stream's number. coupled: a terminal of ours, to whose size the
+    maker must be called."""
 
     theirs: tuple[int, int, int]
     into: int
     out: dict[int, int]
+    coupled: bool = False
 
     def close_theirs(self) -> None:
         close_all(*set(self.theirs))
@@ -55,11 +60,12 @@ class ExecSession:
     """streams.Session of a command; the whole tree of its processes ends with it."""
 
     def __init__(
-        self, runc: asyncio.subprocess.Process, ends: _Ends, terminal: bool, group: str
+        self, maker: asyncio.subprocess.Process, ends: _Ends, terminal: bool, group: str
     ) -> None:
         self.pid = 0
         """The command's, once it runs."""
-        self._runc = runc
+        self._maker = maker
+        self._coupled = ends.coupled
         self._group = group
         self._terminal = -1 if not terminal else os.dup(next(iter(ends.out)))
         self._input = Input(ends.into) if ends.into >= 0 else None
@@ -75,27 +81,28 @@ class ExecSession:
             self._input.close()
 
     async def resize(self, width: int, height: int) -> None:
-        if self._terminal < 0 or self._runc.returncode is not None:
+        if self._terminal < 0 or self._maker.returncode is not None:
             return
         size = struct.pack("HHHH", height, width, 0, 0)
         fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, size)
-        with contextlib.suppress(ProcessLookupError):
-            self._runc.send_signal(signal.SIGWINCH)
+        if self._coupled:
+            with contextlib.suppress(ProcessLookupError):
+                self._maker.send_signal(signal.SIGWINCH)
 
     async def read(self) -> tuple[int, bytes]:
         return await self._outputs.read()
 
     async def exit_code(self) -> int:
         """As shells have it: 128 and the signal for one that was killed."""
-        code = await self._runc.wait()
+        code = await self._maker.wait()
         return code if code >= 0 else 128 - code
 
     async def close(self) -> None:
-        if self._runc.returncode is None:
+        if self._maker.returncode is None:
             await asyncio.to_thread(_end_tree, self.pid, self._group)
             with contextlib.suppress(ProcessLookupError):
-                self._runc.kill()
-            await self._runc.wait()
+                self._maker.kill()
+            await self._maker.wait()
         if self._input is not None:
             self._input.close()
         self._outputs.close()
@@ -104,7 +111,7 @@ class ExecSession:
 
 
 async def start(
-    programs: Programs, clock: Clock, bundle: Path, group: str, options: ExecOptions
+    maker: Maker, clock: Clock, bundle: Path, group: str, options: ExecOptions
 ) -> ExecSession:
     """Returns when the command runs. bundle is the container's directory, group its control group.
     Raises RuntimeFailure in the words of containerd if it cannot be started."""
@@ -112,17 +119,10 @@ async def start(
     place.mkdir(mode=0o700)
     try:
         (place / "process.json").write_bytes(orjson.dumps(_process(bundle, options)))
-        ends = _terminal_ends(options) if options.tty else _pipe_ends(options)
+        process, ends = await _begin(maker, bundle, place, options)
+        session = ExecSession(process, ends, options.tty, group)
         try:
-            runc = await _spawn(programs, bundle, place, ends)
-        except BaseException:
-            close_all(ends.into, *ends.out)
-            raise
-        finally:
-            ends.close_theirs()
-        session = ExecSession(runc, ends, options.tty, group)
-        try:
-            session.pid = await _started(runc, clock, place)
+            session.pid = await _started(process, clock, place)
         except BaseException:
             session.pid = pid_in(place / "pid")
             await session.close()
@@ -130,6 +130,70 @@ async def start(
         return session
     finally:
         remove_tree(place)
+
+
+async def _begin(
+    maker: Maker, bundle: Path, place: Path, options: ExecOptions
+) -> tuple[asyncio.subprocess.Process, _Ends]:
+    if options.tty and maker.reads_start:
+        return await _with_console(maker, bundle, place, options)
+    ends = _terminal_ends(options) if options.tty else _pipe_ends(options)
+    try:
+        return await _spawn(maker, bundle, place, ends.theirs), ends
+    except BaseException:
+        close_all(ends.into, *ends.out)
+        raise
+    finally:
+        ends.close_theirs()
+
+
+async def _with_console(
+    maker: Maker, bundle: Path, place: Path, options: ExecOptions
+) -> tuple[asyncio.subprocess.Process, _Ends]:
+    """Let the maker hand over the terminal that it makes inside (runc's docs/terminals.md)."""
+    with socket.socket(socket.AF_UNIX) as listener, _opened(place) as here:
+        # A socket's name is 108 bytes at most, the container's directory alone may be longer.
+        path = f"/proc/{os.getpid()}/fd/{here}/console"
+        listener.setblocking(False)
+        listener.bind(path)
+        listener.listen(1)
+        process = await _spawn(maker, bundle, place, (-1, -1, -1), "--console-socket", path)
+        terminal = await _handed(listener, process)
+    if terminal < 0:  # it has ended: _started() says of what
+        out, closed = os.pipe()
+        os.close(closed)
+        return process, _Ends((-1, -1, -1), -1, {out: 1})
+    into = os.dup(terminal) if options.stdin else -1
+    return process, _Ends((-1, -1, -1), into, {terminal: 1})
+
+
+@contextlib.contextmanager
+def _opened(directory: Path) -> Iterator[int]:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+async def _handed(listener: socket.socket, process: asyncio.subprocess.Process) -> int:
+    """The descriptor that somebody sends; -1 if the process ends without."""
+    loop = asyncio.get_running_loop()
+    calling = asyncio.ensure_future(loop.sock_accept(listener))
+    ending = asyncio.ensure_future(process.wait())
+    try:
+        await asyncio.wait((calling, ending), return_when=asyncio.FIRST_COMPLETED)
+        if not calling.done():
+            return -1
+        caller, _ = calling.result()
+    finally:
+        calling.cancel()
+        ending.cancel()
+    with caller:
+        # It is written before anything else happens: there is nothing to wait for.
+        caller.setblocking(True)
+        _, descriptors, _, _ = socket.recv_fds(caller, 256, 1)
+    return descriptors[0] if descriptors else -1
 
 
 def _process(bundle: Path, options: ExecOptions) -> dict[str, Any]:
@@ -154,29 +218,29 @@ def _terminal_ends(options: ExecOptions) -> _Ends:
     ours, theirs = pty.openpty()
     tty.setraw(theirs)
     into = os.dup(ours) if options.stdin else -1
-    return _Ends((theirs, theirs, theirs), into, {ours: 1})
+    return _Ends((theirs, theirs, theirs), into, {ours: 1}, coupled=True)
 
 
 async def _spawn(
-    programs: Programs, bundle: Path, place: Path, ends: _Ends
+    maker: Maker, bundle: Path, place: Path, theirs: tuple[int, int, int], *more: str
 ) -> asyncio.subprocess.Process:
     null = asyncio.subprocess.DEVNULL
-    stdin, stdout, stderr = (fd if fd >= 0 else null for fd in ends.theirs)
+    stdin, stdout, stderr = (fd if fd >= 0 else null for fd in theirs)
     return await asyncio.create_subprocess_exec(
-        programs.runc, f"--root={programs.state}", f"--log={place}/log", "exec",
-        "--process", f"{place}/process.json", "--pid-file", f"{place}/pid", bundle.name,
+        *maker.command, maker.root, f"--log={place}/log", "exec",
+        "--process", f"{place}/process.json", "--pid-file", f"{place}/pid", *more, bundle.name,
         stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True,
     )  # fmt: skip
 
 
-async def _started(runc: asyncio.subprocess.Process, clock: Clock, place: Path) -> int:
+async def _started(maker: asyncio.subprocess.Process, clock: Clock, place: Path) -> int:
     """The command's pid, once it has one."""
     while not (pid := pid_in(place / "pid")):
-        if runc.returncode is not None:
+        if maker.returncode is not None:
             said = (place / "log").read_text(errors="replace")
             raise RuntimeFailure(
                 "failed to exec in container: OCI runtime exec failed: "
-                f"{last_complaint(said) or 'runc ended without a word'}"
+                f"{last_complaint(said) or 'it ended without a word'}"
             )
         await clock.sleep(_LOOK_AGAIN_S)
     return pid

@@ -12,7 +12,14 @@ from typing import Any
 
 from longshore.machinery.runtime.oci.seccomp import profile
 from longshore.machinery.runtime.oci.users import ProcessUser
-from longshore.machinery.runtime.protocol import ContainerSpec, Image, Mount, Resources, Security
+from longshore.machinery.runtime.protocol import (
+    ContainerSpec,
+    Image,
+    Mount,
+    Propagation,
+    Resources,
+    Security,
+)
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_CAPABILITIES = (
@@ -34,25 +41,40 @@ _MASKED = [
     "/sys/devices/virtual/powercap",
 ]  # fmt: skip
 _READ_ONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
-_CPU_PERIOD_US = 100_000
+CPU_PERIOD_US = 100_000
+
+
+# What nobody executes, owns by set-uid bits or opens as a device: image volumes (KEP-4639).
+_INERT = ("noexec", "nosuid", "nodev")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A device node at path in the container; kind is "c" or "b", permissions of "rwm"."""
+
+    path: str
+    kind: str
+    major: int
+    minor: int
+    permissions: str = "rwm"
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What the machine and the sandbox contribute. devices are the host's nodes for a privileged
-    container: (path, "c" or "b", major, minor). pid is the namespace of another container, if it is
-    shared."""
+    """What the machine and the sandbox contribute. namespaces are the sandbox's, by their type; pid is the namespace of processes that the container
+    joins: "" for one of its own, None for the node's. oom_floor: no oom_score_adj below it can be set.
+    seccomp: the profile that the container names, None where it names none."""
 
     hostname: str
-    netns: str
-    ipc: str
-    uts: str
+    namespaces: Mapping[str, str]
     shm: str
     cgroup: str
     rootfs: str
     bounding: frozenset[str] = frozenset(CAPABILITIES)
-    devices: Sequence[tuple[str, str, int, int]] = ()
-    pid: str = ""
+    devices: Sequence[Node] = ()
+    pid: str | None = ""
+    oom_floor: int = -1000
+    seccomp: Mapping[str, Any] | None = None
 
 
 def configuration(
@@ -61,20 +83,22 @@ def configuration(
     """config.json. Raises ValueError with one sentence if the container cannot be described."""
     allowed = capabilities(spec.security, frame.bounding)
     privileged = spec.security.privileged
+    open_proc = privileged or spec.security.unmasked_proc
     linux: dict[str, Any] = {
         "namespaces": _namespaces(frame),
         "cgroupsPath": frame.cgroup,
-        "resources": _resources(spec.resources, privileged),
-        "maskedPaths": [] if privileged else _MASKED,
-        "readonlyPaths": [] if privileged else _READ_ONLY,
+        "resources": _resources(spec.resources, privileged, frame.devices),
+        "maskedPaths": [] if open_proc else _MASKED,
+        "readonlyPaths": [] if open_proc else _READ_ONLY,
+        "devices": [_device(node) for node in frame.devices],
     }
-    if privileged:
-        linux["devices"] = [_device(*device) for device in frame.devices]
+    if widest := _widest_propagation(spec.mounts):
+        linux["rootfsPropagation"] = widest
     if not (privileged or spec.security.seccomp_unconfined):
-        linux["seccomp"] = profile(frozenset(allowed))
+        linux["seccomp"] = frame.seccomp or profile(frozenset(allowed))
     return {
         "ociVersion": "1.0.2",
-        "process": _process(spec, image, user, frame.hostname) | {"capabilities": _sets(allowed)},
+        "process": _process(spec, image, user, frame) | {"capabilities": _sets(allowed)},
         "root": {"path": frame.rootfs, "readonly": spec.security.read_only_root},
         "mounts": [*_system_mounts(frame, privileged), *(_bind(mount) for mount in spec.mounts)],
         "linux": linux,
@@ -115,22 +139,31 @@ def capabilities(security: Security, bounding: frozenset[str]) -> list[str]:
     return sorted(((base - drop) | (add - {"ALL"})) & bounding)
 
 
-def _process(spec: ContainerSpec, image: Image, user: ProcessUser, hostname: str) -> dict[str, Any]:
+def groups(security: Security, user: ProcessUser) -> list[int]:
+    """The supplementary groups: those asked for, and unless that is refused, the image's (KEP-3619)."""
+    return sorted({*security.groups, *(() if security.strict_groups else user.groups)})
+
+
+def _process(spec: ContainerSpec, image: Image, user: ProcessUser, frame: Frame) -> dict[str, Any]:
     args = arguments(spec, image)
     if not args:
         raise ValueError("no command specified: neither the container nor its image has one")
-    return {
+    process: dict[str, Any] = {
         "terminal": spec.tty,
         "user": {
             "uid": user.uid,
             "gid": user.gid,
-            "additionalGids": sorted({*user.groups, *spec.security.groups}),
+            "additionalGids": groups(spec.security, user),
         },
         "args": args,
-        "env": environment(spec, image, user.home, hostname),
+        "env": environment(spec, image, user.home, frame.hostname),
         "cwd": spec.working_dir or image.working_dir or "/",
         "noNewPrivileges": spec.security.no_new_privileges,
+        "oomScoreAdj": max(frame.oom_floor, spec.resources.oom_score_adj),
     }
+    if spec.security.apparmor_profile:
+        process["apparmorProfile"] = spec.security.apparmor_profile
+    return process
 
 
 def _sets(allowed: Sequence[str]) -> dict[str, list[str]]:
@@ -140,10 +173,10 @@ def _sets(allowed: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _namespaces(frame: Frame) -> list[dict[str, str]]:
-    shared: Mapping[str, str] = {"network": frame.netns, "ipc": frame.ipc, "uts": frame.uts}
-    pid = {"type": "pid", "path": frame.pid} if frame.pid else {"type": "pid"}
-    own = [pid, {"type": "mount"}]
-    return own + [{"type": kind, "path": path} for kind, path in shared.items()]
+    own = [{"type": "mount"}]
+    if frame.pid is not None:
+        own.append({"type": "pid", "path": frame.pid} if frame.pid else {"type": "pid"})
+    return own + [{"type": kind, "path": path} for kind, path in frame.namespaces.items()]
 
 
 def _system_mounts(frame: Frame, privileged: bool) -> list[dict[str, Any]]:
@@ -168,18 +201,44 @@ def _mount(target: str, kind: str, source: str, options: list[str]) -> dict[str,
 
 
 def _bind(mount: Mount) -> dict[str, Any]:
-    access = "ro" if mount.read_only else "rw"
-    return _mount(mount.target, "bind", mount.source, ["rbind", "rprivate", access])
+    access = "rw"
+    if mount.read_only or mount.image:
+        access = "rro" if mount.recursive else "ro"
+    inert = _INERT if mount.image else ()
+    return _mount(
+        mount.target, "bind", mount.source, ["rbind", mount.propagation.value, access, *inert]
+    )
 
 
-def _resources(limits: Resources, privileged: bool) -> dict[str, Any]:
-    resources: dict[str, Any] = {"devices": [{"allow": privileged, "access": "rwm"}]}
-    cpu: dict[str, int] = {}
+def _widest_propagation(mounts: Sequence[Mount]) -> str:
+    """What all mounts of the container's namespace begin as, where runc's own rslave is not enough: no
+    bind says more to the node than that."""
+    both_ways = any(mount.propagation is Propagation.BOTH_WAYS for mount in mounts)
+    return Propagation.BOTH_WAYS.value if both_ways else ""
+
+
+def _resources(limits: Resources, privileged: bool, nodes: Sequence[Node]) -> dict[str, Any]:
+    devices: list[dict[str, Any]] = [{"allow": privileged, "access": "rwm"}]
+    if not privileged:
+        devices += [
+            {
+                "allow": True,
+                "type": node.kind,
+                "major": node.major,
+                "minor": node.minor,
+                "access": node.permissions,
+            }
+            for node in nodes
+        ]
+    resources: dict[str, Any] = {"devices": devices}
+    cpu: dict[str, Any] = {}
     if limits.cpu_shares:
         cpu["shares"] = max(2, limits.cpu_shares)
     if limits.cpu_limit_millis:
-        cpu["period"] = _CPU_PERIOD_US
-        cpu["quota"] = max(1000, limits.cpu_limit_millis * _CPU_PERIOD_US // 1000)
+        cpu["period"] = CPU_PERIOD_US
+        cpu["quota"] = cpu_quota(limits.cpu_limit_millis)
+    if limits.cpuset:
+        cpu["cpus"] = limits.cpuset
     if cpu:
         resources["cpu"] = cpu
     if limits.memory_limit_bytes:
@@ -189,12 +248,17 @@ def _resources(limits: Resources, privileged: bool) -> dict[str, Any]:
     return resources
 
 
-def _device(path: str, kind: str, major: int, minor: int) -> dict[str, Any]:
+def cpu_quota(millis: int) -> int:
+    """Microseconds of every CPU_PERIOD_US; the kernel takes no less than a thousand."""
+    return max(1000, millis * CPU_PERIOD_US // 1000)
+
+
+def _device(node: Node) -> dict[str, Any]:
     return {
-        "path": path,
-        "type": kind,
-        "major": major,
-        "minor": minor,
+        "path": node.path,
+        "type": node.kind,
+        "major": node.major,
+        "minor": node.minor,
         "fileMode": 0o660,
         "uid": 0,
         "gid": 0,

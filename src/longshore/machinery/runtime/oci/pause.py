@@ -1,0 +1,127 @@
+"""The process that holds and reaps the shared PID namespace of a pod: `catatonit -P`, made by runc.
+
+It has a root of its own with nothing else in it, since those whose init it is can see that root, and
+no rights at all. Pods that do not share processes have none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from longshore.base.clock import Clock
+from longshore.machinery.runtime.oci import cgroups, host
+from longshore.machinery.runtime.oci.destroy import remove_tree
+from longshore.machinery.runtime.oci.programs import Programs
+from longshore.machinery.runtime.oci.records import pid_in
+from longshore.machinery.runtime.oci.seccomp import profile
+from longshore.machinery.runtime.protocol import StartFailed
+from longshore.machinery.runtime.words import last_complaint
+
+_PROGRAM = "catatonit"
+_OOM_SCORE = -998  # pkg/kubelet/qos/policy.go: PodInfraOOMAdj
+_LOOK_AGAIN_S = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A running one; fd is its pidfd."""
+
+    pid: int
+    fd: int
+
+    @property
+    def namespace(self) -> str:
+        return f"/proc/{self.pid}/ns/pid"
+
+    def runs(self) -> bool:
+        try:
+            signal.pidfd_send_signal(self.fd, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+def found(directory: Path) -> Pause | None:
+    """The one of a sandbox's directory, if it runs."""
+    pid = pid_in(directory / "pause.pid")
+    fd = host.running(pid, _PROGRAM)
+    return Pause(pid, fd) if fd >= 0 else None
+
+
+async def start(
+    programs: Programs, clock: Clock, directory: Path, group: str, namespaces: Mapping[str, str]
+) -> Pause:
+    """Make it, in that control group and those namespaces of the sandbox whose directory this is. What
+    an attempt before has left is taken away first. Raises StartFailed."""
+    await end(programs, clock, directory, group)
+    await asyncio.to_thread(_lay_out, directory, _configuration(group, namespaces))
+    runc = await asyncio.create_subprocess_exec(
+        *programs.maker.command, programs.maker.root, f"--log={directory}/pause.log", "run", "--detach",
+        "--bundle", f"{directory}/pause", "--pid-file", f"{directory}/pause.pid", _name(directory),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    await runc.wait()
+    made = found(directory)
+    if made is None:
+        words = last_complaint((directory / "pause.log").read_text()) or "it ended at once"
+        raise StartFailed(f"the process that is to hold the pod's processes: {words}")
+    return made
+
+
+async def end(programs: Programs, clock: Clock, directory: Path, group: str) -> None:
+    """Kill it, and with it whoever is left in its namespace, and take away what it stood on."""
+    while cgroups.kill(group):
+        await clock.sleep(_LOOK_AGAIN_S)
+    await asyncio.to_thread(cgroups.remove, group)
+    for state in programs.states(_name(directory)):
+        remove_tree(state)
+
+
+def _name(directory: Path) -> str:
+    return f"pause-{directory.name}"
+
+
+def _lay_out(directory: Path, configuration: dict[str, Any]) -> None:
+    """What runc needs. Raises StartFailed."""
+    program = shutil.which(_PROGRAM)
+    if program is None:
+        raise StartFailed(f"{_PROGRAM} is not installed (Debian: apt install {_PROGRAM})")
+    root = directory / "pause" / "rootfs"
+    for path in (root, root / "proc"):
+        path.mkdir(parents=True, exist_ok=True)
+    shutil.copy(program, root / _PROGRAM)
+    (directory / "pause" / "config.json").write_bytes(orjson.dumps(configuration))
+
+
+def _configuration(group: str, namespaces: Mapping[str, str]) -> dict[str, Any]:
+    shared = [{"type": kind, "path": path} for kind, path in namespaces.items()]
+    nothing: dict[str, list[str]] = {kind: [] for kind in ("bounding", "effective", "permitted")}
+    return {
+        "ociVersion": "1.0.2",
+        "process": {
+            "user": {"uid": 0, "gid": 0},
+            "args": [f"/{_PROGRAM}", "-P"],
+            "cwd": "/",
+            "capabilities": nothing,
+            "noNewPrivileges": True,
+            "oomScoreAdj": max(host.oom_floor(), _OOM_SCORE),
+        },
+        "root": {"path": "rootfs", "readonly": True},
+        "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
+        "linux": {
+            "namespaces": [{"type": "pid"}, {"type": "mount"}, *shared],
+            "cgroupsPath": group,
+            "resources": {"devices": [{"allow": False, "access": "rwm"}]},
+            "seccomp": profile(frozenset()),
+        },
+    }

@@ -1,0 +1,107 @@
+"""The programs of this machine that make containers, and how each of them is asked.
+
+crun starts a container with a third of runc's processor time, so it is taken where it works. It refuses
+machines on which version 2 of control groups has controllers beside version 1 (hybrid): there it is shown
+a world without version 2, which it does not need for anything.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from longshore.machinery.runtime.oci import cgroups
+from longshore.machinery.runtime.protocol import RuntimeFailure, StartFailed
+
+_PATHS = ":/usr/sbin:/sbin"
+_V2_BESIDE_V1 = Path("/sys/fs/cgroup/unified")
+# In a mount namespace of its own, which ends with it. Propagation stays as it is, for volumes that
+# share mounts with the host, but for the tree from which something is taken away.
+_WITHOUT_V2 = (
+    f'mount --make-private {_V2_BESIDE_V1.parent} && umount {_V2_BESIDE_V1} && exec "$0" "$@"'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """An OCI runtime. command are the words it is called by; state is where it keeps what it knows of
+    its containers. reads_start: a created container's init waits for a byte in exec.fifo (crun);
+    otherwise for somebody who reads one there (runc)."""
+
+    name: str
+    command: tuple[str, ...]
+    state: Path
+    reads_start: bool = False
+
+    @property
+    def root(self) -> str:
+        return f"--root={self.state}"
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """conmon, and the makers that are here: the first makes new containers."""
+
+    conmon: str
+    makers: tuple[Maker, ...]
+
+    @classmethod
+    def find(cls, run: Path, only: str = "") -> Programs:
+        """Those of this machine, or that one alone; run is where their states are. Raises StartFailed
+        naming what is missing."""
+        makers = tuple(maker for maker in _makers(run) if only in ("", maker.name))
+        conmon = _which("conmon")
+        if not conmon or not makers:
+            lacking = f"conmon and {only or 'runc'}" if not conmon and not makers else "conmon"
+            lacking = lacking if not conmon else only or "runc"
+            raise StartFailed(f"{lacking} is not installed (Debian: apt install conmon runc)")
+        return cls(conmon, makers)
+
+    @property
+    def maker(self) -> Maker:
+        return self.makers[0]
+
+    def of(self, container_id: str) -> Maker:
+        """Who made that container, which may have been before the other was installed."""
+        for maker in self.makers:
+            if (maker.state / container_id).exists():
+                return maker
+        raise RuntimeFailure(f"nobody here has made container {container_id[:12]}")
+
+    def states(self, container_id: str) -> Sequence[Path]:
+        """Where something may be kept of a container."""
+        return [maker.state / container_id for maker in self.makers]
+
+
+def _makers(run: Path) -> list[Maker]:
+    found = []
+    if words := _crun():
+        found.append(Maker("crun", words, run / "crun", reads_start=True))
+    if runc := _which("runc"):
+        found.append(Maker("runc", (runc,), run / "runc"))
+    return found
+
+
+def _crun() -> tuple[str, ...]:
+    """The words by which crun works on this machine; none if it does not."""
+    crun, unshare, busybox = _which("crun"), _which("unshare"), _which("busybox")
+    if not crun or not _is_in_its_way():
+        return (crun,) if crun else ()
+    # busybox starts faster than any other shell, and has umount in it.
+    shell = (unshare, "--mount", "--propagation=unchanged", busybox, "sh", "-c")
+    return (*shell, _WITHOUT_V2, crun) if unshare and busybox else ()
+
+
+def _is_in_its_way() -> bool:
+    """Whether version 2 has controllers and is not alone."""
+    found = cgroups.hierarchies()
+    if set(found) == {"unified"} or "unified" not in found:
+        return False
+    return bool((found["unified"] / "cgroup.controllers").read_text().strip())
+
+
+def _which(name: str) -> str:
+    return shutil.which(name, path=os.environ.get("PATH", "") + _PATHS) or ""
