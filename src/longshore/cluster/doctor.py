@@ -24,6 +24,7 @@ COMMANDS = (
     ("nft", "nftables", "routes Services"),
 )
 OPTIONAL_COMMANDS = (
+    ("crun", "crun", "starts containers with a third of runc's processor time"),
     ("skopeo", "skopeo", "pulls images from registries"),
     ("pasta", "passt", "--uplink user"),
 )
