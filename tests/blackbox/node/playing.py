@@ -99,9 +99,9 @@ def pod(*containers: Doc, **more: Any) -> Doc:
     }
 
 
-def with_volumes(script: str, *volumes: Doc, at: str = "/v", **more: Any) -> Doc:
+def with_volumes(script: str, *volumes: Doc, **more: Any) -> Doc:
     """The spec of a pod that runs a line of shell; the volumes are at /v, /v2, /v3..."""
-    places = [at if number == 0 else f"{at}{number + 1}" for number in range(len(volumes))]
+    places = [f"/v{number + 1 if number else ''}" for number in range(len(volumes))]
     mounts = [{"name": f"v{number}", "mountPath": place} for number, place in enumerate(places)]
     named = [{"name": f"v{number}", **volume} for number, volume in enumerate(volumes)]
     return pod(container(script, volumeMounts=mounts), volumes=named, **more)
@@ -174,7 +174,7 @@ class Api:
                 yield event["raw_object"]
 
     def log(self, name: str, container: str, **words: Any) -> str:
-        raw = self.core.read_namespaced_pod_log(
+        raw: Any = self.core.read_namespaced_pod_log(
             name, self.namespace, container=container, _preload_content=False, **words
         )
         return str(raw.data.decode())
@@ -182,14 +182,18 @@ class Api:
 
 @dataclass(frozen=True)
 class Played:
-    """What is seen after all cases of a topic were played: the pods by name, as they were last."""
+    """What is seen after all cases of a topic were played: by name, all that the pods ever were."""
 
     api: Api
-    pods: Mapping[str, Doc]
+    history: Mapping[str, Sequence[Doc]]
+
+    def pod(self, name: str) -> Doc:
+        """As it was last."""
+        return self.history[name][-1]
 
     def check(self, case: Case) -> None:
         """Fail unless the case's pod is as it should be and said what it should have said."""
-        seen = self.pods[case.name]
+        seen = self.pod(case.name)
         said = {name: self.api.log(case.name, name) for name in case.logs}
         assert case.until(seen), f"never so far: {seen['status']}; it said {said}"
         assert said == dict(case.logs), seen["status"]
@@ -233,14 +237,14 @@ def _once(docs: Iterator[Doc]) -> list[Doc]:
     return list({(doc["kind"], doc["metadata"]["name"]): doc for doc in docs}.values())
 
 
-def _watched(api: Api, cases: Sequence[Case]) -> dict[str, Doc]:
-    """The pods as they are when the last of them has come as far as its case wants."""
+def _watched(api: Api, cases: Sequence[Case]) -> dict[str, list[Doc]]:
+    """The pods as they are until the last of them has come as far as its case wants."""
     open_cases = {case.name: case for case in cases}
     to_change = {case.name: case for case in cases if case.changes}
-    seen: dict[str, Doc] = {}
+    seen: dict[str, list[Doc]] = {}
     for doc in api.pods():
         name = doc["metadata"]["name"]
-        seen[name] = doc
+        seen.setdefault(name, []).append(doc)
         if name in to_change and to_change[name].changed_when(doc):
             for change in to_change.pop(name).changes:
                 api.change(change)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from kubernetes.client.exceptions import ApiException
@@ -78,7 +79,7 @@ def flavoured(of: Flavour) -> list[Case]:
     """What all four have in common."""
     plain = (of.doc("plain", DATA),)
 
-    def case(name: str, script: str, says: str, *volumes: Doc, **more: object) -> Case:
+    def case(name: str, script: str, says: str, *volumes: Doc, **more: Any) -> Case:
         spec = with_volumes(script, *volumes, **more)
         return Case(f"{of.title}-{name}", spec, says, before=plain)
 
