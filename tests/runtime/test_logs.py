@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from longshore.core.streams.protocols import LogOptions
 from longshore.machinery.runtime import logs
+from longshore.machinery.runtime.rotated import delete_log, in_order, pack, rotated_name
 from longshore.testing.clock import VirtualClock
 
 STAMPS = [f"2026-11-21T08:00:{second:02}.123456789+00:00" for second in range(60)]
@@ -126,3 +128,94 @@ async def test_following_gives_what_is_added_and_ends_with_the_container(path: P
         await clock.advance(1)
         assert task.done()
     assert pieces[2:] == [b"rotated\n", b"end\n"]
+
+
+def rotate(path: Path, second: int) -> Path:
+    """What the agent does: the file gets another name, and the runtime goes on in a new one."""
+    renamed = path.with_name(rotated_name(path.name, 1795248000.0 + second))
+    path.rename(renamed)
+    path.touch()
+    return renamed
+
+
+async def test_what_was_rotated_comes_first(path: Path) -> None:
+    pack(rotate(path, 10))
+    path.write_text(line(11, "five") + line(12, "six"))
+    rotate(path, 20)
+    path.write_text(line(21, "seven"))
+    assert await read(path, LogOptions()) == "one\n\nthree\nfour\nfive\nsix\nseven\n"
+    assert await read(path, LogOptions(tail_lines=2)) == "six\nseven\n"
+    assert await read(path, LogOptions(tail_lines=4)) == "four\nfive\nsix\nseven\n"
+    assert await read(path, LogOptions(tail_lines=0)) == ""
+    assert await read(path, LogOptions(since=1795248011.0)) == "five\nsix\nseven\n"
+
+
+class Slow(VirtualClock):
+    """While somebody waits on it, something happens."""
+
+    def __init__(self, *happens: Callable[[], object]) -> None:
+        super().__init__()
+        self.left = list(happens)
+
+    async def sleep(self, seconds: float) -> None:
+        if self.left:
+            self.left.pop(0)()
+
+
+async def follow(path: Path, *happens: Callable[[], object]) -> str:
+    clock = Slow(*happens)
+    pieces = logs.read(path, LogOptions(follow=True), clock, lambda: not clock.left)
+    return b"".join([piece async for piece in pieces]).decode()
+
+
+def adding(path: Path, text: str) -> Callable[[], object]:
+    return lambda: path.write_text(path.read_text() + line(9, text))
+
+
+async def test_following_goes_on_across_a_rotation(path: Path) -> None:
+    said = await follow(
+        path, adding(path, "five"), lambda: rotate(path, 10), adding(path, "six"),
+    )  # fmt: skip
+    assert said == "one\n\nthree\nfour\nfive\nsix\n"
+
+
+async def test_what_is_written_after_the_renaming_is_not_lost(path: Path) -> None:
+    """The runtime writes into the renamed file until it has made the next."""
+    renamed = path.with_name(rotated_name(path.name, 1795248010.0))
+    said = await follow(
+        path, lambda: path.rename(renamed), adding(renamed, "five"),
+        lambda: path.write_text(line(11, "six")),
+    )  # fmt: skip
+    assert said == "one\n\nthree\nfour\nfive\nsix\n"
+
+
+async def test_several_rotations_between_two_looks_lose_nothing(path: Path) -> None:
+    def busy() -> None:
+        old = rotate(path, 10)
+        path.write_text(line(11, "five"))
+        rotate(path, 20)
+        path.write_text(line(21, "six"))
+        rotate(path, 30)
+        pack(old)
+        path.write_text(line(31, "seven"))
+
+    assert await follow(path, busy) == "one\n\nthree\nfour\nfive\nsix\nseven\n"
+
+
+async def test_a_log_that_begins_anew_is_read_from_its_start(path: Path) -> None:
+    assert await follow(path, lambda: path.write_text(line(9, "anew"))) == (
+        "one\n\nthree\nfour\nanew\n"
+    )
+
+
+def test_rotated_files_are_in_the_order_of_time_and_count_once() -> None:
+    names = ["0.log", "0.log.20260101-000002.000000", "0.log.20260101-000001.500000.gz",
+             "0.log.20260101-000001.500000", "0.log.20260101-000003.000000.tmp", "10.log"]  # fmt: skip
+    assert in_order("0.log", names) == names[2:0:-1]
+
+
+def test_a_deleted_log_leaves_nothing(path: Path) -> None:
+    pack(rotate(path, 10))
+    rotate(path, 20)
+    delete_log(path)
+    assert list(path.parent.iterdir()) == []
