@@ -152,3 +152,18 @@ async def test_a_limit_range_holds_what_a_resized_pod_may_ask_for() -> None:
             refused.status,
             "maximum cpu usage per Container is 1" in refused.doc["message"],
         ) == (403, True)
+
+
+async def test_nobody_asks_a_node_for_more_than_it_has() -> None:
+    async with kube() as k:
+        has = {"cpu": "2", "memory": "1Gi", "pods": "110"}
+        node = {"metadata": {"name": "n1"}, "status": {"allocatable": has, "capacity": has}}
+        await k("POST", "/api/v1/nodes", node)
+        await k("POST", PODS, web(asking(), nodeName="n1"))
+        refused = await resize(k, {"name": "main", "resources": asking("3", "2Gi")})
+        words = (
+            "node didn't have enough allocatable resources: cpu, requested: 3000, allocatable: "
+            "2000; memory, requested: 2147483648, allocatable: 1073741824"
+        )
+        assert (refused.status, words in refused.doc["message"]) == (403, True), refused.doc
+        assert (await resize(k, {"name": "main", "resources": asking("2")})).status == 200

@@ -23,6 +23,7 @@ from longshore.core.registry.admission import (
     priorities,
     pulling,
     quotas,
+    resizes,
     restricted_tolerations,
     runtimes,
     services,
@@ -87,7 +88,7 @@ PLUGINS = (
     Plugin("DenyServiceExternalIPs", False, _plain(services.HOOKS)),
     Plugin(topology.NAME, True, _plain(topology.HOOKS)),
     Plugin("NodeDeclaredFeatureValidator", True),
-    Plugin("PodResizeValidator", True),
+    Plugin("PodResizeValidator", True, _plain(resizes.HOOKS)),
     # Of these, the kinds that configure them are refused by name.
     Plugin("MutatingAdmissionPolicy", True),
     Plugin("MutatingAdmissionWebhook", True),
