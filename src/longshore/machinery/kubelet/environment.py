@@ -56,6 +56,15 @@ def expand(text: str, known: Mapping[str, str]) -> str:
     return _REFERENCE.sub(one, text)
 
 
+def expand_known(text: str, known: Mapping[str, str]) -> str:
+    """The same for paths. Raises ConfigMissing for a name that is not known, as upstream does for a
+    subPathExpr."""
+    for match in _REFERENCE.finditer(text):
+        if match[0] != "$$" and match[1] not in known:
+            raise ConfigMissing(f'missing value for "{match[1]}"')
+    return expand(text, known)
+
+
 def expand_all(words: Iterable[str], known: Mapping[str, str]) -> list[str]:
     """Arguments, expanded. Raises ConfigMissing for more than a program can be given."""
     expanded: list[str] = []

@@ -127,6 +127,13 @@ def ephemeral_containers(spec: Doc) -> list[Doc]:
     return containers
 
 
+def own_fields(pod: Doc) -> tuple[object, ...]:
+    """What a pod may have of itself in its environment and volumes, and can change while it is on a node;
+    its generation stands for its spec."""
+    metadata = pod["metadata"]
+    return tuple(metadata.get(field) for field in ("labels", "annotations", "generation"))
+
+
 def key_of(doc: Doc) -> str:
     """NAMESPACE/NAME, as messages show a pod."""
     return f"{doc['metadata']['namespace']}/{doc['metadata']['name']}"

@@ -10,6 +10,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.config import VOLUME_REFRESH_S
 from longshore.machinery.kubelet.environment import Sources
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts
+from longshore.machinery.kubelet.model import own_fields
 from longshore.machinery.kubelet.place import PodPlace
 from longshore.machinery.kubelet.record import PodRecord
 from longshore.machinery.kubelet.tools import Tools
@@ -71,7 +72,7 @@ class VolumeKeeper:
 
     def compare(self, before: Doc, pod: Doc) -> None:
         """A newer document of the pod, whose own fields may be in its volumes."""
-        if _own_fields(before) != _own_fields(pod):
+        if own_fields(before) != own_fields(pod):
             self.outdated()
 
     def give_up(self) -> None:
@@ -93,9 +94,3 @@ class VolumeKeeper:
         """A name for one version of the pod's files; never one that an earlier life used."""
         self._version += 1
         return f"{self._tools.clock.now():.6f}.{self._version}"
-
-
-def _own_fields(pod: Doc) -> tuple[object, ...]:
-    """What a pod may have of itself in its volumes and can change: generation stands for its spec."""
-    metadata = pod["metadata"]
-    return tuple(metadata.get(field) for field in ("labels", "annotations", "generation"))

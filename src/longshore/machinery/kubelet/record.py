@@ -6,6 +6,7 @@ Everything here is what was seen or told; what follows from it is decided in pla
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from longshore.base.clock import parse_rfc3339
 from longshore.core.objects.kinds import Doc
@@ -21,6 +22,7 @@ from longshore.machinery.kubelet.model import (
     ephemeral_containers,
     init_containers,
     main_containers,
+    own_fields,
 )
 from longshore.machinery.kubelet.plan import next_backoff
 from longshore.machinery.runtime.protocol import Container, State
@@ -56,7 +58,9 @@ class PodRecord:
         self.take(pod)
 
     def take(self, pod: Doc) -> None:
-        """A newer document; ephemeral containers may have been added."""
+        """A newer document; ephemeral containers may have been added, and what a container lacked."""
+        if own_fields(self.pod) != own_fields(pod):
+            self.troubles = {name: _mended(trouble) for name, trouble in self.troubles.items()}
         self.pod, spec = pod, pod["spec"]
         every = (*init_containers(spec), *main_containers(spec), *ephemeral_containers(spec))
         self.documents = {container["name"]: container for container in every}
@@ -140,3 +144,10 @@ class PodRecord:
 
     def event(self, type_: EventType, reason: str, message: str) -> None:
         self._events.event(self.pod, type_, reason, message)
+
+
+def _mended(trouble: Trouble) -> Trouble:
+    """One that the pod's own fields may have ended: the next look tries again."""
+    if trouble.reason != "CreateContainerConfigError":
+        return trouble
+    return replace(trouble, retry_at=trouble.since)

@@ -13,7 +13,7 @@ from longshore.base import quantities
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.volumes import NOT_SOURCES, claim_name, is_of
 from longshore.machinery.kubelet.credentials import key_of
-from longshore.machinery.kubelet.environment import Sources, contents
+from longshore.machinery.kubelet.environment import Sources, contents, expand_known
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts, field_value, resource_value
 from longshore.machinery.kubelet.model import init_containers, main_containers
 
@@ -205,6 +205,17 @@ def stale(old: tuple[Volume, ...], new: tuple[Volume, ...]) -> tuple[Payload, ..
     """The payloads whose files changed since they were written."""
     before = {volume.name: volume for volume in old}
     return tuple(v for v in new if isinstance(v, Payload) and before.get(v.name) != v)
+
+
+def sub_path(mount: Doc, env: Mapping[str, str]) -> str:
+    """The part of its volume that a volumeMount shows; "" is all of it. Raises ConfigMissing where its
+    variables make it a path that could lead out of the volume (pkg/kubelet: makeMounts)."""
+    path: str = mount.get("subPath") or expand_known(mount.get("subPathExpr") or "", env)
+    if path.startswith("/"):
+        raise ConfigMissing(f"error SubPath `{path}` must not be an absolute path")
+    if ".." in path.split("/"):
+        raise ConfigMissing(f"unable to provision SubPath `{path}`: must not contain '..'")
+    return path
 
 
 def safe_path(path: str) -> bool:

@@ -13,11 +13,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.environment import expand
 from longshore.machinery.kubelet.facts import ConfigMissing
 from longshore.machinery.kubelet.volumes import mounting
 from longshore.machinery.kubelet.volumes.atomic import write_files
-from longshore.machinery.kubelet.volumes.plan import EmptyDir, HostPath, Payload, Volume
+from longshore.machinery.kubelet.volumes.plan import EmptyDir, HostPath, Payload, Volume, sub_path
 from longshore.machinery.runtime.protocol import Mount
 
 _SET_GID = 0o2000
@@ -93,7 +92,7 @@ class PodVolumes:
         source = self._sources.get(mount["name"])
         if source is None:
             raise ConfigMissing(f'volumeMount refers to unknown volume "{mount["name"]}"')
-        sub = mount.get("subPath") or expand(mount.get("subPathExpr") or "", env)
+        sub = sub_path(mount, env)
         target = (
             mount["mountPath"] if mount["mountPath"].startswith("/") else f"/{mount['mountPath']}"
         )
