@@ -14,7 +14,7 @@ from longshore.base.users import User
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.admission.surroundings import AdmissionConfig
-from longshore.core.registry.client import Bind, Create, Delete, DeleteOptions, Patch
+from longshore.core.registry.client import Bind, Client, Create, Delete, DeleteOptions, Patch
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry, RegistryConfig
 from longshore.core.store.memory import MemoryStore
@@ -120,6 +120,7 @@ class World:
     runtime: Recording = field(init=False)
     network: HollowNetwork = field(init=False)
     checker: Obliging = field(default_factory=Obliging)
+    static_pods: Path | None = None
     agents: list[asyncio.Task[None]] = field(default_factory=list)
     resources: ResourceSettings = field(default_factory=ResourceSettings)
 
@@ -128,7 +129,7 @@ class World:
         self.runtime = Recording(self.clock)
         self.network = HollowNetwork("10.42.1.0/24")
 
-    def start_agent(self) -> Kubelet:
+    def start_agent(self, client: Client | None = None) -> Kubelet:
         config = KubeletConfig(
             NODE,
             self.root,
@@ -137,9 +138,10 @@ class World:
             cluster_dns=("10.96.0.10",),
             capacity={"cpu": "4", "memory": "8Gi"},
             resources=self.resources,
+            static_pods=self.static_pods,
         )
         kubelet = Kubelet(
-            config, self.client, self.runtime, self.network, self.clock, Chance.seeded(2)
+            config, client or self.client, self.runtime, self.network, self.clock, Chance.seeded(2)
         )
         kubelet.checker = self.checker
         self.agents.append(self.crew.create_task(kubelet.run()))

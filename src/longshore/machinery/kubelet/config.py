@@ -55,12 +55,16 @@ class KubeletConfig:
     cluster_domain: str = "cluster.local"
     lease_renew_s: float = LEASE_RENEW_S
     """How often the node gives a sign of life: a quarter of what the cluster waits for one."""
+    static_pods: Path | None = None
+    """A directory of manifests of pods that the node runs by itself (upstream's staticPodPath)."""
     max_parallel_image_pulls: int = IMAGE_PULLS_AT_ONCE
     pull_records: Path | None = None
     """Where it is written down whose the images are; nodes that share a store of images share it.
     None: in root."""
     resources: ResourceSettings = field(default_factory=ResourceSettings)
     """What is set aside, when pods are evicted, what is cleared away."""
+    cdi_dirs: tuple[Path, ...] = (Path("/etc/cdi"), Path("/var/run/cdi"))
+    """Where it is described what names of CDI devices mean; ROOT/cdi, the node's own, goes before them."""
     host_netns: str = "/proc/self/ns/net"
     """The path of the node's own network namespace, for pods with hostNetwork. By default that of
     whoever opens it: the agent and the runtime's programs live in it."""
@@ -69,6 +73,11 @@ class KubeletConfig:
     def pods_dir(self) -> Path:
         """Volumes and files of pods, by uid. Private: Secrets are below it."""
         return self.root / "pods"
+
+    @property
+    def seccomp_dir(self) -> Path:
+        """Seccomp profiles that pods name (type: Localhost), as files of JSON."""
+        return self.root / "seccomp"
 
     @property
     def logs_dir(self) -> Path:

@@ -34,9 +34,10 @@ class Orphans:
         here |= {entry.name for entry in self._config.pods_dir.iterdir()}
         async with asyncio.TaskGroup() as crew:
             for uid in sorted(here - set(kept)):
-                crew.create_task(self._remove(uid, found.get(uid, ())), name=f"orphan {uid}")
+                crew.create_task(self.remove(uid, found.get(uid, ())), name=f"orphan {uid}")
 
-    async def _remove(self, uid: str, containers: Sequence[Container]) -> None:
+    async def remove(self, uid: str, containers: Sequence[Container]) -> None:
+        """Remove the sandbox, address and files of one uid."""
         _log.info("removing pod %s, which is no longer on record", uid)
         try:
             for container in containers:

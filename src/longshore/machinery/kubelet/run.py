@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,6 +35,8 @@ from longshore.machinery.kubelet.resources.around import Around
 from longshore.machinery.kubelet.resources.gauges import Gauges, MachineGauges
 from longshore.machinery.kubelet.resources.run import NodeResources
 from longshore.machinery.kubelet.sources import Fetcher, ServiceMirror
+from longshore.machinery.kubelet.static.guarding import LateGuard
+from longshore.machinery.kubelet.static.run import StaticPods
 from longshore.machinery.kubelet.stats import Measuring
 from longshore.machinery.kubelet.talking import open_session
 from longshore.machinery.kubelet.tools import Tools
@@ -77,6 +79,9 @@ class Kubelet:
         self._workers: dict[str, PodWorker] = {}
         self._uids: dict[tuple[str, str], str] = {}
         self._found: dict[str, list[Container]] = {}
+        self._static = StaticPods(
+            config.static_pods, config.node_name, client, clock, self._offer, self._clear
+        )
         self._measuring = Measuring(runtime, clock)
         self.gauges: Gauges = MachineGauges(config.root)
 
@@ -116,8 +121,15 @@ class Kubelet:
                 starts=asyncio.Semaphore(STARTS_AT_ONCE), alarm=alarms.set,
                 allocatable=lambda: keeper.allocatable, node_resolv_conf=_node_resolv_conf(),
             )  # fmt: skip
+            self._static_tools = replace(
+                self._tools, writer=self._static.mirrors,
+                guard=LateGuard(self.guard, self._network, clock, crew),
+                fetcher=Fetcher(client, services, clock, patient=False),
+            )  # fmt: skip
+            self._static.mirrors.through(writer)
+            self._found = await self._by_sandbox()
             for name, work in (
-                ("events", journal.run()), ("services", services.run()), ("statuses", writer.run()),
+                ("static pods", self._static.run()), ("events", journal.run()), ("services", services.run()), ("statuses", writer.run()),
                 ("node", keeper.run()), ("pods", self._follow_pods()),
                 ("containers", self._follow_containers()), ("resources", resources.run()),
             ):  # fmt: skip
@@ -178,6 +190,7 @@ class Kubelet:
                 await self._clock.sleep(_RETRY_S)
 
     async def _follow_once(self) -> None:
+        await self._static.ready.wait()
         selector = f"spec.nodeName={self._config.node_name}"
         listing, feed = await self._client.list_and_watch(kinds.POD, fields=selector)
         try:
@@ -191,8 +204,9 @@ class Kubelet:
     async def _settle_in(self, pods: Iterable[Doc]) -> None:
         """Begin with the pods that there are: adopt their containers, end all others."""
         self._found = await self._by_sandbox()
-        present = {pod["metadata"]["uid"]: pod for pod in pods}
-        for uid in [uid for uid in self._workers if uid not in present]:
+        pods = self._static.mirrors.without_mirrors(list(pods))
+        present, static = {pod["metadata"]["uid"]: pod for pod in pods}, self._static.uids()
+        for uid in [uid for uid in self._workers if uid not in present and uid not in static]:
             self._drop(uid)
         for pod in present.values():
             self._offer(pod)
@@ -206,7 +220,16 @@ class Kubelet:
             found[container.sandbox].append(container)
         return found
 
+    async def _clear(self, names: Collection[tuple[str, str]], uids: Collection[str]) -> None:
+        """End what runs under the names of static pods and is none of them."""
+        orphans = Orphans(self._config, self._runtime, self._network)
+        for sandbox in await self._runtime.sandboxes():
+            if (sandbox.namespace, sandbox.name) in names and sandbox.id not in uids:
+                await orphans.remove(sandbox.id, self._found.pop(sandbox.id, []))
+
     def _take(self, change: Change) -> None:
+        if self._static.mirrors.hear(change):
+            return
         if change.type == "DELETED":
             self._drop(change.doc["metadata"]["uid"])
         else:
@@ -218,7 +241,8 @@ class Kubelet:
         worker = self._workers.get(uid)
         if worker is not None:
             return worker.offer(pod)
-        worker = PodWorker(pod, self._found.pop(uid, []), self._tools)
+        tools = self._static_tools if uid in self._static.uids() else self._tools
+        worker = PodWorker(pod, self._found.pop(uid, []), tools)
         self._workers[uid] = worker
         self._uids[metadata["namespace"], metadata["name"]] = uid
         self._tools.crew.create_task(self._work(worker), name=f"pod {uid}")
@@ -227,8 +251,11 @@ class Kubelet:
         await worker.run()
         # One that ended because its pod vanished is not heard of again; any other stays until the
         # API server says DELETED, lest a late MODIFIED brings the pod back to life.
-        if worker.vanished:
+        static = worker.uid in self._static.uids()
+        if worker.vanished or static:
             self._forget(worker)
+        if static:
+            self._static.ended(worker.uid)
 
     def _drop(self, uid: str) -> None:
         worker = self._workers.get(uid)

@@ -67,7 +67,8 @@ class ServiceMirror:
 
 class Fetcher:
     """Gets what pods' environments and volumes are made of. Without credentials, no pod that asks
-    for tokens can be served (Unavailable)."""
+    for tokens can be served (Unavailable). One that is not patient knows of no Services while no
+    API server can be asked."""
 
     def __init__(
         self,
@@ -75,9 +76,12 @@ class Fetcher:
         services: ServiceMirror,
         clock: Clock,
         credentials: Credentials | None = None,
+        *,
+        patient: bool = True,
     ) -> None:
         self._client = client
         self._services = services
+        self._patient = patient
         self._clock = clock
         self.credentials = credentials
         # The CA certificate is asked for by every pod, and hardly ever changes.
@@ -86,7 +90,8 @@ class Fetcher:
     async def environment(self, pod: Doc) -> Sources:
         """The newest of what the pod's environment refers to; what does not exist is left out.
         Raises ApiError when the API server cannot be asked."""
-        await self._services.ready.wait()
+        if self._patient:
+            await self._services.ready.wait()
         namespace = pod["metadata"]["namespace"]
         maps, secrets = await self._named(namespace, environment_sources(pod["spec"]))
         return Sources(maps, secrets, self._services.of(namespace))

@@ -15,7 +15,7 @@ from longshore.machinery.kubelet.network import Guard, PodNetwork
 from longshore.machinery.kubelet.probes.handlers import Checker
 from longshore.machinery.kubelet.sources import Fetcher
 from longshore.machinery.kubelet.volumes.following import Followed
-from longshore.machinery.kubelet.writer import StatusWriter
+from longshore.machinery.kubelet.writer import Writer
 from longshore.machinery.runtime.protocol import Runtime
 
 
@@ -30,7 +30,7 @@ class Tools:
     guard: Guard
     clock: Clock
     events: Recorder
-    writer: StatusWriter
+    writer: Writer
     crew: asyncio.TaskGroup
     puller: Puller
     pull_records: PullRecords

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from longshore.base.clock import Clock
 from longshore.core.objects import kinds
@@ -48,6 +49,16 @@ class _Report:
             options = DeleteOptions(grace_s=0, uid=self.uid)
             operations.append(Delete(kinds.POD, self.namespace, self.name, options))
         return operations
+
+
+class Writer(Protocol):
+    """Who takes reports of pods."""
+
+    def put(self, pod: Doc, status: Doc) -> None:
+        """A status to be told soon."""
+
+    async def finish(self, pod: Doc, status: Doc) -> None:
+        """The last one: nothing of the pod is left on the node."""
 
 
 class StatusWriter:

@@ -1,0 +1,1 @@
+"""Static pods: those that a directory of manifests asks for, with or without an API server."""
