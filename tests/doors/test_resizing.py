@@ -122,6 +122,9 @@ async def test_mirrors_of_static_pods_are_not_resized() -> None:
         doc = web(asking())
         doc["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "x"}
         doc["spec"]["nodeName"] = "n1"
+        has = {"cpu": "2", "memory": "1Gi"}
+        node = {"metadata": {"name": "n1"}, "status": {"allocatable": has, "capacity": has}}
+        await k("POST", "/api/v1/nodes", node)
         made = await k("POST", PODS, doc)
         assert made.status == 201, made.doc
         refused = await resize(k, {"name": "main", "resources": asking("200m")})
