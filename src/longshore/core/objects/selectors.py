@@ -384,6 +384,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
     "io.k8s.api.apps.v1.ReplicaSet": {"status.replicas": 0},
     "io.k8s.api.core.v1.ReplicationController": {"status.replicas": 0},
     "io.k8s.api.batch.v1.Job": {"status.successful": 0},
+    "io.k8s.api.resource.v1.ResourceSlice": {"spec.nodeName": "", "spec.driver": ""},
 }  # fmt: skip
 # Where the name of a selectable field is not that of the field.
 _RENAMED = {("Job", "status.successful"): "status.succeeded"}

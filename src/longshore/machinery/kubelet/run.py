@@ -21,6 +21,7 @@ from longshore.core.registry.client import Change, Client
 from longshore.core.streams.protocols import ExecOptions, LogOptions, Session
 from longshore.machinery.kubelet.config import STARTS_AT_ONCE, KubeletConfig
 from longshore.machinery.kubelet.credentials import Credentials, TokenSource
+from longshore.machinery.kubelet.devices.run import Devices
 from longshore.machinery.kubelet.dialling import dial
 from longshore.machinery.kubelet.images.pulls import Puller
 from longshore.machinery.kubelet.images.records import PullRecords
@@ -112,6 +113,9 @@ class Kubelet:
         records = PullRecords(config.pull_records or config.root / "image-pulls.json")
         async with asyncio.TaskGroup() as crew:
             alarms = Alarms[str](clock, self._ring, crew)
+            devices = Devices(config, client, clock, crew, keeper.hurry, self._pods)
+            devices.load()
+            keeper.devices = devices
             self._tools = Tools(
                 config=config, runtime=self._runtime, network=self._network, guard=self.guard, clock=clock,
                 events=recorder, writer=writer, crew=crew,
@@ -119,7 +123,7 @@ class Kubelet:
                 fetcher=Fetcher(client, services, clock, self._credentials()), checker=self.checker,
                 followed=Followed(client, clock, crew, self._outdated),
                 starts=asyncio.Semaphore(STARTS_AT_ONCE), alarm=alarms.set,
-                allocatable=lambda: keeper.allocatable, node_resolv_conf=_node_resolv_conf(),
+                allocatable=lambda: keeper.allocatable, devices=devices, node_resolv_conf=_node_resolv_conf(),
             )  # fmt: skip
             self._static_tools = replace(
                 self._tools, writer=self._static.mirrors,
@@ -132,6 +136,7 @@ class Kubelet:
                 ("static pods", self._static.run()), ("events", journal.run()), ("services", services.run()), ("statuses", writer.run()),
                 ("node", keeper.run()), ("pods", self._follow_pods()),
                 ("containers", self._follow_containers()), ("resources", resources.run()),
+                ("devices", devices.run()),
             ):  # fmt: skip
                 crew.create_task(work, name=name)
 
@@ -173,6 +178,9 @@ class Kubelet:
         pods = [(worker.pod, list(worker.running())) for worker in self._workers.values()]
         return await self._measuring.summary(self._config.node_name, pods)
 
+    def _pods(self) -> list[Doc]:
+        return [worker.pod for worker in self._workers.values()]
+
     def _worker(self, namespace: str, pod: str) -> PodWorker:
         worker = self._workers.get(self._uids.get((namespace, pod), ""))
         if worker is None:
@@ -213,6 +221,8 @@ class Kubelet:
         kept = self._workers.keys() | present.keys()
         orphans = Orphans(self._config, self._runtime, self._network)
         self._tools.crew.create_task(orphans.remove_all_but(kept, self._found), name="orphans")
+        give_back = self._tools.devices.release_all_but(frozenset(kept))
+        self._tools.crew.create_task(give_back, name="devices of orphans")
 
     async def _by_sandbox(self) -> dict[str, list[Container]]:
         found: dict[str, list[Container]] = defaultdict(list)

@@ -97,6 +97,7 @@ class Starter:
         mounts = self._place.mounts(container, attempt, env)
         place = Place(attempt, self._place.new_log(name, attempt), mounts)
         spec = container_spec(container, facts, sources, image, place)
+        spec = await self._tools.devices.equip(self._record.pod, container, spec)
         return await self._tools.runtime.start_container(self._record.uid, spec)
 
     def _never_ran(self, container: Doc, image: Image, attempt: int, why: Exception) -> Container:

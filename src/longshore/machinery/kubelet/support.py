@@ -14,7 +14,7 @@ from longshore.machinery.network.services.published import CARRIED
 VOLUMES = ("emptyDir", "configMap", "secret", "downwardAPI", "projected", "hostPath",
            "persistentVolumeClaim", "ephemeral")  # fmt: skip
 _PROJECTIONS = ("configMap", "secret", "downwardAPI", "serviceAccountToken")
-_POD_FIELDS = ("hostPID", "hostIPC", "shareProcessNamespace", "resourceClaims", "runtimeClassName")
+_POD_FIELDS = ("hostPID", "hostIPC", "shareProcessNamespace", "runtimeClassName")
 _POD_SECURITY = ("seLinuxOptions", "windowsOptions", "sysctls")
 _CONTAINER_SECURITY = ("seLinuxOptions", "windowsOptions")
 _EMPTY_DIR = ("", "Memory")

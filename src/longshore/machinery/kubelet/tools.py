@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from longshore.base.clock import Clock
 from longshore.machinery.kubelet.config import KubeletConfig
+from longshore.machinery.kubelet.devices.run import Devices
 from longshore.machinery.kubelet.events import Recorder
 from longshore.machinery.kubelet.images.pulls import Puller
 from longshore.machinery.kubelet.images.records import PullRecords
@@ -40,4 +41,5 @@ class Tools:
     starts: asyncio.Semaphore
     alarm: Callable[[str, float], None]
     allocatable: Callable[[], Mapping[str, str]]
+    devices: Devices
     node_resolv_conf: str = ""

@@ -14,6 +14,7 @@ from dataclasses import replace
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.config import RECONCILE_S, RETRY_S
+from longshore.machinery.kubelet.devices.claims.plan import NotReady
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts
 from longshore.machinery.kubelet.files import full_hostname_of
 from longshore.machinery.kubelet.model import TERMINAL_PHASES, PodView, Trouble, Verdict, key_of
@@ -267,16 +268,26 @@ class PodWorker:
         if refusal:
             reason = "FailedMount" if "spec.volumes[" in refusal else "NotSupported"
             return self._blocked(reason, refusal, _FOREVER)
+        if (verdict := await self._tools.devices.admit(self.pod)) is not None:
+            return self._reject(verdict)
         try:
             await self._attach_and_mount()
         except (ConfigMissing, VolumeFailure) as error:
             self._blocked("FailedMount", str(error), RETRY_S)
+        except NotReady as error:
+            message = f"Failed to prepare dynamic resources: {error}"
+            self._blocked("FailedPrepareDynamicResources", message, RETRY_S)
         except (RuntimeFailure, NetworkFailure, OSError) as error:
             self._blocked(
                 "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}", RETRY_S
             )
         except ApiError as error:
             self._blocked("FailedMount", error.message, RETRY_S)
+
+    def _reject(self, verdict: Verdict) -> None:
+        """The node does not take the pod (pkg/kubelet: rejectPod)."""
+        self._record.event("Warning", verdict.reason, verdict.message)
+        self.condemn(replace(verdict, message=f"Pod was rejected: {verdict.message}"))
 
     def _blocked(self, reason: str, message: str, retry_s: float) -> None:
         now = self._tools.clock.now()
@@ -285,6 +296,7 @@ class PodWorker:
     async def _attach_and_mount(self) -> None:
         tools, pod, record = self._tools, self.pod, self._record
         hostname = full_hostname_of(pod, tools.config.node_name, tools.config.cluster_domain)
+        await tools.devices.prepare(pod)
         netns = await self._attach()
         # Files are made ready meanwhile.
         admission = tools.crew.create_task(admission_of(pod, record.ips[0], tools.guard))
@@ -375,6 +387,7 @@ class PodWorker:
 
     async def _release(self) -> None:
         self._volumes.give_up()
+        await self._tools.devices.release(self.uid)
         await asyncio.to_thread(self._place.release)
         await self._tools.network.detach(self.uid)
         self._record.held = self._record.sandbox = False
@@ -384,6 +397,7 @@ class PodWorker:
         self._vitals.leave_all()
         self._volumes.give_up()
         status = pod_status(self._view())
+        await tools.devices.release(self.uid)
         await tools.runtime.remove_sandbox(self.uid)
         await asyncio.to_thread(self._place.remove)
         await tools.network.detach(self.uid)

@@ -12,6 +12,7 @@ from longshore.base.clock import rfc3339, rfc3339_micro
 from longshore.base.version import GIT_VERSION, RUNTIME_VERSION
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
+from longshore.core.objects.names import is_extended_resource
 from longshore.machinery.kubelet.config import (
     LEASE_DURATION_S,
     KubeletConfig,
@@ -22,6 +23,14 @@ from longshore.machinery.runtime.protocol import Image
 LEASE_NAMESPACE = "kube-node-lease"
 # Upstream reports the 50 largest images only (nodeStatusMaxImages).
 IMAGES_MAX = 50
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCounts:
+    """How many devices there are, and how many work: quantities by resource."""
+
+    capacity: Mapping[str, str] = field(default_factory=dict)
+    allocatable: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,7 @@ class MachineFacts:
     capacity: Mapping[str, str] = field(default_factory=dict)
     pressure: frozenset[str] = frozenset()
     """Which of MemoryPressure, DiskPressure and PIDPressure there is."""
+    devices: DeviceCounts = field(default_factory=DeviceCounts)
 
 
 def node_doc(config: KubeletConfig, facts: MachineFacts) -> Doc:
@@ -70,11 +80,22 @@ def node_status(
     old: Doc,
     now: float,
 ) -> Doc:
-    """The Node's status; old is the one before, whose transition times live on."""
-    capacity = {**facts.capacity, **config.capacity}
+    """A patch of the Node's status; old is the one before, whose transition times live on. So does what
+    others said that the node has: resources that nobody here knows of (kubernetes.io, "Advertise
+    Extended Resources for a Node")."""
+    capacity = {
+        **_extended(old, "capacity"),
+        **facts.capacity,
+        **config.capacity,
+        **facts.devices.capacity,
+    }
     return {
         "capacity": capacity,
-        "allocatable": allocatable(capacity, config.resources),
+        "allocatable": {
+            **dict.fromkeys(_extended(old, "allocatable").keys() - capacity.keys()),
+            **allocatable(capacity, config.resources),
+            **facts.devices.allocatable,
+        },
         "addresses": [
             {"type": "InternalIP", "address": config.node_ip},
             {"type": "Hostname", "address": config.node_name},
@@ -87,6 +108,11 @@ def node_status(
             for image in sorted(images, key=lambda i: (-i.size, i.id))[:IMAGES_MAX]
         ],
     }
+
+
+def _extended(old: Doc, field: str) -> dict[str, str]:
+    given: dict[str, str] = old.get(field) or {}
+    return {name: amount for name, amount in given.items() if is_extended_resource(name)}
 
 
 def _node_info(facts: MachineFacts) -> Doc:

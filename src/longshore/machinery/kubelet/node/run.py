@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from typing import Protocol
 
 from longshore.base.clock import Clock
 from longshore.core.objects import kinds
@@ -16,6 +17,7 @@ from longshore.machinery.kubelet.config import NODE_STATUS_REPORT_S, KubeletConf
 from longshore.machinery.kubelet.events import NoRecorder, Recorder
 from longshore.machinery.kubelet.node.plan import (
     LEASE_NAMESPACE,
+    DeviceCounts,
     MachineFacts,
     lease_doc,
     lease_renewal,
@@ -28,6 +30,23 @@ from longshore.machinery.runtime.protocol import Runtime
 
 _RETRY_S = 1.0
 _log = logging.getLogger("longshore.kubelet.node")
+
+
+class Offered(Protocol):
+    """The devices of a node, as quantities by resource: all of them, and those that work."""
+
+    def capacity(self) -> Mapping[str, str]: ...
+
+    def allocatable(self) -> Mapping[str, str]: ...
+
+
+class NoDevices:
+    """Of a node to which nobody has brought any."""
+
+    def capacity(self) -> Mapping[str, str]:
+        return {}
+
+    allocatable = capacity
 
 
 class NodeKeeper:
@@ -52,6 +71,7 @@ class NodeKeeper:
         self.node: Doc = {}
         self.recorder: Recorder = NoRecorder()
         self.pressure: Callable[[], frozenset[str]] = frozenset
+        self.devices: Offered = NoDevices()
         self._news = asyncio.Event()
 
     @property
@@ -65,7 +85,8 @@ class NodeKeeper:
         self._news.set()
 
     def _look(self) -> MachineFacts:
-        return replace(self._facts(), pressure=self.pressure())
+        devices = DeviceCounts(self.devices.capacity(), self.devices.allocatable())
+        return replace(self._facts(), pressure=self.pressure(), devices=devices)
 
     async def register(self) -> None:
         """Make the Node object and report its status. Raises ApiError."""
