@@ -170,7 +170,7 @@ def test_cgroup_numbers() -> None:
 
 def security(own: Doc | None = None, image: Image = PLAIN, **shared: Any) -> Any:
     main = container(securityContext=own or {})
-    return security_of(main, pod(main, securityContext=shared), image)
+    return security_of(main, pod(main, securityContext=shared), image, "/profiles")
 
 
 def test_a_containers_security_wins_over_its_pods() -> None:

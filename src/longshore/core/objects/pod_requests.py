@@ -48,6 +48,14 @@ def requests_of(spec: Doc) -> dict[str, int]:
     return {name: value for name, value in total.items() if value > 0}
 
 
+def limits_of(spec: Doc) -> dict[str, int]:
+    """As requests_of(), of limits. What nobody limits is not there: overhead makes no limit."""
+    total = summed(spec, "limits", _WHOLE)
+    extra = _read(spec.get("overhead"))
+    _add(total, {name: value for name, value in extra.items() if name in total})
+    return {name: value for name, value in total.items() if value > 0}
+
+
 def amounts_of(quantities_by_resource: Mapping[str, str | int | float]) -> dict[str, int]:
     """Quantities as requests_of() counts them."""
     return {name: amount(name, text) for name, text in quantities_by_resource.items()}

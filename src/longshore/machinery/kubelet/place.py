@@ -21,6 +21,7 @@ from longshore.machinery.kubelet.files import pod_files
 from longshore.machinery.kubelet.volumes.plan import Volume
 from longshore.machinery.kubelet.volumes.run import PodVolumes
 from longshore.machinery.runtime.protocol import Container, Mount
+from longshore.machinery.runtime.rotated import delete_log
 
 # FallbackToLogsOnError (pkg/kubelet/kuberuntime: MaxContainerTerminationMessageLogLength, ...Lines)
 _LOG_TAIL_MAX_BYTES = 2048
@@ -45,6 +46,11 @@ class PodPlace:
     @property
     def exists(self) -> bool:
         return (self._dir / "hosts").exists()
+
+    @property
+    def logs(self) -> str:
+        """Below it are the logs of all the pod's containers."""
+        return str(self._logs)
 
     def prepare(self, pod: Doc, ips: tuple[str, ...], node_resolv_conf: str) -> None:
         """Write the pod's /etc files. Raises OSError."""
@@ -99,7 +105,7 @@ class PodPlace:
     def forget(self, name: str, attempt: int) -> None:
         """Delete what an attempt that is no longer shown has left."""
         if attempt >= 0:
-            self.log_path(name, attempt).unlink(missing_ok=True)
+            delete_log(self.log_path(name, attempt))
             Path(self._message_file(name, attempt)).unlink(missing_ok=True)
 
     def release(self) -> None:

@@ -1,15 +1,29 @@
-"""Turn a container of a pod into what the runtime starts. Pure: documents in, ContainerSpec out."""
+"""Turn a pod, and a container of it, into what the runtime makes. Pure: documents in, specs out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from longshore.base.quantities import whole
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.environment import Sources, container_env, expand_all
-from longshore.machinery.kubelet.facts import ConfigMissing, Facts
-from longshore.machinery.kubelet.qos import cgroup_resources
-from longshore.machinery.runtime.protocol import ContainerSpec, Image, Mount, Security
+from longshore.machinery.kubelet.facts import Facts
+from longshore.machinery.kubelet.qos import (
+    cgroup_resources,
+    oom_score_adj,
+    pod_resources,
+    qos_class,
+)
+from longshore.machinery.kubelet.security import security_of
+from longshore.machinery.runtime.protocol import (
+    ContainerSpec,
+    Image,
+    Mount,
+    Pids,
+    Resources,
+    SandboxSpec,
+)
 
 # Labels that every container and sandbox carries (pkg/kubelet/types/labels.go): by these an
 # agent that starts again, and crictl-like tools, know whose they are.
@@ -29,6 +43,40 @@ class Place:
     attempt: int
     log_path: str
     mounts: Sequence[Mount] = ()
+    seccomp_dir: str = ""
+    """Below it are the profiles that pods bring along."""
+
+
+def sandbox_spec(facts: Facts, hostname: str, netns: str, log_directory: str) -> SandboxSpec:
+    """Everything the runtime must know to make the pod's frame."""
+    metadata, spec = facts.pod["metadata"], facts.pod["spec"]
+    return SandboxSpec(
+        id=metadata["uid"],
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        hostname=hostname,
+        netns=netns,
+        labels=pod_labels(facts.pod),
+        ips=facts.ips,
+        host_network=bool(spec.get("hostNetwork")),
+        host_ipc=bool(spec.get("hostIPC")),
+        pids=_pids(spec),
+        sysctls=_sysctls(spec),
+        log_directory=log_directory,
+        qos=qos_class(spec),
+        resources=pod_resources(spec),
+    )
+
+
+def _pids(spec: Doc) -> Pids:
+    if spec.get("hostPID"):
+        return Pids.NODE
+    return Pids.POD if spec.get("shareProcessNamespace") else Pids.CONTAINER
+
+
+def _sysctls(spec: Doc) -> dict[str, str]:
+    asked = (spec.get("securityContext") or {}).get("sysctls") or ()
+    return {one["name"]: one["value"] for one in asked}
 
 
 def pod_labels(pod: Doc) -> dict[str, str]:
@@ -77,71 +125,21 @@ def container_spec(
         env=list(env.items()),
         working_dir=container.get("workingDir") or "",
         mounts=place.mounts,
-        resources=cgroup_resources(container),
-        security=security_of(container, facts.pod, image),
+        resources=_resources(container, facts),
+        security=security_of(container, facts.pod, image, place.seccomp_dir),
         tty=bool(container.get("tty")),
         stdin=bool(container.get("stdin")),
         pid_of=container.get("targetContainerName") or "",
         stdin_once=bool(container.get("stdinOnce")),
+        stop_signal=(container.get("lifecycle") or {}).get("stopSignal") or "",
         labels={**pod_labels(facts.pod), LABEL_CONTAINER_NAME: container["name"]},
     )
 
 
-def security_of(container: Doc, pod: Doc, image: Image) -> Security:
-    """The container's securityContext over the pod's. Raises ConfigMissing when it must not
-    run as root and would."""
-    own = container.get("securityContext") or {}
-    shared = pod["spec"].get("securityContext") or {}
-    merged = {**shared, **{key: value for key, value in own.items() if value is not None}}
-    user = _user(merged, image)
-    _check_non_root(merged, user or image.user, container["name"])
-    capabilities = own.get("capabilities") or {}
-    privileged = bool(own.get("privileged"))
-    return Security(
-        user=user,
-        groups=_groups(shared),
-        privileged=privileged,
-        read_only_root=bool(own.get("readOnlyRootFilesystem")),
-        no_new_privileges=own.get("allowPrivilegeEscalation") is False,
-        add_capabilities=_bare(capabilities.get("add")),
-        drop_capabilities=_bare(capabilities.get("drop")),
-        seccomp_unconfined=privileged
-        or (merged.get("seccompProfile") or {}).get("type") == "Unconfined",
-    )
-
-
-def _user(merged: Doc, image: Image) -> str:
-    """USER or USER:GROUP; empty leaves it to the image."""
-    user, group = merged.get("runAsUser"), merged.get("runAsGroup")
-    if group is None:
-        return "" if user is None else str(user)
-    return f"{image.user.partition(':')[0] or 0 if user is None else user}:{group}"
-
-
-def _check_non_root(merged: Doc, user: str, name: str) -> None:
-    if not merged.get("runAsNonRoot"):
-        return
-    uid = user.partition(":")[0]
-    if uid in ("", "0", "root"):
-        raise ConfigMissing(
-            f'container has runAsNonRoot and image will run as root (container "{name}")'
-        )
-    if not uid.isdigit():
-        raise ConfigMissing(
-            f"container has runAsNonRoot and image has non-numeric user ({uid}), "
-            f'cannot verify user is non-root (container "{name}")'
-        )
-
-
-def _groups(shared: Doc) -> tuple[int, ...]:
-    groups = list(shared.get("supplementalGroups") or [])
-    if shared.get("fsGroup") is not None:
-        groups.append(shared["fsGroup"])
-    return tuple(dict.fromkeys(groups))
-
-
-def _bare(names: Sequence[str] | None) -> tuple[str, ...]:
-    return tuple(name.upper().removeprefix("CAP_") for name in names or ())
+def _resources(container: Doc, facts: Facts) -> Resources:
+    memory = whole(facts.allocatable.get("memory", 0))
+    adjusted = oom_score_adj(facts.pod["spec"], container, memory)
+    return replace(cgroup_resources(container), oom_score_adj=adjusted)
 
 
 def pull_policy(container: Doc) -> str:

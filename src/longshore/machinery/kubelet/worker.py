@@ -33,7 +33,7 @@ from longshore.machinery.kubelet.plan import (
 from longshore.machinery.kubelet.pod_volumes import VolumeKeeper
 from longshore.machinery.kubelet.recall import health_reported, recalled
 from longshore.machinery.kubelet.record import PodRecord
-from longshore.machinery.kubelet.spec import pod_labels
+from longshore.machinery.kubelet.spec import sandbox_spec
 from longshore.machinery.kubelet.starting import Starter
 from longshore.machinery.kubelet.status import doubted, is_certain, pod_status
 from longshore.machinery.kubelet.support import refused
@@ -45,7 +45,6 @@ from longshore.machinery.runtime.protocol import (
     CanExec,
     Container,
     RuntimeFailure,
-    SandboxSpec,
     State,
 )
 
@@ -304,17 +303,8 @@ class PodWorker:
         await self._volumes.set_up()
         if (failure := await admission) is not None:
             raise failure
-        metadata = pod["metadata"]
-        await tools.runtime.run_sandbox(
-            SandboxSpec(
-                id=self.uid,
-                namespace=metadata["namespace"],
-                name=metadata["name"],
-                hostname=hostname,
-                netns=netns,
-                labels=pod_labels(pod),
-            )
-        )
+        frame = sandbox_spec(self._facts(), hostname, netns, self._place.logs)
+        await tools.runtime.run_sandbox(frame)
         record.sandbox, record.pod_trouble = True, None
 
     async def _attach(self) -> str:
