@@ -95,7 +95,8 @@ class Starter:
         facts, name = self._record.facts(self._tools.allocatable()), container["name"]
         env = container_env(container, facts, sources)
         mounts = self._place.mounts(container, attempt, env)
-        place = Place(attempt, self._place.new_log(name, attempt), mounts)
+        profiles = str(self._tools.config.seccomp_dir)
+        place = Place(attempt, self._place.new_log(name, attempt), mounts, profiles)
         spec = container_spec(container, facts, sources, image, place)
         spec = await self._tools.devices.equip(self._record.pod, container, spec)
         return await self._tools.runtime.start_container(self._record.uid, spec)
