@@ -61,7 +61,8 @@ from longshore.machinery.runtime.waiting import within
 # Containers that are being made at the same time. runc is busy, not waiting: more than a few per
 # core only makes each of them later.
 _STARTS_PER_CORE = 3
-_LOG_MAX_BYTES = 10 * 1024 * 1024
+# Who rotates logs comes long before: this bounds what is printed between two of its looks.
+_LOG_MAX_BYTES = 50 * 1024 * 1024
 _LOST_EXIT_CODE = 255
 
 Said = Callable[[str], None]

@@ -17,6 +17,7 @@ from longshore.machinery.kubelet.resources.garbage.plan import (
     sighted,
 )
 from longshore.machinery.runtime.protocol import RuntimeFailure, State
+from longshore.machinery.runtime.rotated import delete_log
 
 _log = logging.getLogger("longshore.kubelet.garbage")
 
@@ -107,4 +108,4 @@ def _is_over(pod: Doc) -> bool:
 
 def _delete_log(path: str) -> None:
     if path:
-        Path(path).unlink(missing_ok=True)
+        delete_log(Path(path))
