@@ -20,6 +20,12 @@ from longshore.cluster.streams import NODE_API_PORT
 from longshore.doors.kit.server import Server
 from longshore.doors.kubernetes.client import HttpClient, Introduction
 from longshore.machinery.kubelet.config import KubeletConfig
+from longshore.machinery.kubelet.resource_settings import (
+    LINUX_EVICTION_HARD,
+    SHARED_DISK_EVICTION_HARD,
+    ResourceSettings,
+)
+from longshore.machinery.kubelet.resources.gauges import MachineGauges
 from longshore.machinery.kubelet.run import Kubelet
 from longshore.machinery.network import namespaces
 from longshore.machinery.network.node import LAN, NodeNetwork, Outside
@@ -28,6 +34,13 @@ from longshore.machinery.network.ranges import NodeNet
 from longshore.machinery.network.uplink import UPLINK_DNS
 from longshore.machinery.runtime.images.store import ImageStore
 from longshore.machinery.runtime.oci.run import OciRuntime
+
+# A machine of its own has the limits that upstream's nodes have. A local cluster's nodes share one disk
+# with all else on the machine: that it is nearly full says nothing about them.
+OWN_MACHINE = ResourceSettings(eviction_hard=LINUX_EVICTION_HARD)
+SHARED_MACHINE = ResourceSettings(
+    eviction_hard=SHARED_DISK_EVICTION_HARD, image_gc_high_percent=100
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +67,7 @@ def setting_of(config: ClusterConfig, paths: ClusterPaths, node: str) -> Setting
     kubelet = kubelet_config(
         place,
         paths,
+        resources=SHARED_MACHINE,
         lease_renew_s=config.node_grace_s / 4,
         host_netns=str(node_namespace(paths, node)),
     )
@@ -63,6 +77,7 @@ def setting_of(config: ClusterConfig, paths: ClusterPaths, node: str) -> Setting
 
 def kubelet_config(place: NodeNet, paths: ClusterPaths, **more: Any) -> KubeletConfig:
     """What all kubelets are told, and more of KubeletConfig's fields."""
+    told: dict[str, Any] = {"resources": OWN_MACHINE, **more}
     return KubeletConfig(
         node_name=place.name,
         root=paths.node(place.name) / "kubelet",
@@ -71,7 +86,7 @@ def kubelet_config(place: NodeNet, paths: ClusterPaths, **more: Any) -> KubeletC
         cluster_dns=(DNS_ADDRESS,),
         cluster_domain=CLUSTER_DOMAIN,
         pull_records=paths.images / "pulled.json",
-        **more,
+        **told,
     )
 
 
@@ -97,6 +112,7 @@ class Agent:
         kubelet = Kubelet(setting.kubelet, client, self._runtime(), pods, self._clock, self._chance)
         kubelet.tokens = client
         kubelet.guard = network
+        kubelet.gauges = MachineGauges(setting.kubelet.root, self._paths.images)
         await pods.open()
         try:
             async with asyncio.TaskGroup() as crew:
