@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from longshore.base.limits import ANNOTATIONS_MAX_BYTES
 from longshore.core.objects import kinds, names
 from longshore.core.objects.kinds import NAMESPACE, SERVICE, Doc, Kind
+from longshore.core.objects.rules.mirrors import mirror_update
 from longshore.core.objects.rules.problems import METADATA, Path, Problems
 
 _NameRule: TypeAlias = Callable[[str], tuple[str, ...]]
@@ -67,6 +68,8 @@ def metadata_update(kind: Kind, new: Doc, old: Doc, problems: Problems) -> None:
     metadata(kind, new, problems)
     for field in ("name", "namespace"):
         problems.unchanged((METADATA, field), new.get(field), old.get(field))
+    if kind is kinds.POD:
+        mirror_update(new, old, problems)
     if "deletionTimestamp" in old:
         had = old.get("finalizers", ())
         added = [one for one in new.get("finalizers", ()) if one not in had]

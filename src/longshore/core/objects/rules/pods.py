@@ -9,6 +9,7 @@ from longshore.core.objects import names
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rules import gangs, placement, resources
 from longshore.core.objects.rules.containers import container, user_id
+from longshore.core.objects.rules.mirrors import mirror
 from longshore.core.objects.rules.pod_claims import pod_claims
 from longshore.core.objects.rules.problems import METADATA, SPEC, Path, Problems, Rule
 from longshore.core.objects.rules.restarts import restarts
@@ -32,6 +33,7 @@ def pod(doc: Doc, problems: Problems) -> None:
     spec = doc["spec"]
     if "annotations" in doc["metadata"]:
         _deletion_cost(doc["metadata"], problems)
+        mirror(doc, problems)
         constraints(doc["metadata"], METADATA, problems)
         ports(doc["metadata"], spec, METADATA, problems)
     if spec.get("ephemeralContainers"):
