@@ -11,6 +11,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Delete, DeleteOptions, Patch
 from longshore.machinery.kubelet.volumes.following import FOLLOWED_AFTER_S, FOLLOWED_MAX
+from longshore.machinery.kubelet.volumes.mounting import unmount_below
 
 from .docs import container, pod
 from .world import NODE, World, until, world
@@ -24,6 +25,7 @@ async def w(tmp_path: Path) -> AsyncIterator[World]:
         made.start_agent()
         await until(lambda: made.registry.cache.get(kinds.NODE, "", NODE))
         yield made
+    unmount_below(tmp_path)
 
 
 async def running(w: World, volume: Doc, name: str = "web", **metadata: object) -> Path:
