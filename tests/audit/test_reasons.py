@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from longshore.base.users import User
 from longshore.core.registry.permission.union import NODE, RBAC
 from longshore.core.registry.registry import RegistryConfig
+from longshore.core.streams.spdy.frames import Data, Encoder, Frame, Open, Opened
 from longshore.doors.kit.channels import PROTOCOLS, exit_status
-from longshore.doors.kit.spdy.frames import Data, Encoder, Frame, Open, Opened
 from longshore.doors.kubernetes.audit.auditor import Auditor
 from longshore.doors.kubernetes.audit.policy import parse
 from longshore.doors.kubernetes.door import DoorConfig

@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 
 from longshore.core.streams.protocols import Answering
-from longshore.doors.kit.spdy.frames import Data, Decoder, Encoder, Frame, Open, Opened
+from longshore.core.streams.spdy.frames import Data, Decoder, Encoder, Frame, Open, Opened
 from longshore.doors.kit.websocket import WebSocket
 
 from .test_rule_44_streams import EXEC, World, messages, refused, world

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longshore.base.clock import SystemClock
-from longshore.doors.kit.spdy import session as sessions
-from longshore.doors.kit.spdy.dictionary import DICTIONARY
-from longshore.doors.kit.spdy.frames import (
+from longshore.core.streams.spdy import session as sessions
+from longshore.core.streams.spdy.dictionary import DICTIONARY
+from longshore.core.streams.spdy.frames import (
     FRAME_MAX_BYTES,
     HEADERS_MAX_BYTES,
     PROTOCOL_ERROR,
@@ -31,8 +31,8 @@ from longshore.doors.kit.spdy.frames import (
     Ping,
     Reset,
 )
-from longshore.doors.kit.spdy.line import REMOTE_COMMAND, accept, negotiate
-from longshore.doors.kit.spdy.session import Session, Stream
+from longshore.core.streams.spdy.session import Session, Stream
+from longshore.doors.kit.spdy_line import REMOTE_COMMAND, accept, negotiate
 from longshore.doors.kit.websocket import BadHandshake
 
 # The id of SPDY/3's dictionary, by which zlib knows it (draft-mbelshe-httpbis-spdy-00, 2.6.10.1).
@@ -237,3 +237,41 @@ async def test_a_broken_rule_ends_it_with_a_word(peer: Peer) -> None:
     peer._said.put_nowait(struct.pack(">II", 1, FRAME_MAX_BYTES + 1))
     await asyncio.wait_for(running, 5)
     assert peer.heard == [Opened(1, {}), GoAway(1, PROTOCOL_ERROR)]
+
+
+class Cable:
+    """One end of a connection within the process."""
+
+    def __init__(self, into: asyncio.Queue[bytes], out: asyncio.Queue[bytes]) -> None:
+        self._into, self._out = into, out
+
+    async def read(self) -> bytes:
+        return await self._into.get()
+
+    async def write(self, data: bytes) -> None:
+        self._out.put_nowait(data)
+
+
+async def test_a_client_begins_streams_and_hears_their_end() -> None:
+    there: asyncio.Queue[bytes] = asyncio.Queue()
+    back: asyncio.Queue[bytes] = asyncio.Queue()
+    accepted: list[Stream] = []
+    server = Session(Cable(there, back), accepted.append)
+    client = Session(Cable(back, there), None)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as both:
+        running = [both.create_task(one.run()) for one in (server, client)]
+        first = await client.begin({"streamtype": "stdin"})
+        second = await client.begin({"streamtype": "stdout"})
+        await first.write(b"asked")
+        await first.finish()
+        while len(accepted) < 2:
+            await SystemClock().sleep(0.001)
+        assert [one.headers["streamtype"] for one in accepted] == ["stdin", "stdout"]
+        assert await accepted[0].read() == b"asked"
+        await accepted[1].write(b"answered")
+        assert await second.read() == b"answered"
+        await accepted[1].finish()
+        assert await second.read() == b""
+        assert (first.number, second.number) == (1, 3)
+        for task in running:
+            task.cancel()

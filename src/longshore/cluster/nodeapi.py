@@ -12,6 +12,7 @@ import orjson
 from longshore.base.users import SERVERS
 from longshore.core.objects.errors import ApiError, InternalError
 from longshore.core.streams.protocols import ExecOptions, LogOptions, Session
+from longshore.doors.kit import spdy_line as spdy
 from longshore.doors.kit import websocket
 from longshore.doors.kit.channels import PROTOCOLS
 from longshore.doors.kit.forwarding import forwarding
@@ -25,7 +26,6 @@ from longshore.doors.kit.http import (
     continued,
 )
 from longshore.doors.kit.remote_command import Line, SocketLine, converse
-from longshore.doors.kit.spdy import line as spdy
 from longshore.doors.kit.websocket import BadHandshake, WebSocket
 
 Open = Callable[[str, str, str, ExecOptions], Awaitable[Session]]

@@ -15,12 +15,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from longshore.core.objects.errors import ApiError
+from longshore.core.streams.spdy.session import Session, Stream
+from longshore.doors.kit import spdy_line as spdy
 from longshore.doors.kit import websocket
 from longshore.doors.kit.channels import PROTOCOLS, BadMessage, Channels
 from longshore.doors.kit.http import Takeover, Wire
 from longshore.doors.kit.relay import until_first
-from longshore.doors.kit.spdy import line as spdy
-from longshore.doors.kit.spdy.session import Session, Stream
 from longshore.doors.kit.websocket import BadHandshake, WebSocket
 
 log = logging.getLogger(__name__)

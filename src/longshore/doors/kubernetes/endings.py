@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import orjson
 
 from longshore.core.streams.protocols import Answering
+from longshore.core.streams.spdy.frames import BadFrame, Data, Decoder, Frame, Open
 from longshore.doors.kit.channels import ERROR, PROTOCOLS, BadMessage
-from longshore.doors.kit.spdy.frames import BadFrame, Data, Decoder, Frame, Open
 
 # What is kept of the message that tells the end.
 _KEPT_MAX_BYTES = 64 * 1024

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from longshore.doors.kit.spdy.dictionary import DICTIONARY
+from longshore.core.streams.spdy.dictionary import DICTIONARY
 
 VERSION: Final = 3
 SYN_STREAM, SYN_REPLY, RST_STREAM, SETTINGS, PING, GOAWAY, HEADERS, WINDOW_UPDATE = (

@@ -1,14 +1,13 @@
-"""The server's side of a SPDY connection: streams that a client begins, each with headers and bytes
-both ways."""
+"""One side of a SPDY connection: streams that a client begins, each with headers and bytes both ways."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
-from longshore.doors.kit.http import Wire
-from longshore.doors.kit.spdy.frames import (
+from longshore.core.streams.spdy.frames import (
     PROTOCOL_ERROR,
     REFUSED_STREAM,
     BadFrame,
@@ -22,7 +21,7 @@ from longshore.doors.kit.spdy.frames import (
     Ping,
     Reset,
 )
-from longshore.doors.kit.spdy.frames import Opened as Reply
+from longshore.core.streams.spdy.frames import Opened as Reply
 
 # Streams of one connection at a time; forwarding a port takes two for each of its connections.
 STREAMS_MAX = 1_000
@@ -31,6 +30,16 @@ STREAMS_MAX = 1_000
 HELD_MAX_BYTES = 1024 * 1024
 # In one frame, so that streams take turns.
 PIECE_BYTES = 32 * 1024
+
+
+class Wire(Protocol):
+    """A connection: bytes both ways."""
+
+    async def read(self) -> bytes:
+        """The next bytes, never none. Raises ConnectionError when the other side leaves."""
+
+    async def write(self, data: bytes) -> None:
+        """Send, waiting while the other side does not read."""
 
 
 class Stream:
@@ -47,7 +56,7 @@ class Stream:
         self._news = asyncio.Event()
 
     async def read(self) -> bytes:
-        """What has come; empty once the client has said all. Raises ConnectionResetError if it gave
+        """What has come; empty once the other side has said all. Raises ConnectionResetError if it gave
         the stream up."""
         while not self._pieces and not self._ended:
             self._news.clear()
@@ -108,10 +117,15 @@ class Stream:
 
 
 class Session:
-    """The streams of one connection. run() reads it; accepted is called with each new stream."""
+    """The streams of one connection. run() reads it; accepted is called with each new stream of a client's.
+    The client itself has none, and begins them."""
 
     def __init__(
-        self, wire: Wire, accepted: Callable[[Stream], None], *, streams_max: int = STREAMS_MAX
+        self,
+        wire: Wire,
+        accepted: Callable[[Stream], None] | None,
+        *,
+        streams_max: int = STREAMS_MAX,
     ) -> None:
         self._wire = wire
         self._most = streams_max
@@ -135,6 +149,14 @@ class Session:
         finally:
             for stream in list(self._streams.values()):
                 stream.on_reset()
+
+    async def begin(self, headers: Headers) -> Stream:
+        """A client's: open a stream. Numbers go upwards, oddly (section 2.3.2)."""
+        self._last = self._last + 2 if self._last else 1
+        stream = Stream(self, self._last, headers, ended=False)
+        self._streams[stream.number] = stream
+        await self.send(Open(stream.number, headers))
+        return stream
 
     async def send(self, frame: Frame) -> None:
         """One frame whole: the order of compressed headers is theirs on the wire."""
@@ -164,14 +186,16 @@ class Session:
                 case Reset(number):
                     if (stream := self._streams.get(number)) is not None:
                         stream.on_reset()
-                case Ping(number) if number % 2:  # the client's own: odd
+                case Ping(number) if number % 2 == (
+                    self._accepted is not None
+                ):  # a client's are odd
                     await self.send(frame)
                 case GoAway():
                     self._going = True
 
     async def _open(self, frame: Open) -> None:
-        """Clients number their streams upwards, oddly (section 2.3.2)."""
-        if frame.stream % 2 == 0 or frame.stream <= self._last:
+        """A stream of the other side's, which must be a client."""
+        if self._accepted is None or frame.stream % 2 == 0 or frame.stream <= self._last:
             await self.send(Reset(frame.stream, PROTOCOL_ERROR))
             return
         self._last = frame.stream

@@ -11,10 +11,10 @@ import contextlib
 from collections.abc import Mapping
 
 from longshore.core.streams.protocols import ExecOptions
+from longshore.core.streams.spdy.session import Session, Stream
 from longshore.doors.kit.channels import CLOSE, ERROR, RESIZE, STDERR, STDIN, STDOUT, Channels
 from longshore.doors.kit.http import Wire
 from longshore.doors.kit.remote_command import Hear
-from longshore.doors.kit.spdy.session import Session, Stream
 from longshore.doors.kit.websocket import BadHandshake, is_upgrade
 
 PROTOCOL = "SPDY/3.1"
