@@ -14,8 +14,9 @@ from longshore.machinery.kubelet.environment import Sources, container_env, expa
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts
 from longshore.machinery.kubelet.files import full_hostname_of, hosts_file, pod_files, resolv_conf
 from longshore.machinery.kubelet.qos import cgroup_resources, cpu_shares, qos_class
-from longshore.machinery.kubelet.spec import pull_policy, security_of
-from longshore.machinery.kubelet.support import refused
+from longshore.machinery.kubelet.security import security_of
+from longshore.machinery.kubelet.spec import pull_policy
+from longshore.machinery.kubelet.support import Abilities, refused
 from longshore.machinery.runtime.protocol import Image, RuntimeFailure
 
 from .docs import container, pod
@@ -109,7 +110,7 @@ def test_labels_and_annotations_by_name() -> None:
 def test_hosts_names_the_pod_and_its_aliases() -> None:
     doc = pod(hostname="db-0", subdomain="db",
               hostAliases=[{"ip": "1.2.3.4", "hostnames": ["a", "b"]}])  # fmt: skip
-    lines = hosts_file(doc, ("10.42.1.2",), "node-1", "cluster.local").splitlines()
+    lines = hosts_file(doc, ("10.42.1.2",), "node-1", "cluster.local", "").splitlines()
     assert "10.42.1.2\tdb-0.db.shop.svc.cluster.local\tdb-0" in lines
     assert "1.2.3.4\ta\tb" in lines
 
@@ -212,7 +213,6 @@ def test_pull_policy_defaults_by_tag(image: str, policy: str) -> None:
 @pytest.mark.parametrize(
     ("spec", "named"),
     [
-        ({"shareProcessNamespace": True}, "spec.shareProcessNamespace"),
         ({"hostUsers": False}, "spec.hostUsers=false"),
         ({"volumes": [{"name": "n", "nfs": {}}]}, "spec.volumes[n].nfs"),
         ({"volumes": [{"name": "n", "emptyDir": {"medium": "HugePages"}}]},
@@ -223,19 +223,21 @@ def test_pull_policy_defaults_by_tag(image: str, policy: str) -> None:
          "spec.containers[main].ports.hostPort of SCTP"),
         ({"containers": [container(lifecycle={"preStop": {"exec": {"command": ["x"]}}})]},
          "spec.containers[main].lifecycle.preStop.exec"),
-        ({"securityContext": {"sysctls": [{"name": "a", "value": "b"}]}},
-         "spec.securityContext.sysctls"),
-        ({"containers": [container(securityContext={"seccompProfile": {"type": "Localhost"}})]},
-         "spec.containers[main].securityContext.seccompProfile.type=Localhost"),
+        ({"securityContext": {"seLinuxOptions": {"level": "s0"}}},
+         "spec.securityContext.seLinuxOptions"),
+        ({"containers": [container(securityContext={"appArmorProfile": {"type": "Localhost"}})]},
+         "spec.containers[main].securityContext.appArmorProfile.type=Localhost"),
+        ({"containers": [container(volumeMounts=[{"mountPath": "/d", "recursiveReadOnly": "Enabled"}])]},
+         "spec.containers[main].volumeMounts[/d].recursiveReadOnly=Enabled"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_honoured_is_named(spec: Doc, named: str) -> None:
-    sentence = refused({**pod()["spec"], **spec}, can_exec=False)
+    sentence = refused({**pod()["spec"], **spec}, Abilities(False, False, False))
     assert sentence == f"not supported by this node: {named}"
 
 
 def test_ordinary_pods_and_exec_where_it_is_possible_are_not_refused() -> None:
     probes: Doc = {"livenessProbe": {"exec": {"command": ["true"]}}}
     spec = pod(container(**probes), inits=[container("s", restartPolicy="Always")])["spec"]
-    assert refused(spec, can_exec=True) == ""
-    assert refused(spec, can_exec=False).endswith("containers[main].livenessProbe.exec")
+    assert refused(spec, Abilities()) == ""
+    assert refused(spec, Abilities(execs=False)).endswith("containers[main].livenessProbe.exec")

@@ -6,27 +6,37 @@ A field that is not honoured is never ignored in silence: the pod stays Pending 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.model import init_containers, is_sidecar, main_containers
 from longshore.machinery.network.services.published import CARRIED
 
 VOLUMES = ("emptyDir", "configMap", "secret", "downwardAPI", "projected", "hostPath",
-           "persistentVolumeClaim", "ephemeral")  # fmt: skip
+           "persistentVolumeClaim", "ephemeral", "image")  # fmt: skip
 _PROJECTIONS = ("configMap", "secret", "downwardAPI", "serviceAccountToken")
-_POD_FIELDS = ("hostPID", "hostIPC", "shareProcessNamespace", "runtimeClassName")
-_POD_SECURITY = ("seLinuxOptions", "windowsOptions", "sysctls")
-_CONTAINER_SECURITY = ("seLinuxOptions", "windowsOptions")
+_POD_FIELDS = ("runtimeClassName",)
+_SECURITY = ("seLinuxOptions", "windowsOptions")
 _EMPTY_DIR = ("", "Memory")
 
 
-def refused(spec: Doc, *, can_exec: bool) -> str:
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What not every runtime and machine can do: commands within containers, AppArmor profiles, mounts
+    that are read-only with all below them."""
+
+    execs: bool = True
+    apparmor: bool = False
+    recursive_read_only: bool = True
+
+
+def refused(spec: Doc, able: Abilities) -> str:
     """A sentence that names each field of the pod that cannot be honoured; "" if there is none."""
-    found = [*_pod(spec), *_volumes(spec)]
+    found = [*_pod(spec, able), *_volumes(spec)]
     for container in init_containers(spec) + main_containers(spec):
         init = container in init_containers(spec)
         name = f"{'initContainers' if init else 'containers'}[{container['name']}]"
-        found += [f"{name}.{what}" for what in _container(container, init, can_exec)]
+        found += [f"{name}.{what}" for what in _container(container, init, able)]
         if not spec.get("hostNetwork"):
             found += [f"{name}.ports.hostPort of {p['protocol']}" for p in container.get("ports") or []
                       if p.get("hostPort") and p.get("protocol", "TCP") not in CARRIED][:1]  # fmt: skip
@@ -35,19 +45,17 @@ def refused(spec: Doc, *, can_exec: bool) -> str:
     return f"not supported by this node: {', '.join('spec.' + what for what in found)}"
 
 
-def _pod(spec: Doc) -> Iterator[str]:
+def _pod(spec: Doc, able: Abilities) -> Iterator[str]:
     yield from (field for field in _POD_FIELDS if spec.get(field))
     if spec.get("hostUsers") is False:
         yield "hostUsers=false"
-    security = spec.get("securityContext") or {}
-    yield from (f"securityContext.{field}" for field in _POD_SECURITY if security.get(field))
-    yield from _profiles("securityContext", security)
+    yield from _security(spec.get("securityContext") or {}, able)
 
 
-def _profiles(where: str, security: Doc) -> Iterator[str]:
-    for field in ("seccompProfile", "appArmorProfile"):
-        if (security.get(field) or {}).get("type") == "Localhost":
-            yield f"{where}.{field}.type=Localhost"
+def _security(security: Doc, able: Abilities) -> Iterator[str]:
+    yield from (f"securityContext.{field}" for field in _SECURITY if security.get(field))
+    if not able.apparmor and (security.get("appArmorProfile") or {}).get("type") == "Localhost":
+        yield "securityContext.appArmorProfile.type=Localhost"
 
 
 def _volumes(spec: Doc) -> Iterator[str]:
@@ -62,7 +70,7 @@ def _volumes(spec: Doc) -> Iterator[str]:
             yield from (f"{where}.projected.{k}" for k in source if k not in _PROJECTIONS)
 
 
-def _container(container: Doc, init: bool, can_exec: bool) -> Iterator[str]:
+def _container(container: Doc, init: bool, able: Abilities) -> Iterator[str]:
     if container.get("volumeDevices"):
         yield "volumeDevices"
     if container.get("restartPolicyRules") or (
@@ -70,26 +78,17 @@ def _container(container: Doc, init: bool, can_exec: bool) -> Iterator[str]:
     ):
         yield "restartPolicy"
     for mount in container.get("volumeMounts") or []:
-        if mount.get("mountPropagation") not in (None, "None"):
-            yield f"volumeMounts[{mount['mountPath']}].mountPropagation"
-        if mount.get("recursiveReadOnly") not in (None, "Disabled"):
-            yield f"volumeMounts[{mount['mountPath']}].recursiveReadOnly"
-    yield from _container_security(container.get("securityContext") or {})
+        if mount.get("recursiveReadOnly") == "Enabled" and not able.recursive_read_only:
+            yield f"volumeMounts[{mount['mountPath']}].recursiveReadOnly=Enabled"
+    yield from _security(container.get("securityContext") or {}, able)
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        yield from _handler(probe, container.get(probe) or {}, can_exec)
+        yield from _handler(probe, container.get(probe) or {}, able)
     for hook in ("postStart", "preStop"):
         yield from _handler(
-            f"lifecycle.{hook}", (container.get("lifecycle") or {}).get(hook) or {}, can_exec
+            f"lifecycle.{hook}", (container.get("lifecycle") or {}).get(hook) or {}, able
         )
 
 
-def _container_security(security: Doc) -> Iterator[str]:
-    yield from (f"securityContext.{f}" for f in _CONTAINER_SECURITY if security.get(f))
-    yield from _profiles("securityContext", security)
-    if security.get("procMount") not in (None, "Default"):
-        yield f"securityContext.procMount={security['procMount']}"
-
-
-def _handler(where: str, handler: Doc, can_exec: bool) -> Iterator[str]:
-    if "exec" in handler and not can_exec:
+def _handler(where: str, handler: Doc, able: Abilities) -> Iterator[str]:
+    if "exec" in handler and not able.execs:
         yield f"{where}.exec"

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
+from longshore.machinery.kubelet.abilities import abilities
 from longshore.machinery.kubelet.config import RECONCILE_S, RETRY_S
 from longshore.machinery.kubelet.devices.claims.plan import NotReady
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts
@@ -42,7 +43,6 @@ from longshore.machinery.kubelet.vitals import Vitals
 from longshore.machinery.kubelet.volumes.run import VolumeFailure
 from longshore.machinery.network.errors import NetworkFailure
 from longshore.machinery.runtime.protocol import (
-    CanExec,
     Container,
     RuntimeFailure,
     State,
@@ -263,7 +263,7 @@ class PodWorker:
 
     async def _prepare(self) -> None:
         """Network, volumes, sandbox; or a trouble that says what is in the way."""
-        refusal = refused(self.pod["spec"], can_exec=isinstance(self._tools.runtime, CanExec))
+        refusal = refused(self.pod["spec"], abilities(self._tools.runtime))
         if refusal:
             reason = "FailedMount" if "spec.volumes[" in refusal else "NotSupported"
             return self._blocked(reason, refusal, _FOREVER)

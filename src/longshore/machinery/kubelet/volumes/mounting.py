@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 from functools import cache
 from pathlib import Path
 
 _MS_NOSUID, _MS_NODEV, _MS_BIND, _MNT_DETACH = 2, 4, 4096, 2
+_MS_SHARED = 1 << 20
 
 
 @cache
@@ -19,6 +21,13 @@ def may_mount() -> bool:
     return os.geteuid() == 0
 
 
+@cache
+def may_recurse() -> bool:
+    """Whether a mount can be made read-only with all below it: since Linux 5.12 (mount_setattr(2))."""
+    major, minor = (int(number) for number in re.findall(r"\d+", os.uname().release)[:2])
+    return (major, minor) >= (5, 12)
+
+
 def mount_tmpfs(target: Path, size_bytes: int, mode: int) -> None:
     """A file system in memory at target. Raises OSError."""
     options = f"mode={mode:o}" + (f",size={size_bytes}" if size_bytes else "")
@@ -28,6 +37,14 @@ def mount_tmpfs(target: Path, size_bytes: int, mode: int) -> None:
 def bind(source: str, target: Path) -> None:
     """Show source at target too. Raises OSError."""
     _mount(source, str(target), "", _MS_BIND, "")
+
+
+def share(directory: Path) -> None:
+    """Make it a mount whose copies see what is mounted below it later, and tell of what is mounted below
+    them. Raises OSError."""
+    if not is_mount(directory):
+        bind(str(directory), directory)
+    _mount("", str(directory), "", _MS_SHARED, "")
 
 
 def _mount(source: str, target: str, kind: str, flags: int, options: str) -> None:

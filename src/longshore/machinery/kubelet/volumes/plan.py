@@ -64,7 +64,15 @@ class HostPath:
     lazily: bool = False
 
 
-Volume: TypeAlias = Payload | EmptyDir | HostPath
+@dataclass(frozen=True, slots=True)
+class ImageVolume:
+    """The files of an image (KEP-4639), which the runtime mounts where a container wants them."""
+
+    name: str
+    reference: str
+
+
+Volume: TypeAlias = Payload | EmptyDir | HostPath | ImageVolume
 
 
 def plan_volumes(facts: Facts, sources: Sources) -> tuple[Volume, ...]:
@@ -89,6 +97,8 @@ def _volume(volume: Doc, facts: Facts, sources: Sources, gid: int | None) -> Vol
         if kind in volume:
             files = _source(kind, volume[kind] or {}, facts, sources)
             return Payload(name, _masked(files, gid), kind == "secret", gid)
+    if "image" in volume:
+        return ImageVolume(name, volume["image"].get("reference") or "")
     # support.refused() has turned away everything else; a volume with no source is an emptyDir.
     return EmptyDir(name, gid=gid)
 

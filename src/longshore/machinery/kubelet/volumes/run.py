@@ -16,8 +16,16 @@ from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.facts import ConfigMissing
 from longshore.machinery.kubelet.volumes import mounting
 from longshore.machinery.kubelet.volumes.atomic import write_files
-from longshore.machinery.kubelet.volumes.plan import EmptyDir, HostPath, Payload, Volume, sub_path
-from longshore.machinery.runtime.protocol import Mount
+from longshore.machinery.kubelet.volumes.plan import (
+    EmptyDir,
+    HostPath,
+    ImageVolume,
+    Payload,
+    Volume,
+    sub_path,
+)
+from longshore.machinery.kubelet.volumes.propagation import hindrance, named
+from longshore.machinery.runtime.protocol import Mount, Propagation
 
 _SET_GID = 0o2000
 
@@ -35,10 +43,14 @@ class PodVolumes:
         # What the agent writes, containers only read (as upstream: these plugins' ReadOnly), and
         # what a claim is mounted for reading.
         self._read_only: set[str] = set()
+        self._images: dict[str, str] = {}
 
     def set_up(self, volumes: Iterable[Volume], stamp: str) -> None:
         """See that every volume is there. Raises VolumeFailure."""
         for volume in volumes:
+            if isinstance(volume, ImageVolume):
+                self._images[volume.name] = volume.reference
+                continue
             if isinstance(volume, Payload) or (isinstance(volume, HostPath) and volume.read_only):
                 self._read_only.add(volume.name)
             try:
@@ -47,7 +59,7 @@ class PodVolumes:
                 raise VolumeFailure(f'MountVolume.SetUp failed for volume "{volume.name}": '
                                     f"{error}") from error  # fmt: skip
 
-    def _set_up(self, volume: Volume, stamp: str) -> Path:
+    def _set_up(self, volume: HostPath | EmptyDir | Payload, stamp: str) -> Path:
         match volume:
             case HostPath():
                 return _host_path(volume)
@@ -89,13 +101,14 @@ class PodVolumes:
         return [self._mount(container["name"], i, m, env) for i, m in enumerate(entries)]
 
     def _mount(self, container: str, number: int, mount: Doc, env: dict[str, str]) -> Mount:
+        sub, target = sub_path(mount, env), f"/{mount['mountPath'].removeprefix('/')}"
+        if mount["name"] in self._images:
+            return Mount(sub, target, read_only=True, image=self._images[mount["name"]])
         source = self._sources.get(mount["name"])
         if source is None:
             raise ConfigMissing(f'volumeMount refers to unknown volume "{mount["name"]}"')
-        sub = sub_path(mount, env)
-        target = (
-            mount["mountPath"] if mount["mountPath"].startswith("/") else f"/{mount['mountPath']}"
-        )
+        propagation = named(mount.get("mountPropagation"))
+        self._spread(source, propagation)
         if sub:
             pin = self._dir / "subpaths" / container / str(number)
             try:
@@ -104,7 +117,20 @@ class PodVolumes:
                 raise VolumeFailure(f'failed to prepare subPath "{sub}" of volume '
                                     f'"{mount["name"]}": {error}') from error  # fmt: skip
         read_only = bool(mount.get("readOnly")) or mount["name"] in self._read_only
-        return Mount(str(source), target, read_only)
+        asked = mount.get("recursiveReadOnly") in ("Enabled", "IfPossible")
+        recursive = read_only and asked and mounting.may_recurse()
+        return Mount(str(source), target, read_only, recursive, propagation)
+
+    def _spread(self, source: Path, propagation: Propagation) -> None:
+        """See that mounts can be passed on from there. A directory of ours is made a mount of its own for
+        that; what is the node's has to be one. Raises VolumeFailure."""
+        if propagation is Propagation.PRIVATE:
+            return
+        if self._dir in source.parents:
+            mounting.share(source)
+        mountinfo = Path("/proc/self/mountinfo").read_text()
+        if why := hindrance(os.path.realpath(source), propagation, mountinfo):
+            raise VolumeFailure(why)
 
     def tear_down(self) -> None:
         """Unmount and delete everything of the pod. Blocking: emptyDirs may be large."""
