@@ -27,6 +27,7 @@ pytestmark = pytest.mark.slow
 def agent(invitation: Path, node: str, directory: Path) -> Iterator[subprocess.Popen[str]]:
     program = str(Path(sys.executable).with_name("longshore"))
     words = ["agent", "--join", str(invitation), "--node", node, "--dir", str(directory)]
+    words += ["--runtime", "hollow"]
     with subprocess.Popen([program, *words], stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -81,7 +82,7 @@ async def test_a_token_that_was_withdrawn_lets_nobody_in(
     hollow: Cluster, invitation: Path, tmp_path: Path
 ) -> None:
     hollow.longshore("token delete", token_of(hollow, invitation))
-    words = ["--node", "late", "--dir", str(tmp_path / "late")]
+    words = ["--node", "late", "--dir", str(tmp_path / "late"), "--runtime", "hollow"]
     said = longshore("agent", "--join", str(invitation), *words, code=2)
     assert "does not take this node: Unauthorized" in said
     assert yaml.safe_load(invitation.read_text())["users"][0]["user"]["token"] not in said
@@ -96,7 +97,7 @@ async def test_another_server_is_not_talked_to(
     stranger = Authority(tmp_path / "pki", SystemClock()).pem.encode()
     doc["clusters"][0]["cluster"]["certificate-authority-data"] = b64encode(stranger).decode()
     invitation.write_text(yaml.safe_dump(doc))
-    words = ["--node", "late", "--dir", str(tmp_path / "late")]
+    words = ["--node", "late", "--dir", str(tmp_path / "late"), "--runtime", "hollow"]
     said = longshore("agent", "--join", str(invitation), *words, code=2)
     assert "certificate verify failed" in said
 

@@ -15,6 +15,7 @@ from longshore import __version__
 from longshore.cli.autoscaling import autoscale_options
 from longshore.cli.backups import backup, restore
 from longshore.cli.bench import bench
+from longshore.cli.machines import agent, leave, machine_option
 from longshore.cli.nodes import node
 from longshore.cli.options import (
     echo_json,
@@ -228,50 +229,30 @@ def image() -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @name_option
 @root_option
-def image_load(file: Path, name: str, root: Path | None) -> None:
+@machine_option
+def image_load(file: Path, name: str, root: Path | None, directory: Path | None) -> None:
     """Put the images of FILE (docker save, or an OCI layout as tar) on all nodes, once."""
     from longshore.cluster.images import load
 
-    for line in load(file, name, root):
+    for line in load(file, name, root, directory):
         click.echo(line)
 
 
 @image.command("list")
 @name_option
 @root_option
+@machine_option
 @json_option
-def image_list(name: str, root: Path | None, as_json: bool) -> None:
+def image_list(name: str, root: Path | None, directory: Path | None, as_json: bool) -> None:
     """The images that the nodes have."""
     from longshore.cluster.images import listed
 
-    found = listed(name, root)
+    found = listed(name, root, directory)
     if as_json:
         echo_json({"images": found})
         return
     for one in found:
         click.echo(f"{one['name']:<50} {one['id'][:19]:<20} {one['size'] / 1e6:8.1f} MB")
-
-
-@main.command()
-@click.option(
-    "--join", "invitation", required=True, metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A bootstrap kubeconfig (longshore token create --file FILE).",
-)  # fmt: skip
-@click.option("--node", required=True, help="The name of the node that this machine becomes.")
-@click.option(
-    "--dir", "directory", required=True, type=click.Path(path_type=Path, file_okay=False),
-    help="Where the node keeps its certificate.",
-)  # fmt: skip
-@click.option(
-    "--runtime", type=click.Choice(["hollow"]), default="hollow", show_default=True,
-    help="hollow: pods run nothing. Real containers need a network between machines, which is not there yet.",
-)  # fmt: skip
-def agent(invitation: Path, node: str, directory: Path, runtime: str) -> None:
-    """Join a cluster as a node, and be it until interrupted."""
-    from longshore.cluster.joining import join
-
-    join(invitation, node, directory)
 
 
 @main.command("server")
@@ -376,6 +357,8 @@ def token_delete(token_id: str, name: str, root: Path | None) -> None:
     click.echo(f"{token_id.partition('.')[0]} is withdrawn")
 
 
+main.add_command(agent)
+main.add_command(leave)
 main.add_command(tenant)
 main.add_command(backup)
 main.add_command(restore)

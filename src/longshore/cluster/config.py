@@ -90,6 +90,11 @@ class ClusterConfig:
         return self.runtime == "hollow"
 
     @property
+    def standalone(self) -> bool:
+        """Whether its nodes are machines that join it, since it has none of its own."""
+        return self.nodes == 0
+
+    @property
     def context(self) -> str:
         """The name of its context, cluster and user in a kubeconfig."""
         return f"longshore-{self.name}"
@@ -151,6 +156,7 @@ class ClusterPaths:
         self.root = root
         self.home = root / name
         self.config = self.home / "cluster.json"
+        self.place = self.home / "node.json"
         self.store = self.home / "state" / "store.db"
         self.pki = self.home / "pki"
         self.etcd_pki = self.pki / "etcd"
@@ -171,6 +177,12 @@ class ClusterPaths:
         self.encryption = self.home / "encryption.yaml"
         self.scheduler = self.home / "scheduler.yaml"
         self.audit_log = self.logs / "audit.log"
+
+    @classmethod
+    def of_machine(cls, directory: Path) -> ClusterPaths:
+        """Those of a machine that joined a cluster, in a directory of any name."""
+        home = directory.absolute()
+        return cls(home.parent, home.name)
 
     def node(self, name: str) -> Path:
         return self.home / "nodes" / name

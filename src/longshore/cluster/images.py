@@ -10,9 +10,10 @@ from longshore.machinery.runtime.images.store import ImageStore
 from longshore.machinery.runtime.protocol import RuntimeFailure
 
 
-def load(file: Path, name: str, root: Path | None) -> list[str]:
-    """Unpack the images of a tar; a line for each. Raises ClusterError, and then nothing changed."""
-    store = _store(name, root)
+def load(file: Path, name: str, root: Path | None, directory: Path | None = None) -> list[str]:
+    """Unpack the images of a tar, for all nodes of a local cluster or for a machine that joined one, whose
+    directory that is; a line for each. Raises ClusterError, and then nothing changed."""
+    store = _store(name, root, directory)
     try:
         images = store.load(file)
     except RuntimeFailure as error:
@@ -20,19 +21,21 @@ def load(file: Path, name: str, root: Path | None) -> list[str]:
     return [f"loaded {', '.join(image.names) or image.id}" for image in images]
 
 
-def listed(name: str, root: Path | None) -> list[dict[str, Any]]:
+def listed(name: str, root: Path | None, directory: Path | None = None) -> list[dict[str, Any]]:
     """One dictionary for each name of an image: name, id, size in bytes."""
     return sorted(
         (
             {"name": reference, "id": image.id, "size": image.size}
-            for image in _store(name, root).list()
+            for image in _store(name, root, directory).list()
             for reference in image.names or ("<none>",)
         ),
         key=lambda one: str(one["name"]),
     )
 
 
-def _store(name: str, root: Path | None) -> ImageStore:
+def _store(name: str, root: Path | None, directory: Path | None) -> ImageStore:
+    if directory is not None:
+        return ImageStore(ClusterPaths.of_machine(directory).images)
     paths = ClusterPaths((root or default_root()).absolute(), check_name(name))
     if paths.load().hollow:
         raise ClusterError(f"cluster {name!r} is hollow: its nodes have every image and run none")

@@ -1,143 +1,223 @@
 """A machine becomes a node (kubelet TLS bootstrapping): with a bootstrap kubeconfig it asks for a
-certificate of its own, and is a node from then on by that alone."""
+certificate of its own, and is a node from then on by that alone.
+
+Its directory is laid out as a local cluster's is; node.json says which node it is and where its pods are,
+so that an agent can start while no server answers.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import contextlib
+import ipaddress
 import logging
+import socket
 import ssl
-from dataclasses import dataclass, replace
+from collections.abc import Coroutine, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
+import orjson
 import uvloop
-import yaml
 
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock, SystemClock
-from longshore.cluster.config import NAME_FORM, ClusterError
+from longshore.base.files import write_private
+from longshore.cluster import doctor, invitation
+from longshore.cluster.agent import Agent, Setting, kubelet_config
+from longshore.cluster.config import NAME_FORM, ClusterError, ClusterPaths
+from longshore.cluster.invitation import Invitation
+from longshore.cluster.process import prepare_process, run_to_the_end, until_signalled
+from longshore.cluster.processes import record, recorded
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import AlreadyExists, ApiError
+from longshore.core.objects.kinds import Doc
 from longshore.core.pki import tls
 from longshore.core.pki.pairs import Pair
-from longshore.core.registry.client import Create
+from longshore.core.registry.client import Create, Patch
 from longshore.doors.kubernetes.client import HttpClient, Introduction
-from longshore.machinery.kubelet.certificates import NotIssued, Renewal, client_purpose, obtain
+from longshore.machinery.kubelet.certificates import (
+    NotIssued,
+    Renewal,
+    client_purpose,
+    obtain,
+    serving_purpose,
+)
 from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.hollow import CAPACITY, HOLLOW_FACTS, HollowNodes
-from longshore.machinery.kubelet.node.plan import node_doc
-from longshore.machinery.network.ranges import lan_ip_of
+from longshore.machinery.kubelet.node.machine import machine_facts
+from longshore.machinery.kubelet.node.plan import MachineFacts, node_doc
+from longshore.machinery.network.node import Outside
+from longshore.machinery.network.ranges import NodeNet, lan_ip_of
 
+T = TypeVar("T")
 log = logging.getLogger("longshore.join")
 
 _LOOK_S = 0.2
+_ROLE = "agent"
+_RESOLV_CONF = Path("/etc/resolv.conf")
 
 
 @dataclass(frozen=True, slots=True)
-class Invitation:
-    """What a bootstrap kubeconfig says: where servers are, the one to ask first in front, whom they
-    are vouched for by, and the token."""
+class JoinRequest:
+    """What the command line asked for. node_ip is the address at which others reach this machine, empty for
+    the one from which it reaches the server; kubelet are more fields of KubeletConfig."""
 
-    servers: tuple[str, ...]
-    authority: bytes
-    token: str
+    invitation: Path
+    node: str
+    directory: Path
+    runtime: str = "oci"
+    node_ip: str = ""
+    kubelet: tuple[tuple[str, Any], ...] = ()
 
 
-def read(file: Path) -> Invitation:
-    """Raises ClusterError, saying what is missing."""
+def join(request: JoinRequest) -> None:
+    """Be a node of a cluster until SIGTERM; containers go on without the agent. The directory keeps the
+    certificate: with one that is there already, the invitation's token is not needed any more. Raises
+    ClusterError."""
+    if not NAME_FORM.fullmatch(request.node):
+        raise ClusterError(f"--node {request.node!r}: use a-z, 0-9 and -, at most 32 of them")
+    doctor.require(request.runtime)
+    invited = invitation.read(request.invitation)
+    paths = ClusterPaths.of_machine(request.directory)
+    if any(one.alive for one in recorded(paths.processes)):
+        raise ClusterError(f"{paths.home} has an agent that runs: end that one first")
+    for directory in (paths.home, paths.pki, paths.processes):
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    prepare_process(f"longshore-{request.node}")
+    record(_ROLE, paths.processes)
+    joining = _Joining(request, invited, paths, SystemClock())
+    if request.runtime == "hollow":
+        joining.until_done(until_signalled(joining.be_hollow()))
+    else:
+        setting = joining.until_done(joining.settle())
+        run_to_the_end(until_signalled(Agent(setting).run()))
+
+
+def place_of(paths: ClusterPaths) -> NodeNet | None:
+    """Where the machine's node was when it last started, if it ever did."""
     try:
-        doc = yaml.safe_load(file.read_text())
-        clusters, users = (
-            {one["name"]: one[part] for one in doc[f"{part}s"]} for part in ("cluster", "user")
-        )
-        contexts = {one["name"]: one["context"] for one in doc["contexts"]}
-        context = contexts[doc["current-context"]]
-        cluster, user = clusters[context["cluster"]], users[context["user"]]
-        authority = base64.b64decode(cluster["certificate-authority-data"])
-        trusted = cluster["certificate-authority-data"]
-        others = [
-            one["server"]
-            for one in clusters.values()
-            if one is not cluster and one.get("certificate-authority-data") == trusted
-        ]
-        return Invitation((cluster["server"], *others), authority, user["token"])
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ClusterError(f"--join {file}: {error}") from None
-    except (KeyError, TypeError, binascii.Error) as error:
-        raise ClusterError(
-            f"--join {file} is no bootstrap kubeconfig ({error!r} is missing or wrong): "
-            "longshore token create --file makes one"
-        ) from None
-
-
-def join(file: Path, node: str, directory: Path) -> None:
-    """Be a hollow node of a cluster until SIGTERM. directory keeps the certificate: with one that
-    is there already, the invitation's token is not needed any more. Raises ClusterError."""
-    if not NAME_FORM.fullmatch(node):
-        raise ClusterError(f"--node {node!r}: use a-z, 0-9 and -, at most 32 of them")
-    invitation = read(file)
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    uvloop.run(_Joining(invitation, node, directory, SystemClock()).run())
+        return NodeNet(**orjson.loads(paths.place.read_bytes()))
+    except FileNotFoundError:
+        return None
 
 
 class _Joining:
-    def __init__(self, invitation: Invitation, node: str, directory: Path, clock: Clock) -> None:
-        self._invitation = invitation
-        self._node = node
-        self._pair = Pair.named(directory, f"{node}-client")
-        self._authority = directory / "ca.crt"
-        self._clock = clock
+    def __init__(
+        self, request: JoinRequest, invited: Invitation, paths: ClusterPaths, clock: Clock
+    ) -> None:
+        self._request, self._invitation, self._paths = request, invited, paths
+        self._node, self._clock = request.node, clock
+        self._shown = Pair.named(paths.pki, f"{request.node}-client")
+        self._served = Pair.named(paths.pki, f"{request.node}-server")
+        self._authority = paths.pki / "ca.crt"
 
-    async def run(self) -> None:
-        self._authority.write_bytes(self._invitation.authority)
+    def until_done(self, work: Coroutine[None, None, T]) -> T:
+        """Run it. Raises ClusterError for what the cluster refuses."""
         try:
-            if not self._pair.exists:
-                await self._become()
-            await self._serve()
+            return uvloop.run(work)
         except (ApiError, NotIssued) as error:
             raise ClusterError(
                 f"{self._invitation.servers[0]} does not take this node: {error}"
             ) from None
 
-    async def _become(self) -> None:
-        """Ask for the node's certificate with the token alone."""
-        context = ssl.create_default_context(cafile=str(self._authority))
-        client = self._client(context, self._invitation.token)
+    async def settle(self) -> Setting:
+        """See to it that the machine is a node with a place and certificates, and say how its agent
+        is set. What is known from before is not asked for again."""
+        await self._become()
+        address = self._request.node_ip or address_towards(self._invitation.servers)
+        place = place_of(self._paths)
+        if place is None or place.lan_ip != address or not self._served.exists:
+            place = await self._take_place(address)
+            write_private(self._paths.place, orjson.dumps(asdict(place)))
+        kubelet = kubelet_config(place, self._paths, **dict(self._request.kubelet))
+        outside = Outside(upstreams=resolvers(_RESOLV_CONF.read_text()))
+        return Setting(place, self._paths, self._invitation.servers, kubelet, outside)
+
+    async def _take_place(self, address: str) -> NodeNet:
+        client = self._client(tls.client_context(self._shown, self._authority))
         try:
-            self._pair.write(*await obtain(client, self._clock, client_purpose(self._node)))
+            bare = KubeletConfig(self._node, self._paths.home, address)
+            cidr = await self._registered(client, bare, machine_facts(self._paths.home))
+            addresses = [("InternalIP", address), ("Hostname", self._node)]
+            told = {"addresses": [{"type": kind, "address": one} for kind, one in addresses]}
+            await client.write(Patch(kinds.NODE, "", self._node, {"status": told}, "status"))
+            purpose = serving_purpose(self._node, (address,))
+            self._served.write(*await obtain(client, self._clock, purpose))
         finally:
             client.close()
-        log.info("%s has its certificate", self._node)
+        return NodeNet(self._node, address, cidr)
 
-    async def _serve(self) -> None:
-        """Run the node, and renew its certificate before it ends."""
-        context = tls.client_context(self._pair, self._authority)
+    async def be_hollow(self) -> None:
+        """Run a node of which nothing is real, and renew its certificate before it ends."""
+        await self._become()
+        context = tls.client_context(self._shown, self._authority)
         client = self._client(context)
         renewal = Renewal(
-            self._pair, client_purpose(self._node), client, self._clock,
-            lambda: tls.reload(context, self._pair, self._authority),
+            self._shown, client_purpose(self._node), client, self._clock,
+            lambda: tls.reload(context, self._shown, self._authority),
         )  # fmt: skip
-        nodes = HollowNodes([await self._config(client)], client, self._clock)
+        bare = KubeletConfig(self._node, self._paths.home, "", capacity=CAPACITY)
+        cidr = await self._registered(client, bare, HOLLOW_FACTS)
+        config = replace(bare, pod_cidr=cidr, node_ip=lan_ip_of(cidr))
+        nodes = HollowNodes([config], client, self._clock)
         async with asyncio.TaskGroup() as crew:
             crew.create_task(renewal.run(Chance()), name="certificate")
             crew.create_task(nodes.run(), name="node")
 
-    async def _config(self, client: HttpClient) -> KubeletConfig:
-        """The node's place: its range of pod addresses is given to it when it registers."""
-        config = KubeletConfig(
-            node_name=self._node, root=self._authority.parent, node_ip="", capacity=CAPACITY
-        )
+    async def _become(self) -> None:
+        """Ask for the node's certificate with the token alone, if it has none."""
+        write_private(self._authority, self._invitation.authority)
+        if self._shown.exists:
+            return
+        context = ssl.create_default_context(cafile=str(self._authority))
+        client = self._client(context, self._invitation.token)
+        purpose = client_purpose(self._node)
+        try:
+            self._shown.write(*await obtain(client, self._clock, purpose))
+        finally:
+            client.close()
+        log.info("%s has its certificate", self._node)
+
+    async def _registered(
+        self, client: HttpClient, config: KubeletConfig, facts: MachineFacts
+    ) -> str:
+        """The node's range of pod addresses, which the cluster gives it when it registers."""
         with contextlib.suppress(AlreadyExists):
-            await client.write(Create(kinds.NODE, node_doc(config, HOLLOW_FACTS)))
+            await client.write(Create(kinds.NODE, node_doc(config, facts)))
         while True:
-            node = await client.get(kinds.NODE, "", self._node)
+            node: Doc = await client.get(kinds.NODE, "", self._node)
             if given := node["spec"].get("podCIDR"):
-                return replace(config, pod_cidr=given, node_ip=lan_ip_of(given))
+                return str(given)
             await self._clock.sleep(_LOOK_S)
 
     def _client(self, context: ssl.SSLContext, token: str = "") -> HttpClient:
         return HttpClient(
             self._invitation.servers, context, self._clock, said=Introduction("kubelet", token)
         )
+
+
+def address_towards(servers: Sequence[str]) -> str:
+    """This machine's address on the way to the first server. Raises ClusterError where that is nobody
+    else's way to this machine."""
+    url = urlsplit(servers[0])
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((url.hostname or "", url.port or 443))
+            address: str = probe.getsockname()[0]
+    except OSError as error:
+        raise ClusterError(f"there is no way to {servers[0]} from here: {error}") from None
+    if ipaddress.ip_address(address).is_loopback:
+        raise ClusterError(
+            f"{servers[0]} is this machine's own: say with --node-ip at which address others reach it"
+        )
+    return address
+
+
+def resolvers(resolv_conf: str) -> tuple[str, ...]:
+    """The IPv4 name servers of a resolv.conf(5), in order."""
+    lines = (line.split() for line in resolv_conf.splitlines())
+    named = (words[1] for words in lines if len(words) > 1 and words[0] == "nameserver")
+    return tuple(one for one in named if "." in one)

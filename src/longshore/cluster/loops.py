@@ -14,7 +14,7 @@ from longshore.base.users import loop_user
 from longshore.cluster import scheduling
 from longshore.cluster.autoscale.run import Autoscaler
 from longshore.cluster.config import ClusterConfig, ClusterPaths
-from longshore.cluster.machine import lan_namespace, server_nets
+from longshore.cluster.machine import api_endpoints, lan_namespace, server_nets
 from longshore.cluster.nodes.hollow import HollowMachines
 from longshore.cluster.presence import LivingServers, Me, Presence
 from longshore.core.registry.client import Client
@@ -106,13 +106,17 @@ class Loops:
 
     @property
     def _has_pods(self) -> bool:
-        """Whether there are pods that can reach a server."""
-        return self._work.config.shared and not self._work.config.hollow
+        """Whether there are pods that can reach several servers."""
+        config = self._work.config
+        return bool(api_endpoints(config)) and config.elects
 
     def _presence(self, role: str) -> Presence:
         config = self._work.config
-        (net,) = [one for one in server_nets(config) if one.name == role]
-        me = Me(role, net.lan_ip, config.election.lease_s)
+        if config.standalone:
+            (address, _), *_ = api_endpoints(config)
+        else:
+            (address,) = [one.lan_ip for one in server_nets(config) if one.name == role]
+        me = Me(role, address, config.election.lease_s)
         return Presence(me, self._client("presence"), self._clock)
 
     def metrics(self) -> Iterator[str]:
@@ -149,7 +153,8 @@ class Loops:
             crew.create_task(journal.run(), name="events of controllers")
             crew.create_task(self._controllers(journal, term), name="controllers")
             if self._has_pods:
-                living = LivingServers(self._client("servers", term), self._clock)
+                ports = [port for _, port in api_endpoints(self._work.config)]
+                living = LivingServers(self._client("servers", term), self._clock, ports[0])
                 crew.create_task(living.run(), name="living servers")
             await self._work.beside(self._client("roles", term))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 from pathlib import Path
 
@@ -30,13 +31,27 @@ def server_nets(config: ClusterConfig) -> list[HostNet]:
 
 
 def api_endpoints(config: ClusterConfig) -> list[tuple[str, int]]:
-    """Address and port of every server on the LAN."""
+    """Address and port of every server, as pods reach it: on the LAN or, on a machine by itself, where
+    other machines do. None where no pod could."""
+    if config.standalone:
+        outer = [one for one in config.addresses if _is_reachable(one)]
+        return [(address, config.port) for address in outer[:1]]
+    return [] if config.hollow else _on_lan(config)
+
+
+def _is_reachable(address: str) -> bool:
+    """Whether it may be an endpoint: pods have IPv4 only."""
+    ip = ipaddress.ip_address(address)
+    return ip.version == 4 and not ip.is_loopback
+
+
+def _on_lan(config: ClusterConfig) -> list[tuple[str, int]]:
     return [(net.lan_ip, API_PORT) for net in server_nets(config)]
 
 
 def servers_of(config: ClusterConfig, who: str) -> list[str]:
     """All servers, as somebody on the LAN asks them: not everybody the same one first."""
-    urls = [f"https://{address}:{port}" for address, port in api_endpoints(config)]
+    urls = [f"https://{address}:{port}" for address, port in _on_lan(config)]
     first = sum(who.encode()) % len(urls)
     return urls[first:] + urls[:first]
 

@@ -75,11 +75,12 @@ class Presence:
 
 
 class LivingServers:
-    """Keeps the `kubernetes` Service to the servers that are there. Runs in one of them. As in an
-    election, what counts is how long ago, by the clock here, a Lease was seen to change."""
+    """Keeps the `kubernetes` Service to the servers that are there, which all listen at one port. Runs in
+    one of them. As in an election, what counts is how long ago, by the clock here, a Lease was seen to
+    change."""
 
-    def __init__(self, client: Client, clock: Clock) -> None:
-        self._client, self._clock = client, clock
+    def __init__(self, client: Client, clock: Clock, port: int = API_PORT) -> None:
+        self._client, self._clock, self._port = client, clock, port
         self._heard: dict[str, tuple[Doc, float]] = {}
 
     async def run(self) -> None:
@@ -89,7 +90,7 @@ class LivingServers:
             while True:
                 await self._clock.sleep(_LOOK_S)
                 try:
-                    await point_at(self._client, self.living(), API_PORT)
+                    await point_at(self._client, self.living(), self._port)
                 except ApiError as error:
                     log.warning("the kubernetes Service was not kept: %s", error)
 

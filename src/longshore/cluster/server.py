@@ -154,8 +154,7 @@ class _Cluster:
     async def run(self, place: Place) -> None:
         async with asyncio.TaskGroup() as crew:
             crew.create_task(self._registry.run(), name="registry")
-            endpoints = [] if self._config.hollow else api_endpoints(self._config)
-            await bootstrap(self._client("bootstrap"), endpoints)
+            await bootstrap(self._client("bootstrap"), api_endpoints(self._config))
             self._serve(crew, place.listeners)
             _tell(place.tell, "serving")
             for _ in self._registry.cache.index():
@@ -227,13 +226,16 @@ class _Cluster:
         return Bearers(self._accounts, [self._secret_tokens, bootstrap_tokens, *others])
 
     def _made_streams(self) -> Streams:
-        if self._config.hollow:
+        if self._config.hollow and not self._config.standalone:
             return NoStreams()
         pair, trusted = self._pairs["server-to-nodes"], self._authority.pair.certificate
         context = self._renewals.shown_by(client_context(pair, trusted), pair)
-        return NodeStreams(self._registry.cache, context, lan_namespace(self._paths))
+        lan = "" if self._config.standalone else lan_namespace(self._paths)
+        return NodeStreams(self._registry.cache, context, lan)
 
     def _made_readers(self) -> Readers:
+        if self._config.standalone:
+            return readers.of_machines(self._registry, self._streams, self._clock)
         if self._config.hollow:
             return readers.of_hollow_nodes(self._registry, self._clock)
         return readers.of_nodes(self._registry, self._streams, self._clock)

@@ -11,14 +11,22 @@ import orjson
 
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError, BadRequest, NotFound, Unavailable
+from longshore.core.objects.kinds import Doc
 from longshore.core.streams.protocols import Answering, Ask, LogOptions
 from longshore.core.watch.cache import Cache
 from longshore.doors.kit.exchange import exchange
 from longshore.doors.kit.fetch import FetchError, Pool, Stream
+from longshore.machinery.kubelet.hollow import HOLLOW_FACTS
 from longshore.machinery.network.namespaces import socket_in
 
 NODE_API_PORT = 10250
 _BY_CODE: dict[int, type[ApiError]] = {400: BadRequest, 404: NotFound}
+
+
+def is_hollow(node: Doc) -> bool:
+    """Whether a Node says of itself that it runs nothing."""
+    told = (node.get("status") or {}).get("nodeInfo") or {}
+    return bool(told.get("kernelVersion") == HOLLOW_FACTS.kernel_version)
 
 
 class NoStreams:
@@ -39,9 +47,10 @@ class NoStreams:
 
 
 class NodeStreams:
-    """Talks to nodes over the cluster's LAN, with the server's own certificate."""
+    """Talks to nodes over the cluster's LAN, with the server's own certificate. lan is the path of its
+    namespace, empty if the process is inside or nodes are machines that joined."""
 
-    def __init__(self, cache: Cache, context: ssl.SSLContext, lan: Path) -> None:
+    def __init__(self, cache: Cache, context: ssl.SSLContext, lan: Path | str) -> None:
         self._cache = cache
         self._context = context
         self._lan = lan
@@ -82,8 +91,10 @@ class NodeStreams:
         return Pool([server], self._context, socket_factory=lambda: socket_in(self._lan))
 
     def _address(self, node: str) -> str:
-        found = self._cache.get(kinds.NODE, "", node)
-        addresses = ((found or {}).get("status") or {}).get("addresses") or []
+        found = self._cache.get(kinds.NODE, "", node) or {}
+        if is_hollow(found):
+            raise BadRequest(f"node {node} is hollow: it runs nothing and answers nobody")
+        addresses = (found.get("status") or {}).get("addresses") or []
         for address in addresses:
             if address["type"] == "InternalIP":
                 return str(address["address"])

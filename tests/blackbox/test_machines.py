@@ -1,0 +1,165 @@
+"""Machines that join a server by a token are whole nodes: pods on all of them reach one another and
+Services, whether they share a network or are behind a router."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from longshore.cluster.config import ClusterPaths
+
+from .driver import eventually, is_ready
+from .machines import MACHINES, Machines, machines, serve
+
+pytestmark = [pytest.mark.slow, pytest.mark.root]
+
+NODES = tuple(name for name in MACHINES if name != "server")
+SERVE = "mkdir /w; echo i am $WHO > /w/index.html; head -c 100000 /dev/zero > /w/big; echo up; exec httpd -f -p 80 -h /w"
+
+
+def web(node: str) -> dict[str, Any]:
+    container = {
+        "name": "c", "image": "busybox:1.36", "imagePullPolicy": "Never",
+        "command": ["sh", "-c", SERVE], "env": [{"name": "WHO", "value": node}],
+    }  # fmt: skip
+    spec = {"nodeName": node, "terminationGracePeriodSeconds": 0, "containers": [container]}
+    metadata = {"name": node, "labels": {"app": "web"}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+SERVICE = {
+    "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+    "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]},
+}  # fmt: skip
+# Only the pod on the near machine may speak to the far one's.
+POLICY = {
+    "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "far"},
+    "spec": {
+        "podSelector": {"matchLabels": {"on": "far"}}, "policyTypes": ["Ingress"],
+        "ingress": [{"from": [{"podSelector": {"matchLabels": {"on": "near"}}}]}],
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def world(short_root: Path, images: list[Path]) -> Iterator[Machines]:
+    with machines(short_root / "m") as world:
+        serve(world)
+        for node in NODES:
+            home = str(world.directory(node))
+            world.longshore(node, "image", "load", str(images[2]), "--dir", home)
+            world.join(node)
+        world.kubectl("wait", "--for=create", "sa/default", "--timeout=30s")
+        world.apply(*(web(node) for node in NODES), SERVICE)
+        world.kubectl("wait", "--for=condition=Ready", "pod", "-l", "app=web", "--timeout=30s")
+        yield world
+
+
+def ip(world: Machines, pod: str) -> str:
+    return str(world.get("pod", pod)["status"]["podIP"])
+
+
+def asked(world: Machines, pod: str, address: str, page: str = "") -> str:
+    """What a pod is answered at an address; the last line."""
+    script = f"printf 'GET /{page} HTTP/1.0\\r\\n\\r\\n' | nc -w 2 {address} 80"
+    return world.kubectl("exec", pod, "--", "sh", "-c", script, code=None).split("\n\n")[-1]
+
+
+def test_every_pod_reaches_every_other_and_the_service(world: Machines) -> None:
+    service = world.get("service", "web")["spec"]["clusterIP"]
+    for pod in NODES:
+        for other in NODES:
+            assert f"i am {other}" in asked(world, pod, ip(world, other))
+        assert "i am " in asked(world, pod, service)
+        named = world.kubectl("exec", pod, "--", "nslookup", "web.default.svc.cluster.local")
+        assert service in named
+
+
+def test_what_is_larger_than_a_packet_passes_between_networks(world: Machines) -> None:
+    assert len(asked(world, "near", ip(world, "far"), "big")) == 100_000
+
+
+def test_routes_go_straight_where_they_can(world: Machines) -> None:
+    ranges = {n["metadata"]["name"]: n["spec"]["podCIDR"] for n in world.get("nodes")["items"]}
+    routes = world.at("near", "ip", "route")
+    assert f"{ranges['other']} via {MACHINES['other'][1]} dev eth0" in routes
+    assert f"{ranges['far']} via" in routes
+    assert "dev longshore.vx" in routes.split(f"{ranges['far']} via")[1].splitlines()[0]
+
+
+def test_the_server_speaks_with_containers(world: Machines) -> None:
+    for pod in NODES:
+        assert world.kubectl("logs", pod) == "up\n"
+        assert world.kubectl("exec", pod, "--", "sh", "-c", "echo $WHO") == f"{pod}\n"
+
+
+async def test_a_policy_holds_between_machines(world: Machines) -> None:
+    for pod in ("near", "far"):
+        world.kubectl("label", "pod", pod, f"on={pod}")
+    world.apply(POLICY)
+    try:
+        address = ip(world, "far")
+        await eventually(lambda: asked(world, "other", address) == "", "the policy is in force")
+        assert "i am far" in asked(world, "near", address)
+    finally:
+        world.kubectl("delete", "networkpolicy", "far")
+
+
+async def test_an_agent_that_is_killed_finds_its_containers_again(world: Machines) -> None:
+    before = world.get("pod", "far")["status"]["containerStatuses"][0]
+    world.kill("far")
+    world.join("far")
+    world.apply({**web("far"), "metadata": {"name": "late", "labels": {"app": "late"}}})
+    await eventually(lambda: is_ready(world.get("pod", "late")), "the agent is back")
+    after = world.get("pod", "far")["status"]["containerStatuses"][0]
+    assert (after["containerID"], after["restartCount"]) == (before["containerID"], 0)
+    assert world.kubectl("logs", "far") == "up\n"
+    assert "i am far" in asked(world, "near", ip(world, "far"))
+
+
+async def test_an_agent_starts_while_no_server_answers(world: Machines) -> None:
+    world.kill("server")
+    world.kill("other")
+    world.join("other")
+    serve(world)
+    world.apply({**web("other"), "metadata": {"name": "later"}})
+    await eventually(lambda: is_ready(world.get("pod", "later")), "the node works again")
+
+
+def traces(home: Path) -> list[str]:
+    """What there is of a node on this machine: mounts, control groups, processes."""
+    group = ClusterPaths.of_machine(home).cgroup_parent
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    commands = (path for path in Path("/proc").glob("[0-9]*/cmdline"))
+    found = [line for line in mounts if f"{home}/" in line]
+    found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{group}")]
+    return found + [str(path) for path in commands if f"{home}/" in said(path)]
+
+
+def said(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+async def test_a_machine_that_leaves_keeps_nothing(world: Machines) -> None:
+    home = world.directory("other")
+    lines = world.longshore("other", "leave", "--dir", str(home), "--list").splitlines()
+    assert f"directory {home}" in lines
+    assert any(line.startswith("rules and routes of 10.42.") for line in lines)
+    assert traces(home)
+    world.longshore("other", "leave", "--dir", str(home))
+    world.agents.pop("other").wait(10)
+    assert not home.exists()
+    assert traces(home) == []
+    assert "longshore" not in world.at("other", "nft", "list", "ruleset")
+    assert world.at("other", "ip", "route").count("10.42.") == 0
+    world.kubectl("delete", "node", "other")
+    await eventually(
+        lambda: world.at("near", "ip", "route").count(f"via {MACHINES['other'][1]}") == 0,
+        "the way to pods that are gone is forgotten",
+    )
