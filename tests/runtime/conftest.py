@@ -34,6 +34,7 @@ APPLETS = [
     "kill",
     "stty",
     "test",
+    "tr",
 ]
 IMAGE = "busybox:1.35"
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\nweb:x:101:102:web:/srv:/bin/sh\n"

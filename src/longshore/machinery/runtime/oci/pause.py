@@ -7,8 +7,8 @@ no rights at all. Pods that do not share processes have none.
 from __future__ import annotations
 
 import asyncio
+import select
 import shutil
-import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,17 +42,15 @@ class Pause:
         return f"/proc/{self.pid}/ns/pid"
 
     def runs(self) -> bool:
-        try:
-            signal.pidfd_send_signal(self.fd, 0)
-        except ProcessLookupError:
-            return False
-        return True
+        waiting = select.poll()
+        waiting.register(self.fd, select.POLLIN)
+        return not waiting.poll(0)  # readable once it has ended (pidfd_open(2)), a zombie too
 
 
-def found(directory: Path) -> Pause | None:
+def found(directory: Path, program: str = _PROGRAM) -> Pause | None:
     """The one of a sandbox's directory, if it runs."""
     pid = pid_in(directory / "pause.pid")
-    fd = host.running(pid, _PROGRAM)
+    fd = host.running(pid, program)
     return Pause(pid, fd) if fd >= 0 else None
 
 
@@ -71,7 +69,7 @@ async def start(
         stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     await runc.wait()
-    made = found(directory)
+    made = found(directory, "")  # it may not yet have become the program
     if made is None:
         words = last_complaint((directory / "pause.log").read_text()) or "it ended at once"
         raise StartFailed(f"the process that is to hold the pod's processes: {words}")
@@ -97,7 +95,7 @@ def _lay_out(directory: Path, configuration: dict[str, Any]) -> None:
     if program is None:
         raise StartFailed(f"{_PROGRAM} is not installed (Debian: apt install {_PROGRAM})")
     root = directory / "pause" / "rootfs"
-    for path in (root, root / "proc"):
+    for path in (root, root / "proc", root / "dev"):
         path.mkdir(parents=True, exist_ok=True)
     shutil.copy(program, root / _PROGRAM)
     (directory / "pause" / "config.json").write_bytes(orjson.dumps(configuration))
