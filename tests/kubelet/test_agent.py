@@ -12,9 +12,10 @@ import pytest
 
 from longshore.core.objects import kinds
 from longshore.core.registry.client import Delete, DeleteOptions, Patch
+from longshore.machinery.runtime.protocol import Container, ContainerSpec
 
 from .docs import container, pod
-from .world import NODE, World, declare_lost, until, world
+from .world import NODE, Recording, World, declare_lost, until, world
 
 
 @pytest.fixture
@@ -394,3 +395,24 @@ async def test_statuses_of_many_pods_go_in_few_calls(w: World) -> None:
         await w.run_pod(pod(name=f"p{number}"))
     await until(lambda: all(w.phase(f"p{n}") == "Running" for n in range(30)))
     assert sum(calls) <= 120
+
+
+class Sudden(Recording):
+    """Its containers say something and end before their start is answered."""
+
+    async def start_container(self, sandbox_id: str, spec: ContainerSpec) -> Container:
+        started = await super().start_container(sandbox_id, spec)
+        said = next(m.source for m in spec.mounts if m.target == "/dev/termination-log")
+        Path(said).write_text("that was it")
+        await self.crash(sandbox_id, spec.name, 0)
+        return next(c for c in await self.containers() if c.id == started.id)
+
+
+async def test_last_words_of_a_container_that_ends_while_it_is_started(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.runtime = Sudden(w.clock)
+        w.start_agent()
+        await until(lambda: w.registry.cache.get(kinds.NODE, "", NODE))
+        await w.run_pod(pod(restartPolicy="Never"))
+        await until(lambda: w.phase() == "Succeeded")
+        assert w.container()["state"]["terminated"]["message"] == "that was it"

@@ -26,6 +26,7 @@ fe00::\tip6-mcastprefix
 fe00::1\tip6-allnodes
 fe00::2\tip6-allrouters
 """
+_HOSTS_OF_NODE = "# Kubernetes-managed hosts file (host network).\n"
 
 
 def hostname_of(pod: Doc, node_name: str) -> str:
@@ -57,14 +58,15 @@ def _full(pod: Doc, name: str, domain: str) -> str:
     return f"{name}.{pod['spec']['subdomain']}.{pod['metadata']['namespace']}.svc.{domain}"
 
 
-def hosts_file(pod: Doc, ips: tuple[str, ...], node_name: str, domain: str) -> str:
-    """/etc/hosts with the pod's own line and its hostAliases."""
+def hosts_file(pod: Doc, ips: tuple[str, ...], node_name: str, domain: str, node_hosts: str) -> str:
+    """/etc/hosts with the pod's own line, or the node's as it is with hostNetwork; and its hostAliases."""
     spec = pod["spec"]
-    name, subdomain = hostname_of(pod, node_name), spec.get("subdomain")
-    names = name
-    if subdomain and not spec.get("hostNetwork"):
-        names = f"{_full(pod, name, domain)}\t{name}"
-    text = _HOSTS + "".join(f"{ip}\t{names}\n" for ip in ips)
+    if spec.get("hostNetwork"):
+        text = _HOSTS_OF_NODE + node_hosts
+    else:
+        name = hostname_of(pod, node_name)
+        names = f"{_full(pod, name, domain)}\t{name}" if spec.get("subdomain") else name
+        text = _HOSTS + "".join(f"{ip}\t{names}\n" for ip in ips)
     if aliases := spec.get("hostAliases"):
         text += "\n# Entries added by HostAliases.\n"
         text += "".join(f"{a['ip']}\t{chr(9).join(a.get('hostnames') or [])}\n" for a in aliases)
@@ -130,12 +132,17 @@ def _option(name: str, value: str | None) -> str:
 
 
 def pod_files(
-    pod: Doc, ips: tuple[str, ...], node_name: str, dns: tuple[tuple[str, ...], str, str]
+    pod: Doc,
+    ips: tuple[str, ...],
+    node_name: str,
+    dns: tuple[tuple[str, ...], str, str],
+    node_hosts: str = "",
 ) -> Mapping[str, str]:
-    """Contents by target path; dns is (cluster DNS addresses, domain, the node's resolv.conf)."""
+    """Contents by target path; dns is (cluster DNS addresses, domain, the node's resolv.conf), node_hosts
+    the node's /etc/hosts, for pods in its network."""
     servers, domain, node_resolv_conf = dns
     return {
-        "/etc/hosts": hosts_file(pod, ips, node_name, domain),
+        "/etc/hosts": hosts_file(pod, ips, node_name, domain, node_hosts),
         "/etc/hostname": full_hostname_of(pod, node_name, domain) + "\n",
         "/etc/resolv.conf": resolv_conf(pod, servers, domain, node_resolv_conf),
     }

@@ -27,6 +27,7 @@ from longshore.machinery.runtime.rotated import delete_log
 _LOG_TAIL_MAX_BYTES = 2048
 _LOG_TAIL_LINES = 80
 _LOG_READ_BYTES = 64 * 1024
+_HOSTS = Path("/etc/hosts")
 _FILES = ("hosts", "hostname", "resolv.conf")
 _DEFAULT_MESSAGE_PATH = "/dev/termination-log"
 
@@ -57,7 +58,8 @@ class PodPlace:
         config = self._config
         _make(self._dir, 0o700)
         dns = (config.cluster_dns, config.cluster_domain, node_resolv_conf)
-        for target, text in pod_files(pod, ips, config.node_name, dns).items():
+        own = _node_hosts() if pod["spec"].get("hostNetwork") else ""
+        for target, text in pod_files(pod, ips, config.node_name, dns, own).items():
             _write(f"{self._dir}/{target.removeprefix('/etc/')}", text)
 
     def set_up(self, volumes: Iterable[Volume], stamp: str) -> None:
@@ -118,6 +120,13 @@ class PodPlace:
         """Delete everything. Blocking: an emptyDir may be large."""
         self._volumes.tear_down()
         shutil.rmtree(self._logs, ignore_errors=True)
+
+
+def _node_hosts() -> str:
+    try:
+        return _HOSTS.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _make(directory: Path, mode: int) -> None:

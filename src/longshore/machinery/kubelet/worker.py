@@ -186,6 +186,10 @@ class PodWorker:
         if not self._record.note(container):
             return
         self._vitals.leave(container.name, container.id)
+        self._hear_out(container)
+
+    def _hear_out(self, container: Container) -> None:
+        """Remember the last words of one that has ended."""
         document = self._record.documents.get(container.name)
         if document is not None and (message := self._place.message(document, container)):
             self._record.messages[container.name, container.attempt] = message
@@ -324,6 +328,8 @@ class PodWorker:
         started = await self._starter.start(step)
         if started is None:
             return
+        if started.state is State.EXITED:
+            self._hear_out(started)
         # It may have ended, and been seen to, while the runtime was still answering.
         if self._record.newest(step.name) is started and started.state is not State.EXITED:
             self._vitals.watch(started)
