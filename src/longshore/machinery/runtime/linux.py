@@ -97,6 +97,17 @@ def _enter(netns: str) -> None:
         os.close(fd)
 
 
+def socket_in(netns: str) -> socket.socket:
+    """A TCP socket of the network namespace at that path. Raises OSError."""
+
+    def make() -> socket.socket:
+        _enter(netns)
+        return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+
+    with ThreadPoolExecutor(1, "socket") as thread:
+        return thread.submit(make).result()
+
+
 def _check(result: int, what: str) -> None:
     if result < 0:
         code = ctypes.get_errno()

@@ -63,11 +63,20 @@ class Stream:
             await self._news.wait()
         if self._reset:
             raise ConnectionResetError("the stream was given up")
+        return self.take()
+
+    def take(self) -> bytes:
+        """What is there, without waiting."""
         data = b"".join(self._pieces)
         self._pieces.clear()
         self._held = 0
         self._session.eased()
         return data
+
+    @property
+    def ended(self) -> bool:
+        """Whether the other side has said all, or the stream was given up, and all was read."""
+        return self._ended and not self._pieces
 
     async def write(self, data: bytes) -> None:
         """Send; nothing once the stream is finished or was given up."""
@@ -142,13 +151,22 @@ class Session:
         rule; all streams are given up then."""
         try:
             while not (self._going and not self._streams):
-                await self._take(await self._wire.read())
+                await self.turn()
                 await self._until_room()
         except BadFrame:
             await self.send(GoAway(self._last, PROTOCOL_ERROR))
         finally:
-            for stream in list(self._streams.values()):
-                stream.on_reset()
+            self.give_up()
+
+    async def turn(self) -> None:
+        """Take in what comes next, for who needs no task that runs: a stream has it then. Raises
+        ConnectionError and BadFrame."""
+        await self._take(await self._wire.read())
+
+    def give_up(self) -> None:
+        """All streams, without a word."""
+        for stream in list(self._streams.values()):
+            stream.on_reset()
 
     async def begin(self, headers: Headers) -> Stream:
         """A client's: open a stream. Numbers go upwards, oddly (section 2.3.2)."""

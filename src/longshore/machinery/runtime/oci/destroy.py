@@ -20,6 +20,10 @@ from longshore.machinery.runtime.protocol import RuntimeFailure
 
 _ROUNDS = 20
 _DEATH_TIMEOUT_MS = 2_000
+# The programs of which one may work below a root without being in its control group.
+_WORKERS = (
+    b"conmon", b"runc", b"crun", b"unshare", b"busybox", b"containerd", b"containerd-shim-runc-v2",
+)  # fmt: skip
 
 
 def leftovers(root: Path, cgroup_parent: str) -> list[str]:
@@ -91,9 +95,7 @@ def _workers(root: Path) -> Iterator[int]:
             continue
         with contextlib.suppress(OSError):
             program, *words = Path(entry.path, "cmdline").read_bytes().split(b"\0")
-            if program.endswith((b"conmon", b"runc", b"crun", b"unshare", b"busybox")) and any(
-                marker in word + b"/" for word in words
-            ):
+            if program.endswith(_WORKERS) and any(marker in word + b"/" for word in words):
                 yield int(entry.name)
 
 
