@@ -70,15 +70,17 @@ class Assignments:
 
 
 def _grant(data: dict[str, Any]) -> Grant:
-    mounts = (
-        Mount(**{**one, "propagation": Propagation(one["propagation"])}) for one in data["mounts"]
-    )
     return Grant(
         data["resource"],
         tuple(data["ids"]),
         data["env"],
-        tuple(mounts),
+        tuple(map(_mount, data["mounts"])),
         tuple(Device(**one) for one in data["devices"]),
         data["annotations"],
         tuple(data["cdi"]),
     )
+
+
+def _mount(data: dict[str, Any]) -> Mount:
+    propagation, flags = Propagation(data["propagation"]), tuple(data["flags"])
+    return Mount(**{**data, "propagation": propagation, "flags": flags})
