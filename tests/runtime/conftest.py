@@ -35,6 +35,7 @@ APPLETS = [
     "stty",
     "test",
     "tr",
+    "mount",
 ]
 IMAGE = "busybox:1.35"
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\nweb:x:101:102:web:/srv:/bin/sh\n"

@@ -74,8 +74,12 @@ class OciHarness:
         """Real time passes by itself."""
 
     async def ready(self, container: Container) -> None:
+        await self.heard(container, "ready")
+
+    async def heard(self, container: Container, word: str) -> None:
+        """Return once a container has said it."""
         async with asyncio.timeout(20):
-            while "ready" not in Path(container.log_path).read_text():
+            while word not in Path(container.log_path).read_text():
                 await SystemClock().sleep(0.005)
 
     def sandbox(self, name: str) -> SandboxSpec:
@@ -152,8 +156,9 @@ async def test_users_are_looked_up_in_the_image(harness: OciHarness, user: str, 
     )
 
 
-async def status(harness: OciHarness, security: Security) -> dict[str, str]:
-    spec = replace(harness.shell("a", "cat /proc/self/status"), security=security)
+async def status(harness: OciHarness, security: Security, name: str = "a") -> dict[str, str]:
+    """What the kernel says of a process that is confined like that."""
+    spec = replace(harness.shell(name, "cat /proc/self/status"), security=security)
     return dict(line.split(":\t", 1) for line in await harness.output(spec) if ":\t" in line)
 
 

@@ -28,6 +28,7 @@ from longshore.machinery.runtime.words import last_complaint
 _PROGRAM = "catatonit"
 _OOM_SCORE = -998  # pkg/kubelet/qos/policy.go: PodInfraOOMAdj
 _LOOK_AGAIN_S = 0.002
+_EXITING = 0x4  # PF_EXITING (include/linux/sched.h)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,14 @@ class Pause:
         return f"/proc/{self.pid}/ns/pid"
 
     def runs(self) -> bool:
+        """Whether others may still join: not once it is ending, which takes until all of them have."""
         waiting = select.poll()
         waiting.register(self.fd, select.POLLIN)
-        return not waiting.poll(0)  # readable once it has ended (pidfd_open(2)), a zombie too
+        if waiting.poll(0):  # readable once it has ended (pidfd_open(2))
+            return False
+        # proc(5), stat: the seventh field after the command, which may hold any character.
+        flags = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[6]
+        return not int(flags) & _EXITING
 
 
 def found(directory: Path, program: str = _PROGRAM) -> Pause | None:
@@ -115,7 +121,10 @@ def _configuration(group: str, namespaces: Mapping[str, str]) -> dict[str, Any]:
             "oomScoreAdj": max(host.oom_floor(), _OOM_SCORE),
         },
         "root": {"path": "rootfs", "readonly": True},
-        "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
+        "mounts": [
+            {"destination": "/proc", "type": "proc", "source": "proc"},
+            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid"]},
+        ],
         "linux": {
             "namespaces": [{"type": "pid"}, {"type": "mount"}, *shared],
             "cgroupsPath": group,
