@@ -27,9 +27,11 @@ from longshore.machinery.kubelet.resource_settings import (
 )
 from longshore.machinery.kubelet.resources.gauges import MachineGauges
 from longshore.machinery.kubelet.run import Kubelet
+from longshore.machinery.kubelet.statistics.measuring import Links
 from longshore.machinery.network import namespaces
+from longshore.machinery.network.counters import read_traffic
 from longshore.machinery.network.node import LAN, NodeNetwork, Outside
-from longshore.machinery.network.pods import PodNetwork
+from longshore.machinery.network.pods import PodNetwork, link_name
 from longshore.machinery.network.ranges import NodeNet
 from longshore.machinery.network.uplink import UPLINK_DNS
 from longshore.machinery.runtime.images.store import ImageStore
@@ -77,7 +79,10 @@ def setting_of(config: ClusterConfig, paths: ClusterPaths, node: str) -> Setting
 
 def kubelet_config(place: NodeNet, paths: ClusterPaths, **more: Any) -> KubeletConfig:
     """What all kubelets are told, and more of KubeletConfig's fields."""
-    told: dict[str, Any] = {"resources": OWN_MACHINE, **more}
+    usual: dict[str, Any] = {
+        "resources": OWN_MACHINE,
+        "static_pods": paths.node(place.name) / "static-pods",
+    }
     return KubeletConfig(
         node_name=place.name,
         root=paths.node(place.name) / "kubelet",
@@ -86,7 +91,7 @@ def kubelet_config(place: NodeNet, paths: ClusterPaths, **more: Any) -> KubeletC
         cluster_dns=(DNS_ADDRESS,),
         cluster_domain=CLUSTER_DOMAIN,
         pull_records=paths.images / "pulled.json",
-        **told,
+        **(usual | more),
     )
 
 
@@ -112,6 +117,7 @@ class Agent:
         kubelet = Kubelet(setting.kubelet, client, self._runtime(), pods, self._clock, self._chance)
         kubelet.tokens = client
         kubelet.guard = network
+        kubelet.statistics.links = Links(read_traffic, lambda uid: _link(pods, uid))
         kubelet.gauges = MachineGauges(setting.kubelet.root, self._paths.images)
         await pods.open()
         try:
@@ -145,5 +151,11 @@ class Agent:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((self._place.lan_ip, NODE_API_PORT))
         listener.listen(128)
-        server = Server(NodeApi(kubelet).handle, self._clock)
+        server = Server(NodeApi(kubelet, kubelet.statistics).handle, self._clock)
         await server.serve([listener], self._identity.to_callers)
+
+
+def _link(pods: PodNetwork, uid: str) -> str:
+    """The node's end of a pod's link; empty if it has none."""
+    place = pods.attached().get(uid)
+    return link_name(place.ip) if place is not None else ""
