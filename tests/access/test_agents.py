@@ -163,8 +163,20 @@ class Containers:
         self.asked.append((namespace, pod, str(port)))
         raise ConnectionRefusedError(f"nobody listens on port {port} of pod {pod}")
 
-    async def stats(self) -> dict[str, Any]:
+    async def summary(self, *, only_cpu_and_memory: bool = False) -> dict[str, Any]:
         return {}
+
+    async def metrics(self, path: str) -> str:
+        raise NotFound(f"there is no /metrics/{path}")
+
+    def pods(self) -> dict[str, Any]:
+        return {}
+
+    configuration = pods
+
+
+def answering(node: Containers) -> NodeApi:
+    return NodeApi(node, node)
 
 
 def request_of(path: str, user: Any = ADMIN) -> Request:
@@ -180,14 +192,14 @@ def request_of(path: str, user: Any = ADMIN) -> Request:
     ],
 )  # fmt: skip
 async def test_a_log_is_a_containers_and_no_path(path: str) -> None:
-    api = NodeApi(Containers())
+    api = answering(Containers())
     reply = await api.handle(request_of(path))
     assert isinstance(reply, Reply) and reply.status == 404, path
 
 
 async def test_servers_are_known_to_nodes_and_may_nothing_at_the_api() -> None:
     server = User("longshore:server", (SERVERS,))
-    reply = await NodeApi(Containers()).handle(request_of("/stats/summary", server))
+    reply = await answering(Containers()).handle(request_of("/stats/summary", server))
     assert isinstance(reply, Reply) and reply.status == 200
     async with kube(roles=True) as ask:
         ask.user = server
@@ -197,11 +209,22 @@ async def test_servers_are_known_to_nodes_and_may_nothing_at_the_api() -> None:
 
 @pytest.mark.parametrize("who", [None, JANE, node("n1"), node("n2")], ids=str)
 @pytest.mark.parametrize(
-    "path", ["/logs/n/p/c", "/exec/n/p/c", "/attach/n/p/c", "/portforward/n/p", "/stats/summary"]
+    "path",
+    [
+        "/logs/n/p/c",
+        "/exec/n/p/c",
+        "/attach/n/p/c",
+        "/portforward/n/p",
+        "/stats/summary",
+        "/metrics",
+        "/metrics/cadvisor",
+        "/pods",
+        "/configz",
+    ],
 )
 async def test_a_node_answers_the_server_alone(path: str, who: Any) -> None:
     containers = Containers()
-    reply = await NodeApi(containers).handle(request_of(path, who))
+    reply = await answering(containers).handle(request_of(path, who))
     assert isinstance(reply, Reply) and reply.status == 403
     assert orjson.loads(reply.body)["message"] == "only the cluster's server may ask a node"
     assert containers.asked == []

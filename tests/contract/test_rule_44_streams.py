@@ -108,8 +108,17 @@ class EchoNode:
         self.echoes.append(asyncio.ensure_future(_echo(*await asyncio.open_connection(sock=there))))
         return await asyncio.open_connection(sock=here)
 
-    async def stats(self) -> Doc:
+    async def summary(self, *, only_cpu_and_memory: bool = False) -> Doc:
         return {"node": {"nodeName": "n1"}, "pods": []}
+
+    async def metrics(self, path: str) -> str:
+        return f'kubelet_node_name{{node="n1",path="{path}"}} 1\n'
+
+    def pods(self) -> Doc:
+        return {"kind": "PodList", "items": []}
+
+    def configuration(self) -> Doc:
+        return {"kubeletconfig": {}}
 
 
 class Loopback:
@@ -161,7 +170,7 @@ async def world(tmp_path: Path, auditor: Auditor | None = None) -> AsyncIterator
     mine = client_context(authority.client("me", "server", [SERVERS]), tmp_path / "ca.crt")
     node = EchoNode()
     tls = server_context(pair, tmp_path / "ca.crt")
-    async with serving(NodeApi(node).handle, tls=tls) as (_, node_port):
+    async with serving(NodeApi(node, node).handle, tls=tls) as (_, node_port):
         streams = Loopback(node_port, mine, node)
         async with kube(DoorConfig(streams=streams, auditor=auditor)) as api:
             await _place(api)

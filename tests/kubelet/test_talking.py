@@ -13,7 +13,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Update
 from longshore.core.streams.protocols import ExecOptions, Session
 from longshore.machinery.kubelet.run import Kubelet
-from longshore.machinery.kubelet.stats import Measured, rate
+from longshore.machinery.kubelet.statistics.measuring import Measured, rate
 from longshore.machinery.runtime.protocol import RuntimeFailure, State, Usage
 
 from .docs import container, pod
@@ -120,7 +120,7 @@ async def test_a_runtime_without_processes_refuses(tmp_path: Path) -> None:
         agent = await agent_with(w, pod())
         with pytest.raises(BadRequest, match="on a runtime in which no commands can be run"):
             await agent.exec("shop", "web", "main", OPTIONS)
-        assert (await agent.stats())["pods"] == []
+        assert (await agent.statistics.summary())["pods"] == []
 
 
 async def test_stats_are_rates_since_the_start_then_since_the_last(w: World) -> None:
@@ -128,7 +128,7 @@ async def test_stats_are_rates_since_the_start_then_since_the_last(w: World) -> 
     await w.clock.advance(20)
     runtime.cpu_ns = 10_000_000_000
     before = runtime.measured
-    summary = await agent.stats()
+    summary = await agent.statistics.summary()
     (shown,) = summary["pods"]
     assert shown["podRef"] == {
         "name": "web", "namespace": "shop", "uid": (await w.pod())["metadata"]["uid"],
@@ -139,9 +139,9 @@ async def test_stats_are_rates_since_the_start_then_since_the_last(w: World) -> 
     assert summary["node"]["memory"]["usageBytes"] == 20 * MI
     runtime.cpu_ns += 2_000_000_000
     await w.clock.advance(5)
-    assert await agent.stats() == summary
+    assert await agent.statistics.summary() == summary
     await w.clock.advance(5)
-    later = await agent.stats()
+    later = await agent.statistics.summary()
     assert later["pods"][0]["cpu"]["usageNanoCores"] == 400_000_000
     assert later["node"]["cpu"]["usageNanoCores"] == 400_000_000
     assert runtime.measured == before + 2

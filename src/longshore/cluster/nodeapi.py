@@ -5,11 +5,12 @@ from __future__ import annotations
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import orjson
 
 from longshore.base.users import SERVERS
+from longshore.cluster.nodestats import Statistics, told
 from longshore.core.objects.errors import ApiError, InternalError
 from longshore.core.streams.protocols import ExecOptions, LogOptions, Session
 from longshore.doors.kit import spdy_line as spdy
@@ -50,15 +51,14 @@ class Containers(Protocol):
         self, namespace: str, pod: str, port: int
     ) -> tuple[StreamReader, StreamWriter]: ...
 
-    async def stats(self) -> dict[str, Any]: ...
-
 
 class NodeApi:
     """Handles /logs, /exec and /attach, each /NAMESPACE/POD/CONTAINER, /portforward/NAMESPACE/POD and
-    /stats/summary, for servers and masters, and /healthz for everybody."""
+    what nodestats.py tells, for servers and masters, and /healthz for everybody."""
 
-    def __init__(self, containers: Containers) -> None:
+    def __init__(self, containers: Containers, statistics: Statistics) -> None:
         self._containers = containers
+        self._statistics = statistics
 
     async def handle(self, request: Request) -> AnyReply:
         if request.path == "/healthz":
@@ -84,9 +84,7 @@ class NodeApi:
             case ["portforward", namespace, pod]:
                 dial = partial(self._containers.dial, namespace, pod)
                 return forwarding(request.headers, _ports(request), dial)
-            case ["stats", "summary"]:
-                return Reply(200, orjson.dumps(await self._containers.stats()))
-        return _failure(404, "not found")
+        return await told(request, self._statistics) or _failure(404, "not found")
 
     async def _log(self, namespace: str, pod: str, container: str, options: LogOptions) -> AnyReply:
         pieces = self._containers.logs(namespace, pod, container, options)

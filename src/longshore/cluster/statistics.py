@@ -27,6 +27,7 @@ from longshore.core.watch.cache import Cache
 from longshore.core.watch.stored import Stored
 from longshore.machinery.controllers.common import owners
 
+_PATH = "/stats/summary?only_cpu_and_memory=true"
 _ANSWER_MAX_BYTES = 16 * 1024 * 1024
 # A hollow container uses half of its requests, and at least a thousandth of a CPU and 1 MiB.
 _SHARE = 2
@@ -44,7 +45,7 @@ class NodeStatistics:
 
     async def stats(self, node: str) -> dict[str, Any]:
         headers = (("Host", node), ("Content-Length", "0"))
-        answer = await self._streams.ask_node(node, Ask("GET", "/stats/summary", headers))
+        answer = await self._streams.ask_node(node, Ask("GET", _PATH, headers))
         try:
             body = b""
             while piece := await answer.read():

@@ -38,7 +38,7 @@ from longshore.machinery.kubelet.resources.run import NodeResources
 from longshore.machinery.kubelet.sources import Fetcher, ServiceMirror
 from longshore.machinery.kubelet.static.guarding import LateGuard
 from longshore.machinery.kubelet.static.run import StaticPods
-from longshore.machinery.kubelet.stats import Measuring
+from longshore.machinery.kubelet.statistics.run import Statistics
 from longshore.machinery.kubelet.talking import open_session
 from longshore.machinery.kubelet.tools import Tools
 from longshore.machinery.kubelet.volumes.following import Followed
@@ -83,8 +83,10 @@ class Kubelet:
         self._static = StaticPods(
             config.static_pods, config.node_name, client, clock, self._offer, self._clear
         )
-        self._measuring = Measuring(runtime, clock)
         self.gauges: Gauges = MachineGauges(config.root)
+        self.statistics = Statistics(
+            config, runtime, clock, self._here, lambda: self.gauges, lambda: self.facts()
+        )
 
     async def run(self) -> None:
         """Serve the node until cancelled."""
@@ -106,7 +108,7 @@ class Kubelet:
         resources = NodeResources(
             Around(
                 config, self._runtime, clock, recorder, keeper,
-                lambda: self.gauges, lambda: list(self._workers.values()),
+                lambda: self.gauges, self._here, self.statistics.agent.evictions,
             )
         )  # fmt: skip
         keeper.pressure = lambda: resources.evictor.conditions
@@ -173,10 +175,11 @@ class Kubelet:
             raise BadRequest(f"pod {pod} is not running")
         return await dial(place.netns if place else self._config.host_netns, port)
 
-    async def stats(self) -> Doc:
-        """What the node and its pods use, in the form of the kubelet's /stats/summary."""
-        pods = [(worker.pod, list(worker.running())) for worker in self._workers.values()]
-        return await self._measuring.summary(self._config.node_name, pods)
+    def _pods(self) -> list[Doc]:
+        return [worker.pod for worker in self._workers.values()]
+
+    def _here(self) -> list[PodWorker]:
+        return list(self._workers.values())
 
     def _pods(self) -> list[Doc]:
         return [worker.pod for worker in self._workers.values()]

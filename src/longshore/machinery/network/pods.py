@@ -221,7 +221,7 @@ class _Maker:
         for path in self._directory.iterdir():
             if path.is_dir():
                 continue
-            if _link_name(path.name) in linked and namespaces.exists(path):
+            if link_name(path.name) in linked and namespaces.exists(path):
                 whole.add(path.name)
             else:
                 self.remove(path.name)
@@ -238,7 +238,7 @@ class _Maker:
         assert self._home is not None
         link = _LINKS_FROM + number
         # What an earlier pod of this address left, if the kernel has not ended its namespace yet.
-        self._kernel.run([delete_link(_link_name(ip))])
+        self._kernel.run([delete_link(link_name(ip))])
         with namespaces.made(self._directory / ip):
             with Netlink() as inside:
                 inside.run(pod_side(ip, self._node.gateway, link, self._home))
@@ -256,7 +256,7 @@ def pod_side(ip: str, gateway: str, link: int, node_fd: int) -> list[Message]:
     here = End("eth0", _ETH0, _POD_MAC)
     return [
         set_up(LOOPBACK),
-        add_veth(here, End(_link_name(ip), link, _NODE_MAC), node_fd),
+        add_veth(here, End(link_name(ip), link, _NODE_MAC), node_fd),
         add_address(_ETH0, f"{ip}/32"),
         add_neighbour(_ETH0, gateway, _NODE_MAC),
         add_route("0.0.0.0/0", index=_ETH0, gateway=gateway, onlink=True),
@@ -272,7 +272,7 @@ def node_side(ip: str, link: int, gateway: str) -> list[Message]:
     ]
 
 
-def _link_name(ip: str) -> str:
+def link_name(ip: str) -> str:
     """The node's end, named by the last half of the address: pods' ranges are no wider."""
     third, fourth = ip.split(".")[2:]
     return f"pod{third}.{fourth}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from longshore.base.clock import Clock
+from longshore.base.metrics import Counter
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.events import Recorder
@@ -37,7 +38,8 @@ class Registered(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """One node. pods() are those that are on it, ended ones too; gauges() are asked anew every time."""
+    """One node. pods() are those that are on it, ended ones too; gauges() are asked anew every time;
+    evictions count by signal."""
 
     config: KubeletConfig
     runtime: Runtime
@@ -46,6 +48,7 @@ class Around:
     registered: Registered
     gauges: Callable[[], Gauges]
     pods: Callable[[], Iterable[PodHere]]
+    evictions: Counter
 
     @property
     def settings(self) -> ResourceSettings:

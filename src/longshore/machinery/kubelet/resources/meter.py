@@ -45,10 +45,10 @@ class Meter:
         chosen = [(one.pod, list(one.running())) for one in pods]
         usage = await self._usage()
         written = await self._written([c.id for _, running in chosen for c in running])
-        disks = await asyncio.to_thread(lambda: [self.files(doc) for doc, _ in chosen])
+        files = await self.files([doc for doc, _ in chosen])
         return [
-            _use(doc, running, usage, written, disk)
-            for (doc, running), disk in zip(chosen, disks, strict=True)
+            _use(doc, running, usage, written, files[doc["metadata"]["uid"]])
+            for doc, running in chosen
         ]
 
     async def memory(self) -> int:
@@ -58,8 +58,13 @@ class Meter:
         together_used, _ = await self._runtime.usage()
         return together_used.working_set_bytes if together_used else 0
 
-    def files(self, pod: Doc) -> PodFiles:
-        """What the pod's volumes and logs take. Blocks."""
+    async def files(self, pods: Sequence[Doc]) -> dict[str, PodFiles]:
+        """What the volumes and logs of each take, by uid."""
+        return await asyncio.to_thread(
+            lambda: {pod["metadata"]["uid"]: self._files(pod) for pod in pods}
+        )
+
+    def _files(self, pod: Doc) -> PodFiles:
         metadata, spec = pod["metadata"], pod["spec"]
         logs = "_".join((metadata["namespace"], metadata["name"], metadata["uid"]))
         volumes = self._config.pods_dir / metadata["uid"] / "volumes"

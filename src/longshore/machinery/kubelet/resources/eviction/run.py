@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from longshore.base.metrics import Counter
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.model import TERMINAL_PHASES, Verdict, key_of
 from longshore.machinery.kubelet.resources.allocatable import reserved_memory
@@ -51,11 +50,6 @@ class Evictor:
         self._clock = around.clock
         self._memory = Memory()
         self.conditions: frozenset[str] = frozenset()
-        self.evictions = Counter(
-            "kubelet_evictions",
-            "Cumulative number of pod evictions by eviction signal",
-            ("eviction_signal",),
-        )
 
     async def run(self) -> None:
         """Until cancelled. Nothing is measured that nobody has bounded."""
@@ -106,7 +100,7 @@ class Evictor:
         evicted = []
         for one, use in zip(bounded, uses, strict=True):
             if (message := exceeded(use)) and self._evict(one, message, _AT_ONCE_S, disrupts=False):
-                self.evictions.add(("ephemeralpodfs.limit",))
+                self._around.evictions.add(("ephemeralpodfs.limit",))
                 evicted.append(one)
         return evicted
 
@@ -130,7 +124,7 @@ class Evictor:
             chosen = alive[use.pod["metadata"]["uid"]]
             message = shortage_message(use, shortage.due, first.resource, readings)
             if self._evict(chosen, message, self._grace_s(first), disrupts=True):
-                self.evictions.add((first.signal,))
+                self._around.evictions.add((first.signal,))
                 return [chosen]
         _log.warning("%s is short, and there is no pod that may be ended", first.resource)
         return []
