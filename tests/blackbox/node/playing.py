@@ -194,10 +194,10 @@ class Played:
     def check(self, case: Case) -> None:
         """Fail unless the case's pod is as it should be and said what it should have said."""
         seen = self.pod(case.name)
+        assert case.until(seen), f"never so far: {seen['status']}"
         said = {name: self.api.log(case.name, name) for name in case.logs}
-        assert case.until(seen), f"never so far: {seen['status']}; it said {said}"
-        assert said == dict(case.logs), seen["status"]
-        assert seen["status"]["phase"] == case.phase, (seen["status"], said)
+        assert said == dict(case.logs)
+        assert seen["status"]["phase"] == case.phase, seen["status"]
 
 
 @contextmanager
