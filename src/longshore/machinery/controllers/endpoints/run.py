@@ -22,11 +22,13 @@ class Endpoints:
     """The reconciler; its keys are a Service's (namespace, name).
 
     It remembers which pods each Service selects: found again for each change of a pod by the pod's
-    labels, so that no change looks at all pods of a namespace.
+    labels, so that no change looks at all pods of a namespace. And in which zone each node is, lest a
+    change of a pod reads the nodes of all its siblings; a node that changes its zone is seen with the next.
     """
 
     name = "endpoints"
     watches: tuple[Kind, ...] = (
+        kinds.NODE,
         kinds.SERVICE,
         kinds.POD,
         kinds.ENDPOINT_SLICE,
@@ -39,9 +41,12 @@ class Endpoints:
         self._selectors = SelectorIndex()
         self._members: dict[Key, set[str]] = {}
         self._services_of: dict[Key, frozenset[str]] = {}
+        self._zone_of: dict[str, str] = {}
 
     def keys(self, event: Frame) -> Iterable[Key]:
         metadata = event.doc["metadata"]
+        if event.kind is kinds.NODE:
+            return self._hear_node(event, metadata)
         namespace, name = metadata["namespace"], metadata["name"]
         if event.kind is kinds.POD:
             return self._hear_pod(event, namespace, name)
@@ -93,13 +98,16 @@ class Endpoints:
         return [pod for pod in found if pod is not None]
 
     def _zones(self, pods: Iterable[Doc]) -> dict[str, str]:
-        zones = {}
-        for name in {pod["spec"].get("nodeName") for pod in pods} - {None, ""}:
-            node = self._cache.get(kinds.NODE, "", name)
-            if node is not None:
-                zone = (node["metadata"].get("labels") or {}).get(planning.ZONE)
-                zones.update({name: zone} if zone else {})
-        return zones
+        nodes = {pod["spec"].get("nodeName") for pod in pods}
+        return {node: self._zone_of[node] for node in nodes & self._zone_of.keys()}
+
+    def _hear_node(self, event: Frame, metadata: Doc) -> Iterable[Key]:
+        zone = (metadata.get("labels") or {}).get(planning.ZONE)
+        if zone and event.type != "DELETED":
+            self._zone_of[metadata["name"]] = zone
+        else:
+            self._zone_of.pop(metadata["name"], None)
+        return ()
 
     async def _forget_endpoints(self, key: Key) -> Answer:
         """Slices have an owner and are collected; Endpoints have none, so they are deleted here."""
