@@ -85,7 +85,7 @@ def test_too_few() -> None:
         choice("a.b/c", 3, {"1", "2"}, {"1", "2"}, {"1", "2"})
 
 
-def test_what_was_written_down_is_read_again(tmp_path: Path) -> None:
+async def test_what_was_written_down_is_read_again(tmp_path: Path) -> None:
     grant = Grant(
         "a.b/c",
         ("1", "2"),
@@ -98,7 +98,7 @@ def test_what_was_written_down_is_read_again(tmp_path: Path) -> None:
     before = Assignments(tmp_path / "a.json")
     before.give("uid", "main", grant)
     before.resources = {"a.b/c"}
-    before.save()
+    await before.save()
     after = Assignments(tmp_path / "a.json")
     after.load()
     assert after.of("uid") == {"main": [grant]}

@@ -54,7 +54,7 @@ async def test_who_comes_too_late_is_rejected_and_devices_come_back(w: DeviceWor
         assert any(
             one.startswith("UnexpectedAdmissionError: Allocate failed") for one in await w.events()
         )
-        await w.delete(grace_s=0)
+        await w.delete(grace_s=1)
         await until(lambda: w.gone())
         await w.run_pod(pod(wants(2), name="next"))
         await until(lambda: w.phase("next") == "Running")

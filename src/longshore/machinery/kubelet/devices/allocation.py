@@ -41,7 +41,7 @@ class Allocator:
                 return
             try:
                 await self._give_all(pod, uid)
-                await self._save()
+                await self._assignments.save()
             except (DevicesMissing, PluginFailure, OSError):
                 self._assignments.take_back(uid)
                 raise
@@ -69,13 +69,10 @@ class Allocator:
         """The pods have ended. Raises OSError."""
         had = [self._assignments.take_back(uid) for uid in uids]
         if any(had):
-            await self._save()
+            await self._assignments.save()
 
     async def remember(self) -> None:
         """Write down which resources there are, if that is news. Raises OSError."""
         if self._plugins.resources != self._assignments.resources:
             self._assignments.resources = set(self._plugins.resources)
-            await self._save()
-
-    async def _save(self) -> None:
-        await asyncio.to_thread(self._assignments.save)
+            await self._assignments.save()

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from longshore.base.files import write_private
+from longshore.machinery.kubelet.devices.keeping import Kept
 from longshore.machinery.kubelet.devices.model import Grant
 from longshore.machinery.kubelet.devices.plan import ids_of
 from longshore.machinery.runtime.protocol import Device, Mount, Propagation
@@ -24,7 +24,7 @@ class Assignments:
     """Grants by pod's uid and container, and the resources that plugins have offered."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._file = Kept(path, self._content)
         self._pods: dict[str, dict[str, list[Grant]]] = {}
         self.resources: set[str] = set()
 
@@ -32,11 +32,11 @@ class Assignments:
         """Read the file, if there is one. What cannot be read counts as never written: pods that run
         keep their devices, and the node's log says that nobody knows of it."""
         try:
-            self._take(orjson.loads(self._path.read_bytes()))
+            self._take(orjson.loads(self._file.read()))
         except FileNotFoundError:
             return
         except (OSError, ValueError, KeyError, TypeError) as error:
-            _log.warning("%s: %s; which pods have devices is not known", self._path, error)
+            _log.warning("%s: %s; which pods have devices is not known", self._file.path, error)
 
     def _take(self, data: dict[str, Any]) -> None:
         pods = {
@@ -45,10 +45,12 @@ class Assignments:
         }
         self._pods, self.resources = pods, set(data["resources"])
 
-    def save(self) -> None:
-        """Raises OSError. Blocking: it is on disk when this returns."""
-        data = {"pods": self._pods, "resources": sorted(self.resources)}
-        write_private(self._path, orjson.dumps(data))
+    async def save(self) -> None:
+        """It is on disk when this returns. Raises OSError."""
+        await self._file.write()
+
+    def _content(self) -> bytes:
+        return orjson.dumps({"pods": self._pods, "resources": sorted(self.resources)})
 
     def of(self, uid: str) -> Mapping[str, Sequence[Grant]]:
         """By container's name; empty for a pod without devices."""

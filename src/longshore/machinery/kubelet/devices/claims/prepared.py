@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from longshore.base.files import write_private
 from longshore.machinery.kubelet.devices.claims.plan import Prepared
+from longshore.machinery.kubelet.devices.keeping import Kept
 from longshore.machinery.kubelet.devices.peers import ClaimName, PreparedDevice
 
 _log = logging.getLogger("longshore.kubelet.devices")
@@ -21,22 +21,25 @@ class PreparedClaims:
     """By the claim's uid."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._file = Kept(path, self._content)
         self._claims: dict[str, Prepared] = {}
 
     def load(self) -> None:
         """Read the file, if there is one. What cannot be read counts as never written: drivers keep what
         they prepared until somebody asks them for it again."""
         try:
-            self.put(_prepared(one) for one in orjson.loads(self._path.read_bytes()))
+            self.put(_prepared(one) for one in orjson.loads(self._file.read()))
         except FileNotFoundError:
             return
         except (OSError, ValueError, KeyError, TypeError) as error:
-            _log.warning("%s: %s; which claims are prepared is not known", self._path, error)
+            _log.warning("%s: %s; which claims are prepared is not known", self._file.path, error)
 
-    def save(self) -> None:
-        """Raises OSError. Blocking: it is on disk when this returns."""
-        write_private(self._path, orjson.dumps(list(self._claims.values())))
+    async def save(self) -> None:
+        """It is on disk when this returns. Raises OSError."""
+        await self._file.write()
+
+    def _content(self) -> bytes:
+        return orjson.dumps(list(self._claims.values()))
 
     def get(self, uid: str) -> Prepared | None:
         return self._claims.get(uid)

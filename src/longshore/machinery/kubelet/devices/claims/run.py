@@ -45,7 +45,7 @@ class Claims:
             if all(self._known.get(one.name.uid) == one and one.done for one in mine):
                 return
             self._known.put(mine)
-            await self._save()
+            await self._known.save()
             await self._prepare_all([one for one in mine if not one.done])
 
     async def _begun(self, pod: Doc, name: str) -> Prepared:
@@ -62,7 +62,7 @@ class Claims:
                 devices[uid] += prepared
         done = [replace(one, done=True, devices=tuple(devices[one.name.uid])) for one in claims]
         self._known.put(done)
-        await self._save()
+        await self._known.save()
 
     async def give_back(self, uid: str) -> None:
         """A pod has ended. Claims that no other pod of the node uses are unprepared. Raises PluginFailure
@@ -78,7 +78,7 @@ class Claims:
             for one in last:
                 self._known.drop(one.name.uid)
             self._known.put(one.left_by(uid) for one in mine if one not in last)
-            await self._save()
+            await self._known.save()
 
     def devices(self, pod: Doc, container: Doc) -> list[tuple[ClaimName, PreparedDevice]]:
         """What a container has of its pod's claims."""
@@ -95,6 +95,3 @@ class Claims:
             for uid in sorted(uids):
                 await turns.enter_async_context(self._turns.setdefault(uid, asyncio.Lock()))
             yield
-
-    async def _save(self) -> None:
-        await asyncio.to_thread(self._known.save)
