@@ -35,6 +35,7 @@ APPLETS = [
     "stty",
     "test",
     "tr",
+    "head",
     "mount",
 ]
 IMAGE = "busybox:1.35"

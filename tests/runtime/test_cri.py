@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from longshore.testing.runtime_suite import RuntimeSuite
+from longshore.testing.container_suite import ContainerSuite
+from longshore.testing.program_suite import ProgramSuite
 from tests.runtime.conftest import build_busybox
 from tests.runtime.cri_world import CriHarness, Machine, machine
 
@@ -31,5 +32,5 @@ async def harness(tmp_path: Path, running: Machine, netns: str) -> AsyncIterator
     await made.runtime.close()
 
 
-class TestCri(RuntimeSuite):
+class TestCri(ContainerSuite, ProgramSuite):
     pass

@@ -30,7 +30,9 @@ from longshore.machinery.runtime.protocol import (
     StartFailed,
     State,
 )
-from longshore.testing.runtime_suite import RuntimeSuite, one, until_ended
+from longshore.testing.container_suite import ContainerSuite
+from longshore.testing.program_suite import ProgramSuite
+from longshore.testing.runtime_suite import one, until_ended
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -128,7 +130,11 @@ async def harness(
 
 
 @pytest.mark.parametrize("harness", ["runc", "crun"], indirect=True)
-class TestOci(RuntimeSuite):
+class TestOci(ContainerSuite):
+    pass
+
+
+class TestOciPrograms(ProgramSuite):
     pass
 
 
