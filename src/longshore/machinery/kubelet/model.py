@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from longshore.core.objects.kinds import Doc
+from longshore.core.objects.resizing import DEFERRED, INFEASIBLE
 from longshore.machinery.runtime.protocol import Container, State
 
 TERMINAL_PHASES = ("Succeeded", "Failed")
@@ -59,6 +60,34 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """A change that was not granted. infeasible: it never can be, as things are."""
+
+    message: str
+    generation: int
+    since: float
+    infeasible: bool = False
+
+    @property
+    def reason(self) -> str:
+        return INFEASIBLE if self.infeasible else DEFERRED
+
+
+@dataclass(frozen=True, slots=True)
+class Resizing:
+    """How changes of a pod stand. generation is the one that is being carried out, None if none is;
+    error: why that did not work, and retry_at when it is tried again."""
+
+    pending: Pending | None = None
+    generation: int | None = None
+    error: str = ""
+    retry_at: float = 0.0
+
+
+SETTLED = Resizing()
+
+
+@dataclass(frozen=True, slots=True)
 class PodView:
     """One pod, as the API server, the runtime and the agent's memory know it.
 
@@ -87,6 +116,11 @@ class PodView:
     gone: bool = False
     """The API server no longer has the pod."""
     verdict: Verdict | None = None
+    admitted: bool = True
+    """The node has taken it. Until then nothing is done for it; with a verdict, nothing ever was."""
+    actual: Mapping[str, Doc] = field(default_factory=dict)
+    """resources by container, of those that run with others than doc gives them."""
+    resizing: Resizing = SETTLED
 
     @property
     def spec(self) -> Doc:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from longshore.core.objects.kinds import Doc
+from longshore.machinery.kubelet.allotment import WHOLE, restarts
 from longshore.machinery.kubelet.config import (
     BACKOFF_FIRST_S,
     BACKOFF_MAX_S,
@@ -27,7 +28,13 @@ from longshore.machinery.kubelet.model import (
     is_sidecar,
     main_containers,
 )
+from longshore.machinery.kubelet.restarting import comes_back
 from longshore.machinery.runtime.protocol import Container, State
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Ask whether the node takes the pod at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,11 @@ class Kill:
 
 
 @dataclass(frozen=True, slots=True)
+class Resize:
+    """Give running containers the resources that were set aside for them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """The pod has ended but stays on record: give back its address and unmount its volumes."""
 
@@ -64,7 +76,7 @@ class Finish:
     """Remove everything, report the last status, and let the API server forget the pod."""
 
 
-Step: TypeAlias = Prepare | Start | Kill | Release | Finish
+Step: TypeAlias = Admit | Prepare | Start | Kill | Resize | Release | Finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +101,7 @@ class _Wait:
     until: float
 
 
-_Want: TypeAlias = Start | Kill | _Wait | None
+_Want: TypeAlias = Start | Kill | Resize | _Wait | None
 
 
 def plan_pod(view: PodView) -> PodPlan:
@@ -99,10 +111,12 @@ def plan_pod(view: PodView) -> PodPlan:
     if ending(view) is not None:
         kills = _kills(view, "Stopping container")
         return PodPlan(kills or ((Release(),) if view.held else ()))
+    if not view.admitted:
+        return PodPlan((Admit(),))
     if not view.sandbox:
         return _prepare(view)
     wants = _wants(view)
-    steps = tuple(want for want in wants if isinstance(want, Start | Kill))
+    steps = tuple(dict.fromkeys(want for want in wants if isinstance(want, Start | Kill | Resize)))
     return PodPlan(steps, None if steps else _earliest(view, wants))
 
 
@@ -128,10 +142,12 @@ def _earliest(view: PodView, wants: list[_Want]) -> float | None:
 
 def _wants(view: PodView) -> list[_Want]:
     wants, ready = _init_wants(view)
-    wants += [want(view, c["name"], "Never") for c in ephemeral_containers(view.spec)]
+    wants += [want(view, c, "Never") for c in ephemeral_containers(view.spec)]
     if ready:
         policy = restart_policy(view.spec)
-        wants += [want(view, c["name"], policy) for c in main_containers(view.spec)]
+        wants += [want(view, c, policy) for c in main_containers(view.spec)]
+    if WHOLE in view.actual:
+        wants.append(_resize_now(view))
     return wants
 
 
@@ -142,20 +158,21 @@ def _init_wants(view: PodView) -> tuple[list[_Want], bool]:
     for container in init_containers(view.spec):
         name = container["name"]
         if is_sidecar(container):
-            wants.append(want(view, name, "Always"))
+            wants.append(want(view, container, "Always"))
         elif not begun and not _done(view, name):
-            wants.append(want(view, name, _init_policy(view.spec)))
+            wants.append(want(view, container, init_policy(view.spec)))
         if not begun and not _passed(view, container):
             return wants, False
     return wants, True
 
 
-def want(view: PodView, name: str, policy: str) -> _Want:
-    """What one container needs under a restart policy."""
+def want(view: PodView, container: Doc, of_pod: str) -> _Want:
+    """What one container needs; of_pod is the restart policy that holds where it has none."""
+    name = container["name"]
     newest = view.containers.get(name)
     if newest is not None and newest.state is not State.EXITED:
-        return _unhealthy(view, newest)
-    if newest is not None and not should_restart(policy, newest):
+        return _unhealthy(view, newest) or _resize(view, container, newest)
+    if newest is not None and not returns(view, container, of_pod, newest):
         return None
     wait_until = max(_trouble_until(view, name), restart_at(view, name))
     if wait_until > view.now:
@@ -172,9 +189,27 @@ def _unhealthy(view: PodView, container: Container) -> Kill | None:
     return Kill(container.name, container.id, grace, "Unhealthy", health.failed)
 
 
-def should_restart(policy: str, container: Container) -> bool:
-    """Whether a container that ended is started again (container.ShouldContainerBeRestarted)."""
-    return policy == "Always" or (policy == "OnFailure" and container.exit_code != 0)
+def _resize(view: PodView, container: Doc, running: Container) -> _Want:
+    """A container that runs with other resources than it was given: it gets them as it runs, or starts
+    anew, as it says (computePodResizeAction)."""
+    before = view.actual.get(running.name)
+    if before is None:
+        return None
+    if restarts(container, before):
+        message = f"Container {running.name} resize requires restart"
+        return Kill(running.name, running.id, grace_s(view), "Killing", message)
+    return _resize_now(view)
+
+
+def _resize_now(view: PodView) -> _Want:
+    retry_at = view.resizing.retry_at
+    return _Wait(retry_at) if retry_at > view.now else Resize()
+
+
+def returns(view: PodView, container: Doc, of_pod: str, ended: Container) -> bool:
+    """Whether an ended container is started again; one that was stopped to have other resources is,
+    however it took that."""
+    return ended.name in view.actual or comes_back(container, of_pod, ended.exit_code)
 
 
 def restart_policy(spec: Doc) -> str:
@@ -182,7 +217,7 @@ def restart_policy(spec: Doc) -> str:
     return policy
 
 
-def _init_policy(spec: Doc) -> str:
+def init_policy(spec: Doc) -> str:
     """An init container that succeeded is done, whatever the pod's policy."""
     return "Never" if restart_policy(spec) == "Never" else "OnFailure"
 
@@ -260,22 +295,25 @@ def deadline_of(view: PodView) -> float | None:
 
 
 def _init_failed(view: PodView) -> bool:
-    if main_begun(view) or restart_policy(view.spec) != "Never":
+    if main_begun(view):
         return False
+    policy = init_policy(view.spec)
     return any(
         (seen := view.containers.get(c["name"])) is not None
         and seen.state is State.EXITED
         and seen.exit_code != 0
+        and not comes_back(c, policy, seen.exit_code)
         for c in init_containers(view.spec)
         if not is_sidecar(c)
     )
 
 
 def _main_ended(view: PodView) -> Ending | None:
-    policy = restart_policy(view.spec)
-    seen = [view.containers.get(c["name"]) for c in main_containers(view.spec)]
-    ended = [c for c in seen if c is not None and c.state is State.EXITED]
-    if len(ended) < len(seen) or any(should_restart(policy, c) for c in ended):
+    policy, mains = restart_policy(view.spec), main_containers(view.spec)
+    ended = [c for m in mains if (c := view.containers.get(m["name"])) and c.state is State.EXITED]
+    if len(ended) < len(mains):
+        return None
+    if any(returns(view, m, policy, c) for m, c in zip(mains, ended, strict=True)):
         return None
     return Ending("Failed" if any(c.exit_code for c in ended) else "Succeeded")
 

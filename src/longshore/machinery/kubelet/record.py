@@ -10,10 +10,20 @@ from dataclasses import replace
 
 from longshore.base.clock import parse_rfc3339
 from longshore.core.objects.kinds import Doc
+from longshore.machinery.kubelet.allotment import (
+    WHOLE,
+    Given,
+    asked_by,
+    deviating,
+    given_to,
+    restarts,
+    told_before,
+)
 from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.events import EventType, Recorder
 from longshore.machinery.kubelet.facts import Facts
 from longshore.machinery.kubelet.model import (
+    SETTLED,
     Backoff,
     Health,
     PodView,
@@ -38,7 +48,12 @@ class PodRecord:
         started = status.get("startTime")
         self._config = config
         self._events = events
-        self.pod = pod
+        # What the API server has, and the same with the resources that the node has given it.
+        self.wanted = self.pod = pod
+        self.given: Given = told_before(pod) if status else {}
+        self.actual: dict[str, Doc] = {}
+        self.resizing = SETTLED
+        self.admitted = "startTime" in status
         self.gone = False
         self.verdict: Verdict | None = None
         self.held = False
@@ -61,7 +76,24 @@ class PodRecord:
         """A newer document; ephemeral containers may have been added, and what a container lacked."""
         if own_fields(self.pod) != own_fields(pod):
             self.troubles = {name: _mended(trouble) for name, trouble in self.troubles.items()}
-        self.pod, spec = pod, pod["spec"]
+        if self.admitted and _generation(pod) != _generation(self.wanted):
+            self.given = deviating(asked_by(self.pod["spec"]), asked_by(pod["spec"]))
+        self.wanted, self.pod = pod, given_to(pod, self.given)
+        self._read()
+
+    def grant(self) -> None:
+        """What the spec asks for is set aside; containers that run have what they had, for now."""
+        for container in self.running():
+            if (before := self.given.get(container.name)) is not None:
+                self.actual.setdefault(container.name, before)
+        if WHOLE in self.given and any(self.running()):
+            self.actual.setdefault(WHOLE, self.given[WHOLE])
+        self.given, self.pod = {}, self.wanted
+        self._read()
+        self.actual = deviating(self.actual, asked_by(self.pod["spec"]))
+
+    def _read(self) -> None:
+        spec = self.pod["spec"]
         every = (*init_containers(spec), *main_containers(spec), *ephemeral_containers(spec))
         self.documents = {container["name"]: container for container in every}
 
@@ -96,6 +128,9 @@ class PodRecord:
             held=self.held,
             gone=self.gone,
             verdict=self.verdict,
+            admitted=self.admitted,
+            actual=self.actual,
+            resizing=self.resizing,
         )
 
     def facts(self, allocatable: Mapping[str, str]) -> Facts:
@@ -122,7 +157,16 @@ class PodRecord:
         if before is not None and before.state is State.EXITED:
             return False
         known[container.attempt] = container
+        if container.state is State.EXITED:
+            self._ended(container.name)
         return container.state is State.EXITED
+
+    def _ended(self, name: str) -> None:
+        """What it was to be given while it runs it will start with; one that was stopped for that is still
+        to be seen to have been (plan.returns)."""
+        before, document = self.actual.get(name), self.documents.get(name, {})
+        if before is not None and not restarts(document, before):
+            del self.actual[name]
 
     def back_off(self, name: str, now: float) -> None:
         """The container is started again: it will wait longer next time."""
@@ -144,6 +188,11 @@ class PodRecord:
 
     def event(self, type_: EventType, reason: str, message: str) -> None:
         self._events.event(self.pod, type_, reason, message)
+
+
+def _generation(pod: Doc) -> int:
+    generation: int = pod["metadata"].get("generation", 0)
+    return generation
 
 
 def _mended(trouble: Trouble) -> Trouble:

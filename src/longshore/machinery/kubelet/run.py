@@ -23,6 +23,7 @@ from longshore.machinery.kubelet.config import STARTS_AT_ONCE, KubeletConfig
 from longshore.machinery.kubelet.credentials import Credentials, TokenSource
 from longshore.machinery.kubelet.devices.run import Devices
 from longshore.machinery.kubelet.dialling import dial
+from longshore.machinery.kubelet.entering import gate_of
 from longshore.machinery.kubelet.images.pulls import Puller
 from longshore.machinery.kubelet.images.records import PullRecords
 from longshore.machinery.kubelet.logs import read_logs
@@ -118,6 +119,7 @@ class Kubelet:
             devices = Devices(config, client, clock, crew, keeper.hurry, self._pods)
             devices.load()
             keeper.devices = devices
+            gate = gate_of(config, keeper, self._runtime, self._ring)
             self._tools = Tools(
                 config=config, runtime=self._runtime, network=self._network, guard=self.guard, clock=clock,
                 events=recorder, writer=writer, crew=crew,
@@ -125,7 +127,7 @@ class Kubelet:
                 fetcher=Fetcher(client, services, clock, self._credentials()), checker=self.checker,
                 followed=Followed(client, clock, crew, self._outdated),
                 starts=asyncio.Semaphore(STARTS_AT_ONCE), alarm=alarms.set,
-                allocatable=lambda: keeper.allocatable, devices=devices, node_resolv_conf=_node_resolv_conf(),
+                allocatable=lambda: keeper.allocatable, gate=gate, keeper=keeper, devices=devices, metrics=self.statistics.agent, node_resolv_conf=_node_resolv_conf(),
             )  # fmt: skip
             self._static_tools = replace(
                 self._tools, writer=self._static.mirrors,
@@ -174,9 +176,6 @@ class Kubelet:
         if not any(worker.running()) or not (on_host or place):
             raise BadRequest(f"pod {pod} is not running")
         return await dial(place.netns if place else self._config.host_netns, port)
-
-    def _pods(self) -> list[Doc]:
-        return [worker.pod for worker in self._workers.values()]
 
     def _here(self) -> list[PodWorker]:
         return list(self._workers.values())
@@ -279,6 +278,7 @@ class Kubelet:
             self._forget(worker)
 
     def _forget(self, worker: PodWorker) -> None:
+        self.statistics.agent.forget(worker.uid)
         self._workers.pop(worker.uid, None)
         metadata = worker.pod["metadata"]
         key = (metadata["namespace"], metadata["name"])

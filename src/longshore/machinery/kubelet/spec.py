@@ -138,7 +138,12 @@ def container_spec(
 
 def _resources(container: Doc, facts: Facts) -> Resources:
     memory = whole(facts.allocatable.get("memory", 0))
-    adjusted = oom_score_adj(facts.pod["spec"], container, memory)
+    return running_resources(container, facts.pod["spec"], memory)
+
+
+def running_resources(container: Doc, spec: Doc, memory_bytes: int) -> Resources:
+    """The limits of a container of a pod's spec, on a node with so much memory for pods."""
+    adjusted = oom_score_adj(spec, container, memory_bytes)
     return replace(cgroup_resources(container), oom_score_adj=adjusted)
 
 

@@ -62,11 +62,13 @@ class Starter:
         except StartFailed as error:
             started = self._never_ran(container, image, step.attempt, error)
         self._record.troubles.pop(step.name, None)
+        self._record.actual.pop(step.name, None)
         self._record.back_off(step.name, self._tools.clock.now())
         self._record.note(started)
         if started.state is not State.EXITED:
             self._record.event("Normal", "Created", f"Created container: {step.name}")
             self._record.event("Normal", "Started", f"Started container {step.name}")
+            self._tools.metrics.container_started(self._record.pod, step.name)
         return started
 
     async def _all_images(self, container: Doc) -> Image | None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from longshore.base.clock import rfc3339
 from longshore.core.objects.kinds import Doc
+from longshore.core.objects.resizing import IN_PROGRESS, PENDING
+from longshore.machinery.kubelet.allotment import WHOLE, conditions
 from longshore.machinery.kubelet.config import IMAGE_ERROR_SHOWN_S, RECONCILE_S, RUNTIME_NAME
 from longshore.machinery.kubelet.model import (
     TERMINAL_PHASES,
@@ -22,10 +24,11 @@ from longshore.machinery.kubelet.model import (
 from longshore.machinery.kubelet.plan import (
     anything_runs,
     ending,
+    init_policy,
     initialized,
     restart_at,
     restart_policy,
-    should_restart,
+    returns,
 )
 from longshore.machinery.kubelet.qos import qos_class
 from longshore.machinery.loop.alarms import HAIR_S
@@ -34,6 +37,7 @@ from longshore.machinery.runtime.protocol import Container, State
 _RANK = {"Pending": 0, "Running": 1, "Succeeded": 2, "Failed": 2}
 # Conditions that this agent writes; all others are kept as they are.
 _OWN = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+_PASSING = (PENDING, IN_PROGRESS)
 
 
 def doubted(since: float | None, pod: Doc, reported: Doc, now: float) -> float | None:
@@ -58,6 +62,8 @@ def _readiness(status: Doc) -> str:
 
 def pod_status(view: PodView) -> Doc:
     """The whole status of the pod. Fields that must go are null, as a merge patch wants them."""
+    if is_rejected(view):
+        return _rejection(view)
     phase = phase_of(view)
     reason, message = _why(view, phase)
     inits = [_container_status(view, c, True) for c in init_containers(view.spec)]
@@ -80,6 +86,34 @@ def pod_status(view: PodView) -> Doc:
         status["initContainerStatuses"] = inits
     if view.ips:
         status |= {"podIP": view.ips[0], "podIPs": [{"ip": ip} for ip in view.ips]}
+    if whole := view.spec.get("resources"):
+        status |= _has(whole, view.actual.get(WHOLE))
+    if "generation" in view.doc["metadata"]:
+        status["observedGeneration"] = view.doc["metadata"]["generation"]
+    return status
+
+
+def is_rejected(view: PodView) -> bool:
+    """Whether the node never took the pod; an earlier life of the agent may have said so."""
+    if not view.admitted:
+        return view.verdict is not None
+    ended = view.phase == "Failed" and not view.containers
+    return ended and "containerStatuses" not in (view.reported or _old(view))
+
+
+def _rejection(view: PodView) -> Doc:
+    """All that is told of a pod that the node did not take (pkg/kubelet: rejectPod)."""
+    old = view.reported or _old(view)
+    reason, message = old.get("reason"), old.get("message")
+    if view.verdict is not None:
+        reason, message = view.verdict.reason, view.verdict.message
+    status = {
+        "phase": "Failed",
+        "reason": reason,
+        "message": message,
+        "startTime": rfc3339(view.started_at),
+        "qosClass": _old(view).get("qosClass") or qos_class(view.spec),
+    }
     if "generation" in view.doc["metadata"]:
         status["observedGeneration"] = view.doc["metadata"]["generation"]
     return status
@@ -148,8 +182,9 @@ def _conditions(view: PodView, phase: str, inits: list[Doc], mains: list[Doc]) -
         wanted.append(_condition("DisruptionTarget", True, *words))
     if (generation := view.doc["metadata"].get("generation")) is not None:
         wanted = [{**c, "observedGeneration": generation} for c in wanted]
+    wanted += conditions(view.resizing)
     stamped = [_stamp(c, old.get(c["type"]), view.now) for c in wanted]
-    said = {c["type"] for c in wanted}
+    said = {*(c["type"] for c in wanted), *_PASSING}
     return stamped + [c for name, c in old.items() if name not in said]
 
 
@@ -157,7 +192,8 @@ def _known_conditions(view: PodView) -> dict[str, Doc]:
     """The pod's conditions before this: ours as last sent, those of others as the pod has them."""
     known = {c["type"]: c for c in _old(view).get("conditions") or []}
     sent = view.reported.get("conditions") or []
-    return known | {c["type"]: c for c in sent if c["type"] in (*_OWN, "DisruptionTarget")}
+    own = (*_OWN, *_PASSING, "DisruptionTarget")
+    return known | {c["type"]: c for c in sent if c["type"] in own}
 
 
 def _condition(type_: str, true: bool, reason: str = "", message: str = "") -> Doc:
@@ -232,7 +268,16 @@ def _container_status(view: PodView, container: Doc, init: bool) -> Doc:
     }
     if newest is not None and newest.id:
         status["containerID"] = container_id(newest)
-    return status
+    return status | _has(container.get("resources") or {}, view.actual.get(name))
+
+
+def _has(given: Doc, actual: Doc | None) -> Doc:
+    """What was set aside for a container, and what it runs with (actual, if that is something else)."""
+    has = given if actual is None else actual
+    told: Doc = {"resources": {side: has[side] for side in ("limits", "requests") if has.get(side)}}
+    if given.get("requests"):
+        told["allocatedResources"] = given["requests"]
+    return told
 
 
 def _ephemeral_status(view: PodView, container: Doc) -> Doc:
@@ -312,10 +357,10 @@ def _waiting_again(view: PodView, container: Doc, init: bool, ended: Container) 
 
 
 def _comes_back(view: PodView, container: Doc, init: bool, ended: Container) -> bool:
-    policy = restart_policy(view.spec)
-    if init:
-        policy = "Always" if is_sidecar(container) else "OnFailure"
-    return should_restart(policy, ended)
+    policy = init_policy(view.spec) if init else restart_policy(view.spec)
+    if init and not is_sidecar(container) and ended.exit_code == 0:
+        return False
+    return returns(view, container, policy, ended)
 
 
 def _duration(seconds: float) -> str:

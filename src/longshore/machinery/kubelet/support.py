@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.model import init_containers, is_sidecar, main_containers
+from longshore.machinery.kubelet.model import init_containers, main_containers
+from longshore.machinery.kubelet.restarting import RESTART_ALL
 from longshore.machinery.network.services.published import CARRIED
 
 VOLUMES = ("emptyDir", "configMap", "secret", "downwardAPI", "projected", "hostPath",
            "persistentVolumeClaim", "ephemeral", "image")  # fmt: skip
 _PROJECTIONS = ("configMap", "secret", "downwardAPI", "serviceAccountToken")
-_POD_FIELDS = ("runtimeClassName",)
 _SECURITY = ("seLinuxOptions", "windowsOptions")
 _EMPTY_DIR = ("", "Memory")
 
@@ -36,7 +36,7 @@ def refused(spec: Doc, able: Abilities) -> str:
     for container in init_containers(spec) + main_containers(spec):
         init = container in init_containers(spec)
         name = f"{'initContainers' if init else 'containers'}[{container['name']}]"
-        found += [f"{name}.{what}" for what in _container(container, init, able)]
+        found += [f"{name}.{what}" for what in _container(container, able)]
         if not spec.get("hostNetwork"):
             found += [f"{name}.ports.hostPort of {p['protocol']}" for p in container.get("ports") or []
                       if p.get("hostPort") and p.get("protocol", "TCP") not in CARRIED][:1]  # fmt: skip
@@ -46,7 +46,6 @@ def refused(spec: Doc, able: Abilities) -> str:
 
 
 def _pod(spec: Doc, able: Abilities) -> Iterator[str]:
-    yield from (field for field in _POD_FIELDS if spec.get(field))
     if spec.get("hostUsers") is False:
         yield "hostUsers=false"
     yield from _security(spec.get("securityContext") or {}, able)
@@ -70,13 +69,12 @@ def _volumes(spec: Doc) -> Iterator[str]:
             yield from (f"{where}.projected.{k}" for k in source if k not in _PROJECTIONS)
 
 
-def _container(container: Doc, init: bool, able: Abilities) -> Iterator[str]:
+def _container(container: Doc, able: Abilities) -> Iterator[str]:
     if container.get("volumeDevices"):
         yield "volumeDevices"
-    if container.get("restartPolicyRules") or (
-        container.get("restartPolicy") and not (init and is_sidecar(container))
-    ):
-        yield "restartPolicy"
+    rules = container.get("restartPolicyRules") or ()
+    if any(rule.get("action") == RESTART_ALL for rule in rules):
+        yield f"restartPolicyRules.action={RESTART_ALL}"
     for mount in container.get("volumeMounts") or []:
         if mount.get("recursiveReadOnly") == "Enabled" and not able.recursive_read_only:
             yield f"volumeMounts[{mount['mountPath']}].recursiveReadOnly=Enabled"

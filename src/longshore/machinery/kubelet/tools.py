@@ -7,14 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from longshore.base.clock import Clock
+from longshore.machinery.kubelet.admission.gate import Gate
 from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.devices.run import Devices
 from longshore.machinery.kubelet.events import Recorder
 from longshore.machinery.kubelet.images.pulls import Puller
 from longshore.machinery.kubelet.images.records import PullRecords
 from longshore.machinery.kubelet.network import Guard, PodNetwork
+from longshore.machinery.kubelet.node.run import NodeKeeper
 from longshore.machinery.kubelet.probes.handlers import Checker
 from longshore.machinery.kubelet.sources import Fetcher
+from longshore.machinery.kubelet.statistics.agent import AgentMetrics
 from longshore.machinery.kubelet.volumes.following import Followed
 from longshore.machinery.kubelet.writer import Writer
 from longshore.machinery.runtime.protocol import Runtime
@@ -41,5 +44,8 @@ class Tools:
     starts: asyncio.Semaphore
     alarm: Callable[[str, float], None]
     allocatable: Callable[[], Mapping[str, str]]
+    gate: Gate
+    keeper: NodeKeeper
     devices: Devices
+    metrics: AgentMetrics
     node_resolv_conf: str = ""

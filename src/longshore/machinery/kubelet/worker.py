@@ -16,16 +16,19 @@ from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.abilities import abilities
 from longshore.machinery.kubelet.config import RECONCILE_S, RETRY_S
 from longshore.machinery.kubelet.devices.claims.plan import NotReady
+from longshore.machinery.kubelet.entering import enter
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts
 from longshore.machinery.kubelet.files import full_hostname_of
 from longshore.machinery.kubelet.model import TERMINAL_PHASES, PodView, Trouble, Verdict, key_of
 from longshore.machinery.kubelet.network import admission_of
 from longshore.machinery.kubelet.place import PodPlace
 from longshore.machinery.kubelet.plan import (
+    Admit,
     Finish,
     Kill,
     Prepare,
     Release,
+    Resize,
     Start,
     Step,
     grace_s,
@@ -34,6 +37,7 @@ from longshore.machinery.kubelet.plan import (
 from longshore.machinery.kubelet.pod_volumes import VolumeKeeper
 from longshore.machinery.kubelet.recall import health_reported, recalled
 from longshore.machinery.kubelet.record import PodRecord
+from longshore.machinery.kubelet.resizing import Resizer
 from longshore.machinery.kubelet.spec import sandbox_spec
 from longshore.machinery.kubelet.starting import Starter
 from longshore.machinery.kubelet.status import doubted, is_certain, pod_status
@@ -68,6 +72,7 @@ class PodWorker:
         self._vitals = Vitals(self._record, tools, self.poke)
         self._starter = Starter(self._record, self._place, tools, self._report, self._ending)
         self._volumes = VolumeKeeper(self._record, self._place, tools)
+        self._resizer = Resizer(self._record, tools)
         self._stopping_s = 0.0
         self._adopt(containers)
 
@@ -181,6 +186,9 @@ class PodWorker:
         for container in record.running():
             if container.name in record.documents:
                 self._vitals.watch(container, health_reported(self.pod, container.name))
+        record.admitted = record.admitted or bool(record.attempts)
+        if record.admitted and record.phase not in TERMINAL_PHASES:
+            self._tools.gate.adopt(self.pod)
 
     def _note(self, container: Container) -> None:
         if not self._record.note(container):
@@ -209,10 +217,12 @@ class PodWorker:
                 self._tools.alarm(self.uid, RETRY_S)
 
     async def _sync(self) -> None:
+        self._resizer.consider()
         while (plan := plan_pod(self._view())).steps:
             await self._apply(plan.steps)
             if self.done:
                 return
+        self._resizer.settle()
         self._report()
         await self._volumes.refresh()
         wake_at = min(plan.wake_at or _FOREVER, self._volumes.refresh_at)
@@ -230,10 +240,14 @@ class PodWorker:
 
     async def _one(self, step: Step) -> None:
         match step:
+            case Admit():
+                await enter(self._record, self._tools)
             case Prepare():
                 await self._prepare()
             case Start():
                 await self._start(step)
+            case Resize():
+                await self._resizer.actuate()
             case Release():
                 await self._release()
             case Finish():
@@ -247,7 +261,11 @@ class PodWorker:
         status = pod_status(self._view())
         if status != record.reported and not record.gone:
             self._tell_backoffs(status)
+            if status["phase"] == "Running" != record.phase:
+                self._tools.metrics.pod_started(self._tools.clock.now() - record.started_at)
             record.reported, record.phase = status, status["phase"]
+            if record.phase in TERMINAL_PHASES:
+                self._tools.gate.leave(self.uid)
             self._tools.writer.put(self.pod, status)
 
     def _tell_backoffs(self, status: Doc) -> None:
@@ -308,7 +326,8 @@ class PodWorker:
         if (failure := await admission) is not None:
             raise failure
         frame = sandbox_spec(self._facts(), hostname, netns, self._place.logs)
-        await tools.runtime.run_sandbox(frame)
+        handler = await tools.fetcher.handler(pod["spec"])
+        await tools.runtime.run_sandbox(replace(frame, handler=handler))
         record.sandbox, record.pod_trouble = True, None
 
     async def _attach(self) -> str:
@@ -393,6 +412,7 @@ class PodWorker:
         self._vitals.leave_all()
         self._volumes.give_up()
         status = pod_status(self._view())
+        tools.gate.leave(self.uid)
         await tools.devices.release(self.uid)
         await tools.runtime.remove_sandbox(self.uid)
         await asyncio.to_thread(self._place.remove)

@@ -26,7 +26,7 @@ from longshore.machinery.kubelet.node.plan import (
     node_status,
 )
 from longshore.machinery.kubelet.resources.allocatable import allocatable
-from longshore.machinery.runtime.protocol import Runtime
+from longshore.machinery.runtime.protocol import HasHandlers, Runtime
 
 _RETRY_S = 1.0
 _log = logging.getLogger("longshore.kubelet.node")
@@ -73,6 +73,8 @@ class NodeKeeper:
         self.pressure: Callable[[], frozenset[str]] = frozenset
         self.devices: Offered = NoDevices()
         self._news = asyncio.Event()
+        self.known = asyncio.Event()
+        """Set once the API server has the node."""
 
     @property
     def allocatable(self) -> dict[str, str]:
@@ -80,13 +82,26 @@ class NodeKeeper:
         capacity = {**self._machine.capacity, **self._config.capacity}
         return allocatable(capacity, self._config.resources)
 
+    @property
+    def described(self) -> Doc:
+        """The Node object; before it was registered, as it will be."""
+        return self.node or node_doc(self._config, self._machine)
+
+    async def refresh(self) -> None:
+        """Look at the Node object again: others may have changed it. Raises ApiError, OSError."""
+        self.node = await self._client.get(kinds.NODE, "", self._config.node_name)
+
     def hurry(self) -> None:
         """Report the node's status soon: it is another."""
         self._news.set()
 
     def _look(self) -> MachineFacts:
         devices = DeviceCounts(self.devices.capacity(), self.devices.allocatable())
-        return replace(self._facts(), pressure=self.pressure(), devices=devices)
+        runtime = self._runtime
+        handlers = runtime.handlers() if isinstance(runtime, HasHandlers) else ()
+        return replace(
+            self._facts(), pressure=self.pressure(), devices=devices, handlers=tuple(handlers)
+        )
 
     async def register(self) -> None:
         """Make the Node object and report its status. Raises ApiError."""
@@ -96,6 +111,7 @@ class NodeKeeper:
             self.node = await self._client.write(Create(kinds.NODE, wanted))
         except AlreadyExists:
             await self._take_over(wanted)
+        self.known.set()
         old, images = self.node.get("status") or {}, await self._runtime.images()
         await self._report(node_status(self._config, facts, images, old, self._clock.now()))
         await self._renew()
@@ -161,6 +177,7 @@ class NodeKeeper:
         except NotFound:
             _log.warning("node %s vanished; registering it again", self._config.node_name)
             return await self.register()
+        self.node = newest
         old, images = newest.get("status") or {}, await self._runtime.images()
         status = node_status(self._config, self._look(), images, old, self._clock.now())
         old_enough = self._clock.now() - self._reported_at >= NODE_STATUS_REPORT_S
