@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.model import Health, key_of
@@ -40,6 +41,7 @@ class Vitals:
             self._changed,
             lambda sentence: self._record.event("Warning", "Unhealthy", sentence),
         )
+        prober.told = partial(self._tools.metrics.probed, self._record.pod, container.name)
         if before is not None:
             prober.believe(before)
         if not prober.idle:

@@ -30,6 +30,8 @@ class Prober:
         self._unhealthy = unhealthy
         self._probes = probes_of(target.container)
         self._tallies: dict[str, Tally] = {}
+        self.told: Callable[[str, bool], None] = lambda probe, good: None
+        """Hears of every probe's outcome."""
         self.task: asyncio.Task[None] | None = None
 
     @property
@@ -81,6 +83,7 @@ class Prober:
 
     async def _once(self, probe: Probe) -> None:
         outcome = await self._checker.check(probe.handler, self._target, probe.timeout_s)
+        self.told(probe.name, outcome.good)
         if not outcome.good:
             self._unhealthy(f"{probe.name.capitalize()} probe failed: {outcome.message}")
         before = self.health

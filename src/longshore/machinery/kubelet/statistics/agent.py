@@ -13,6 +13,12 @@ from longshore.machinery.runtime.protocol import Container
 _START_BOUNDS_S = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 360, 480, 600, 900, 1200, 1800, 2700, 3600)  # fmt: skip
 _PROBE_LABELS = ("probe_type", "result", "container", "pod", "namespace", "pod_uid")
 
+_KINDS = {
+    "containers": "container",
+    "initContainers": "init_container",
+    "ephemeralContainers": "ephemeral_container",
+}
+
 
 class AgentMetrics:
     """Counted since the agent started. Of probes, only pods that are still here are kept."""
@@ -46,11 +52,11 @@ class AgentMetrics:
         self._starts.put(self._cell, seconds)
         self._pods.add(())
 
-    def container_started(self, kind: str) -> None:
-        """kind: container, init_container or ephemeral_container."""
-        self._containers.add((kind,))
+    def container_started(self, pod: Doc, name: str) -> None:
+        """An attempt of this container of the pod."""
+        self._containers.add((_KINDS[_kind(pod, name)],))
 
-    def probed(self, pod: Doc, container: str, probe: str, *, good: bool) -> None:
+    def probed(self, pod: Doc, container: str, probe: str, good: bool) -> None:
         """probe: liveness, readiness or startup."""
         metadata, result = pod["metadata"], "successful" if good else "failed"
         labels = (probe.capitalize(), result, container, metadata["name"])
@@ -78,3 +84,11 @@ class AgentMetrics:
     def probe_lines(self) -> Iterator[str]:
         """/metrics/probes."""
         yield from self._probes.lines()
+
+
+def _kind(pod: Doc, name: str) -> str:
+    """In which list of the pod the container is."""
+    for kind in ("initContainers", "ephemeralContainers"):
+        if any(one["name"] == name for one in pod["spec"].get(kind) or ()):
+            return kind
+    return "containers"
