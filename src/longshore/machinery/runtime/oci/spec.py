@@ -14,6 +14,7 @@ from longshore.machinery.runtime.oci.seccomp import profile
 from longshore.machinery.runtime.oci.users import ProcessUser
 from longshore.machinery.runtime.protocol import (
     ContainerSpec,
+    Hook,
     Image,
     Mount,
     Propagation,
@@ -102,7 +103,19 @@ def configuration(
         "root": {"path": frame.rootfs, "readonly": spec.security.read_only_root},
         "mounts": [*_system_mounts(frame, privileged), *(_bind(mount) for mount in spec.mounts)],
         "linux": linux,
+        "annotations": dict(spec.annotations),
+        "hooks": _hooks(spec.hooks),
     }
+
+
+def _hooks(hooks: Sequence[Hook]) -> dict[str, list[dict[str, Any]]]:
+    """By their stage, each with what it says."""
+    stages: dict[str, list[dict[str, Any]]] = {}
+    for hook in hooks:
+        said = {"args": list(hook.args), "env": list(hook.env), "timeout": hook.timeout_s}
+        entry = {"path": hook.path, **{key: value for key, value in said.items() if value}}
+        stages.setdefault(hook.stage, []).append(entry)
+    return stages
 
 
 def arguments(spec: ContainerSpec, image: Image) -> list[str]:
@@ -204,7 +217,7 @@ def _bind(mount: Mount) -> dict[str, Any]:
     access = "rw"
     if mount.read_only or mount.image:
         access = "rro" if mount.recursive else "ro"
-    inert = _INERT if mount.image else ()
+    inert = _INERT if mount.image else mount.flags
     return _mount(
         mount.target, "bind", mount.source, ["rbind", mount.propagation.value, access, *inert]
     )
