@@ -61,8 +61,8 @@ def main() -> None:
     help="How many API servers: 1, or 3 with three members of etcd, of which any may fail.",
 )  # fmt: skip
 @click.option(
-    "--runtime", type=click.Choice(["oci", "hollow"]), default="oci", show_default=True,
-    help="oci: conmon and runc; hollow: pods run nothing.",
+    "--runtime", type=click.Choice(["oci", "cri", "hollow"]), default="oci", show_default=True,
+    help="oci: conmon and runc; cri: a containerd of the cluster's own; hollow: pods run nothing.",
 )  # fmt: skip
 @click.option(
     "--hollow", is_flag=True, help="The same as --runtime hollow: no root, no Linux needed."

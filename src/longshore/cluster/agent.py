@@ -6,11 +6,13 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from longshore.base.addresses import CLUSTER_DOMAIN, DNS_ADDRESS
 from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
+from longshore.cluster import containerd
 from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.identity import NodeIdentity
 from longshore.cluster.machine import node_namespace, node_nets, servers_of
@@ -36,6 +38,7 @@ from longshore.machinery.network.ranges import NodeNet
 from longshore.machinery.network.uplink import UPLINK_DNS
 from longshore.machinery.runtime.images.store import ImageStore
 from longshore.machinery.runtime.oci.run import OciRuntime
+from longshore.machinery.runtime.protocol import Runtime
 
 # A machine of its own has the limits that upstream's nodes have. A local cluster's nodes share one disk
 # with all else on the machine: that it is nearly full says nothing about them.
@@ -46,14 +49,25 @@ SHARED_MACHINE = ResourceSettings(
 
 
 @dataclass(frozen=True, slots=True)
+class CriPlace:
+    """A CRI runtime that is to run a node's containers: its endpoint (unix:///PATH), and the directory where its
+    CNI plug-in (machinery/runtime/cri/network.py) looks for the networks of pods."""
+
+    endpoint: str
+    networks: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
-    """What an agent is told: the node's place, files and surroundings, and the URLs of servers."""
+    """What an agent is told: the node's place, files and surroundings, and the URLs of servers. Without cri
+    it runs containers itself."""
 
     place: NodeNet
     paths: ClusterPaths
     servers: Sequence[str]
     kubelet: KubeletConfig
     outside: Outside
+    cri: CriPlace | None = None
 
 
 def main(config: ClusterConfig, paths: ClusterPaths, node: str) -> None:
@@ -74,7 +88,15 @@ def setting_of(config: ClusterConfig, paths: ClusterPaths, node: str) -> Setting
         host_netns=str(node_namespace(paths, node)),
     )
     outside = replace(LAN, upstreams=(UPLINK_DNS,)) if config.uplink == "user" else LAN
-    return Setting(place, paths, servers_of(config, node), kubelet, outside)
+    return Setting(place, paths, servers_of(config, node), kubelet, outside, _cri(config, paths))
+
+
+def _cri(config: ClusterConfig, paths: ClusterPaths) -> CriPlace | None:
+    """The one containerd that all nodes of a local cluster share, if it has one."""
+    if config.runtime != "cri":
+        return None
+    shared = containerd.of(paths)
+    return CriPlace(shared.endpoint, shared.networks)
 
 
 def kubelet_config(place: NodeNet, paths: ClusterPaths, **more: Any) -> KubeletConfig:
@@ -138,13 +160,14 @@ class Agent:
             said=Introduction("kubelet"),
         )
 
-    def _runtime(self) -> OciRuntime:
-        return OciRuntime(
-            self._paths.node(self._place.name) / "runtime",
-            ImageStore(self._paths.images),
-            self._clock,
-            cgroup_parent=f"{self._paths.cgroup_parent}/{self._place.name}",
-        )
+    def _runtime(self) -> Runtime:
+        name, cri = self._place.name, self._setting.cri
+        group = f"{self._paths.cgroup_parent}/{name}"
+        if cri is not None:
+            return containerd.driver(cri.endpoint, cri.networks, name, group)
+        images = ImageStore(self._paths.images)
+        root = self._paths.node(name) / "runtime"
+        return OciRuntime(root, images, self._clock, cgroup_parent=group)
 
     async def _serve(self, kubelet: Kubelet) -> None:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

@@ -19,6 +19,8 @@ NAME_FORM = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 NODES_MAX = 200
 # The process that joins the LAN of several servers to the machine.
 GATEWAY = "gateway"
+# The one that keeps the containerd of all nodes running.
+CONTAINERD = "containerd"
 # The one that makes machines when an autoscaler asks for them, and ends them.
 PROVISIONER = "provisioner"
 
@@ -61,7 +63,7 @@ class Autoscaling:
 
 @dataclass(frozen=True, slots=True)
 class ClusterConfig:
-    """One cluster. runtime is oci or hollow; uplink is user or none; port is on 127.0.0.1;
+    """One cluster. runtime is oci, cri or hollow; uplink is user or none; port is on 127.0.0.1;
     node_grace_s is how long a node may be silent before it counts as lost. enable_admission and
     disable_admission are names of admission plug-ins. servers is 1, whose store is embedded, or how
     many share the members of etcd, of which there are as many; election is by which rules one of
@@ -139,7 +141,10 @@ class ClusterConfig:
         agents = [] if self.hollow and not self.shared else self.node_names
         gateway = [GATEWAY] if self.shared and not self.hollow else []
         provisioner = [PROVISIONER] if self.autoscale and self.has_lan else []
-        return [*self.member_names, *self.server_names, *gateway, *provisioner, *agents]
+        containerd = [CONTAINERD] if self.runtime == "cri" else []
+        return [
+            *self.member_names, *self.server_names, *gateway, *provisioner, *containerd, *agents,
+        ]  # fmt: skip
 
     def _numbered(self, what: str) -> list[str]:
         return [f"{what}-{number}" for number in range(1, self.servers + 1)]

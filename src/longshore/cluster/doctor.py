@@ -23,6 +23,11 @@ COMMANDS = (
     ("runc", "runc", "starts containers"),
     ("nft", "nftables", "routes Services"),
 )
+# What is needed besides with --runtime cri.
+CRI_COMMANDS = (
+    ("containerd", "containerd", "--runtime cri"),
+    ("catatonit", "catatonit", "--runtime cri: holds pods' namespaces"),
+)
 OPTIONAL_COMMANDS = (
     ("crun", "crun", "starts containers with a third of runc's processor time"),
     ("skopeo", "skopeo", "pulls images from registries"),
@@ -91,7 +96,7 @@ def examine() -> list[Finding]:
     findings = [Finding("Linux", sys.platform == "linux", "only --hollow works here")]
     findings.append(Finding("root", os.geteuid() == 0, "run as root, or use --hollow"))
     findings += [_command(*entry) for entry in COMMANDS]
-    findings += [_optional(*entry) for entry in (*OPTIONAL_COMMANDS, UNASKED)]
+    findings += [_optional(*entry) for entry in (*OPTIONAL_COMMANDS, *CRI_COMMANDS, UNASKED)]
     findings.append(_file("overlayfs", Path("/proc/filesystems"), "\toverlay", "modprobe overlay"))
     findings.append(
         Finding("cgroups", Path("/sys/fs/cgroup").is_dir(), "mount them on /sys/fs/cgroup")
@@ -105,6 +110,9 @@ def require(runtime: str) -> None:
     if runtime == "hollow":
         return
     lacking = [finding for finding in examine() if not finding.ok and not finding.optional]
+    if runtime == "cri":
+        findings = [_command(*entry) for entry in CRI_COMMANDS]
+        lacking += [finding for finding in findings if not finding.ok]
     if not lacking:
         return
     if any(finding.what == "root" for finding in lacking):

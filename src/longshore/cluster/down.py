@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from longshore.base.clock import SystemClock
-from longshore.cluster import kubeconfig
+from longshore.cluster import containerd, kubeconfig
 from longshore.cluster.config import (
     ClusterConfig,
     ClusterPaths,
@@ -85,6 +85,7 @@ def stop(name: str, root: Path | None) -> None:
 
 def _clear_machine(paths: ClusterPaths) -> None:
     uplink.end_leftover(paths.uplink)
+    containerd.of(paths).clear(paths.cgroup_parent)
     destroy_all(paths.home / "nodes", paths.cgroup_parent)
     lan.tear_down(paths.namespaces)
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from longshore.cluster import containerd
 from longshore.cluster.config import ClusterError, ClusterPaths, check_name, default_root
 from longshore.machinery.runtime.images.store import ImageStore
-from longshore.machinery.runtime.protocol import RuntimeFailure
+from longshore.machinery.runtime.protocol import Image, RuntimeFailure
 
 
 def load(file: Path, name: str, root: Path | None, directory: Path | None = None) -> list[str]:
     """Unpack the images of a tar, for all nodes of a local cluster or for a machine that joined one, whose
     directory that is; a line for each. Raises ClusterError, and then nothing changed."""
-    store = _store(name, root, directory)
     try:
-        images = store.load(file)
+        images = _images(name, root, directory).load(file)
     except RuntimeFailure as error:
         raise ClusterError(str(error)) from error
     return [f"loaded {', '.join(image.names) or image.id}" for image in images]
@@ -26,17 +26,28 @@ def listed(name: str, root: Path | None, directory: Path | None = None) -> list[
     return sorted(
         (
             {"name": reference, "id": image.id, "size": image.size}
-            for image in _store(name, root, directory).list()
+            for image in _images(name, root, directory).list()
             for reference in image.names or ("<none>",)
         ),
         key=lambda one: str(one["name"]),
     )
 
 
-def _store(name: str, root: Path | None, directory: Path | None) -> ImageStore:
+class Images(Protocol):
+    """The images of all nodes of a cluster, or of one machine."""
+
+    def load(self, path: Path) -> list[Image]: ...
+
+    def list(self) -> list[Image]: ...
+
+
+def _images(name: str, root: Path | None, directory: Path | None) -> Images:
     if directory is not None:
         return ImageStore(ClusterPaths.of_machine(directory).images)
     paths = ClusterPaths((root or default_root()).absolute(), check_name(name))
-    if paths.load().hollow:
+    config = paths.load()
+    if config.hollow:
         raise ClusterError(f"cluster {name!r} is hollow: its nodes have every image and run none")
+    if config.runtime == "cri":
+        return containerd.SharedImages(paths)
     return ImageStore(paths.images)

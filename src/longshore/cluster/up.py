@@ -27,6 +27,7 @@ from longshore.cluster import (
     admission,
     audit,
     authorizers,
+    containerd,
     doctor,
     encryption,
     etcd,
@@ -35,6 +36,7 @@ from longshore.cluster import (
 )
 from longshore.cluster.autoscale import settings as autoscaling
 from longshore.cluster.config import (
+    CONTAINERD,
     GATEWAY,
     NODES_MAX,
     PROVISIONER,
@@ -163,6 +165,10 @@ def _check_nodes(request: UpRequest) -> None:
         raise ClusterError(f"--node-grace {request.node_grace_s:g}: use 1 to 86400 seconds")
     if request.autoscale is not None:
         autoscaling.check(request.autoscale, request.nodes)
+        if request.runtime == "cri":
+            raise ClusterError(
+                "--autoscale is not there yet with --runtime cri: use oci, or add nodes by hand"
+            )
 
 
 def _check_servers(request: UpRequest) -> None:
@@ -314,7 +320,10 @@ class _Start:
                 self._spawn(name, partial(etcd.main, self._config, self._paths, name))
 
     def _processes(self) -> None:
-        """Import what the children need, once, and fork them."""
+        """Import what the children need, once, and fork them; containerd starts meanwhile."""
+        if CONTAINERD in self._config.roles and CONTAINERD not in self._alive:
+            self._paths.images.mkdir(mode=0o700, exist_ok=True)  # of pulls' records alone
+            self._spawn(CONTAINERD, partial(containerd.main, self._paths))
         lacking = [name for name in self._config.server_names if name not in self._alive]
         if lacking:
             from longshore.cluster import server

@@ -7,6 +7,7 @@ import asyncio
 import shutil
 
 from longshore.base.clock import SystemClock
+from longshore.cluster import containerd
 from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.processes import end, recorded
 from longshore.core.pki.pairs import Pair
@@ -23,6 +24,8 @@ def remove_machine(config: ClusterConfig, paths: ClusterPaths, node: str) -> Non
     agents = [one for one in recorded(paths.processes) if one.role == node]
     asyncio.run(end(agents, SystemClock(), _GRACE_S))
     (paths.processes / f"{node}.json").unlink(missing_ok=True)
+    if config.runtime == "cri":
+        containerd.clear_node(paths, node)
     if not config.hollow:
         destroy_all(paths.node(node), f"{paths.cgroup_parent}/{node}")
     if config.has_lan:

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from longshore.machinery.runtime.cri import rpc_pb2 as rpc
-from longshore.machinery.runtime.protocol import RuntimeFailure
+from longshore.machinery.runtime.protocol import Handler, RuntimeFailure
 
 # As of which version image volumes work (KEP-4639).
 _IMAGE_MOUNTS = {"containerd": (2, 1), "cri-o": (1, 31)}
@@ -24,6 +24,7 @@ class About:
     strict_groups: bool = False
     recursive_read_only: bool = False
     image_mounts: bool = False
+    handlers: tuple[Handler, ...] = ()
 
 
 def about(version: rpc.VersionResponse, status: rpc.StatusResponse) -> About:
@@ -45,6 +46,10 @@ def about(version: rpc.VersionResponse, status: rpc.StatusResponse) -> About:
         strict_groups=status.features.supplemental_groups_policy,
         recursive_read_only=any(
             one.features.recursive_read_only_mounts for one in status.runtime_handlers
+        ),
+        handlers=tuple(
+            Handler(one.name, one.features.recursive_read_only_mounts)
+            for one in status.runtime_handlers
         ),
         image_mounts=_number(version.runtime_version)
         >= _IMAGE_MOUNTS.get(version.runtime_name, (1 << 30,)),

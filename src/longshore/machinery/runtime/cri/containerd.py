@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -37,6 +38,7 @@ PAUSE_IMAGE = "longshore.local/pause:1"
 _SOCKET_MAX = 100
 _LOOK_AGAIN_S = 0.01
 _PATH = ":/usr/sbin:/sbin"
+_UNPACKED = re.compile(r"^unpacking (\S+) \(", re.MULTILINE)
 _SNAPSHOTTERS = ("aufs", "btrfs", "devmapper", "zfs")
 _CONFIGURATION = """version = 2
 root = "{home}/root"
@@ -108,14 +110,15 @@ class Containerd:
         build_image(archive, [PAUSE_IMAGE], ImageConfig(entrypoint=("/pause", "-P")), files=init)
         self.load(archive)
 
-    def load(self, archive: Path) -> None:
-        """Every image of a docker-archive or OCI layout tar. Raises RuntimeFailure."""
+    def load(self, archive: Path) -> list[str]:
+        """Every image of a docker-archive or OCI layout tar; their names. Raises RuntimeFailure."""
         command = [program("ctr"), "--address", str(self.socket), "--namespace", NAMESPACE]
         done = subprocess.run(
             [*command, "images", "import", str(archive)], capture_output=True, text=True
         )
         if done.returncode:
             raise RuntimeFailure(f"{archive.name} cannot be loaded: {_complaint(done.stderr)}")
+        return _UNPACKED.findall(done.stdout)
 
     def leftovers(self) -> list[str]:
         """What clear would take away, a line each."""

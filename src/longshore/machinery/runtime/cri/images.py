@@ -10,6 +10,7 @@ import orjson
 from longshore.machinery.runtime.cri import calls
 from longshore.machinery.runtime.cri import rpc_pb2 as rpc
 from longshore.machinery.runtime.cri.calls import Calls, NotThere
+from longshore.machinery.runtime.cri.containerd import PAUSE_IMAGE
 from longshore.machinery.runtime.protocol import Image, ImagePullFailed, Login, RuntimeFailure
 
 
@@ -19,7 +20,7 @@ class Images:
     def __init__(self, ask: Calls) -> None:
         self._ask = ask
         self._configured: dict[str, Image] = {}  # it never changes: asked for once
-        self.own = ""
+        self.own = PAUSE_IMAGE
 
     async def list(self) -> list[Image]:
         """Every image, without what its configuration says."""

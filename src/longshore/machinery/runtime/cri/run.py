@@ -32,6 +32,7 @@ from longshore.machinery.runtime.protocol import (
     Container,
     ContainerSpec,
     DiskUse,
+    Handler,
     Image,
     ImageMissing,
     Login,
@@ -98,7 +99,7 @@ class CriRuntime:
                 raise
             return False
         self._about = about(version, status)
-        self._images.own = self._about.own_image
+        self._images.own = self._about.own_image or self._images.own
         # No registry has an image of ours: whoever started the runtime is about to load it.
         awaited = self._about.own_image == PAUSE_IMAGE and not last
         return not awaited or await self._images.find(PAUSE_IMAGE) is not None
@@ -131,6 +132,10 @@ class CriRuntime:
         await self._images.remove(image_id)
 
     # -- sandboxes --
+
+    def handlers(self) -> tuple[Handler, ...]:
+        """protocol.HasHandlers: none where the runtime does not tell (containerd before 2.0)."""
+        return self._about.handlers
 
     async def run_sandbox(self, spec: SandboxSpec) -> Sandbox:
         known = self._mirror.book.pods.get(spec.id)
