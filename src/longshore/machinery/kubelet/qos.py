@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from longshore.base import quantities
 from longshore.core.objects.kinds import Doc
+from longshore.core.objects.meta import qos_class as qos_class_of_pod
 from longshore.core.objects.pod_requests import limits_of, requests_of
 from longshore.machinery.runtime.protocol import Resources
 
@@ -20,25 +21,7 @@ _NODE_CRITICAL = "system-node-critical"
 
 def qos_class(spec: Doc) -> str:
     """Guaranteed, Burstable or BestEffort."""
-    containers = [*(spec.get("initContainers") or []), *spec["containers"]]
-    asked = [_cpu_and_memory(c) for c in containers]
-    if not any(requests or limits for requests, limits in asked):
-        return "BestEffort"
-    whole = all(len(limits) == 2 and {**limits, **requests} == limits for requests, limits in asked)
-    return "Guaranteed" if whole else "Burstable"
-
-
-def _cpu_and_memory(container: Doc) -> tuple[Doc, Doc]:
-    resources = container.get("resources") or {}
-    requests, limits = (
-        {
-            name: quantities.parse(amount)
-            for name, amount in (resources.get(side) or {}).items()
-            if name in ("cpu", "memory") and quantities.parse(amount) > 0
-        }
-        for side in ("requests", "limits")
-    )
-    return requests, limits
+    return qos_class_of_pod({"spec": spec})
 
 
 def cgroup_resources(container: Doc) -> Resources:

@@ -98,8 +98,10 @@ class Resizer:
         before = {**document, "resources": self._record.actual[container.name]}
         memory = whole(self._tools.allocatable().get("memory", 0))
         spec, was = self._record.pod["spec"], self._as_it_runs()["spec"]
+        has = running_resources(before, was, memory)
         after = running_resources(document, spec, memory)
-        return container, after, running_resources(before, was, memory)
+        # Whom the kernel ends first was decided at the start, as upstream has it.
+        return container, replace(after, oom_score_adj=has.oom_score_adj), has
 
     def _as_it_runs(self) -> Doc:
         return given_to(self._record.pod, self._record.actual)

@@ -26,6 +26,7 @@ from longshore.machinery.runtime.protocol import (
     Image,
     ImagePullFailed,
     Login,
+    Resources,
     RuntimeFailure,
     Sandbox,
     SandboxSpec,
@@ -148,6 +149,17 @@ class HollowRuntime:
         container = self._containers.get(container_id)
         if container is not None and container.state is State.RUNNING:
             self._end(container, _KILLED, self._clock.now())
+
+    async def update_container(self, container_id: str, resources: Resources) -> None:
+        """Nothing runs, so nothing is held to limits."""
+        self._settle()
+        container = self._containers.get(container_id)
+        if container is None or container.state is not State.RUNNING:
+            raise RuntimeFailure(f"container {container_id[:12]} is not running")
+
+    async def update_sandbox(self, sandbox_id: str, resources: Resources) -> None:
+        if sandbox_id not in self._sandboxes:
+            raise RuntimeFailure(f"sandbox {sandbox_id} does not exist")
 
     async def remove_container(self, container_id: str) -> None:
         container = self._containers.get(container_id)
