@@ -163,13 +163,17 @@ class Api:
             merge = {"Content-Type": "application/strategic-merge-patch+json"}
             self.call("PATCH", path, change.body, **merge)
 
-    def pods(self) -> Iterator[Doc]:
-        """Every pod of the namespace, and again when it changes, for at most PATIENCE_S."""
+    def events(self) -> Iterator[Doc]:
+        """Every pod of the namespace (as ADDED), and again when it changes, for at most PATIENCE_S."""
 
         def listed(**words: Any) -> Any:
             return self.core.list_namespaced_pod(self.namespace, **words)
 
-        for event in _watch().stream(listed, timeout_seconds=PATIENCE_S):
+        yield from _watch().stream(listed, timeout_seconds=PATIENCE_S)
+
+    def pods(self) -> Iterator[Doc]:
+        """The pods of events(), but for those that are gone."""
+        for event in self.events():
             if event["type"] != "DELETED":
                 yield event["raw_object"]
 

@@ -113,7 +113,7 @@ def counted(name: str, policy: str, last: str, **more: Any) -> Case:
 
 POLICIES = {
     "always": (
-        counted("always", "Always", "3", then="sleep 1000", phase="Running", until=lambda pod: ready(pod)),
+        counted("always", "Always", "3", then="sleep 1000", phase="Running", until=lambda pod: restarts(2)(pod) and ready(pod)),
         2,
     ),
     "on-failure": (counted("on-failure", "OnFailure", "2"), 1),
