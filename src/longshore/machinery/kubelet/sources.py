@@ -28,6 +28,7 @@ from longshore.machinery.kubelet.references import (
     volume_sources,
 )
 from longshore.machinery.loop.follow import follow
+from longshore.machinery.runtime.protocol import RuntimeFailure
 
 
 class ServiceMirror:
@@ -95,6 +96,15 @@ class Fetcher:
         namespace = pod["metadata"]["namespace"]
         maps, secrets = await self._named(namespace, environment_sources(pod["spec"]))
         return Sources(maps, secrets, self._services.of(namespace))
+
+    async def handler(self, spec: Doc) -> str:
+        """That of the pod's RuntimeClass; empty if it has none. Raises RuntimeFailure."""
+        if not spec.get("runtimeClassName"):
+            return ""
+        found = await self._get(kinds.RUNTIME_CLASS, "", spec["runtimeClassName"])
+        if isinstance(found, ApiError):
+            raise RuntimeFailure(f"failed to lookup RuntimeClass: {found.message}")
+        return str(found["handler"])
 
     async def secrets(self, namespace: str, names: Sequence[str]) -> dict[str, Doc]:
         """Those of the names that can be had."""

@@ -278,6 +278,24 @@ class Runtime(Protocol):
         """Wait until containers changed state by themselves; the ids of their sandboxes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """A way to run pods, by which a RuntimeClass asks for it; the default's name is empty."""
+
+    name: str
+    recursive_read_only: bool = False
+    user_namespaces: bool = False
+
+
+@runtime_checkable
+class HasHandlers(Protocol):
+    """What a Runtime may be able to do beyond the rest: run pods in several ways. run_sandbox raises
+    RuntimeFailure for a handler that is none of them."""
+
+    def handlers(self) -> Sequence[Handler]:
+        """All of them, the default too, from memory."""
+
+
 @runtime_checkable
 class CanUpdate(Protocol):
     """What a Runtime may be able to do beyond the rest: change the limits of what runs (KEP-1287)."""

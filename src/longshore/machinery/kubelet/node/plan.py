@@ -18,7 +18,7 @@ from longshore.machinery.kubelet.config import (
     KubeletConfig,
 )
 from longshore.machinery.kubelet.resources.allocatable import allocatable
-from longshore.machinery.runtime.protocol import Image
+from longshore.machinery.runtime.protocol import Handler, Image
 
 LEASE_NAMESPACE = "kube-node-lease"
 # Upstream reports the 50 largest images only (nodeStatusMaxImages).
@@ -47,6 +47,7 @@ class MachineFacts:
     pressure: frozenset[str] = frozenset()
     """Which of MemoryPressure, DiskPressure and PIDPressure there is."""
     devices: DeviceCounts = field(default_factory=DeviceCounts)
+    handlers: Sequence[Handler] = ()
 
 
 def node_doc(config: KubeletConfig, facts: MachineFacts) -> Doc:
@@ -89,7 +90,9 @@ def node_status(
         **config.capacity,
         **facts.devices.capacity,
     }
+    handlers = {"runtimeHandlers": _handlers(facts)} if facts.handlers else {}
     return {
+        **handlers,
         "capacity": capacity,
         "allocatable": {
             **dict.fromkeys(_extended(old, "allocatable").keys() - capacity.keys()),
@@ -108,6 +111,19 @@ def node_status(
             for image in sorted(images, key=lambda i: (-i.size, i.id))[:IMAGES_MAX]
         ],
     }
+
+
+def _handlers(facts: MachineFacts) -> list[Doc]:
+    return [
+        {
+            "name": one.name,
+            "features": {
+                "recursiveReadOnlyMounts": one.recursive_read_only,
+                "userNamespaces": one.user_namespaces,
+            },
+        }
+        for one in facts.handlers
+    ]
 
 
 def _extended(old: Doc, field: str) -> dict[str, str]:

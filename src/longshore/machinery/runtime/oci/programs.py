@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from longshore.machinery.runtime.oci import cgroups
@@ -49,10 +49,13 @@ class Programs:
     makers: tuple[Maker, ...]
 
     @classmethod
-    def find(cls, run: Path, only: str = "") -> Programs:
-        """Those of this machine, or that one alone; run is where their states are. Raises StartFailed
-        naming what is missing."""
+    def find(cls, run: Path, handlers: Path, only: str = "") -> Programs:
+        """Those of this machine, or that one alone, and programs that are brought along in a directory,
+        each a handler by its name; run is where their states are. Raises StartFailed naming what is
+        missing."""
         makers = tuple(maker for maker in _makers(run) if only in ("", maker.name))
+        known = [maker.name for maker in makers]
+        makers += tuple(one for one in _brought(run, handlers) if makers and one.name not in known)
         conmon = _which("conmon")
         if not conmon or not makers:
             lacking = f"conmon and {only or 'runc'}" if not conmon and not makers else "conmon"
@@ -63,6 +66,18 @@ class Programs:
     @property
     def maker(self) -> Maker:
         return self.makers[0]
+
+    def serving(self, handler: str) -> Programs:
+        """With the maker of that name as the first; the default one has no name. Raises RuntimeFailure
+        as containerd does."""
+        if not handler:
+            return self
+        for maker in self.makers:
+            if maker.name == handler:
+                return replace(self, makers=(maker, *(one for one in self.makers if one != maker)))
+        raise RuntimeFailure(
+            f'failed to get sandbox runtime: no runtime for "{handler}" is configured'
+        )
 
     def of(self, container_id: str) -> Maker:
         """Who made that container, which may have been before the other was installed."""
@@ -83,6 +98,17 @@ def _makers(run: Path) -> list[Maker]:
     if runc := _which("runc"):
         found.append(Maker("runc", (runc,), run / "runc"))
     return found
+
+
+def _brought(run: Path, directory: Path) -> Iterator[Maker]:
+    """Programs that are called as runc is; a link to crun is called as crun is here."""
+    found = sorted(directory.iterdir()) if directory.is_dir() else []
+    for path in found:
+        if not path.is_file() or not os.access(path, os.X_OK):
+            continue
+        is_crun = path.resolve().name == "crun"
+        words = (*_crun()[:-1], str(path)) if is_crun else (str(path),)
+        yield Maker(path.name, words, run / f"handler-{path.name}", reads_start=is_crun)
 
 
 def _crun() -> tuple[str, ...]:

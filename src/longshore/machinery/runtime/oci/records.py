@@ -50,6 +50,7 @@ class SandboxRecord:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     qos: str = "Guaranteed"
     cpu_shares: int = 0
+    handler: str = ""
 
 
 def sandbox_record(spec: SandboxSpec) -> SandboxRecord:
@@ -61,6 +62,7 @@ def sandbox_record(spec: SandboxSpec) -> SandboxRecord:
         dict(spec.sysctls),
         spec.qos,
         spec.resources.cpu_shares,
+        spec.handler,
     )
 
 

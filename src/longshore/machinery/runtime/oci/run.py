@@ -44,6 +44,7 @@ from longshore.machinery.runtime.protocol import (
     Container,
     ContainerSpec,
     DiskUse,
+    Handler,
     Image,
     ImageMissing,
     Login,
@@ -106,7 +107,7 @@ class OciRuntime:
     async def open(self) -> None:
         """Take up what is on disk; throw away what was half made."""
         self._layout.make()
-        self._programs = Programs.find(self._layout.run, self.only)
+        self._programs = Programs.find(self._layout.run, self._layout.root / "handlers", self.only)
         self._sandboxes = Sandboxes(self._layout, self._programs, self._clock, self._aside)
         adopted = [
             await self._adopt(*found) for found in records.read_containers(self._layout.containers)
@@ -158,6 +159,11 @@ class OciRuntime:
         await asyncio.to_thread(self._images.remove, image_id)
 
     # -- sandboxes --
+
+    def handlers(self) -> list[Handler]:
+        """protocol.HasHandlers."""
+        names = ("", *(maker.name for maker in self._programs.makers))
+        return [Handler(name, recursive_read_only=True) for name in names]
 
     async def run_sandbox(self, spec: SandboxSpec) -> Sandbox:
         known = self._sandboxes.get(spec.id)
@@ -228,11 +234,12 @@ class OciRuntime:
             stdin=spec.stdin,
             stdin_once=spec.stdin_once,
         )
-        await conmon.create(self._programs, order)
+        programs = self._programs.serving(pod.record.handler)
+        await conmon.create(programs, order)
         if not self._watch(live):
             raise StartFailed("the container ended before it was started")
         await asyncio.wrap_future(pod.bounded)
-        await conmon.release(self._programs.maker, container.id, live.ended)
+        await conmon.release(programs.maker, container.id, live.ended)
         at = self._clock.now()
         records.write_started(live.directory, at)
         live.record = replace(

@@ -104,6 +104,7 @@ class Sandboxes:
         )
         if own:
             raise RuntimeFailure(own)
+        self._programs.serving(spec.handler)
         record = records.sandbox_record(spec)
         directory = self._layout.sandbox(spec.id)
         try:
