@@ -188,3 +188,18 @@ async def test_what_others_put_on_a_node_stays(w: DeviceWorld) -> None:
     assert w.node_has(dongle) == ("4", "4")
     await say(None)
     await until(lambda: w.node_has(dongle) == (None, None))
+
+
+async def test_who_comes_next_waits_for_who_was_deleted_by_force(w: DeviceWorld) -> None:
+    """The API server has given away what its last user still holds."""
+    async with FakePlugin(w.home, ["gpu0"]):
+        await until(lambda: w.node_has(GPU) == ("1", "1"))
+        await w.run_pod(pod(wants(1)))
+        await until(lambda: w.phase() == "Running")
+        w.runtime.stubborn = True
+        await w.delete(grace_s=0)
+        await w.run_pod(pod(wants(1), name="next"))
+        await until(lambda: w.runtime.stops)
+        assert w.phase("next") == "Pending"
+        w.runtime.killed.set()
+        await until(lambda: w.phase("next") == "Running")

@@ -112,6 +112,7 @@ class PodWorker:
     def vanish(self) -> None:
         """The API server no longer has the pod."""
         self._record.gone = True
+        self._tools.devices.leave(self.uid)
         self._end()
         self._wake.set()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
 
+from longshore.base.clock import Clock
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.devices.assignments import Assignments
 from longshore.machinery.kubelet.devices.model import Grant, PluginFailure
@@ -18,14 +18,21 @@ from longshore.machinery.kubelet.devices.plan import (
     wanted,
 )
 from longshore.machinery.kubelet.devices.plugins import Plugins
+from longshore.machinery.runtime.waiting import within
+
+# How long a pod waits for those before it, which get FORCED_GRACE_S.
+LEAVING_S = 10.0
 
 
 class Allocator:
     """Devices of plugins, pod by pod."""
 
-    def __init__(self, plugins: Plugins, assignments: Assignments) -> None:
+    def __init__(self, plugins: Plugins, assignments: Assignments, clock: Clock) -> None:
         self._plugins = plugins
         self._assignments = assignments
+        self._clock = clock
+        self._leaving: set[str] = set()
+        self._freed = asyncio.Event()
         # One pod after another: a device must not be promised to two while a plugin thinks.
         self._turn = asyncio.Lock()
 
@@ -40,11 +47,22 @@ class Allocator:
             if self._assignments.of(uid):
                 return
             try:
-                await self._give_all(pod, uid)
+                await self._give_in_time(pod, uid)
                 await self._assignments.save()
             except (DevicesMissing, PluginFailure, OSError):
                 self._assignments.take_back(uid)
                 raise
+
+    async def _give_in_time(self, pod: Doc, uid: str) -> None:
+        """Once more when pods have gone that nobody knows of any more, and whose containers still end."""
+        while True:
+            self._freed.clear()
+            try:
+                return await self._give_all(pod, uid)
+            except DevicesMissing:
+                if not self._leaving or not await within(self._clock, LEAVING_S, self._freed):
+                    raise
+                self._assignments.take_back(uid)
 
     async def _give_all(self, pod: Doc, uid: str) -> None:
         for container in in_order(pod["spec"]):
@@ -65,10 +83,17 @@ class Allocator:
         for resource in sorted({grant.resource for grant in grants}):
             await self._plugins.before_start(resource, sorted(ids_of(grants, resource)))
 
-    async def take_back(self, uids: Collection[str]) -> None:
-        """The pods have ended. Raises OSError."""
-        had = [self._assignments.take_back(uid) for uid in uids]
-        if any(had):
+    def leave(self, uid: str) -> None:
+        """The API server has the pod no longer, and gives its devices to another; its containers are being
+        stopped, and then take_back() is called."""
+        if self._assignments.of(uid):
+            self._leaving.add(uid)
+
+    async def take_back(self, uid: str) -> None:
+        """The pod has ended. Raises OSError."""
+        self._leaving.discard(uid)
+        if self._assignments.take_back(uid):
+            self._freed.set()
             await self._assignments.save()
 
     async def remember(self) -> None:

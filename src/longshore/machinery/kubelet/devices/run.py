@@ -81,7 +81,7 @@ class Devices:
         self._assignments = Assignments(self._home / "assignments.json")
         self._prepared = PreparedClaims(config.root / "prepared-claims.json")
         self._plugins = Plugins(self._plugin, clock, crew, self._news)
-        self._allocator = Allocator(self._plugins, self._assignments)
+        self._allocator = Allocator(self._plugins, self._assignments, clock)
         self._drivers = Drivers(config.node_name, client, clock)
         self._claims = Claims(client, self._drivers, self._prepared)
         self._remote: Remote | None = None
@@ -255,15 +255,21 @@ class Devices:
     def _resolve(self, names: Sequence[str]) -> Extras:
         return resolve(names, specifications((*self._config.cdi_dirs, self._config.root / "cdi")))
 
+    def leave(self, uid: str) -> None:
+        """The API server has the pod no longer: it will be released as soon as its containers have ended."""
+        self._allocator.leave(uid)
+
     async def release(self, uid: str) -> None:
         """The pod's containers have ended for good. Raises PluginFailure or OSError: then it is to be
         called again."""
         await self._claims.give_back(uid)
-        await self._allocator.take_back([uid])
+        await self._allocator.take_back(uid)
 
     async def release_all_but(self, kept: Iterable[str]) -> None:
         """After a start: give back what pods have that are no longer on record."""
         left = {*self._assignments.pods(), *self._claims.pods()}.difference(kept)
+        for uid in left:
+            self._allocator.leave(uid)
         while left:
             for uid in sorted(left):
                 try:
