@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -27,6 +27,7 @@ from longshore.core.store.memory import MemoryStore
 from longshore.core.streams.protocols import LogOptions
 from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.network import Attachment, HollowAddress
+from longshore.machinery.kubelet.resource_settings import ResourceSettings
 from longshore.machinery.kubelet.run import Kubelet
 from longshore.machinery.kubelet.volumes.mounting import mount_points, unmount_below
 from longshore.machinery.runtime.images import ImageConfig, ImageStore, build_image
@@ -110,10 +111,14 @@ class Node:
 
     def start(self) -> None:
         clock = SystemClock()
-        config = KubeletConfig(NODE, self.root / "agent", "127.0.0.1")
+        agent, told = self.root / "agent", self.settings()
+        config = KubeletConfig(NODE, agent, "127.0.0.1", resources=told)
         runtime = OciRuntime(self.root / "oci", self._images, clock, cgroup_parent=self.group)
         self.kubelet = Kubelet(config, self.client, runtime, self._network, clock, Chance.seeded(2))
         self.task = self._crew.create_task(self.kubelet.run())
+
+    def settings(self) -> ResourceSettings:
+        return ResourceSettings()
 
     async def stop(self) -> None:
         self.task.cancel()
@@ -140,6 +145,9 @@ class Node:
         return b"".join([piece async for piece in pieces]).decode()
 
 
+N = TypeVar("N", bound=Node)
+
+
 async def until(true: Callable[[], object], seconds: float = 20.0) -> None:
     clock, deadline = SystemClock(), time.perf_counter() + seconds
     while not true():
@@ -151,7 +159,7 @@ async def until(true: Callable[[], object], seconds: float = 20.0) -> None:
 async def node(tmp_path: Path, images: ImageStore, netns: str) -> AsyncIterator[Node]:
     group = f"/longshore-kubelet-test-{os.getpid()}"
     try:
-        async with _serving(tmp_path, images, netns, group) as made:
+        async with serving(Node, tmp_path, images, netns, group) as made:
             yield made
     finally:
         # Whatever went wrong: no container and no mount outlives its test.
@@ -162,9 +170,11 @@ async def node(tmp_path: Path, images: ImageStore, netns: str) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def _serving(root: Path, images: ImageStore, netns: str, group: str) -> AsyncIterator[Node]:
+async def serving(
+    sort: type[N], root: Path, images: ImageStore, netns: str, group: str
+) -> AsyncIterator[N]:
     async with asyncio.TaskGroup() as crew:
-        made = Node(root, images, netns, group, crew)
+        made = sort(root, images, netns, group, crew)
         await made.registry.open()
         running = crew.create_task(made.registry.run())
         for name in ("shop", "kube-node-lease"):

@@ -9,7 +9,6 @@ import pytest
 
 from longshore.machinery.kubelet.resource_settings import ResourceSettings
 from longshore.machinery.kubelet.resources.rotation.plan import (
-    LOOK_EVERY_S,
     LOOK_MIN_S,
     Size,
     grown,
@@ -22,6 +21,8 @@ from longshore.machinery.runtime.rotated import rotated_of
 
 from .docs import pod
 from .world import Recording, World, until, world_of
+
+LOOK_EVERY_S = 10.0
 
 
 class Printing(Recording):
@@ -116,12 +117,15 @@ async def test_nothing_is_left_of_a_pod_that_is_gone(node: Node) -> None:
 def test_a_flood_is_looked_at_in_time() -> None:
     first = Size(bytes=0, printed=0, at=0.0)
     flood = grown(first, 1_000_000, 0.1)
-    assert next_look_s(first, flood, 10_000_000) == pytest.approx(0.9)
-    assert next_look_s(None, flood, 10_000_000) == LOOK_EVERY_S
-    assert next_look_s(flood, grown(flood, 9_999_999, 1.0), 10_000_000) == LOOK_MIN_S
+    assert next_look_s(first, flood, 10_000_000, LOOK_EVERY_S) == pytest.approx(0.9)
+    assert next_look_s(None, flood, 10_000_000, LOOK_EVERY_S) == LOOK_EVERY_S
+    assert next_look_s(flood, grown(flood, 9_999_999, 1.0), 10_000_000, LOOK_EVERY_S) == LOOK_MIN_S
     rotated = Size(bytes=0, printed=10_000_000, at=1.0)
     later = grown(rotated, 5_000_000, 2.0)
-    assert (later.printed, next_look_s(rotated, later, 10_000_000)) == (15_000_000, 1.0)
+    assert (later.printed, next_look_s(rotated, later, 10_000_000, LOOK_EVERY_S)) == (
+        15_000_000,
+        1.0,
+    )
 
 
 def test_room_is_made_for_the_one_that_comes() -> None:

@@ -141,8 +141,8 @@ async def test_the_agents_own_metrics(node: Node) -> None:
     assert line.startswith(f'prober_probe_total{{{labels},namespace="shop",pod_uid="{uid}"}} ')
     await node.delete(grace_s=0)
     await until(node.gone)
-    await until(lambda: not list((node.root / "pods").iterdir()))
-    assert not [line for line in await node.metrics("probes") if uid in line]
+    told_of = node.kubelet.statistics.agent
+    await until(lambda: not any(uid in line for line in told_of.probe_lines()))
 
 
 async def test_what_there_is_not(node: Node) -> None:

@@ -46,6 +46,8 @@ class ResourceSettings:
     image_gc_every_s: float = 300.0
     log_max_size: str = "10Mi"
     log_max_files: int = 5
+    log_look_every_s: float = 10.0
+    """How often logs are looked at that do not grow fast (containerLogMonitorInterval)."""
     cpu_manager_policy: str = "none"
     reserved_cpus: str = ""
     """A list as "0-1,4": no pod gets these for itself. Only with the static policy."""

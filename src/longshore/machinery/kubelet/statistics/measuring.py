@@ -101,11 +101,10 @@ class Measuring:
         self, pods: Sequence[OnePod], gauges: Gauges, links: Links, *, files: bool
     ) -> Snapshot:
         """files: what they take on disk as well, which costs a look at each of them."""
-        await self._measure({one.id: one for _, running in pods for one in running})
+        if await self._measure({one.id: one for _, running in pods for one in running}):
+            self._readings, self._traffic = gauges.read(), links.read()
         if files:
             await self._weigh(pods)
-        if self._at == self._clock.now():
-            self._readings, self._traffic = gauges.read(), links.read()
         shown = tuple(self._pod(doc, running, links) for doc, running in pods)
         return Snapshot(self._at, self._node, shown, self._readings, self._traffic)
 
@@ -120,15 +119,20 @@ class Measuring:
             {one.name: self._written[one.id] for one in running if one.id in self._written},
         )
 
-    async def _measure(self, running: Mapping[str, Container]) -> None:
-        """Measure anew, unless that was done just now."""
+    async def _measure(self, running: Mapping[str, Container]) -> bool:
+        """Measure anew, unless that was done just now; whether it was not."""
         now = self._clock.now()
         if now - self._at < MEASURE_EVERY_S:
-            return
+            return False
         self._at = now
-        if not isinstance(self._runtime, CanMeasure):
-            return
-        node, each = await self._runtime.usage()
+        if isinstance(self._runtime, CanMeasure):
+            await self._measure_use(self._runtime, running, now)
+        return True
+
+    async def _measure_use(
+        self, runtime: CanMeasure, running: Mapping[str, Container], now: float
+    ) -> None:
+        node, each = await runtime.usage()
         self._each = {
             one: rate(usage, now, self._each.get(one), running[one].started_at)
             for one, usage in each.items()

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from longshore.machinery.runtime.rotated import PACKED
 
-LOOK_EVERY_S = 10.0
 # A container that prints as fast as it can fills a file in a fraction of a second.
 LOOK_MIN_S = 0.05
 
@@ -31,12 +30,12 @@ def grown(before: Size | None, bytes_now: int, at: float) -> Size:
     return Size(bytes_now, rotated + bytes_now, at)
 
 
-def next_look_s(before: Size | None, now: Size, limit: int) -> float:
+def next_look_s(before: Size | None, now: Size, limit: int, at_most_s: float) -> float:
     """In how long it may have grown to its limit, at the pace seen."""
     if before is None or now.at <= before.at or now.printed <= before.printed:
-        return LOOK_EVERY_S
+        return at_most_s
     pace = (now.printed - before.printed) / (now.at - before.at)
-    return min(LOOK_EVERY_S, max(LOOK_MIN_S, (limit - now.bytes) / pace))
+    return min(at_most_s, max(LOOK_MIN_S, (limit - now.bytes) / pace))
 
 
 def surplus(rotated: Sequence[str], most: int) -> Sequence[str]:

@@ -12,7 +12,6 @@ from pathlib import Path
 from longshore.base import quantities
 from longshore.machinery.kubelet.resources.around import Around
 from longshore.machinery.kubelet.resources.rotation.plan import (
-    LOOK_EVERY_S,
     Size,
     grown,
     next_look_s,
@@ -28,12 +27,13 @@ _CALM_S = 1.0
 
 
 class Rotator:
-    """One per node. Sizes are looked at as often as the busiest log needs it, at rest every 10 s."""
+    """One per node. Sizes are looked at as often as the busiest log needs it."""
 
     def __init__(self, around: Around) -> None:
         self._around = around
         self._clock = around.clock
         self._limit = quantities.whole(around.settings.log_max_size)
+        self._every_s = around.settings.log_look_every_s
         self._sizes: dict[str, Size] = {}
         self._unpacked: set[Path] = set()
 
@@ -50,7 +50,7 @@ class Rotator:
     async def _look(self, runtime: CanRotate) -> float:
         """In how many seconds to look again."""
         before, self._sizes = self._sizes, {}
-        waits = [LOOK_EVERY_S]
+        waits = [self._every_s]
         for container, path in self._logs():
             known = before.get(container.id)
             try:
@@ -59,7 +59,7 @@ class Rotator:
                 _log.warning("the log of container %s: %s", container.id[:12], error)
                 continue
             self._sizes[container.id] = size
-            waits.append(next_look_s(known, size, self._limit))
+            waits.append(next_look_s(known, size, self._limit, self._every_s))
         return min(waits)
 
     def _logs(self) -> Iterator[tuple[Container, str]]:
