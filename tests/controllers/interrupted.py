@@ -18,7 +18,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import KINDS, Doc
 from longshore.core.registry.client import Answers, Client, Feed, Listing, Operation
-from longshore.machinery.controllers import ControllerConfig
+from longshore.machinery.controllers.run_all import ControllerConfig
 
 from .world import Controllers, World, running
 

@@ -14,8 +14,8 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Client, Operation, Update
 from longshore.core.streams.samples import NodeSample, PodSample, Use
 from longshore.core.streams.series import Series
-from longshore.machinery.controllers import ControllerConfig
 from longshore.machinery.controllers.autoscaling.metrics import AutoscalerMetrics
+from longshore.machinery.controllers.run_all import ControllerConfig
 
 from ..passing import PassingClient
 from .world import Controllers, World, condition, deployment, running

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Delete
-from longshore.machinery.controllers import ControllerConfig
 from longshore.machinery.controllers.gc.pods import Finished
+from longshore.machinery.controllers.run_all import ControllerConfig
 
 from .world import World, deployment, running
 

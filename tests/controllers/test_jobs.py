@@ -6,8 +6,8 @@ import pytest
 
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.controllers import ControllerConfig
 from longshore.machinery.controllers.job.metrics import JobMetrics
+from longshore.machinery.controllers.run_all import ControllerConfig
 
 from .jobs import conditions, end, index_of, job, leave, live, status, work
 from .world import running

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.watch.frames import Frame
-from longshore.machinery.controllers import ControllerConfig
 from longshore.machinery.controllers.common import pods as pod_state
 from longshore.machinery.controllers.common.owners import controller, owners
 from longshore.machinery.controllers.nodes.plan import NodeRules
+from longshore.machinery.controllers.run_all import ControllerConfig
 
 from .world import World, running
 

@@ -20,8 +20,8 @@ from longshore.core.registry.client import Client, Create, Delete, DeleteOptions
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry
 from longshore.core.store.memory import MemoryStore
-from longshore.machinery.controllers import ControllerConfig, run_controllers
 from longshore.machinery.controllers.common import pods as pod_state
+from longshore.machinery.controllers.run_all import ControllerConfig, run_controllers
 from longshore.machinery.loop.recorder import Journal
 from longshore.machinery.scheduler.worker import Worker
 from longshore.testing.clock import VirtualClock, settle

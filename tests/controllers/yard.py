@@ -17,7 +17,6 @@ from longshore.cluster.autoscale.run import evicting
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.inprocess import InProcess
-from longshore.machinery.controllers import ControllerConfig
 from longshore.machinery.controllers.nodegroups.hands import Hands
 from longshore.machinery.controllers.nodegroups.metrics import ScalingMetrics
 from longshore.machinery.controllers.nodegroups.protocol import (
@@ -27,6 +26,7 @@ from longshore.machinery.controllers.nodegroups.protocol import (
 )
 from longshore.machinery.controllers.nodegroups.rules import ScalingRules
 from longshore.machinery.controllers.nodegroups.run import NodeGroups
+from longshore.machinery.controllers.run_all import ControllerConfig
 from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.hollow import HOLLOW_FACTS, HollowNodes, hollow_configs
 from longshore.machinery.kubelet.node.plan import node_doc, node_status

@@ -17,7 +17,7 @@ from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry
 from longshore.core.store.memory import MemoryStore
 from longshore.core.watch.cache import Cache
-from longshore.machinery.controllers import ControllerConfig, build
+from longshore.machinery.controllers.run_all import ControllerConfig, build
 from longshore.machinery.loop.recorder import Journal
 from longshore.testing.clock import VirtualClock
 

@@ -16,3 +16,5 @@ DNS_ADDRESS = "10.96.0.10"
 # Where agents and pods find the API server on a local cluster's LAN.
 LAN_GATEWAY = "10.90.0.1"
 API_PORT = 6443
+# Where a node answers the server, as every kubelet does.
+NODE_API_PORT = 10250

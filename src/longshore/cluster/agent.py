@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from longshore.base.addresses import CLUSTER_DOMAIN, DNS_ADDRESS
+from longshore.base.addresses import CLUSTER_DOMAIN, DNS_ADDRESS, NODE_API_PORT
 from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 from longshore.cluster import containerd
@@ -18,7 +18,6 @@ from longshore.cluster.identity import NodeIdentity
 from longshore.cluster.machine import node_namespace, node_nets, servers_of
 from longshore.cluster.nodeapi import NodeApi
 from longshore.cluster.process import prepare_process, run_to_the_end, until_signalled
-from longshore.cluster.streams import NODE_API_PORT
 from longshore.doors.kit.server import Server
 from longshore.doors.kubernetes.client import HttpClient, Introduction
 from longshore.machinery.kubelet.config import KubeletConfig

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
+from longshore.base.addresses import NODE_API_PORT
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError, BadRequest, NotFound, Unavailable
 from longshore.core.objects.kinds import Doc
@@ -19,7 +20,6 @@ from longshore.doors.kit.fetch import FetchError, Pool, Stream
 from longshore.machinery.kubelet.hollow import HOLLOW_FACTS
 from longshore.machinery.network.namespaces import socket_in
 
-NODE_API_PORT = 10250
 _BY_CODE: dict[int, type[ApiError]] = {400: BadRequest, 404: NotFound}
 
 

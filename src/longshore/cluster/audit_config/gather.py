@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from longshore.base.addresses import NODE_API_PORT
 from longshore.base.clock import Clock
 from longshore.cluster import admission, audit, encryption, etcd, issuers, stores
 from longshore.cluster.administrator import with_admin
@@ -33,7 +34,6 @@ from longshore.cluster.certs import groups_of
 from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.machine import lan_namespace, node_namespace, node_nets
 from longshore.cluster.processes import recorded
-from longshore.cluster.streams import NODE_API_PORT
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.podsecurity.policy import LEVELS, Policy, Standard

@@ -24,7 +24,7 @@ from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry, RegistryConfig
 from longshore.core.store.sqlite import SqliteStore
 from longshore.core.watch.cache import Cache
-from longshore.machinery.controllers import ControllerConfig, run_controllers
+from longshore.machinery.controllers.run_all import ControllerConfig, run_controllers
 from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.hollow import HollowNodes
 from longshore.machinery.loop.recorder import Journal

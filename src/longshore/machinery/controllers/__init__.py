@@ -1,5 +1,3 @@
-"""The loops that make objects so: deployments, replica sets, endpoints and their kin."""
+"""The loops that make objects so: deployments, replica sets, endpoints and their kin. All of them: run_all.py.
 
-from longshore.machinery.controllers.run_all import ControllerConfig, build, run_controllers
-
-__all__ = ["ControllerConfig", "build", "run_controllers"]
+Nothing is imported here: a node's agent shares a module or two with them, and has no use for the rest."""
