@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from longshore.cluster.config import ClusterPaths
+from longshore.machinery.runtime.oci import cgroups
 
 from .driver import eventually, is_ready
 from .machines import MACHINES, Machines, machines, serve
@@ -135,7 +136,7 @@ def traces(home: Path) -> list[str]:
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     commands = (path for path in Path("/proc").glob("[0-9]*/cmdline"))
     found = [line for line in mounts if f"{home}/" in line]
-    found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{group}")]
+    found += [str(path) for path in cgroups.existing(cgroups.checked(group))]
     return found + [str(path) for path in commands if f"{home}/" in said(path)]
 
 

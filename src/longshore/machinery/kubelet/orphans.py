@@ -32,6 +32,7 @@ class Orphans:
         here = {sandbox.id for sandbox in await self._runtime.sandboxes()} | set(found)
         here |= set(self._network.attached())
         here |= {entry.name for entry in self._config.pods_dir.iterdir()}
+        here |= {entry.name.rpartition("_")[2] for entry in self._config.logs_dir.iterdir()}
         async with asyncio.TaskGroup() as crew:
             for uid in sorted(here - set(kept)):
                 crew.create_task(self.remove(uid, found.get(uid, ())), name=f"orphan {uid}")

@@ -4,7 +4,8 @@
     root/run/sandboxes/UID/sandbox.json   and shm: the pod's shared memory
                        pause.pid, pause   the process that holds shared processes, if there is one
     root/run/containers/ID/state.json     written before anything is made
-                       started        when it was let run (seconds since the epoch): from here on it counts
+                       started        when it was let run (seconds since the epoch), written just before:
+                                      from here on it counts
                        ID             conmon's exit file: the code; its time is the finish
                        oom            there if the kernel killed it for want of memory
                        pid, conmon.pid, config.json, rootfs

@@ -141,7 +141,8 @@ class OciRuntime:
             await self._discard(path)
             return None
         live = Live(record, path, bundle.group_of(path))
-        self._watch(live)
+        if self._watch(live):
+            await conmon.release_again(self._programs.makers, live.container.id)
         return live
 
     # -- images --
@@ -239,9 +240,10 @@ class OciRuntime:
         if not self._watch(live):
             raise StartFailed("the container ended before it was started")
         await asyncio.wrap_future(pod.bounded)
-        await conmon.release(programs.maker, container.id, live.ended)
+        # Written first: who dies in between leaves one that its next life lets run, and none twice.
         at = self._clock.now()
         records.write_started(live.directory, at)
+        await conmon.release(programs.maker, container.id, live.ended)
         live.record = replace(
             live.record, container=replace(container, state=State.RUNNING, started_at=at)
         )
