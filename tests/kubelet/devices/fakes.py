@@ -72,7 +72,10 @@ class FakePlugin:
         await self.stop()
 
     async def start(self) -> None:
-        """Serve, then register."""
+        await self.serve()
+        await self.register()
+
+    async def serve(self) -> None:
         methods = _Methods(self)
         methods.put(wire.OPTIONS, self._say_options)
         methods.put(wire.ALLOCATE, self._allocate)
@@ -80,7 +83,6 @@ class FakePlugin:
         methods.put(wire.PRE_START, self._pre_start)
         (self._home / self._name).unlink(missing_ok=True)
         self._server = await wire.serve(f"unix:{self._home / self._name}", methods)
-        await self.register()
 
     async def register(self, version: str = "v1beta1") -> None:
         """Raises PluginFailure with what the kubelet says."""

@@ -163,6 +163,23 @@ async def test_slices_of_a_driver_that_is_gone_go_too(w: DeviceWorld) -> None:
     await until(lambda: left() == {"others"})
 
 
+async def test_slices_of_drivers_that_do_not_come_back_go(w: DeviceWorld) -> None:
+    """After a start of the agent; those of drivers that do come back stay."""
+    async with FakeDriver(w.root) as driver:
+        await until(lambda: driver.told)
+        for name in (DRIVER, "absent.example.com"):
+            pool = {"name": name, "generation": 1, "resourceSliceCount": 1}
+            spec = {"driver": name, "pool": pool, "nodeName": NODE, "devices": [{"name": "gpu-0"}]}
+            await w.create(kinds.RESOURCE_SLICE, {"metadata": {"name": name}, "spec": spec})
+        await w.stop_agent()
+        w.start_agent()
+        await until(lambda: len(driver.told) == 2)
+        await w.clock.advance(PATIENCE_S + 1)
+        await until(lambda: len(w.registry.cache.all(kinds.RESOURCE_SLICE)) == 1)
+        [left] = w.registry.cache.all(kinds.RESOURCE_SLICE)
+        assert left["spec"]["driver"] == DRIVER
+
+
 async def test_who_is_not_served_is_told_so(w: DeviceWorld) -> None:
     async with FakeDriver(w.root, version="v1alpha3") as driver:
         await until(lambda: driver.told)
