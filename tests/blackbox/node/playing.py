@@ -163,19 +163,35 @@ class Api:
             merge = {"Content-Type": "application/strategic-merge-patch+json"}
             self.call("PATCH", path, change.body, **merge)
 
-    def events(self) -> Iterator[Doc]:
-        """Every pod of the namespace (as ADDED), and again when it changes, for at most PATIENCE_S."""
+    def events(self, **since: str) -> Iterator[Doc]:
+        """Every pod of the namespace (as ADDED), or with a resource_version none of them; and what
+        happens to them then. For at most PATIENCE_S."""
 
         def listed(**words: Any) -> Any:
             return self.core.list_namespaced_pod(self.namespace, **words)
 
-        yield from _watch().stream(listed, timeout_seconds=PATIENCE_S)
+        yield from _watch().stream(listed, timeout_seconds=PATIENCE_S, **since)
 
     def pods(self) -> Iterator[Doc]:
         """The pods of events(), but for those that are gone."""
         for event in self.events():
             if event["type"] != "DELETED":
                 yield event["raw_object"]
+
+    def delete(self, names: set[str], query: str = "") -> None:
+        """Delete pods, one by one or as a query says, and wait until they are gone."""
+        since = self.call("GET", self.path("Pod"))["metadata"]["resourceVersion"]
+        left = set(names)
+        for path in (
+            [f"{self.path('Pod')}?{query}"] if query else [self.path("Pod", n) for n in names]
+        ):
+            self.call("DELETE", path)
+        for event in self.events(resource_version=since):
+            if event["type"] == "DELETED":
+                left.discard(event["raw_object"]["metadata"]["name"])
+            if not left:
+                return
+        raise AssertionError(f"still there: {left}")
 
     def log(self, name: str, container: str, **words: Any) -> str:
         raw: Any = self.core.read_namespaced_pod_log(
