@@ -22,6 +22,7 @@ from longshore.base.limits import LOOP_SLICE
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import AlreadyExists, ApiError, NotFound, Unavailable
 from longshore.core.objects.kinds import Doc
+from longshore.core.objects.pod_requests import amounts_of
 from longshore.core.registry.client import (
     Answers,
     Change,
@@ -32,15 +33,19 @@ from longshore.core.registry.client import (
     Operation,
     Patch,
 )
+from longshore.machinery.kubelet.admission.gate import Gate
+from longshore.machinery.kubelet.admission.plan import Site
 from longshore.machinery.kubelet.config import LEASE_RENEW_S, MAX_PODS, RECONCILE_S, KubeletConfig
 from longshore.machinery.kubelet.hollow_pod import (
     HollowNode,
     HollowPod,
     advance,
     has_news,
+    is_undecided,
     leave,
     new_pod,
     over,
+    renew,
     rest,
     seen_of,
     take,
@@ -107,7 +112,7 @@ class HollowNodes:
         *,
         changing: bool = False,
     ) -> None:
-        self._nodes = {c.node_name: _hollow(c) for c in configs}
+        self._nodes = {c.node_name: self._hollow(c) for c in configs}
         self._changing = changing
         self._client = client
         self._clock = clock
@@ -146,10 +151,20 @@ class HollowNodes:
             self._unwell.discard(name)
         for uid in [uid for uid, pod in self._pods.items() if pod.node.config.node_name in gone]:
             self._drop(uid)
-        new = [_hollow(one) for name, one in wanted.items() if name not in self._nodes]
+        new = [self._hollow(one) for name, one in wanted.items() if name not in self._nodes]
         self._nodes |= {node.config.node_name: node for node in new}
         await self._submit([Delete(kinds.NODE, "", name) for name in gone])
         await self._register(new)
+
+    def _hollow(self, config: KubeletConfig) -> HollowNode:
+        allocatable = amounts_of(config.capacity)
+
+        def site() -> Site:
+            described = node.doc or node_doc(config, HOLLOW_FACTS)
+            return Site(described, allocatable, config.allowed_unsafe_sysctls)
+
+        node = HollowNode(config, HollowNetwork(config.pod_cidr), Gate(site, self._touch))
+        return node
 
     def running(self) -> Iterator[str]:
         """The uids of the pods of which some container runs."""
@@ -279,7 +294,7 @@ class HollowNodes:
         since = pod.doubted_at
         pod.doubted_at = doubted(since, doc, pod.reported, self._clock.monotonic())
         if pod.doc or pod.doubted_at is not None:
-            pod.doc = doc
+            renew(pod, doc)
         if since is None and pod.doubted_at is not None:
             self._alarm(pod.uid, RECONCILE_S)
 
@@ -290,8 +305,10 @@ class HollowNodes:
     def _drop(self, uid: str) -> None:
         pod = self._pods.pop(uid, None)
         self._dirty.pop(uid, None)
-        if pod is not None and pod.ips:
-            leave(pod)
+        if pod is not None:
+            pod.node.gate.leave(uid)
+            if pod.ips:
+                leave(pod)
 
     async def _write(self) -> None:
         """Advance what changed and send all of it, a batch at a time."""
@@ -330,9 +347,11 @@ class HollowNodes:
         if is_certain(pod.doubted_at, self._clock.monotonic()):
             pod.reported, pod.doubted_at = {}, None
         wake_at = advance(pod, self._clock.now())
-        pod.calm = wake_at is None
+        pod.calm = wake_at is None and pod.resizing.pending is None
         if wake_at is not None:
             self._alarm(uid, wake_at - self._clock.now())
+        if is_undecided(pod):
+            return
         metadata, status = pod.doc["metadata"], pod_status(pod.view(self._clock.now()))
         namespace, name = metadata["namespace"], metadata["name"]
         if has_news(pod, status):
@@ -352,10 +371,6 @@ class HollowNodes:
                 _log.warning("%d hollow writes: %s", len(part), error)
                 answers += [Unavailable(str(error))] * len(part)
         return answers
-
-
-def _hollow(config: KubeletConfig) -> HollowNode:
-    return HollowNode(config, HollowNetwork(config.pod_cidr))
 
 
 def _is_ready(node: Doc) -> bool:

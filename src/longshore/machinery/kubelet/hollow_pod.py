@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TypeAlias
 
 from longshore.base.clock import parse_rfc3339
 from longshore.core.objects.kinds import Doc
+from longshore.machinery.kubelet.admission.gate import Gate
+from longshore.machinery.kubelet.admission.plan import BY_THE_NODE, rejected
+from longshore.machinery.kubelet.allotment import (
+    WHOLE,
+    asked_by,
+    deviating,
+    given_to,
+    told_before,
+)
 from longshore.machinery.kubelet.config import KubeletConfig
-from longshore.machinery.kubelet.model import Backoff, PodView, Trouble, is_sidecar
+from longshore.machinery.kubelet.model import (
+    SETTLED,
+    TERMINAL_PHASES,
+    Backoff,
+    PodView,
+    Resizing,
+    Trouble,
+    Verdict,
+    is_sidecar,
+)
 from longshore.machinery.kubelet.network import HollowNetwork
 from longshore.machinery.kubelet.plan import (
+    Admit,
     Finish,
     Kill,
     Prepare,
     Release,
+    Resize,
     Start,
     Step,
     next_backoff,
@@ -36,10 +57,19 @@ _STOPPED = 143
 Seen: TypeAlias = tuple[int | None, str | None, tuple[str, ...]]
 
 
+# News of the node may come later than those of a pod that was bound for them: a refusal that goes by the
+# Node object is looked at again after this long.
+_ASK_AGAIN_S = 1.0
+_NOTHING: Mapping[str, Doc] = MappingProxyType({})
+
+
 @dataclass(slots=True)
 class HollowNode:
+    """doc: as others see it. gate: which pods it takes."""
+
     config: KubeletConfig
     network: HollowNetwork
+    gate: Gate
     doc: Doc = field(default_factory=dict)
 
 
@@ -48,7 +78,8 @@ class HollowPod:
     """One pod: what plan.py must know of it, and when its containers end by themselves.
 
     doc is empty while the pod is at rest, see rest(); seen is what of it says that there is
-    something to decide.
+    something to decide. wanted is the same with the resources that its spec asks for, doc with those
+    that it was given.
     """
 
     uid: str
@@ -69,6 +100,12 @@ class HollowPod:
     sandbox: bool = False
     finished: bool = False
     calm: bool = False
+    admitted: bool = False
+    asked_at: float = 0.0
+    verdict: Verdict | None = None
+    wanted: Doc = field(default_factory=dict)
+    actual: Mapping[str, Doc] = field(default_factory=lambda: _NOTHING)
+    resizing: Resizing = SETTLED
 
     def view(self, now: float) -> PodView:
         return PodView(
@@ -85,6 +122,10 @@ class HollowPod:
             started_at=self.started_at,
             phase=self.phase,
             held=self.sandbox,
+            verdict=self.verdict,
+            admitted=self.admitted,
+            actual=self.actual,
+            resizing=self.resizing,
         )
 
 
@@ -106,7 +147,7 @@ def _opened(doc: Doc, gates: Iterable[Doc]) -> tuple[str, ...]:
 def rest(pod: HollowPod) -> None:
     """Let go of what only decisions need; the change that asks for one brings it. Of what was
     reported, readiness stays, which others may have another word about."""
-    pod.doc = {}
+    pod.doc = pod.wanted = {}
     conditions = pod.reported.get("conditions") or ()
     pod.reported = {"conditions": [one for one in conditions if one["type"] == "Ready"]}
 
@@ -115,12 +156,30 @@ def take(pod: HollowPod, doc: Doc) -> None:
     """There is something to decide about the pod."""
     if not pod.doc:
         pod.reported = doc.get("status") or {}
-    pod.doc, pod.seen, pod.calm = doc, seen_of(doc), False
+    renew(pod, doc)
+    pod.seen, pod.calm = seen_of(doc), False
+
+
+def renew(pod: HollowPod, doc: Doc) -> None:
+    """A newer document of a pod that is not at rest."""
+    given: Mapping[str, Doc] = {}
+    if pod.admitted and doc["metadata"].get("generation", 1) > 1:
+        given = (
+            deviating(asked_by(pod.doc["spec"]), asked_by(doc["spec"]))
+            if pod.doc
+            else told_before(doc)
+        )
+    pod.wanted, pod.doc = doc, given_to(doc, given)
 
 
 def has_news(pod: HollowPod, status: Doc) -> bool:
     """Whether a status, sent as a merge patch, says what was not reported yet."""
     return any(pod.reported.get(field) != value for field, value in status.items())
+
+
+def is_undecided(pod: HollowPod) -> bool:
+    """Whether the node has yet to say if it takes the pod."""
+    return not (pod.admitted or pod.verdict or pod.finished)
 
 
 def over(pod: HollowPod) -> bool:
@@ -141,7 +200,12 @@ def new_pod(doc: Doc, node: HollowNode, now: float) -> HollowPod:
         started_at=parse_rfc3339(started) if started else now,
         phase=status.get("phase") or "Pending",
         reported=status,
+        admitted=bool(started),
+        wanted=doc,
     )
+    if pod.admitted and pod.phase not in TERMINAL_PHASES:
+        pod.doc = given_to(doc, told_before(doc))
+        node.gate.adopt(pod.doc)
     if address := status.get("podIP"):
         pod.ips, pod.sandbox = (address,), pod.phase == "Running"
         if pod.sandbox and not pod.host_network:
@@ -179,13 +243,19 @@ def _ending(doc: Doc) -> Ending | None:
 
 def advance(pod: HollowPod, now: float) -> float | None:
     """Do all that is due and planned; the moment to look again."""
+    if pod.asked_at > now and not pod.admitted:
+        return pod.asked_at
+    _consider(pod, now)
     _end_what_is_due(pod, now)
     while (plan := plan_pod(pod.view(now))).steps:
         for step in plan.steps:
             _apply(pod, step, now)
         if pod.finished:
             return None
+        if pod.asked_at > now and not pod.admitted:
+            return pod.asked_at
         _end_what_is_due(pod, now)
+    _settle(pod)
     moments = [at for at in _due_moments(pod) if at > now]
     if plan.wake_at is not None:
         moments.append(plan.wake_at)
@@ -194,6 +264,10 @@ def advance(pod: HollowPod, now: float) -> float | None:
 
 def _apply(pod: HollowPod, step: Step, now: float) -> None:
     match step:
+        case Admit():
+            _enter(pod, now)
+        case Resize():
+            pod.actual = _NOTHING
         case Prepare():
             if not pod.ips:
                 config, network = pod.node.config, pod.node.network
@@ -206,9 +280,41 @@ def _apply(pod: HollowPod, step: Step, now: float) -> None:
             pod.containers[name] = _exited(ended, _STOPPED, now)
         case Release():
             leave(pod)
-            pod.sandbox = False
+            pod.node.gate.leave(pod.uid)
         case Finish():
             pod.finished = True
+            pod.node.gate.leave(pod.uid)
+
+
+def _enter(pod: HollowPod, now: float) -> None:
+    """Ask the node; twice if its object says no."""
+    why = pod.node.gate.admit(pod.doc)
+    if why is None:
+        pod.admitted = True
+    elif why.reason in BY_THE_NODE and not pod.asked_at:
+        pod.asked_at = now + _ASK_AGAIN_S
+    else:
+        pod.verdict = rejected(why)
+
+
+def _consider(pod: HollowPod, now: float) -> None:
+    """Ask for the resources that the spec has, if those are others."""
+    if pod.doc is pod.wanted:
+        if pod.resizing.pending is not None:
+            pod.node.gate.reverted(pod.uid)
+            pod.resizing = replace(pod.resizing, pending=None)
+        return
+    pod.resizing = pod.node.gate.resized(pod.wanted, pod.doc, pod.resizing, now)
+    if pod.resizing.pending is None:
+        had = deviating(asked_by(pod.doc["spec"]), asked_by(pod.wanted["spec"]))
+        runs = {one.name for one in pod.containers.values() if one.state is not State.EXITED}
+        pod.actual = {name: one for name, one in had.items() if name in runs or name == WHOLE}
+        pod.doc = pod.wanted
+
+
+def _settle(pod: HollowPod) -> None:
+    if pod.resizing.generation is not None and not pod.actual:
+        pod.resizing = replace(SETTLED, pending=pod.resizing.pending)
 
 
 def leave(pod: HollowPod) -> None:
@@ -236,6 +342,8 @@ def _start(pod: HollowPod, name: str, attempt: int, now: float) -> None:
         old = pod.backoffs.get(name)
         pod.backoffs[name] = next_backoff(old, ended.finished_at, now)
     pod.containers[name] = _container(pod.uid, document, attempt, now)
+    if name in pod.actual:
+        pod.actual = {other: one for other, one in pod.actual.items() if other != name}
 
 
 def _pull_failed(before: Trouble | None, image: str, now: float) -> Trouble:

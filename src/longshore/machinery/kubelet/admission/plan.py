@@ -19,13 +19,15 @@ from longshore.machinery.kubelet.model import Verdict
 _OS = "kubernetes.io/os"
 _STATIC = "kubernetes.io/config.source"
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
-AFFINITY = "NodeAffinity"
+AFFINITY, TAINT = "NodeAffinity", "TaintToleration"
+BY_THE_NODE = (AFFINITY, TAINT)
+"""Reasons that go by the Node object, of which one may not have heard the latest."""
 _AFFINITY = (
     AFFINITY,
     "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
 )
 _TAINT = (
-    "TaintToleration",
+    TAINT,
     "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate",
 )
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.pod_requests import requests_of
@@ -66,5 +68,11 @@ class Room:
         return None
 
 
-def _asked(spec: Doc) -> dict[str, int]:
-    return {"pods": 1, **requests_of(spec)}
+def _asked(spec: Doc) -> Mapping[str, int]:
+    return _shared(("pods", 1), *requests_of(spec).items())
+
+
+@lru_cache(maxsize=1024)
+def _shared(*amounts: tuple[str, int]) -> Mapping[str, int]:
+    """One for all pods that ask for the same."""
+    return MappingProxyType(dict(amounts))
