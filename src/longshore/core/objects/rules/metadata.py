@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from longshore.base.limits import ANNOTATIONS_MAX_BYTES
 from longshore.core.objects import kinds, names
+from longshore.core.objects.hollow import ANNOTATION, node_behaviour, pod_behaviour
 from longshore.core.objects.kinds import NAMESPACE, SERVICE, Doc, Kind
 from longshore.core.objects.rules.mirrors import mirror_update
 from longshore.core.objects.rules.problems import METADATA, Path, Problems
@@ -25,6 +26,10 @@ _NAME_RULES: dict[str, _NameRule] = {
     # Also held to its signer's prefix, see certificates.py.
     kinds.CLUSTER_TRUST_BUNDLE.schema: names.path_segment_problems,
     kinds.IP_ADDRESS.schema: names.canonical_address_problems,
+}
+_BEHAVIOURS: dict[str, Callable[[str], object]] = {
+    kinds.POD.schema: pod_behaviour,
+    kinds.NODE.schema: node_behaviour,
 }
 _STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 # What of metadata there are rules about.
@@ -48,8 +53,21 @@ def metadata(kind: Kind, meta: Doc, problems: Problems) -> None:
     shared_metadata(meta, METADATA, problems)
     if "ownerReferences" in meta:
         _owners(meta["ownerReferences"], (METADATA, "ownerReferences"), problems)
+    if ANNOTATION in meta.get("annotations", ()):
+        _hollow(kind, meta["annotations"][ANNOTATION], problems)
     if "finalizers" in meta:
         finalizers(meta["finalizers"], (METADATA, "finalizers"), problems)
+
+
+def _hollow(kind: Kind, said: str, problems: Problems) -> None:
+    """What a hollow node, or one's pod, is told to do must be understood."""
+    parse = _BEHAVIOURS.get(kind.schema)
+    if parse is None:
+        return
+    try:
+        parse(said)
+    except ValueError as error:
+        problems.invalid(((METADATA, "annotations"), f"[{ANNOTATION}]"), said, str(error))
 
 
 def shared_metadata(meta: Doc, path: Path, problems: Problems) -> None:
