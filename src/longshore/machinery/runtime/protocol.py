@@ -297,6 +297,14 @@ class HasHandlers(Protocol):
 
 
 @runtime_checkable
+class HasVersion(Protocol):
+    """What a Runtime may be able to do beyond the rest: say whose it is."""
+
+    def version(self) -> str:
+        """NAME://VERSION, as Nodes tell it (containerRuntimeVersion)."""
+
+
+@runtime_checkable
 class CanUpdate(Protocol):
     """What a Runtime may be able to do beyond the rest: change the limits of what runs (KEP-1287)."""
 

@@ -48,6 +48,7 @@ class MachineFacts:
     """Which of MemoryPressure, DiskPressure and PIDPressure there is."""
     devices: DeviceCounts = field(default_factory=DeviceCounts)
     handlers: Sequence[Handler] = ()
+    runtime_version: str = RUNTIME_VERSION
 
 
 def node_doc(config: KubeletConfig, facts: MachineFacts) -> Doc:
@@ -135,7 +136,7 @@ def _node_info(facts: MachineFacts) -> Doc:
     return {
         "architecture": facts.architecture,
         "bootID": facts.boot_id,
-        "containerRuntimeVersion": RUNTIME_VERSION,
+        "containerRuntimeVersion": facts.runtime_version,
         "kernelVersion": facts.kernel_version,
         "kubeProxyVersion": "",
         "kubeletVersion": GIT_VERSION,

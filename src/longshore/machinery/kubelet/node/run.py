@@ -26,7 +26,7 @@ from longshore.machinery.kubelet.node.plan import (
     node_status,
 )
 from longshore.machinery.kubelet.resources.allocatable import allocatable
-from longshore.machinery.runtime.protocol import HasHandlers, Runtime
+from longshore.machinery.runtime.protocol import HasHandlers, HasVersion, Runtime
 
 _RETRY_S = 1.0
 _log = logging.getLogger("longshore.kubelet.node")
@@ -99,9 +99,10 @@ class NodeKeeper:
         devices = DeviceCounts(self.devices.capacity(), self.devices.allocatable())
         runtime = self._runtime
         handlers = runtime.handlers() if isinstance(runtime, HasHandlers) else ()
-        return replace(
-            self._facts(), pressure=self.pressure(), devices=devices, handlers=tuple(handlers)
-        )
+        found = self._facts()
+        if isinstance(runtime, HasVersion):
+            found = replace(found, runtime_version=runtime.version())
+        return replace(found, pressure=self.pressure(), devices=devices, handlers=tuple(handlers))
 
     async def register(self) -> None:
         """Make the Node object and report its status. Raises ApiError."""

@@ -17,14 +17,19 @@ _IMAGE_MOUNTS = {"containerd": (2, 1), "cri-o": (1, 31)}
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """name is the runtime's with its version; own_image that of sandboxes themselves, where it says."""
+    """name is the runtime's with its version, url both as Nodes tell them; own_image that of sandboxes
+    themselves, where it says."""
 
     name: str = "the container runtime"
+    url: str = ""
     own_image: str = ""
     strict_groups: bool = False
-    recursive_read_only: bool = False
     image_mounts: bool = False
     handlers: tuple[Handler, ...] = ()
+
+    def mounts_recursively(self, handler: str) -> bool:
+        """Whether read-only mounts of pods with that handler can be recursive."""
+        return any(one.name == handler and one.recursive_read_only for one in self.handlers)
 
 
 def about(version: rpc.VersionResponse, status: rpc.StatusResponse) -> About:
@@ -42,13 +47,15 @@ def about(version: rpc.VersionResponse, status: rpc.StatusResponse) -> About:
         )
     return About(
         name=name,
+        url=f"{version.runtime_name}://{version.runtime_version}",
         own_image=str(config.get("sandboxImage") or ""),
         strict_groups=status.features.supplemental_groups_policy,
-        recursive_read_only=any(
-            one.features.recursive_read_only_mounts for one in status.runtime_handlers
-        ),
         handlers=tuple(
-            Handler(one.name, one.features.recursive_read_only_mounts)
+            Handler(
+                one.name,
+                recursive_read_only=one.features.recursive_read_only_mounts,
+                user_namespaces=one.features.user_namespaces,
+            )
             for one in status.runtime_handlers
         ),
         image_mounts=_number(version.runtime_version)

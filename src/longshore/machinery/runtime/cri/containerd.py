@@ -56,6 +56,12 @@ disabled_plugins = [{disabled}]
   restrict_oom_score_adj = true
   netns_mounts_under_state_dir = true
 
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+      Root = "{home}/state/runc"
+
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{home}/cni/bin"
     conf_dir = "{home}/cni/net.d"

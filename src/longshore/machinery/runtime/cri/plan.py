@@ -191,7 +191,7 @@ def _mount(mount: Mount) -> rpc.Mount:
     return made
 
 
-def check(spec: ContainerSpec, about: About) -> None:
+def check(spec: ContainerSpec, about: About, handler: str) -> None:
     """Raise StartFailed for what the runtime would leave out without a word."""
     recursive = any(one.recursive and one.read_only for one in spec.mounts)
     faults = (
@@ -201,7 +201,7 @@ def check(spec: ContainerSpec, about: About) -> None:
             f"supplementalGroupsPolicy Strict is not supported by {about.name}",
         ),
         (
-            recursive and not about.recursive_read_only,
+            recursive and not about.mounts_recursively(handler),
             f"recursive read-only mounts are not supported by {about.name}",
         ),
         (

@@ -133,6 +133,10 @@ class CriRuntime:
 
     # -- sandboxes --
 
+    def version(self) -> str:
+        """protocol.HasVersion."""
+        return self._about.url
+
     def handlers(self) -> tuple[Handler, ...]:
         """protocol.HasHandlers: none where the runtime does not tell (containerd before 2.0)."""
         return self._about.handlers
@@ -208,7 +212,7 @@ class CriRuntime:
             raise StartFailed(f"container {spec.name} is being started already")
         if known is not None:
             return known.container
-        plan.check(spec, self._about)
+        plan.check(spec, self._about, pod.frame.handler)
         try:
             image = await self._images.find(spec.image)
             if image is None:
