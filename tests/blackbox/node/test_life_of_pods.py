@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 FOREVER = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
 # Says on its standard error who asked for what.
-_ANSWER = 'read line; echo "$line" >&2; printf "HTTP/1.0 200 OK\\r\\n\\r\\n"'
+_ANSWER = 'read line; echo "$line" >&2; printf "HTTP/1.0 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n"'
 SERVER = Case(
     "server",
     pod(
