@@ -15,6 +15,9 @@ from longshore.machinery.kubelet.devices import api_pb2 as api
 from longshore.machinery.kubelet.devices import wire
 from longshore.machinery.kubelet.devices.inotify import Directories
 from longshore.machinery.kubelet.devices.model import PluginFailure
+from longshore.machinery.kubelet.environment import Sources
+from longshore.machinery.kubelet.facts import Facts
+from longshore.machinery.kubelet.volumes.plan import HostPath, plan_volumes
 
 from ..docs import container, pod
 from .conftest import DeviceWorld, until
@@ -114,3 +117,19 @@ async def test_directories_are_heard_of(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         watch.add(tmp_path / "none")
     watch.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "there"),
+    [
+        ("/var/lib/kubelet/device-plugins", "/n/kubelet/device-plugins"),
+        ("/var/lib/kubelet", "/n/kubelet"),
+        ("/var/lib/kubelet2", "/var/lib/kubelet2"),
+        ("/dev", "/dev"),
+    ],
+)
+def test_a_plugin_in_a_pod_finds_the_kubelet_of_its_node(path: str, there: str) -> None:
+    """Plugins mount hostPath /var/lib/kubelet/device-plugins; nodes of a local cluster have one each."""
+    mounted = pod(volumes=[{"name": "v", "hostPath": {"path": path}}])
+    [volume] = plan_volumes(Facts(mounted, "node-1", "10.0.0.1", home="/n/kubelet"), Sources())
+    assert volume == HostPath("v", there, "")

@@ -9,6 +9,8 @@ from pathlib import Path
 from longshore.machinery.kubelet.resource_settings import ResourceSettings
 
 RUNTIME_NAME = "longshore"
+# By this path plug-ins, drivers and their pods know the kubelet's directory, wherever it is.
+KUBELET_DIRECTORY = "/var/lib/kubelet"
 
 # pkg/kubelet/apis/config/v1beta1/defaults.go
 LEASE_DURATION_S = 40
@@ -37,6 +39,13 @@ IMAGE_PULLS_AT_ONCE = 5
 # What containers get whose pod the API server no longer has, and nobody can say what it wanted.
 FORCED_GRACE_S = 2
 TERMINATION_MESSAGE_MAX_BYTES = 4096
+
+
+def at_home(path: str, home: str) -> str:
+    """Where the node whose kubelet has its directory at home has a path of the node's: nodes that share a
+    machine have a /var/lib/kubelet each."""
+    below = path.removeprefix(KUBELET_DIRECTORY)
+    return home + below if below != path and below[:1] in ("", "/") else path
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from longshore.base import quantities
 from longshore.core.objects.kinds import Doc
+from longshore.machinery.kubelet.config import KUBELET_DIRECTORY
 
 _SUBSCRIPT = re.compile(r"^metadata\.(labels|annotations)\['(.*)'\]$")
 
@@ -22,13 +23,15 @@ class ConfigMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known once the network is attached. allocatable is the node's, as quantities."""
+    """What is known once the network is attached. allocatable is the node's, as quantities; home the
+    directory of its kubelet."""
 
     pod: Doc
     node_name: str
     host_ip: str
     ips: tuple[str, ...] = ()
     allocatable: Mapping[str, str] = field(default_factory=dict)
+    home: str = KUBELET_DIRECTORY
 
 
 def field_value(facts: Facts, path: str) -> str:

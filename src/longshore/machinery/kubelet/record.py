@@ -135,7 +135,8 @@ class PodRecord:
 
     def facts(self, allocatable: Mapping[str, str]) -> Facts:
         config = self._config
-        return Facts(self.pod, config.node_name, config.node_ip, self.ips, allocatable)
+        home = str(config.root)
+        return Facts(self.pod, config.node_name, config.node_ip, self.ips, allocatable, home)
 
     def newest(self, name: str) -> Container | None:
         known = self.attempts.get(name)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.abilities import abilities
+from longshore.machinery.kubelet.admission.plan import rejected
 from longshore.machinery.kubelet.config import RECONCILE_S, RETRY_S
 from longshore.machinery.kubelet.devices.claims.plan import NotReady
 from longshore.machinery.kubelet.entering import enter
@@ -309,7 +310,7 @@ class PodWorker:
     def _reject(self, verdict: Verdict) -> None:
         """The node does not take the pod (pkg/kubelet: rejectPod)."""
         self._record.event("Warning", verdict.reason, verdict.message)
-        self.condemn(replace(verdict, message=f"Pod was rejected: {verdict.message}"))
+        self.condemn(rejected(verdict))
 
     def _blocked(self, reason: str, message: str, retry_s: float) -> None:
         now = self._tools.clock.now()

@@ -2,6 +2,7 @@
 
 ROOT/device-plugins/kubelet.sock     device plugins register here; their own sockets are beside it
 ROOT/plugins_registry/               drivers of claims make a socket here
+ROOT/plugins/                        and have what is theirs here
 ROOT/pod-resources/kubelet.sock      who asks which pod has which device
 ROOT/cdi, /etc/cdi, /var/run/cdi     what names of CDI devices mean
 
@@ -19,7 +20,7 @@ from longshore.base.clock import Clock
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Client
-from longshore.machinery.kubelet.config import RETRY_S, KubeletConfig
+from longshore.machinery.kubelet.config import RETRY_S, KubeletConfig, at_home
 from longshore.machinery.kubelet.devices import shares
 from longshore.machinery.kubelet.devices.allocation import Allocator
 from longshore.machinery.kubelet.devices.assignments import Assignments
@@ -91,7 +92,7 @@ class Devices:
 
     def load(self) -> None:
         """What an earlier life of the agent has written down. Raises OSError."""
-        for directory in (self._home, self._registry, self._lobby):
+        for directory in (self._home, self._registry, self._lobby, self._config.root / "plugins"):
             directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         self._assignments.load()
         self._prepared.load()
@@ -165,7 +166,8 @@ class Devices:
 
     async def welcome(self, who: Introduction, socket: Path) -> None:
         """Raises PluginFailure."""
-        endpoint = Path(who.endpoint) if who.endpoint else socket
+        home = str(self._config.root)
+        endpoint = Path(at_home(who.endpoint, home)) if who.endpoint else socket
         remote = await self._reach()
         match who.type:
             case "DRAPlugin":

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 from longshore.base import quantities
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.volumes import NOT_SOURCES, claim_name, is_of
+from longshore.machinery.kubelet.config import at_home
 from longshore.machinery.kubelet.credentials import key_of
 from longshore.machinery.kubelet.environment import Sources, contents, expand_known
 from longshore.machinery.kubelet.facts import ConfigMissing, Facts, field_value, resource_value
@@ -86,7 +87,7 @@ def _volume(volume: Doc, facts: Facts, sources: Sources, gid: int | None) -> Vol
     name = volume["name"]
     if "hostPath" in volume:
         source = volume["hostPath"]
-        return HostPath(name, source["path"], source.get("type") or "")
+        return HostPath(name, at_home(source["path"], facts.home), source.get("type") or "")
     if "emptyDir" in volume:
         return _empty_dir(name, volume["emptyDir"] or {}, facts, gid)
     if claimed := claim_name(facts.pod, volume):
