@@ -8,7 +8,9 @@ from typing import Any
 from longshore.core.objects import names
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rules import resources
+from longshore.core.objects.rules.paths import relative_path
 from longshore.core.objects.rules.problems import Path, Problems
+from longshore.core.objects.rules.security import container_security
 
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 PORT_RANGE = "must be between 1 and 65535, inclusive"
@@ -19,6 +21,8 @@ _PROBE_NUMBERS = (
 )  # fmt: skip
 _GRACE = "terminationGracePeriodSeconds"
 _HANDLERS = frozenset(("exec", "httpGet", "tcpSocket", "grpc", "sleep"))
+_PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
+_RECURSIVE = ("Disabled", "Enabled", "IfPossible")
 _SCHEMES = ("HTTP", "HTTPS")
 _SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
 
@@ -41,7 +45,8 @@ def _parts(one: Doc, path: Path, volumes: Collection[str], problems: Problems) -
         if rule is not None:
             rule(value, (path, field), problems)
     if "volumeMounts" in one:
-        _mounts(one["volumeMounts"], (path, "volumeMounts"), volumes, problems)
+        privileged = bool((one.get("securityContext") or {}).get("privileged"))
+        _mounts(one["volumeMounts"], (path, "volumeMounts"), volumes, privileged, problems)
 
 
 def image(name: str, path: Path, problems: Problems) -> None:
@@ -145,7 +150,9 @@ def _env_from(sources: list[Doc], path: Path, problems: Problems) -> None:
                 problems.all_invalid(where, said, names.subdomain_problems(said))
 
 
-def _mounts(mounts: list[Doc], path: Path, volumes: Collection[str], problems: Problems) -> None:
+def _mounts(
+    mounts: list[Doc], path: Path, volumes: Collection[str], privileged: bool, problems: Problems
+) -> None:
     seen = set()
     for index, mount in enumerate(mounts):
         at = (path, index)
@@ -161,10 +168,32 @@ def _mounts(mounts: list[Doc], path: Path, volumes: Collection[str], problems: P
         seen.add(where)
         if "subPath" in mount or "subPathExpr" in mount:
             _sub_path(mount, at, problems)
-        spread = mount.get("mountPropagation")
-        if spread:
-            choices = ("Bidirectional", "HostToContainer", "None")
-            problems.one_of((at, "mountPropagation"), spread, choices)
+        if "mountPropagation" in mount:
+            _propagation(mount["mountPropagation"], privileged, (at, "mountPropagation"), problems)
+        if "recursiveReadOnly" in mount:
+            _recursive(mount, (at, "recursiveReadOnly"), problems)
+
+
+def _propagation(spread: str, privileged: bool, path: Path, problems: Problems) -> None:
+    if spread not in _PROPAGATIONS:
+        problems.unsupported(path, spread, _PROPAGATIONS)
+    elif spread == "Bidirectional" and not privileged:
+        problems.forbidden(
+            path, "Bidirectional mount propagation is available only to privileged containers"
+        )
+
+
+def _recursive(mount: Doc, path: Path, problems: Problems) -> None:
+    """(validateMountRecursiveReadOnly)"""
+    if mount["recursiveReadOnly"] not in _RECURSIVE:
+        problems.unsupported(path, mount["recursiveReadOnly"], _RECURSIVE)
+    if mount["recursiveReadOnly"] not in ("Enabled", "IfPossible"):
+        return
+    if not mount.get("readOnly"):
+        problems.forbidden(path, "may only be specified when readOnly is true")
+    if mount.get("mountPropagation", "None") != "None":
+        why = "may only be specified when mountPropagation is None or not specified"
+        problems.forbidden(path, why)
 
 
 def _sub_path(mount: Doc, at: Path, problems: Problems) -> None:
@@ -174,14 +203,6 @@ def _sub_path(mount: Doc, at: Path, problems: Problems) -> None:
     for field in ("subPath", "subPathExpr"):
         if mount.get(field):
             relative_path(mount[field], (at, field), problems)
-
-
-def relative_path(text: str, path: Path, problems: Problems) -> None:
-    """A path below a volume's root."""
-    if text.startswith("/"):
-        problems.invalid(path, text, "must be a relative path")
-    if ".." in text.split("/"):
-        problems.invalid(path, text, "must not contain '..'")
 
 
 def _probe(probe: Doc, path: Path, problems: Problems) -> None:
@@ -233,23 +254,6 @@ def _handler(handler: Doc, path: Path, problems: Problems) -> None:
         port_number(handler["grpc"].get("port", 0), ((path, "grpc"), "port"), problems)
 
 
-def _security(context: Doc, path: Path, problems: Problems) -> None:
-    for field in ("runAsUser", "runAsGroup"):
-        user_id(context.get(field), (path, field), problems)
-    if context.get("allowPrivilegeEscalation") is False:
-        if context.get("privileged"):
-            problems.invalid(path, context, "cannot set `allowPrivilegeEscalation` to false and "
-                                            "`privileged` to true")  # fmt: skip
-        if "CAP_SYS_ADMIN" in context.get("capabilities", {}).get("add", ()):
-            problems.invalid(path, context, "cannot set `allowPrivilegeEscalation` to false and "
-                                            "`capabilities.Add` CAP_SYS_ADMIN")  # fmt: skip
-
-
-def user_id(value: int | None, path: Path, problems: Problems) -> None:
-    if value is not None and not 0 <= value <= 2**31 - 1:
-        problems.invalid(path, value, "must be between 0 and 2147483647, inclusive")
-
-
 _PARTS: dict[str, Callable[[Any, Path, Problems], None]] = {
     "ports": _ports,
     "env": _env,
@@ -259,5 +263,5 @@ _PARTS: dict[str, Callable[[Any, Path, Problems], None]] = {
     "readinessProbe": _readiness_probe,
     "startupProbe": _single_probe,
     "lifecycle": _lifecycle,
-    "securityContext": _security,
+    "securityContext": container_security,
 }

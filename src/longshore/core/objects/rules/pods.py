@@ -8,19 +8,19 @@ from typing import Any
 from longshore.core.objects import names
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rules import gangs, placement, resources
-from longshore.core.objects.rules.containers import container, user_id
+from longshore.core.objects.rules.containers import container
 from longshore.core.objects.rules.mirrors import mirror
 from longshore.core.objects.rules.pod_claims import pod_claims
 from longshore.core.objects.rules.problems import METADATA, SPEC, Path, Problems, Rule
 from longshore.core.objects.rules.restarts import restarts
 from longshore.core.objects.rules.scheduling import constraints, ports, ports_update
+from longshore.core.objects.rules.security import pod_security, together
 from longshore.core.objects.rules.volumes import volumes
 
 _RESTART_POLICIES = ("Always", "Never", "OnFailure")
 _RESTARTS = frozenset(("resizePolicy", "restartPolicy", "restartPolicyRules"))
 _DNS_POLICIES = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
 _PREEMPTION = ("Never", "PreemptLowerPriority")
-_SYSCTL = re.compile(r"[a-z0-9]([-_a-z0-9]*[a-z0-9])?([./][a-z0-9]([-_a-z0-9]*[a-z0-9])?)*")
 _DEADLINE_MAX = 2**31 - 1
 _NAMESERVERS_MAX = 3
 _DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
@@ -69,6 +69,7 @@ def pod_spec(spec: Doc, path: Path, problems: Problems) -> None:
     """The spec of a pod or of a template."""
     named = volumes(spec["volumes"], (path, "volumes"), problems) if "volumes" in spec else set()
     _containers(spec, path, named, problems)
+    together(spec, path, problems)
     pod_claims(spec, path, problems)
     if spec.get("restartPolicy") not in _RESTART_POLICIES:
         problems.one_of((path, "restartPolicy"), spec.get("restartPolicy", ""), _RESTART_POLICIES)
@@ -154,19 +155,6 @@ def _subdomain(value: str, path: Path, problems: Problems) -> None:
         problems.all_invalid(path, value, names.subdomain_problems(value))
 
 
-def _security(context: Doc, path: Path, problems: Problems) -> None:
-    for field in ("runAsUser", "runAsGroup", "fsGroup"):
-        if field in context:
-            user_id(context[field], (path, field), problems)
-    for index, one in enumerate(context.get("sysctls", ())):
-        name, at = one.get("name", ""), (((path, "sysctls"), index), "name")
-        if not name:
-            problems.required(at)
-        elif len(name) > 253 or not _SYSCTL.fullmatch(name):
-            why = f"must have at most 253 characters and match regex ^{_SYSCTL.pattern}$"
-            problems.invalid(at, name, why)
-
-
 def _dns_config(config: Doc, path: Path, problems: Problems) -> None:
     servers = config.get("nameservers", ())
     if len(servers) > _NAMESERVERS_MAX:
@@ -211,7 +199,7 @@ _PARTS: dict[str, Any] = {
     "serviceAccountName": _subdomain,
     "priorityClassName": _subdomain,
     "runtimeClassName": _subdomain,
-    "securityContext": _security,
+    "securityContext": pod_security,
     "dnsConfig": _dns_config,
     "hostAliases": _host_aliases,
     "schedulingGates": _gates,

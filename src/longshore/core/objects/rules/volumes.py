@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from longshore.base import quantities
 from longshore.core.objects.kinds import Doc
-from longshore.core.objects.rules.containers import relative_path
+from longshore.core.objects.rules.paths import relative_path
 from longshore.core.objects.rules.problems import Path, Problems
 
 _MODE = "must be a number between 0 and 0777 (octal), both inclusive"
