@@ -264,6 +264,8 @@ class _Start:
         self._listener = listener
         self._timer = timer
         self._news: dict[str, News] = {}
+        # Of servers that are still to be forked.
+        self._listeners: dict[str, list[socket.socket]] = {}
         self._alive = {process.role for process in recorded(paths.processes) if process.alive}
 
     def run(self, wait_s: float, merge: bool) -> UpResult:
@@ -320,25 +322,39 @@ class _Start:
                 self._spawn(name, partial(etcd.main, self._config, self._paths, name))
 
     def _processes(self) -> None:
-        """Import what the children need, once, and fork them; containerd starts meanwhile."""
+        """Import what the children need, once, and fork them; containerd starts meanwhile. Agents come
+        first: they have no use for what servers import, and it would be in their memory too."""
         if CONTAINERD in self._config.roles and CONTAINERD not in self._alive:
             self._paths.images.mkdir(mode=0o700, exist_ok=True)  # of pulls' records alone
             self._spawn(CONTAINERD, partial(containerd.main, self._paths))
-        lacking = [name for name in self._config.server_names if name not in self._alive]
-        if lacking:
-            from longshore.cluster import server
+        for name in self._config.server_names:
+            if name not in self._alive:
+                self._listeners[name] = self._listen_for(name)
         if self._config.has_lan:
-            from longshore.cluster import agent, gateway, hollow_agent  # noqa: F401 - for agents()
-            from longshore.cluster.nodes import provisioner
-        if lacking and self._config.shared:
-            import_module("longshore.core.store.etcd.store")  # gRPC, once for all servers
-        gc.collect()
-        gc.freeze()
-        for name in lacking:
-            self._serve(name, server)
-        if not self._config.has_lan:
+            from longshore.cluster import agent, hollow_agent  # noqa: F401 - for agents()
+
+            _freeze()
+            self.agents(self._config.node_names)
+        self._servers()
+        if self._config.has_lan:
+            self._others()
+
+    def _servers(self) -> None:
+        if not self._listeners:
             return
-        self.agents(self._config.node_names)
+        from longshore.cluster import server
+
+        if self._config.shared:
+            import_module("longshore.core.store.etcd.store")  # gRPC, once for all servers
+        _freeze()
+        for name in list(self._listeners):
+            self._serve(name, server)
+
+    def _others(self) -> None:
+        """What a cluster with a LAN has besides."""
+        from longshore.cluster import gateway
+        from longshore.cluster.nodes import provisioner
+
         if PROVISIONER in self._config.roles and PROVISIONER not in self._alive:
             provision = partial(provisioner.main, self._paths, make_machines)
             self._spawn(PROVISIONER, provision)
@@ -360,16 +376,19 @@ class _Start:
         self._network()
         self.agents(nodes)
 
-    def _serve(self, name: str, server: ModuleType) -> None:
-        """Fork a server. On the LAN it listens at once: agents may call before it answers. What is its
-        alone must not stay open here, nor in who is forked next: a port would be held after the
-        server's end, and its silence not be noticed."""
+    def _listen_for(self, name: str) -> list[socket.socket]:
+        """Where a server will be called. On the LAN it listens at once: agents may call before it answers."""
         own = [self._listener or _listen(self._config.port, shared=True)]
         self._listener = None
         if self._config.has_lan:
             from longshore.cluster.machine import lan_listener
 
             own.append(lan_listener(self._config, self._paths, name))
+        return own
+
+    def _serve(self, name: str, server: ModuleType) -> None:
+        """Fork a server."""
+        own = self._listeners.pop(name)
         news, tell = os.pipe()
         place = server.Place(name, own, tell)
         self._spawn(name, lambda: server.main(self._config, self._paths, place))
@@ -379,7 +398,10 @@ class _Start:
             one.close()
 
     def _spawn(self, role: str, main: Callable[[], None]) -> Process:
-        return spawn(role, self._paths.processes, self._paths.logs / f"{role}.log", main)
+        others = [one for own in self._listeners.values() for one in own]
+        return spawn(
+            role, self._paths.processes, self._paths.logs / f"{role}.log", _without(others, main)
+        )
 
     def _await_nodes(self, wait_s: float) -> None:
         if self._news:
@@ -403,6 +425,24 @@ class _Start:
                 if not one.hear():
                     log = self._paths.logs / f"{one.name}.log"
                     raise Unready(f"the server ended while starting: {_last_line(log)}")
+
+
+def _freeze() -> None:
+    """What is there is not looked through by the collectors of those who are forked."""
+    gc.collect()
+    gc.freeze()
+
+
+def _without(others: Sequence[socket.socket], main: Callable[[], None]) -> Callable[[], None]:
+    """A child's work that begins with the end of its copies of what is others' alone: a port would be
+    held after the server's end, and its silence not be noticed."""
+
+    def begin() -> None:
+        for one in others:
+            one.close()
+        main()
+
+    return begin
 
 
 class News:
