@@ -211,6 +211,11 @@ def test_allocatable_is_what_is_left() -> None:
     }  # fmt: skip
 
 
+def test_cpus_that_are_named_are_set_aside() -> None:
+    named = ResourceSettings(system_reserved={"cpu": "100m"}, reserved_cpus="0-1")
+    assert allocatable({"cpu": "4"}, named) == {"cpu": "2"}
+
+
 def test_no_more_than_all_can_be_set_aside() -> None:
     assert allocatable({"cpu": "1"}, ResourceSettings(kube_reserved={"cpu": "2"})) == {"cpu": "0"}
     with pytest.raises(ValueError, match="want NAME=QUANTITY"):

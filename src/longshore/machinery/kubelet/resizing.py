@@ -101,7 +101,10 @@ class Resizer:
         has = running_resources(before, was, memory)
         after = running_resources(document, spec, memory)
         # Whom the kernel ends first was decided at the start, as upstream has it.
-        return container, replace(after, oom_score_adj=has.oom_score_adj), has
+        after = replace(after, oom_score_adj=has.oom_score_adj)
+        uid, cpus = self._record.uid, self._tools.cpus
+        pinned, had = (cpus.pinned(uid, container.name, one) for one in (after, has))
+        return container, pinned, had
 
     def _as_it_runs(self) -> Doc:
         return given_to(self._record.pod, self._record.actual)

@@ -52,6 +52,21 @@ class ResourceSettings:
     reserved_cpus: str = ""
     """A list as "0-1,4": no pod gets these for itself. Only with the static policy."""
 
+    def __post_init__(self) -> None:
+        """Raises ValueError in upstream's words (pkg/kubelet/cm/cpumanager)."""
+        if self.cpu_manager_policy not in ("none", "static"):
+            raise ValueError(f'unknown policy: "{self.cpu_manager_policy}"')
+        if self.cpu_manager_policy == "static" and not self._reserves_cpus():
+            raise ValueError(
+                "the static policy requires systemreserved.cpu + kubereserved.cpu to be greater than zero"
+            )
+
+    def _reserves_cpus(self) -> bool:
+        parts = (self.kube_reserved, self.system_reserved)
+        return bool(self.reserved_cpus) or any(
+            quantities.parse(part.get("cpu", 0)) > 0 for part in parts
+        )
+
 
 def reserved_of(text: str) -> dict[str, str]:
     """ "cpu=500m,memory=1Gi" as the node's agent is told it. Raises ValueError with one sentence."""

@@ -20,6 +20,9 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Change, Client
 from longshore.core.streams.protocols import ExecOptions, LogOptions, Session
 from longshore.machinery.kubelet.config import STARTS_AT_ONCE, KubeletConfig
+from longshore.machinery.kubelet.cpus.machine import read_machine
+from longshore.machinery.kubelet.cpus.plan import Machine
+from longshore.machinery.kubelet.cpus.run import CpuManager
 from longshore.machinery.kubelet.credentials import Credentials, TokenSource
 from longshore.machinery.kubelet.devices.run import Devices
 from longshore.machinery.kubelet.dialling import dial
@@ -36,6 +39,7 @@ from longshore.machinery.kubelet.probes.handlers import Checker, RealChecker
 from longshore.machinery.kubelet.resources.around import Around
 from longshore.machinery.kubelet.resources.gauges import Gauges, MachineGauges
 from longshore.machinery.kubelet.resources.run import NodeResources
+from longshore.machinery.kubelet.shutdown.run import shut_down
 from longshore.machinery.kubelet.sources import Fetcher, ServiceMirror
 from longshore.machinery.kubelet.static.guarding import LateGuard
 from longshore.machinery.kubelet.static.run import StaticPods
@@ -85,6 +89,7 @@ class Kubelet:
             config.static_pods, config.node_name, client, clock, self._offer, self._clear
         )
         self.gauges: Gauges = MachineGauges(config.root)
+        self.machine: Callable[[], Machine] = lambda: read_machine(config.resources)
         self.statistics = Statistics(
             config, runtime, clock, self._here, lambda: self.gauges, lambda: self.facts()
         )
@@ -102,7 +107,7 @@ class Kubelet:
     async def _serve(self) -> None:
         config, client, clock = self._config, self._client, self._clock
         journal, services = Journal(client, clock), ServiceMirror(client, clock)
-        writer = StatusWriter(client, clock)
+        writer = self._writer = StatusWriter(client, clock)
         recorder = journal.recorder("kubelet", config.node_name)
         keeper = NodeKeeper(config, client, self._runtime, clock, self.facts)
         keeper.recorder = recorder
@@ -119,6 +124,11 @@ class Kubelet:
             devices = Devices(config, client, clock, crew, keeper.hurry, self._pods)
             devices.load()
             keeper.devices = devices
+            static = config.resources.cpu_manager_policy == "static"
+            cpus = CpuManager(
+                config.root, self.machine() if static else None, self._runtime, self._here
+            )
+            cpus.load()
             gate = gate_of(config, keeper, self._runtime, self._ring)
             self._tools = Tools(
                 config=config, runtime=self._runtime, network=self._network, guard=self.guard, clock=clock,
@@ -127,7 +137,7 @@ class Kubelet:
                 fetcher=Fetcher(client, services, clock, self._credentials()), checker=self.checker,
                 followed=Followed(client, clock, crew, self._outdated),
                 starts=asyncio.Semaphore(STARTS_AT_ONCE), alarm=alarms.set,
-                allocatable=lambda: keeper.allocatable, gate=gate, keeper=keeper, devices=devices, metrics=self.statistics.agent, node_resolv_conf=_node_resolv_conf(),
+                allocatable=lambda: keeper.allocatable, gate=gate, keeper=keeper, devices=devices, metrics=self.statistics.agent, cpus=cpus, node_resolv_conf=_node_resolv_conf(),
             )  # fmt: skip
             self._static_tools = replace(
                 self._tools, writer=self._static.mirrors,
@@ -139,10 +149,14 @@ class Kubelet:
             for name, work in (
                 ("static pods", self._static.run()), ("events", journal.run()), ("services", services.run()), ("statuses", writer.run()),
                 ("node", keeper.run()), ("pods", self._follow_pods()),
-                ("containers", self._follow_containers()), ("resources", resources.run()),
+                ("containers", self._follow_containers()), ("resources", resources.run()), ("cpus", cpus.run()),
                 ("devices", devices.run()),
             ):  # fmt: skip
                 crew.create_task(work, name=name)
+
+    async def shut_down(self) -> None:
+        """End all pods, the lowest priorities first, and take no others: the machine is shut down."""
+        await shut_down(self._tools, self._writer, self._workers.values)
 
     def _credentials(self) -> Credentials | None:
         return Credentials(self.tokens, self._clock) if self.tokens is not None else None
@@ -221,6 +235,7 @@ class Kubelet:
         for pod in present.values():
             self._offer(pod)
         kept = self._workers.keys() | present.keys()
+        self._tools.cpus.keep(kept)
         orphans = Orphans(self._config, self._runtime, self._network)
         self._tools.crew.create_task(orphans.remove_all_but(kept, self._found), name="orphans")
         give_back = self._tools.devices.release_all_but(frozenset(kept))

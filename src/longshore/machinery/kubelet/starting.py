@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
@@ -100,6 +101,8 @@ class Starter:
         profiles = str(self._tools.config.seccomp_dir)
         place = Place(attempt, self._place.new_log(name, attempt), mounts, profiles)
         spec = container_spec(container, facts, sources, image, place)
+        limits = self._tools.cpus.pinned(self._record.uid, name, spec.resources)
+        spec = replace(spec, resources=limits)
         spec = await self._tools.devices.equip(self._record.pod, container, spec)
         return await self._tools.runtime.start_container(self._record.uid, spec)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from longshore.base.clock import Clock
 from longshore.machinery.kubelet.admission.gate import Gate
 from longshore.machinery.kubelet.config import KubeletConfig
+from longshore.machinery.kubelet.cpus.run import CpuManager
 from longshore.machinery.kubelet.devices.run import Devices
 from longshore.machinery.kubelet.events import Recorder
 from longshore.machinery.kubelet.images.pulls import Puller
@@ -48,4 +49,5 @@ class Tools:
     keeper: NodeKeeper
     devices: Devices
     metrics: AgentMetrics
+    cpus: CpuManager
     node_resolv_conf: str = ""

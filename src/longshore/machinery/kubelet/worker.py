@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import replace
 
+from longshore.base.quantities import whole
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.abilities import abilities
@@ -39,7 +40,7 @@ from longshore.machinery.kubelet.pod_volumes import VolumeKeeper
 from longshore.machinery.kubelet.recall import health_reported, recalled
 from longshore.machinery.kubelet.record import PodRecord
 from longshore.machinery.kubelet.resizing import Resizer
-from longshore.machinery.kubelet.spec import sandbox_spec
+from longshore.machinery.kubelet.spec import running_resources, sandbox_spec
 from longshore.machinery.kubelet.starting import Starter
 from longshore.machinery.kubelet.status import doubted, is_certain, pod_status
 from longshore.machinery.kubelet.support import refused
@@ -49,6 +50,7 @@ from longshore.machinery.kubelet.volumes.run import VolumeFailure
 from longshore.machinery.network.errors import NetworkFailure
 from longshore.machinery.runtime.protocol import (
     Container,
+    Resources,
     RuntimeFailure,
     State,
 )
@@ -117,6 +119,11 @@ class PodWorker:
         self._end()
         self._wake.set()
 
+    @property
+    def ended(self) -> bool:
+        """Whether none of its containers runs, for good."""
+        return self.done or self._record.phase in TERMINAL_PHASES
+
     def condemn(self, verdict: Verdict) -> None:
         """The node ends the pod by itself; the first verdict stands."""
         if self._record.verdict is None and self._record.phase not in TERMINAL_PHASES:
@@ -145,6 +152,11 @@ class PodWorker:
 
     def running(self) -> Iterable[Container]:
         return self._record.running()
+
+    def limits(self, container: str) -> Resources:
+        """Of a container, but for its CPUs."""
+        memory = whole(self._tools.allocatable().get("memory", 0))
+        return running_resources(self._record.documents[container], self.pod["spec"], memory)
 
     def log_path(self, container: Container) -> str:
         return container.log_path or str(self._place.log_path(container.name, container.attempt))
@@ -267,8 +279,12 @@ class PodWorker:
                 self._tools.metrics.pod_started(self._tools.clock.now() - record.started_at)
             record.reported, record.phase = status, status["phase"]
             if record.phase in TERMINAL_PHASES:
-                self._tools.gate.leave(self.uid)
+                self._leave_room()
             self._tools.writer.put(self.pod, status)
+
+    def _leave_room(self) -> None:
+        self._tools.gate.leave(self.uid)
+        self._tools.cpus.release(self.uid)
 
     def _tell_backoffs(self, status: Doc) -> None:
         for before, after in _pairs(self._record.reported, status):
@@ -414,7 +430,7 @@ class PodWorker:
         self._vitals.leave_all()
         self._volumes.give_up()
         status = pod_status(self._view())
-        tools.gate.leave(self.uid)
+        self._leave_room()
         await tools.devices.release(self.uid)
         await tools.runtime.remove_sandbox(self.uid)
         await asyncio.to_thread(self._place.remove)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from longshore.base import quantities
 from longshore.core.objects.pod_requests import amount, written
+from longshore.machinery.kubelet.cpus.lists import parse_cpus
 from longshore.machinery.kubelet.resource_settings import ResourceSettings
 from longshore.machinery.kubelet.resources.thresholds import thresholds_of
 
@@ -41,6 +42,9 @@ def _left(name: str, text: str, capacity: Mapping[str, str], settings: ResourceS
 
 
 def _reserved(name: str, settings: ResourceSettings) -> int:
+    """CPUs that are named are what is set aside, whatever else is said (reservedSystemCPUs)."""
+    if name == "cpu" and (named := parse_cpus(settings.reserved_cpus)):
+        return 1000 * len(named)
     parts = (settings.kube_reserved, settings.system_reserved)
     return sum(amount(name, part[name]) for part in parts if name in part)
 

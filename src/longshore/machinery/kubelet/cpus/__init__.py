@@ -1,0 +1,1 @@
+"""CPUs of their own for pods that ask for whole ones: the CPU manager's static policy (KEP-3570)."""
