@@ -15,6 +15,7 @@ from longshore.machinery.runtime import logs
 from longshore.machinery.runtime.cri.containerd import Containerd
 from longshore.machinery.runtime.cri.network import Handover
 from longshore.machinery.runtime.cri.run import CriRuntime
+from longshore.machinery.runtime.emptying import remove_all
 from longshore.machinery.runtime.protocol import Container, ContainerSpec, SandboxSpec
 from longshore.testing.runtime_suite import until_ended
 
@@ -125,7 +126,4 @@ class CriHarness:
 
     async def clean(self) -> None:
         """Remove every pod of the node."""
-        for container in await self.runtime.containers():
-            await self.runtime.stop_container(container.id, 0)
-        for sandbox in await self.runtime.sandboxes():
-            await self.runtime.remove_sandbox(sandbox.id)
+        await remove_all(self.runtime)

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from longshore.base.clock import SystemClock
+from longshore.machinery.runtime.oci import cgroups
+from longshore.machinery.runtime.protocol import (
+    Container,
+    ContainerSpec,
+    Hook,
+    ImagePullFailed,
+    Mount,
+    Resources,
+    RuntimeFailure,
+    Security,
+    StartFailed,
+    State,
+)
 from longshore.testing.container_suite import ContainerSuite
 from longshore.testing.program_suite import ProgramSuite
+from longshore.testing.runtime_suite import one, refused
 from tests.runtime.conftest import build_busybox
-from tests.runtime.cri_world import CriHarness, Machine, machine
+from tests.runtime.cri_world import GROUP, CriHarness, Machine, machine
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -34,3 +55,132 @@ async def harness(tmp_path: Path, running: Machine, netns: str) -> AsyncIterator
 
 class TestCri(ContainerSuite, ProgramSuite):
     pass
+
+
+async def begun(harness: CriHarness, spec: ContainerSpec) -> Container:
+    sandbox = await harness.runtime.run_sandbox(harness.sandbox(spec.name))
+    return await harness.runtime.start_container(sandbox.id, spec)
+
+
+async def test_a_runtime_that_was_killed_is_found_again_with_all_that_ended(
+    harness: CriHarness, running: Machine
+) -> None:
+    steady = await begun(harness, harness.running("steady"))
+    ending = await begun(harness, harness.ending("ending", 4, 0.5))
+    running.kill()
+    words = await refused(harness.runtime.images, RuntimeFailure)
+    assert words == f"the container runtime at {running.containerd.socket} does not answer"
+    started = harness.runtime.start_container
+    again = replace(harness.running("steady"), attempt=1)
+    assert "does not answer" in await refused(lambda: started(steady.sandbox, again), StartFailed)
+    running.start()
+    ended = await until_known(harness, ending.id)
+    assert (ended.exit_code, ended.reason) == (4, "Error")
+    assert await one(harness.runtime, steady.id) == steady
+    assert len(harness.said) == 1
+    assert (await harness.runtime.exec_sync(steady.id, ["echo", "here"], 5.0))[1] == b"here\n"
+
+
+async def until_known(harness: CriHarness, container_id: str) -> Container:
+    """As a kubelet does, which asks again after a failure."""
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(RuntimeFailure):
+                found = await one(harness.runtime, container_id)
+                if found.state is State.EXITED:
+                    return found
+                await harness.runtime.changed()
+            await SystemClock().sleep(0.05)
+
+
+async def test_a_sandbox_that_was_lost_is_made_anew(harness: CriHarness) -> None:
+    first = await begun(harness, harness.running("a"))
+    (pause,) = (
+        pid
+        for pid in cgroups.processes(f"{GROUP}/n1/besteffort/pod{first.sandbox}")
+        if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"/pause")
+    )
+    os.kill(pause, signal.SIGKILL)
+    again = replace(harness.running("a"), attempt=1)
+
+    async def listen() -> None:
+        while True:
+            await harness.runtime.changed()
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as crew:
+        listening = crew.create_task(listen())
+        second = None
+        while second is None or (await one(harness.runtime, first.id)).state is State.RUNNING:
+            with contextlib.suppress(StartFailed):
+                second = await harness.runtime.start_container(first.sandbox, again)
+            await SystemClock().sleep(0.02)
+        listening.cancel()
+    assert second.state is State.RUNNING
+    await harness.reopen()
+    assert {each.id for each in await harness.runtime.containers()} == {first.id, second.id}
+    assert len(await harness.runtime.sandboxes()) == 1
+
+
+async def test_nodes_share_a_runtime_and_see_what_is_theirs(
+    harness: CriHarness, tmp_path: Path
+) -> None:
+    other = CriHarness(tmp_path, harness.containerd, harness.netns, "n2")
+    await other.runtime.open()
+    here = await begun(harness, harness.running("here"))
+    there = await begun(other, other.running("there"))
+    assert await harness.runtime.containers() == [here]
+    assert await (await other.reopen()).containers() == [there]
+    image = await harness.runtime.image("busybox:1.35")
+    assert image is not None
+    words = await refused(lambda: other.runtime.remove_image(image.id), RuntimeFailure)
+    assert words == f"image {image.id[:12]} is used by a container"
+    await other.clean()
+    await other.runtime.close()
+    assert (await one(harness.runtime, here.id)).state is State.RUNNING
+
+
+async def test_what_a_runtime_would_leave_out_is_refused_by_name(harness: CriHarness) -> None:
+    sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
+    spec = harness.running("a")
+    for wrong, why in (
+        (replace(spec, hooks=(Hook("prestart", "/bin/true"),)), "hooks of devices"),
+        (replace(spec, security=Security(strict_groups=True)), "supplementalGroupsPolicy Strict"),
+        (replace(spec, mounts=(Mount("/", "/m", True, True),)), "recursive read-only mounts"),
+        (replace(spec, mounts=(Mount("", "/m", image="busybox:1.35"),)), "image volumes"),
+        (replace(spec, log_path="/elsewhere/a.log"), "is not below"),
+    ):
+        start = partial(harness.runtime.start_container, sandbox.id, wrong)
+        assert why in await refused(start, StartFailed)
+    handled = replace(harness.sandbox("b"), handler="nowhere")
+    words = await refused(lambda: harness.runtime.run_sandbox(handled), RuntimeFailure)
+    assert 'no runtime for "nowhere" is configured' in words
+
+
+async def test_a_network_that_was_not_given_is_named(harness: CriHarness) -> None:
+    spec = replace(harness.sandbox("a"), netns="/no/such/namespace")
+    words = await refused(lambda: harness.runtime.run_sandbox(spec), RuntimeFailure)
+    assert "/no/such/namespace cannot be bound" in words
+    assert await harness.runtime.sandboxes() == []
+
+
+async def test_an_image_is_pulled_named_and_removed(harness: CriHarness) -> None:
+    words = await refused(lambda: harness.runtime.pull("127.0.0.1:1/nothing:1"), ImagePullFailed)
+    assert "127.0.0.1:1" in words
+    assert await harness.runtime.image("127.0.0.1:1/nothing:1") is None
+    image = await harness.runtime.image("busybox:1.35")
+    assert image is not None
+    assert (image.names, image.env) == (("docker.io/library/busybox:1.35",), ("GREETING=hello",))
+    assert [each.id for each in await harness.runtime.images()] == [image.id]
+    await harness.runtime.remove_image("0" * 64)
+
+
+async def test_a_pods_group_has_its_bounds_and_goes_with_it(harness: CriHarness) -> None:
+    spec = replace(
+        harness.sandbox("a"), qos="Burstable", resources=Resources(memory_limit_bytes=64 << 20)
+    )
+    sandbox = await harness.runtime.run_sandbox(spec)
+    group = f"{GROUP}/n1/burstable/pod{spec.id}"
+    assert len(cgroups.existing(group)) > 0
+    await harness.runtime.update_sandbox(sandbox.id, Resources(memory_limit_bytes=96 << 20))
+    await harness.runtime.remove_sandbox(sandbox.id)
+    assert cgroups.existing(group) == []
