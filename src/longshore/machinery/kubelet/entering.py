@@ -44,11 +44,16 @@ def gate_of(
 
 async def enter(record: PodRecord, tools: Tools) -> None:
     """Ask the gate; what it refuses has failed for good."""
-    why = await _asked(record, tools) or await tools.cpus.admit(record.pod)
+    why = (
+        await _asked(record, tools)
+        or await tools.devices.admit(record.pod)
+        or await tools.cpus.admit(record.pod)
+    )
     if why is None:
         record.admitted = True
         return
     tools.gate.leave(record.uid)
+    await tools.devices.release(record.uid)
     record.event("Warning", why.reason, why.message)
     record.verdict = rejected(why)
 

@@ -15,7 +15,6 @@ from longshore.base.quantities import whole
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.abilities import abilities
-from longshore.machinery.kubelet.admission.plan import rejected
 from longshore.machinery.kubelet.config import RECONCILE_S, RETRY_S
 from longshore.machinery.kubelet.devices.claims.plan import NotReady
 from longshore.machinery.kubelet.entering import enter
@@ -307,8 +306,6 @@ class PodWorker:
         if refusal:
             reason = "FailedMount" if "spec.volumes[" in refusal else "NotSupported"
             return self._blocked(reason, refusal, _FOREVER)
-        if (verdict := await self._tools.devices.admit(self.pod)) is not None:
-            return self._reject(verdict)
         try:
             await self._attach_and_mount()
         except (ConfigMissing, VolumeFailure) as error:
@@ -322,11 +319,6 @@ class PodWorker:
             )
         except ApiError as error:
             self._blocked("FailedMount", error.message, RETRY_S)
-
-    def _reject(self, verdict: Verdict) -> None:
-        """The node does not take the pod (pkg/kubelet: rejectPod)."""
-        self._record.event("Warning", verdict.reason, verdict.message)
-        self.condemn(rejected(verdict))
 
     def _blocked(self, reason: str, message: str, retry_s: float) -> None:
         now = self._tools.clock.now()
