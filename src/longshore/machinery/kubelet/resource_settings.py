@@ -22,7 +22,7 @@ LINUX_EVICTION_HARD: Mapping[str, str] = MappingProxyType(
 # A local cluster's nodes share one disk with everything else on the machine: that it is nearly full
 # says nothing about them, and what they gave up would not help.
 SHARED_DISK_EVICTION_HARD: Mapping[str, str] = MappingProxyType({"memory.available": "100Mi"})
-RESERVABLE = ("cpu", "memory", "ephemeral-storage", "pid")
+RESERVABLE = ("cpu", "memory", "ephemeral-storage")
 
 
 @dataclass(frozen=True, slots=True)
