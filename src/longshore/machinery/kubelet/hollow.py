@@ -6,7 +6,7 @@ batches: registrations, leases, statuses, deletions.
 
 A pod says how its containers end with the annotation or label longshore.io/hollow-exit ("CODE" or
 "CODE after SECONDS", for some indexes of a Job "CODE at 1,3; CODE"). Pods of Jobs succeed after a moment; all others run for ever. An image of a
-repository named broken cannot be pulled.
+repository named broken cannot be pulled. The annotation longshore.io/hollow has pods and nodes do more that is wrong (core/objects/hollow.py).
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from longshore.base.clock import Clock
 from longshore.base.limits import LOOP_SLICE
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import AlreadyExists, ApiError, NotFound, Unavailable
+from longshore.core.objects.hollow import FOREVER
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.pod_requests import amounts_of
 from longshore.core.registry.client import (
@@ -50,6 +51,7 @@ from longshore.machinery.kubelet.hollow_pod import (
     seen_of,
     take,
 )
+from longshore.machinery.kubelet.misbehaving import node_told
 from longshore.machinery.kubelet.network import HollowNetwork
 from longshore.machinery.kubelet.node.plan import (
     LEASE_NAMESPACE,
@@ -194,7 +196,13 @@ class HollowNodes:
         while True:
             await self._clock.sleep(pause_s)
             await self._renew()
-            await self._report([self._nodes[name] for name in sorted(self._unwell)])
+            await self._report(sorted(self._heard(self._unwell), key=_name_of))
+
+    def _heard(self, names: Collection[str] | None = None) -> Iterator[HollowNode]:
+        """Those (of these) that are not silent."""
+        now = self._clock.now()
+        nodes = self._nodes.values() if names is None else (self._nodes[one] for one in names)
+        return (node for node in nodes if not node.silence(now))
 
     async def _register(self, nodes: Sequence[HollowNode]) -> None:
         """Create the nodes, then their statuses and leases. Nodes that exist are taken over."""
@@ -229,7 +237,7 @@ class HollowNodes:
 
     async def _renew(self) -> None:
         renewal = lease_renewal(self._clock.now())
-        nodes = list(self._nodes.values())
+        nodes = list(self._heard())
         answers = await self._submit(
             [Patch(kinds.LEASE, LEASE_NAMESPACE, n.config.node_name, renewal) for n in nodes]
         )
@@ -253,7 +261,17 @@ class HollowNodes:
         node = self._nodes.get(name)
         if node is not None:
             node.doc = doc
+            self._heed(node)
             (self._unwell.discard if _is_ready(doc) else self._unwell.add)(name)
+
+    def _heed(self, node: HollowNode) -> None:
+        """It may have been told to misbehave, or to stop that."""
+        behaviour = node_told(node.doc)
+        if behaviour == node.behaviour:
+            return
+        node.behaviour, node.told_at = behaviour, self._clock.now()
+        for uid in node.pods:
+            self._touch(uid)
 
     # -- pods --------------------------------------------------------------------------------
 
@@ -282,13 +300,17 @@ class HollowNodes:
         if known is None:
             known = new_pod(doc, node, self._clock.now())
             self._pods[known.uid] = known
+            node.pods.add(known.uid)
         elif known.seen != seen_of(doc):
             take(known, doc)
         else:
             # Our own status, come back, or somebody else's word against it.
             self._doubt(known, doc)
             return
-        self._touch(known.uid)
+        if slow_s := node.behaviour.slow_s:
+            self._alarm(known.uid, slow_s)
+        else:
+            self._touch(known.uid)
 
     def _doubt(self, pod: HollowPod, doc: Doc) -> None:
         since = pod.doubted_at
@@ -306,6 +328,7 @@ class HollowNodes:
         pod = self._pods.pop(uid, None)
         self._dirty.pop(uid, None)
         if pod is not None:
+            pod.node.pods.discard(uid)
             pod.node.gate.leave(uid)
             if pod.ips:
                 leave(pod)
@@ -344,6 +367,11 @@ class HollowNodes:
         pod = self._pods.get(uid)
         if pod is None or over(pod) or not pod.doc:
             return
+        if silent_s := pod.node.silence(self._clock.now()):
+            pod.calm = False
+            if silent_s < FOREVER:
+                self._alarm(uid, silent_s)
+            return
         if is_certain(pod.doubted_at, self._clock.monotonic()):
             pod.reported, pod.doubted_at = {}, None
         wake_at = advance(pod, self._clock.now())
@@ -371,6 +399,10 @@ class HollowNodes:
                 _log.warning("%d hollow writes: %s", len(part), error)
                 answers += [Unavailable(str(error))] * len(part)
         return answers
+
+
+def _name_of(node: HollowNode) -> str:
+    return node.config.node_name
 
 
 def _is_ready(node: Doc) -> bool:

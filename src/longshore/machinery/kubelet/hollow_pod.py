@@ -9,7 +9,16 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from longshore.base.clock import parse_rfc3339
+from longshore.core.objects.hollow import (
+    FOREVER,
+    OOM_EXIT_CODE,
+    USUAL_NODE,
+    USUAL_POD,
+    NodeBehaviour,
+    PodBehaviour,
+)
 from longshore.core.objects.kinds import Doc
+from longshore.machinery.kubelet import misbehaving
 from longshore.machinery.kubelet.admission.gate import Gate
 from longshore.machinery.kubelet.admission.plan import BY_THE_NODE, rejected
 from longshore.machinery.kubelet.allotment import (
@@ -35,6 +44,7 @@ from longshore.machinery.kubelet.plan import (
     Admit,
     Finish,
     Kill,
+    PodPlan,
     Prepare,
     Release,
     Resize,
@@ -54,23 +64,33 @@ _INIT_TAKES_S = 0.0
 _STOPPED = 143
 
 
-Seen: TypeAlias = tuple[int | None, str | None, tuple[str, ...]]
+Seen: TypeAlias = tuple[int | None, str | None, tuple[str, ...], str]
 
 
 # News of the node may come later than those of a pod that was bound for them: a refusal that goes by the
 # Node object is looked at again after this long.
 _ASK_AGAIN_S = 1.0
 _NOTHING: Mapping[str, Doc] = MappingProxyType({})
+_NO_STOPS: Mapping[str, tuple[float, int]] = MappingProxyType({})
 
 
 @dataclass(slots=True)
 class HollowNode:
-    """doc: as others see it. gate: which pods it takes."""
+    """doc: as others see it. gate: which pods it takes. behaviour: what it was told to do wrong, told_at
+    when that was. pods are the uids of its own."""
 
     config: KubeletConfig
     network: HollowNetwork
     gate: Gate
     doc: Doc = field(default_factory=dict)
+    behaviour: NodeBehaviour = USUAL_NODE
+    told_at: float = 0.0
+    pods: set[str] = field(default_factory=set)
+
+    def silence(self, now: float) -> float:
+        """For how many seconds from now it does nothing."""
+        behaviour = self.behaviour
+        return 0.0 if behaviour is USUAL_NODE else behaviour.silence(now - self.told_at)
 
 
 @dataclass(slots=True)
@@ -106,6 +126,10 @@ class HollowPod:
     wanted: Doc = field(default_factory=dict)
     actual: Mapping[str, Doc] = field(default_factory=lambda: _NOTHING)
     resizing: Resizing = SETTLED
+    behaviour: PodBehaviour = USUAL_POD
+    pulls: int = 0
+    stops: Mapping[str, tuple[float, int]] = field(default_factory=lambda: _NO_STOPS)
+    """When containers that were asked to end will, and with which exit code."""
 
     def view(self, now: float) -> PodView:
         return PodView(
@@ -126,15 +150,17 @@ class HollowPod:
             admitted=self.admitted,
             actual=self.actual,
             resizing=self.resizing,
+            health=misbehaving.health(self.behaviour, self.doc["spec"], self.containers, now),
         )
 
 
 def seen_of(doc: Doc) -> Seen:
     """What of a pod is not just its agent's word: spec and deletion count up the generation, and
-    others say which of its readiness gates are open."""
+    others say which of its readiness gates are open, and how it is to misbehave."""
     metadata, gates = doc["metadata"], doc["spec"].get("readinessGates")
     opened = _opened(doc, gates) if gates else ()
-    return metadata.get("generation"), metadata.get("deletionTimestamp"), opened
+    told = misbehaving.told(doc)
+    return metadata.get("generation"), metadata.get("deletionTimestamp"), opened, told
 
 
 def _opened(doc: Doc, gates: Iterable[Doc]) -> tuple[str, ...]:
@@ -158,6 +184,7 @@ def take(pod: HollowPod, doc: Doc) -> None:
         pod.reported = doc.get("status") or {}
     renew(pod, doc)
     pod.seen, pod.calm = seen_of(doc), False
+    pod.ending, pod.behaviour = _ending(doc), misbehaving.pod_told(doc)
 
 
 def renew(pod: HollowPod, doc: Doc) -> None:
@@ -197,6 +224,7 @@ def new_pod(doc: Doc, node: HollowNode, now: float) -> HollowPod:
         seen=seen_of(doc),
         node=node,
         ending=_ending(doc),
+        behaviour=misbehaving.pod_told(doc),
         started_at=parse_rfc3339(started) if started else now,
         phase=status.get("phase") or "Pending",
         reported=status,
@@ -236,6 +264,9 @@ def _ending(doc: Doc) -> Ending | None:
         except ValueError as error:
             _log.warning("pod %s: %s", doc["metadata"]["name"], error)
             return Ending(1, 0.0)
+    told = misbehaving.pod_told(doc)
+    if told.exit_code is not None:
+        return Ending(told.exit_code, told.exit_after_s)
     owners = doc["metadata"].get("ownerReferences") or []
     by_job = any(owner["kind"] == "Job" for owner in owners)
     return Ending(0, _JOB_TAKES_S) if by_job else None
@@ -247,8 +278,8 @@ def advance(pod: HollowPod, now: float) -> float | None:
         return pod.asked_at
     _consider(pod, now)
     _end_what_is_due(pod, now)
-    while (plan := plan_pod(pod.view(now))).steps:
-        for step in plan.steps:
+    while steps := _undelayed(pod, plan := plan_pod(pod.view(now)), now):
+        for step in steps:
             _apply(pod, step, now)
         if pod.finished:
             return None
@@ -260,6 +291,22 @@ def advance(pod: HollowPod, now: float) -> float | None:
     if plan.wake_at is not None:
         moments.append(plan.wake_at)
     return min(moments, default=None)
+
+
+def _undelayed(pod: HollowPod, plan: PodPlan, now: float) -> list[Step]:
+    """The steps that are not held up: by a node that is to begin later, or a container that takes its
+    time to end."""
+    early = now < _begins_at(pod)
+    return [
+        step
+        for step in plan.steps
+        if not (isinstance(step, Kill) and step.name in pod.stops)
+        and not (early and isinstance(step, Prepare))
+    ]
+
+
+def _begins_at(pod: HollowPod) -> float:
+    return pod.started_at + pod.behaviour.start_s
 
 
 def _apply(pod: HollowPod, step: Step, now: float) -> None:
@@ -275,6 +322,8 @@ def _apply(pod: HollowPod, step: Step, now: float) -> None:
             pod.sandbox = True
         case Start(name, attempt):
             _start(pod, name, attempt, now)
+        case Kill(name, _, grace_s) if pod.behaviour.stop_s:
+            pod.stops = {**pod.stops, name: misbehaving.stop(pod.behaviour, grace_s, now)}
         case Kill(name):
             ended = pod.containers[name]
             pod.containers[name] = _exited(ended, _STOPPED, now)
@@ -334,7 +383,8 @@ def _start(pod: HollowPod, name: str, attempt: int, now: float) -> None:
         )
         if c["name"] == name
     )
-    if is_broken(document["image"]):
+    if is_broken(document["image"]) or pod.pulls < pod.behaviour.pulls_failing:
+        pod.pulls += 1
         pod.troubles[name] = _pull_failed(pod.troubles.get(name), document["image"], now)
         return
     if (ended := pod.containers.get(name)) is not None:
@@ -367,16 +417,22 @@ def _container(uid: str, document: Doc, attempt: int, started_at: float) -> Cont
 
 
 def _due_moments(pod: HollowPod) -> Iterator[float]:
+    if pod.behaviour.start_s and not pod.sandbox:
+        yield _begins_at(pod)
     for container in pod.containers.values():
         due = _due(pod, container)
         if due is not None:
             yield due
+        if container.state is not State.EXITED:
+            yield from misbehaving.moments(pod.behaviour, container)
 
 
 def _due(pod: HollowPod, container: Container) -> float | None:
     """When a running container ends by itself."""
     if container.state is State.EXITED:
         return None
+    if (stop := pod.stops.get(container.name)) is not None:
+        return stop[0] if stop[0] < FOREVER else None
     for init in pod.doc["spec"].get("initContainers") or []:
         if init["name"] == container.name:
             return None if is_sidecar(init) else container.started_at + _INIT_TAKES_S
@@ -388,8 +444,18 @@ def _end_what_is_due(pod: HollowPod, now: float) -> None:
     for name, container in list(pod.containers.items()):
         due = _due(pod, container)
         if due is not None and due <= now:
-            code = 0 if name in inits or pod.ending is None else pod.ending.exit_code
-            pod.containers[name] = _exited(container, code, due)
+            pod.containers[name] = _ended(pod, container, due, is_init=name in inits)
+            pod.stops = {other: one for other, one in pod.stops.items() if other != name}
+
+
+def _ended(pod: HollowPod, container: Container, due: float, *, is_init: bool) -> Container:
+    if (stop := pod.stops.get(container.name)) is not None:
+        return _exited(container, stop[1], due)
+    if is_init or pod.ending is None:
+        return _exited(container, 0, due)
+    ended = _exited(container, pod.ending.exit_code, due)
+    killed = pod.behaviour.oom and ended.exit_code == OOM_EXIT_CODE
+    return replace(ended, reason="OOMKilled") if killed else ended
 
 
 def _exited(container: Container, code: int, at: float) -> Container:
