@@ -130,6 +130,36 @@ async def test_an_agent_starts_while_no_server_answers(world: Machines) -> None:
     await eventually(lambda: is_ready(world.get("pod", "later")), "the node works again")
 
 
+def test_a_machine_that_is_shut_down_ends_its_pods_in_order(world: Machines) -> None:
+    for name, critical in (("plain", False), ("vital", True)):
+        pod = web("far")
+        pod["metadata"] = {"name": name}
+        if critical:
+            pod["spec"]["priorityClassName"] = "system-node-critical"
+        world.apply(pod)
+    world.kubectl("wait", "--for=condition=Ready", "pod/plain", "pod/vital", "--timeout=30s")
+    world.longshore("far", "shutdown", "--dir", str(world.directory("far")))
+    world.agents.pop("far").wait(10)
+    plain, vital = (world.get("pod", name)["status"] for name in ("plain", "vital"))
+    for status in (plain, vital):
+        assert (status["phase"], status["reason"]) == ("Failed", "Terminated")
+        assert "imminent node shutdown" in status["message"]
+        assert reason_of(status, "DisruptionTarget") == ("True", "TerminationByKubelet")
+    ends = [
+        one["containerStatuses"][0]["state"]["terminated"]["finishedAt"] for one in (plain, vital)
+    ]
+    assert ends == sorted(ends)
+    assert reason_of(world.get("node", "far")["status"], "Ready") == ("False", "KubeletNotReady")
+    world.join("far")
+    ready = "--for=condition=Ready"
+    world.kubectl("wait", ready, "node/far", "--timeout=30s")
+
+
+def reason_of(status: dict[str, Any], condition: str) -> tuple[str, str]:
+    (found,) = [one for one in status["conditions"] if one["type"] == condition]
+    return found["status"], found["reason"]
+
+
 def traces(home: Path) -> list[str]:
     """What there is of a node on this machine: mounts, control groups, processes."""
     group = ClusterPaths.of_machine(home).cgroup_parent

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from longshore.cli.nodes import wait_option
+
 DIRECTORY = Path("/var/lib/longshore-agent")
 
 directory_option = click.option(
@@ -42,11 +44,52 @@ machine_option = click.option(
     help="The address at which other machines reach this one. [default: the one from which it "
     "reaches the server]",
 )  # fmt: skip
-def agent(**options: Any) -> None:
+@click.option(
+    "--shutdown-grace-period", "grace_s", default=30.0, show_default=True,
+    help="Seconds that pods have together when the machine is shut down.",
+)  # fmt: skip
+@click.option(
+    "--shutdown-grace-period-critical-pods", "critical_s", default=10.0, show_default=True,
+    help="How many of these, the last ones, are for critical pods.",
+)  # fmt: skip
+@click.option(
+    "--reserve", default="", metavar="LIST",
+    help="What no pod gets: cpu=500m,memory=1Gi,ephemeral-storage=5Gi.",
+)  # fmt: skip
+@click.option(
+    "--config", "settings", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="A KubeletConfiguration: eviction, reservations, logs, images, CPUs (docs/nodes.md).",
+)  # fmt: skip
+def agent(
+    grace_s: float, critical_s: float, reserve: str, settings: Path | None, **options: Any
+) -> None:
     """Join a cluster as a node, and be it until interrupted. Its containers go on without it."""
+    from longshore.cluster.config import ClusterError
     from longshore.cluster.joining import JoinRequest, join
+    from longshore.cluster.node_settings import resources_of
+    from longshore.machinery.kubelet.config import bands
 
-    join(JoinRequest(**options))
+    if not 0 <= critical_s <= grace_s:
+        raise ClusterError(
+            "--shutdown-grace-period-critical-pods: use 0 to what --shutdown-grace-period is"
+        )
+    told = {
+        "shutdown": bands(grace_s, critical_s),
+        "resources": resources_of(settings, reserve),
+    }
+    join(JoinRequest(**options, kubelet=tuple(told.items())))
+
+
+@click.command()
+@directory_option
+@wait_option
+def shutdown(directory: Path, wait: float) -> None:
+    """End this node's pods, the lowest priorities first, and then its agent: the machine is shut down.
+    Units of longshore install-service do it by themselves."""
+    from longshore.cluster.shutting_down import of_machine
+
+    of_machine(directory, wait)
+    click.echo("all pods have ended, and the agent")
 
 
 @click.command()

@@ -15,7 +15,7 @@ from longshore import __version__
 from longshore.cli.autoscaling import autoscale_options
 from longshore.cli.backups import backup, restore
 from longshore.cli.bench import bench
-from longshore.cli.machines import agent, leave, machine_option
+from longshore.cli.machines import agent, leave, machine_option, shutdown
 from longshore.cli.nodes import node
 from longshore.cli.options import (
     echo_json,
@@ -359,6 +359,7 @@ def token_delete(token_id: str, name: str, root: Path | None) -> None:
 
 main.add_command(agent)
 main.add_command(leave)
+main.add_command(shutdown)
 main.add_command(tenant)
 main.add_command(backup)
 main.add_command(restore)

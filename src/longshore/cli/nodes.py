@@ -8,6 +8,10 @@ import click
 
 from longshore.cli.options import echo_json, json_option, name_option, root_option
 
+wait_option = click.option(
+    "--wait", default=120.0, show_default=True, help="Seconds to wait until the agent has ended."
+)
+
 
 @click.group()
 def node() -> None:
@@ -37,6 +41,20 @@ def node_add(
         echo_json({"added": added, "nodes": result.nodes, "seconds": result.seconds})
     else:
         click.echo(f"{', '.join(added)}: {name} has {result.nodes} nodes")
+
+
+@node.command("shutdown")
+@click.argument("node_name", metavar="NAME")
+@wait_option
+@name_option
+@root_option
+def node_shutdown(node_name: str, wait: float, name: str, root: Path | None) -> None:
+    """Do as if the node's machine was shut down: its pods end, the lowest priorities first, and then its
+    agent. longshore start brings it back."""
+    from longshore.cluster.shutting_down import of_cluster
+
+    of_cluster(name, root, node_name, wait)
+    click.echo(f"{node_name} is shut down; longshore start --name {name} brings it back")
 
 
 @node.command("remove")

@@ -17,7 +17,7 @@ from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.identity import NodeIdentity
 from longshore.cluster.machine import node_namespace, node_nets, servers_of
 from longshore.cluster.nodeapi import NodeApi
-from longshore.cluster.process import prepare_process, run_to_the_end, until_signalled
+from longshore.cluster.process import SHUT_DOWN, prepare_process, run_to_the_end, until_signalled
 from longshore.doors.kit.server import Server
 from longshore.doors.kubernetes.client import HttpClient, Introduction
 from longshore.machinery.kubelet.config import KubeletConfig
@@ -116,6 +116,12 @@ def kubelet_config(place: NodeNet, paths: ClusterPaths, **more: Any) -> KubeletC
     )
 
 
+async def _told_to_shut_down() -> None:
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(SHUT_DOWN, told.set)
+    await told.wait()
+
+
 class Agent:
     """One node, put together."""
 
@@ -129,7 +135,7 @@ class Agent:
         self._identity = NodeIdentity(pki, place.name, place.lan_ip, self._clock)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled, or until SHUT_DOWN has been carried out."""
         client, setting = self._client(), self._setting
         pods = PodNetwork(
             self._place, self._paths.namespaces / f"{self._place.name}-pods", self._clock
@@ -147,6 +153,9 @@ class Agent:
                 crew.create_task(kubelet.run(), name="kubelet")
                 crew.create_task(self._serve(kubelet), name="node API")
                 crew.create_task(self._identity.run(client, self._chance), name="certificates")
+                await _told_to_shut_down()
+                await kubelet.shut_down()
+                raise asyncio.CancelledError
         finally:
             await pods.close()
             client.close()

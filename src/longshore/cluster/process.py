@@ -15,6 +15,8 @@ from longshore.core.store.protocol import StoreError
 
 # Connections that wait to be accepted.
 BACKLOG = 1024
+# Tells a node's agent to end its pods and then itself: what the kernel sends init when power fails.
+SHUT_DOWN = signal.SIGPWR
 log = logging.getLogger("longshore.process")
 
 # Collecting is rare: what the cache holds is bytes, and the rest dies young. Of the youngest, as many as

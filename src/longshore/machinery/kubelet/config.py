@@ -49,6 +49,27 @@ def at_home(path: str, home: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Band:
+    """When a node is shut down, pods of this priority and above, up to the next band's, have so many
+    seconds."""
+
+    priority: int
+    grace_s: float
+
+
+# pkg/apis/scheduling: SystemCriticalPriority, from which on pods are critical.
+_CRITICAL = 2_000_000_000
+
+
+def bands(grace_s: float, critical_s: float) -> tuple[Band, ...]:
+    """shutdownGracePeriod, of which the last shutdownGracePeriodCriticalPods is for critical pods."""
+    return (Band(0, grace_s - critical_s), Band(_CRITICAL, critical_s))
+
+
+SHUTDOWN = bands(30.0, 10.0)
+
+
+@dataclass(frozen=True, slots=True)
 class KubeletConfig:
     """One node. root is the agent's own directory; capacity overrides what the machine has
     (quantities: {"cpu": "4", "memory": "8Gi", "pods": "110"}); cluster_dns are addresses."""
@@ -72,6 +93,8 @@ class KubeletConfig:
     None: in root."""
     resources: ResourceSettings = field(default_factory=ResourceSettings)
     """What is set aside, when pods are evicted, what is cleared away."""
+    shutdown: tuple[Band, ...] = SHUTDOWN
+    """How long pods have when the machine is shut down (shutdownGracePeriodByPodPriority)."""
     cdi_dirs: tuple[Path, ...] = (Path("/etc/cdi"), Path("/var/run/cdi"))
     """Where it is described what names of CDI devices mean; ROOT/cdi, the node's own, goes before them."""
     allowed_unsafe_sysctls: tuple[str, ...] = ()

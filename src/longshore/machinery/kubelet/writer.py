@@ -69,6 +69,12 @@ class StatusWriter:
         self._clock = clock
         self._waiting: dict[str, _Report] = {}
         self._some = asyncio.Event()
+        self._quiet = asyncio.Event()
+
+    async def idle(self) -> None:
+        """Return once all that was put is told."""
+        while self._waiting or not self._quiet.is_set():
+            await self._quiet.wait()
 
     def put(self, pod: Doc, status: Doc) -> None:
         """Report a status soon. Returns at once; a newer one takes its place."""
@@ -87,12 +93,15 @@ class StatusWriter:
         if (old := self._waiting.get(report.uid)) is not None and old.final:
             return old
         self._waiting[report.uid] = report
+        self._quiet.clear()
         self._some.set()
         return report
 
     async def run(self) -> None:
         """Write until cancelled."""
         while True:
+            if not self._waiting:
+                self._quiet.set()
             await self._some.wait()
             self._some.clear()
             batch = list(self._waiting.values())

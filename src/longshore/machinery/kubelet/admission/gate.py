@@ -34,12 +34,17 @@ class Gate:
     pressure: Callable[[], frozenset[str]] = _no_pressure
     unable: str = ""
     exclusive_cpus: bool = False
+    closed: Verdict | None = None
     _room: Room = field(default_factory=Room, init=False)
     _waiting: dict[str, tuple[int, int, float]] = field(default_factory=dict, init=False)
 
     def admit(self, pod: Doc) -> Verdict | None:
         """Take a pod that just came; or why not, in the words of its event."""
-        why = under_pressure(pod, self.pressure()) or refusal(pod, self.site(), self._room)
+        why = (
+            self.closed
+            or under_pressure(pod, self.pressure())
+            or refusal(pod, self.site(), self._room)
+        )
         if why is None:
             self.adopt(pod)
         return why

@@ -48,6 +48,8 @@ class MachineFacts:
     """Which of MemoryPressure, DiskPressure and PIDPressure there is."""
     devices: DeviceCounts = field(default_factory=DeviceCounts)
     handlers: Sequence[Handler] = ()
+    unready: str = ""
+    """Why it takes no pods, if it does not."""
     runtime_version: str = RUNTIME_VERSION
 
 
@@ -165,7 +167,9 @@ def _conditions(facts: MachineFacts, old: Doc, now: float) -> list[Doc]:
     for type_, good in _GOOD.items():
         pressed = type_ in facts.pressure
         wanted.append((type_, "True" if pressed else "False", _BAD[type_] if pressed else good))
-    wanted.append(("Ready", "True", ("KubeletReady", "kubelet is posting ready status")))
+    ready = ("KubeletReady", "kubelet is posting ready status")
+    unready = ("KubeletNotReady", facts.unready)
+    wanted.append(("Ready", *(("False", unready) if facts.unready else ("True", ready))))
     conditions = [_condition(*w, before, now) for w in wanted]
     known = {c["type"] for c in conditions}
     return conditions + [c for c in before.values() if c["type"] not in known]

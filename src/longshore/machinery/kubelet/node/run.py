@@ -72,6 +72,8 @@ class NodeKeeper:
         self.recorder: Recorder = NoRecorder()
         self.pressure: Callable[[], frozenset[str]] = frozenset
         self.devices: Offered = NoDevices()
+        self.unready = ""
+        """Why the node takes no pods, if it does not."""
         self._news = asyncio.Event()
         self.known = asyncio.Event()
         """Set once the API server has the node."""
@@ -102,7 +104,10 @@ class NodeKeeper:
         found = self._facts()
         if isinstance(runtime, HasVersion):
             found = replace(found, runtime_version=runtime.version())
-        return replace(found, pressure=self.pressure(), devices=devices, handlers=tuple(handlers))
+        return replace(
+            found, pressure=self.pressure(), devices=devices, handlers=tuple(handlers),
+            unready=self.unready,
+        )  # fmt: skip
 
     async def register(self) -> None:
         """Make the Node object and report its status. Raises ApiError."""
@@ -135,7 +140,7 @@ class NodeKeeper:
         await self._register_at_last()
         async with asyncio.TaskGroup() as crew:
             crew.create_task(self._forever(self._renew), name="renew the node's lease")
-            crew.create_task(self._forever(self._check), name="report the node's status")
+            crew.create_task(self._forever(self.check), name="report the node's status")
             crew.create_task(self._at_once(), name="report the node's pressure")
 
     async def _register_at_last(self) -> None:
@@ -159,7 +164,7 @@ class NodeKeeper:
             await self._news.wait()
             self._news.clear()
             try:
-                await self._check()
+                await self.check()
             except (ApiError, OSError) as error:
                 _log.warning("node %s: %s", self._config.node_name, error)
 
@@ -170,9 +175,9 @@ class NodeKeeper:
         except NotFound:
             await self._client.write(Create(kinds.LEASE, lease_doc(self.node, now)))
 
-    async def _check(self) -> None:
+    async def check(self) -> None:
         """Report what changed; every five minutes report anyway. The newest object is compared:
-        someone else may have marked the node as lost meanwhile."""
+        someone else may have marked the node as lost meanwhile. Raises ApiError, OSError."""
         try:
             newest = await self._client.get(kinds.NODE, "", self._config.node_name)
         except NotFound:
