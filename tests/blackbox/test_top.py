@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -44,8 +45,36 @@ async def test_nodes_and_pods_of_real_containers(cluster: Cluster) -> None:
         assert 10 <= int(cores.removesuffix("m")) <= 800
         assert int(memory.removesuffix("Mi")) < 64
         assert "busy" in cluster.kubectl("top", "pods", "--containers", "-l", "app=top")
+        await check_raw_measures(cluster)
     finally:
         cluster.kubectl("delete", "pod", "busy", "--now")
+
+
+async def check_raw_measures(cluster: Cluster) -> None:
+    """What collectors of metrics ask a node for, through the server."""
+    node = cluster.kubectl("get", "pod", "busy", "-o", "jsonpath={.spec.nodeName}")
+
+    def raw(path: str) -> str:
+        return cluster.kubectl("get", "--raw", f"/api/v1/nodes/{node}/proxy/{path}")
+
+    busy = 'container="main",id="[^"]*",image="[^"]*busybox:1.36",name="[0-9a-f]{64}",namespace="default",pod="busy"'
+    cadvisor = raw("metrics/cadvisor")
+    assert re.search(f'container_cpu_usage_seconds_total{{{busy},cpu="total"}} ', cadvisor)
+    received = (
+        r'container_network_receive_bytes_total{container="",[^}]*pod="busy",interface="eth0"} '
+    )
+    assert re.search(received, cadvisor)
+    told = 'container_memory_working_set_bytes{container="main",namespace="default",pod="busy"}'
+    assert told in raw("metrics/resource")
+    assert "kubelet_running_pods " in raw("metrics")
+    summary = json.loads(raw("stats/summary"))
+    (pod,) = [one for one in summary["pods"] if one["podRef"]["name"] == "busy"]
+    assert pod["containers"][0]["rootfs"]["capacityBytes"] > 0
+    assert pod["network"]["name"] == "eth0"
+    assert pod["ephemeral-storage"]["usedBytes"] >= 0
+    assert "busy" in [one["metadata"]["name"] for one in json.loads(raw("pods"))["items"]]
+    assert json.loads(raw("configz"))["kubeletconfig"]["containerLogMaxSize"] == "10Mi"
+    assert raw("healthz") == "ok"
 
 
 async def test_nodes_and_pods_of_hollow_nodes(hollow: Cluster) -> None:
