@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from longshore.core.objects.kinds import Doc
+from longshore.machinery.kubelet.container_details import details
 from longshore.machinery.kubelet.facts import Facts
 from longshore.machinery.kubelet.qos import oom_score_adj, pod_resources
 from longshore.machinery.kubelet.security import security_of
@@ -20,7 +22,7 @@ from longshore.machinery.runtime.protocol import (
     SandboxSpec,
     Security,
 )
-from tests.kubelet.docs import container, pod
+from tests.kubelet.docs import container, pod, running
 
 GIB = 1 << 30
 IMAGE = Image("i", (), 1)
@@ -153,3 +155,22 @@ def test_mounts_are_passed_on_only_where_the_node_lets_them(
     path: str, wanted: Propagation, why: str
 ) -> None:
     assert hindrance(path, wanted, MOUNTS) == (f'path "{path}" is mounted {why}' if why else "")
+
+
+def test_a_status_says_who_runs_how_it_ends_and_what_is_read_only() -> None:
+    mounts = [
+        {"name": "a", "mountPath": "/a", "readOnly": True, "recursiveReadOnly": "IfPossible"},
+        {"name": "b", "mountPath": "/b", "readOnly": True},
+        {"name": "c", "mountPath": "/c"},
+    ]
+    told = replace(running(), stop_signal="SIGUSR1", user=(101, 102, 300))
+    assert details(container(volumeMounts=mounts), told) == {
+        "stopSignal": "SIGUSR1",
+        "user": {"linux": {"uid": 101, "gid": 102, "supplementalGroups": [300]}},
+        "volumeMounts": [
+            {"name": "a", "mountPath": "/a", "readOnly": True, "recursiveReadOnly": "Enabled"},
+            {"name": "b", "mountPath": "/b", "readOnly": True, "recursiveReadOnly": "Disabled"},
+            {"name": "c", "mountPath": "/c"},
+        ],
+    }
+    assert details(container(volumeMounts=mounts[1:]), running()) == {}

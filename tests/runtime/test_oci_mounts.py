@@ -194,6 +194,8 @@ async def test_groups_of_the_image_are_left_out_if_that_is_asked(harness: OciHar
         asked = Security(user="web", groups=(400,), strict_groups=strict)
         found = await status(harness, asked, "strict" if strict else "merged")
         assert found["Groups"].split() == groups.split()
+    told = {each.name: each.user for each in await harness.runtime.containers()}
+    assert told == {"merged": (101, 102, 300, 400), "strict": (101, 102, 400)}
 
 
 async def test_all_of_proc_is_there_if_that_is_asked(harness: OciHarness) -> None:

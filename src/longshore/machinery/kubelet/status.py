@@ -11,6 +11,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.objects.resizing import IN_PROGRESS, PENDING
 from longshore.machinery.kubelet.allotment import WHOLE, conditions
 from longshore.machinery.kubelet.config import IMAGE_ERROR_SHOWN_S, RECONCILE_S, RUNTIME_NAME
+from longshore.machinery.kubelet.container_details import details
 from longshore.machinery.kubelet.model import (
     TERMINAL_PHASES,
     PodView,
@@ -266,8 +267,11 @@ def _container_status(view: PodView, container: Doc, init: bool) -> Doc:
         "started": runs and health.started,
         "ready": (newest is not None and _succeeded(newest)) if done else runs and health.ready,
     }
-    if newest is not None and newest.id:
+    if newest is None:
+        return status
+    if newest.id:
         status["containerID"] = container_id(newest)
+        status |= details(container, newest)
     return status | _has(container.get("resources") or {}, view.actual.get(name))
 
 

@@ -76,8 +76,9 @@ def _container(container: Doc, able: Abilities) -> Iterator[str]:
     if any(rule.get("action") == RESTART_ALL for rule in rules):
         yield f"restartPolicyRules.action={RESTART_ALL}"
     for mount in container.get("volumeMounts") or []:
-        if mount.get("recursiveReadOnly") == "Enabled" and not able.recursive_read_only:
-            yield f"volumeMounts[{mount['mountPath']}].recursiveReadOnly=Enabled"
+        asked = mount.get("recursiveReadOnly") or "Disabled"
+        if asked != "Disabled" and not able.recursive_read_only:
+            yield f"volumeMounts[{mount['mountPath']}].recursiveReadOnly={asked}"
     yield from _security(container.get("securityContext") or {}, able)
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         yield from _handler(probe, container.get(probe) or {}, able)

@@ -208,7 +208,9 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """What the runtime knows of a container. Times are seconds since the epoch, 0 if not yet."""
+    """What the runtime knows of a container. Times are seconds since the epoch, 0 if not yet. stop_signal is
+    the one that it gets, and user whom its first process is: (uid, gid, supplementary groups...); both are
+    empty where a runtime does not tell."""
 
     id: str
     sandbox: str
@@ -223,6 +225,8 @@ class Container:
     reason: str = ""
     log_path: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    stop_signal: str = ""
+    user: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ class PodVolumes:
                                     f'"{mount["name"]}": {error}') from error  # fmt: skip
         read_only = bool(mount.get("readOnly")) or mount["name"] in self._read_only
         asked = mount.get("recursiveReadOnly") in ("Enabled", "IfPossible")
-        recursive = read_only and asked and mounting.may_recurse()
+        recursive = read_only and asked
         return Mount(str(source), target, read_only, recursive, propagation)
 
     def _spread(self, source: Path, propagation: Propagation) -> None:

@@ -27,7 +27,7 @@ from longshore.machinery.runtime.oci.live import Live
 from longshore.machinery.runtime.oci.records import ContainerRecord
 from longshore.machinery.runtime.oci.sandboxes import Pod
 from longshore.machinery.runtime.oci.seccomp_files import Circumstances, from_file
-from longshore.machinery.runtime.oci.spec import Frame, capabilities, configuration
+from longshore.machinery.runtime.oci.spec import Frame, capabilities, configuration, groups
 from longshore.machinery.runtime.protocol import (
     Container,
     ContainerSpec,
@@ -60,14 +60,14 @@ def record_of(
         state=State.CREATED,
         log_path=spec.log_path,
         labels=dict(spec.labels),
+        stop_signal=spec.stop_signal or image.stop_signal,
     )
-    return ContainerRecord(container, spec.stop_signal or image.stop_signal, shares_pids)
+    return ContainerRecord(container, shares_pids)
 
 
 def lay_out(layout: Layout, live: Live, images: ImageStore, stored: StoredImage) -> None:
-    """Directory, record, root file system."""
+    """Directory and root file system."""
     live.directory.mkdir(mode=0o700)
-    records.write_container(live.directory, live.record)
     _mount_root(live.directory, layout.written(live.directory), images.layers_dir, stored)
 
 
@@ -78,13 +78,18 @@ def configure(
     spec: ContainerSpec,
     images: ImageStore,
     stored: StoredImage,
-) -> None:
-    """The configuration, and where the log goes. Raises ValueError, ImageMissing or OSError."""
+) -> ContainerRecord:
+    """The configuration, the record, and where the log goes: the record, which knows the user now. Raises
+    ValueError, ImageMissing or OSError."""
     user = host.user_of(live.directory / "rootfs", spec.security.user or stored.image.user)
     shown = replace(spec, mounts=show_images(live.directory, images, spec.mounts))
     config = configuration(shown, stored.image, user, frame(live, pod, spec, pid))
     (live.directory / "config.json").write_bytes(orjson.dumps(config))
     Path(spec.log_path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    who = (user.uid, user.gid, *groups(spec.security, user))
+    record = replace(live.record, container=replace(live.container, user=who))
+    records.write_container(live.directory, record)
+    return record
 
 
 def group_of(directory: Path) -> str:

@@ -3,7 +3,7 @@
     root/run                          a tmpfs: gone with the machine, as the containers are
     root/run/sandboxes/UID/sandbox.json   and shm: the pod's shared memory
                        pause.pid, pause   the process that holds shared processes, if there is one
-    root/run/containers/ID/state.json     written before anything is made
+    root/run/containers/ID/state.json     what it is
                        started        when it was let run (seconds since the epoch), written just before:
                                       from here on it counts
                        ID             conmon's exit file: the code; its time is the finish
@@ -35,7 +35,6 @@ class ContainerRecord:
     along its children."""
 
     container: Container
-    stop_signal: str
     shares_pids: bool = False
 
 
@@ -89,7 +88,7 @@ def read_sandboxes(directory: Path) -> Iterator[tuple[Path, SandboxRecord | None
 
 def write_container(directory: Path, record: ContainerRecord) -> None:
     fields = {slot: getattr(record.container, slot) for slot in Container.__slots__}
-    fields |= {"state": "", "stop_signal": record.stop_signal, "shares_pids": record.shares_pids}
+    fields |= {"state": "", "shares_pids": record.shares_pids}
     (directory / "state.json").write_bytes(orjson.dumps(fields))
 
 
@@ -104,9 +103,9 @@ def read_containers(directory: Path) -> Iterator[tuple[Path, ContainerRecord | N
         if fields is None or not started:
             yield path, None
             continue
-        own = (str(fields.pop("stop_signal")), bool(fields.pop("shares_pids")))
-        fields |= {"state": State.RUNNING, "started_at": float(started)}
-        yield path, ContainerRecord(Container(**fields), *own)
+        shares_pids, user = bool(fields.pop("shares_pids")), tuple(fields.pop("user"))
+        fields |= {"state": State.RUNNING, "started_at": float(started), "user": user}
+        yield path, ContainerRecord(Container(**fields), shares_pids)
 
 
 def exited(record: ContainerRecord, directory: Path) -> ContainerRecord | None:

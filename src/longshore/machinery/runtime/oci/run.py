@@ -224,7 +224,7 @@ class OciRuntime:
     async def _start(self, live: Live, spec: ContainerSpec, stored: StoredImage, pod: Pod) -> None:
         pid = await self._pids(pod, spec)
         bundle.lay_out(self._layout, live, self._images, stored)
-        bundle.configure(live, pod, pid, spec, self._images, stored)
+        live.record = bundle.configure(live, pod, pid, spec, self._images, stored)
         container = live.container
         order = conmon.Order(
             id=container.id,
@@ -290,7 +290,7 @@ class OciRuntime:
         if live is None or live.ended.is_set():
             return
         if grace_s > 0:
-            self._signal(live, host.signal_number(live.record.stop_signal))
+            self._signal(live, host.signal_number(live.container.stop_signal))
             if await within(self._clock, grace_s, live.ended):
                 return
         self._signal(live, signal.SIGKILL)
