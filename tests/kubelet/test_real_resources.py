@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from longshore.base.clock import SystemClock
+from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
+from longshore.core.registry.client import Delete, DeleteOptions
 from longshore.core.streams.protocols import LogOptions
+from longshore.machinery.kubelet.cpus.lists import cpus_text
 from longshore.machinery.kubelet.resource_settings import ResourceSettings
 from longshore.machinery.kubelet.resources.gauges import MachineGauges
 from longshore.machinery.kubelet.volumes.mounting import unmount_below
@@ -37,6 +41,8 @@ class Bounded(Node):
             log_max_size="100Ki",
             log_max_files=5,
             log_look_every_s=0.5,
+            cpu_manager_policy="static",
+            reserved_cpus=cpus_text(sorted(os.sched_getaffinity(0))[:1]),
         )
 
 
@@ -115,3 +121,34 @@ async def test_what_is_used_is_told(node: Bounded) -> None:
     assert shown["node"]["fs"]["capacityBytes"] > 0
     assert 'container="main"' in await statistics.metrics("cadvisor")
     assert "kubelet_running_pods 1" in await statistics.metrics("")
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU cannot be shared out")
+async def test_whole_cpus_are_ones_own(node: Bounded) -> None:
+    """As the kernel tells the containers themselves, before and after one comes that owns some."""
+    look = "while true; do grep Cpus_allowed_list /proc/self/status; sleep 0.05; done"
+    one = {"cpu": "1", "memory": "64Mi"}
+    await node.run_pod(pod(shell(look), name="shares"))
+    await until(lambda: node.runs("shares"))
+    every = sorted(os.sched_getaffinity(0))
+
+    async def allowed(name: str) -> str:
+        lines = (await node.logs(name=name, tail_lines=1)).split()
+        return lines[-1] if lines else ""
+
+    await eventually(allowed, "shares", cpus_text(every))
+    limits = {"limits": one, "requests": one}
+    await node.run_pod(pod(shell(look, resources=limits), name="owns"))
+    await until(lambda: node.runs("owns"))
+    await eventually(allowed, "owns", cpus_text(every[1:2]))
+    await eventually(allowed, "shares", cpus_text([every[0], *every[2:]]))
+    await node.client.write(Delete(kinds.POD, "shop", "owns", DeleteOptions(grace_s=0)))
+    await eventually(allowed, "shares", cpus_text(every))
+
+
+async def eventually(look: Callable[[str], Awaitable[str]], name: str, wanted: str) -> None:
+    clock = SystemClock()
+    deadline = clock.monotonic() + 10.0
+    while (seen := await look(name)) != wanted:
+        assert clock.monotonic() < deadline, f"{name}: {seen}, not {wanted}"
+        await clock.sleep(0.05)
