@@ -95,9 +95,10 @@ def node_list(name: str, root: Path | None, as_json: bool) -> None:
     if as_json:
         echo_json({"nodes": found})
         return
-    rows = [("NAME", "STATUS", "ADDRESS", "PODS", "PID")]
+    rows = [("NAME", "STATUS", "ADDRESS", "PODS", "PID", "KUBELET")]
     rows += [
-        (one["name"], one["status"], one["address"], str(one["pods"]), str(one["pid"] or "-"))
+        (one["name"], one["status"], one["address"], str(one["pods"]), str(one["pid"] or "-"),
+         one["kubelet"] or "-")
         for one in found
-    ]
+    ]  # fmt: skip
     click.echo(table(rows))

@@ -192,6 +192,10 @@ class ClusterPaths:
     def node(self, name: str) -> Path:
         return self.home / "nodes" / name
 
+    def kubelet(self, name: str) -> Path:
+        """The directory of a node's kubelet, with the sockets at which device plugins register."""
+        return self.node(name) / "kubelet"
+
     @property
     def cgroup_parent(self) -> str:
         """The cgroup, in every hierarchy, below which all the cluster's processes are. It carries

@@ -123,7 +123,8 @@ async def _await_gone(node: str, client: HttpClient) -> None:
 
 def listed(where: Where) -> list[dict[str, Any]]:
     """One dictionary a node: name, status as kubectl has it, address, pods (how many are there), pid of
-    its process (0: it has none). Without a server only what files say."""
+    its process (0: it has none), and the directory of its kubelet (none for hollow nodes). Without a server only
+    what files say."""
     paths = where.paths
     config = paths.load()
     agents = {one.role: one.pid for one in recorded(paths.processes) if one.alive}
@@ -132,7 +133,9 @@ def listed(where: Where) -> list[dict[str, Any]]:
     except ClusterError:
         nodes, pods = {}, []
     return [
-        _summary(name, nodes.get(name), pods, agents.get(name, 0)) for name in config.node_names
+        _summary(name, nodes.get(name), pods, agents.get(name, 0))
+        | {"kubelet": "" if config.hollow else str(paths.kubelet(name))}
+        for name in config.node_names
     ]
 
 

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from longshore.cluster.config import ClusterPaths
-
 from ...kubelet.devices.fakes import DRIVER, GPU, FakeDriver, FakePlugin
 from ..driver import Cluster, eventually, within
 
@@ -22,7 +20,8 @@ BUSYBOX = "busybox:1.36"
 @pytest.fixture
 def home(cluster: Cluster) -> Path:
     """The kubelet's directory of a node, where its sockets are."""
-    return ClusterPaths(cluster.root, cluster.name).node(NODE) / "kubelet"
+    nodes = json.loads(cluster.longshore("node list", "--json"))["nodes"]
+    return Path(next(one["kubelet"] for one in nodes if one["name"] == NODE))
 
 
 @pytest.fixture
