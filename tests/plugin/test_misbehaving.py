@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from longshore.core.objects.errors import Invalid
 from longshore.testing.kube import Kube
+from longshore.testing.kube.errors import Refused
 
 TOLD = "longshore.io/hollow"
 WEB = """
@@ -52,5 +52,5 @@ def test_a_thousand_nodes_fall_silent_and_come_back(kube: Kube) -> None:
 
 
 def test_a_command_that_nobody_understands_is_refused(kube: Kube) -> None:
-    with pytest.raises(Invalid, match='"sulk" is none of: silent'):
+    with pytest.raises(Refused, match='"sulk" is none of: silent'):
         tell(kube, 1, "sulk")
