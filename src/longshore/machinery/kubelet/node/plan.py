@@ -93,7 +93,10 @@ def node_status(
         **config.capacity,
         **facts.devices.capacity,
     }
-    handlers = {"runtimeHandlers": _handlers(facts)} if facts.handlers else {}
+    handlers: Doc = {}
+    if facts.handlers:
+        features = {"supplementalGroupsPolicy": True}
+        handlers = {"runtimeHandlers": _handlers(facts), "features": features}
     return {
         **handlers,
         "capacity": capacity,
