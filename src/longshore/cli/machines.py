@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from longshore.cli.cri import cri_options
 from longshore.cli.nodes import wait_option
 
 DIRECTORY = Path("/var/lib/longshore-agent")
@@ -36,9 +37,10 @@ machine_option = click.option(
 )  # fmt: skip
 @directory_option
 @click.option(
-    "--runtime", type=click.Choice(["oci", "hollow"]), default="oci", show_default=True,
-    help="oci: conmon and runc; hollow: pods run nothing.",
+    "--runtime", type=click.Choice(["oci", "cri", "hollow"]), default="oci", show_default=True,
+    help="oci: conmon and runc; cri: containerd or CRI-O of this machine; hollow: pods run nothing.",
 )  # fmt: skip
+@cri_options
 @click.option(
     "--node-ip", default="", metavar="IP",
     help="The address at which other machines reach this one. [default: the one from which it "
@@ -58,7 +60,7 @@ machine_option = click.option(
 )  # fmt: skip
 @click.option(
     "--config", "settings", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-    help="A KubeletConfiguration: eviction, reservations, logs, images, CPUs (docs/nodes.md).",
+    help="A KubeletConfiguration: eviction, reservations, logs, images, CPUs (docs/node-resources.md).",
 )  # fmt: skip
 def agent(
     grace_s: float, critical_s: float, reserve: str, settings: Path | None, **options: Any
