@@ -6,7 +6,6 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from longshore.base.addresses import CLUSTER_DOMAIN, DNS_ADDRESS, NODE_API_PORT
@@ -14,6 +13,7 @@ from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 from longshore.cluster import containerd
 from longshore.cluster.config import ClusterConfig, ClusterPaths
+from longshore.cluster.cri import CriPlace, driver
 from longshore.cluster.identity import NodeIdentity
 from longshore.cluster.machine import node_namespace, node_nets, servers_of
 from longshore.cluster.nodeapi import NodeApi
@@ -48,15 +48,6 @@ SHARED_MACHINE = ResourceSettings(
 
 
 @dataclass(frozen=True, slots=True)
-class CriPlace:
-    """A CRI runtime that is to run a node's containers: its endpoint (unix:///PATH), and the directory where its
-    CNI plug-in (machinery/runtime/cri/network.py) looks for the networks of pods."""
-
-    endpoint: str
-    networks: Path
-
-
-@dataclass(frozen=True, slots=True)
 class Setting:
     """What an agent is told: the node's place, files and surroundings, and the URLs of servers. Without cri
     it runs containers itself."""
@@ -87,15 +78,8 @@ def setting_of(config: ClusterConfig, paths: ClusterPaths, node: str) -> Setting
         host_netns=str(node_namespace(paths, node)),
     )
     outside = replace(LAN, upstreams=(UPLINK_DNS,)) if config.uplink == "user" else LAN
-    return Setting(place, paths, servers_of(config, node), kubelet, outside, _cri(config, paths))
-
-
-def _cri(config: ClusterConfig, paths: ClusterPaths) -> CriPlace | None:
-    """The one containerd that all nodes of a local cluster share, if it has one."""
-    if config.runtime != "cri":
-        return None
-    shared = containerd.of(paths)
-    return CriPlace(shared.endpoint, shared.networks)
+    cri = containerd.place(paths) if config.runtime == "cri" else None
+    return Setting(place, paths, servers_of(config, node), kubelet, outside, cri)
 
 
 def kubelet_config(place: NodeNet, paths: ClusterPaths, **more: Any) -> KubeletConfig:
@@ -106,7 +90,7 @@ def kubelet_config(place: NodeNet, paths: ClusterPaths, **more: Any) -> KubeletC
     }
     return KubeletConfig(
         node_name=place.name,
-        root=paths.node(place.name) / "kubelet",
+        root=paths.kubelet(place.name),
         node_ip=place.lan_ip,
         pod_cidr=place.pod_cidr,
         cluster_dns=(DNS_ADDRESS,),
@@ -172,7 +156,7 @@ class Agent:
         name, cri = self._place.name, self._setting.cri
         group = f"{self._paths.cgroup_parent}/{name}"
         if cri is not None:
-            return containerd.driver(cri.endpoint, cri.networks, name, group)
+            return driver(cri, name, group)
         images = ImageStore(self._paths.images)
         root = self._paths.node(name) / "runtime"
         return OciRuntime(root, images, self._clock, cgroup_parent=group)

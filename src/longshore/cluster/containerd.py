@@ -5,17 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from longshore.base.clock import Clock, SystemClock
 from longshore.cluster.config import CONTAINERD, ClusterPaths
+from longshore.cluster.cri import CriPlace, clear, driver
 from longshore.cluster.process import prepare_process, run_to_the_end, until_signalled
 from longshore.machinery.runtime.cri.containerd import Containerd
-from longshore.machinery.runtime.cri.network import Handover
-from longshore.machinery.runtime.emptying import remove_all
-from longshore.machinery.runtime.protocol import Image, Runtime, RuntimeFailure
+from longshore.machinery.runtime.protocol import Image, RuntimeFailure
 
 log = logging.getLogger("longshore.containerd")
 Images: TypeAlias = list[Image]
@@ -31,25 +29,10 @@ def of(paths: ClusterPaths) -> Containerd:
     return Containerd(paths.home / CONTAINERD)
 
 
-def driver(endpoint: str, networks: Path, node: str, cgroup_parent: str) -> Runtime:
-    """A node's driver of a CRI runtime, whose plug-in finds networks in that directory. gRPC is imported here,
-    by whoever needs it."""
-    run: Any = import_module("longshore.machinery.runtime.cri.run")
-    runtime: Runtime = run.CriRuntime(
-        endpoint,
-        Handover(networks),
-        SystemClock(),
-        node=node,
-        cgroup_parent=cgroup_parent,
-        log=logging.getLogger("longshore.runtime").warning,
-    )
-    return runtime
-
-
-def node_driver(paths: ClusterPaths, node: str) -> Runtime:
-    """That of a local cluster's node."""
+def place(paths: ClusterPaths) -> CriPlace:
+    """Where nodes find it."""
     made = of(paths)
-    return driver(made.endpoint, made.networks, node, f"{paths.cgroup_parent}/{node}")
+    return CriPlace(made.endpoint, made.networks)
 
 
 def main(paths: ClusterPaths) -> None:
@@ -103,8 +86,8 @@ class SharedImages:
         return asyncio.run(_images(self._paths))
 
 
-async def _images(paths: ClusterPaths) -> list[Image]:
-    runtime = node_driver(paths, "")
+async def _images(paths: ClusterPaths) -> Images:
+    runtime = driver(place(paths), "", paths.cgroup_parent)
     try:
         return await runtime.images()
     finally:
@@ -113,13 +96,4 @@ async def _images(paths: ClusterPaths) -> list[Image]:
 
 def clear_node(paths: ClusterPaths, node: str) -> None:
     """Remove all that it has of a node whose agent has ended. Raises RuntimeFailure."""
-    asyncio.run(_clear_node(paths, node))
-
-
-async def _clear_node(paths: ClusterPaths, node: str) -> None:
-    runtime = node_driver(paths, node)
-    try:
-        await runtime.open()
-        await remove_all(runtime)
-    finally:
-        await runtime.close()
+    clear(place(paths), node, f"{paths.cgroup_parent}/{node}")

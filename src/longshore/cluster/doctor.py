@@ -28,6 +28,13 @@ CRI_COMMANDS = (
     ("containerd", "containerd", "--runtime cri"),
     ("catatonit", "catatonit", "--runtime cri: holds pods' namespaces"),
 )
+# Which of all commands do not matter to a runtime. A machine's own containerd or CRI-O brings what it needs.
+MACHINES_CRI = "cri of the machine"
+_UNUSED: dict[str, tuple[str, ...]] = {
+    "oci": (),
+    "cri": ("conmon",),
+    MACHINES_CRI: ("conmon", "runc"),
+}
 OPTIONAL_COMMANDS = (
     ("crun", "crun", "starts containers with a third of runc's processor time"),
     ("skopeo", "skopeo", "pulls images from registries"),
@@ -47,6 +54,11 @@ class Finding:
     ok: bool
     mend: str = ""
     optional: bool = False
+
+    @property
+    def name(self) -> str:
+        """A command's; of others, what was looked at."""
+        return self.what.partition(" (")[0]
 
     def line(self) -> str:
         mark = "ok     " if self.ok else "lacking"
@@ -109,15 +121,14 @@ def require(runtime: str) -> None:
     """Raise one clear ClusterError if a cluster of this runtime cannot start here."""
     if runtime == "hollow":
         return
-    lacking = [finding for finding in examine() if not finding.ok and not finding.optional]
-    if runtime == "cri":
-        findings = [_command(*entry) for entry in CRI_COMMANDS]
-        lacking += [finding for finding in findings if not finding.ok]
+    findings = [one for one in examine() if not one.optional and one.name not in _UNUSED[runtime]]
+    findings += [_command(*entry) for entry in CRI_COMMANDS if runtime == "cri"]
+    lacking = [finding for finding in findings if not finding.ok]
     if not lacking:
         return
     if any(finding.what == "root" for finding in lacking):
         raise ClusterError("real containers need root: run as root, or use --hollow")
-    what = ", ".join(finding.what.split(" (")[0] for finding in lacking)
+    what = ", ".join(finding.name for finding in lacking)
     raise ClusterError(
         f"this machine lacks {what}: longshore doctor --install mends what it can, or use --hollow"
     )

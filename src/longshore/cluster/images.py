@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
-from longshore.cluster import containerd
+from longshore.cluster import containerd, cri
 from longshore.cluster.config import ClusterError, ClusterPaths, check_name, default_root
 from longshore.machinery.runtime.images.store import ImageStore
 from longshore.machinery.runtime.protocol import Image, RuntimeFailure
@@ -43,7 +43,13 @@ class Images(Protocol):
 
 def _images(name: str, root: Path | None, directory: Path | None) -> Images:
     if directory is not None:
-        return ImageStore(ClusterPaths.of_machine(directory).images)
+        machine = ClusterPaths.of_machine(directory)
+        if (used := cri.settled(machine)) is not None:
+            raise ClusterError(
+                f"the images of this machine are with the runtime at {used.endpoint}: of containerd, "
+                "ctr --namespace k8s.io images import loads some"
+            )
+        return ImageStore(machine.images)
     paths = ClusterPaths((root or default_root()).absolute(), check_name(name))
     config = paths.load()
     if config.hollow:

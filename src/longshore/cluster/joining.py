@@ -14,7 +14,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Coroutine, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -28,6 +28,7 @@ from longshore.base.files import write_private
 from longshore.cluster import doctor, invitation
 from longshore.cluster.agent import Agent, Setting, kubelet_config
 from longshore.cluster.config import NAME_FORM, ClusterError, ClusterPaths
+from longshore.cluster.cri import CriRequest, settle
 from longshore.cluster.invitation import Invitation
 from longshore.cluster.process import prepare_process, run_to_the_end, until_signalled
 from longshore.cluster.processes import record, recorded
@@ -69,6 +70,7 @@ class JoinRequest:
     node: str
     directory: Path
     runtime: str = "oci"
+    cri: CriRequest = field(default_factory=CriRequest)
     node_ip: str = ""
     kubelet: tuple[tuple[str, Any], ...] = ()
 
@@ -79,7 +81,7 @@ def join(request: JoinRequest) -> None:
     ClusterError."""
     if not NAME_FORM.fullmatch(request.node):
         raise ClusterError(f"--node {request.node!r}: use a-z, 0-9 and -, at most 32 of them")
-    doctor.require(request.runtime)
+    doctor.require(doctor.MACHINES_CRI if request.runtime == "cri" else request.runtime)
     invited = invitation.read(request.invitation)
     paths = ClusterPaths.of_machine(request.directory)
     if any(one.alive for one in recorded(paths.processes)):
@@ -134,7 +136,8 @@ class _Joining:
             write_private(self._paths.place, orjson.dumps(asdict(place)))
         kubelet = kubelet_config(place, self._paths, **dict(self._request.kubelet))
         outside = Outside(upstreams=resolvers(_RESOLV_CONF.read_text()))
-        return Setting(place, self._paths, self._invitation.servers, kubelet, outside)
+        cri = settle(self._paths, self._request.cri) if self._request.runtime == "cri" else None
+        return Setting(place, self._paths, self._invitation.servers, kubelet, outside, cri)
 
     async def _take_place(self, address: str) -> NodeNet:
         client = self._client(tls.client_context(self._shown, self._authority))

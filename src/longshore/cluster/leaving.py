@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from longshore.base.clock import SystemClock
+from longshore.cluster import cri
 from longshore.cluster.config import ClusterError, ClusterPaths
 from longshore.cluster.joining import place_of
 from longshore.cluster.processes import end, recorded
@@ -30,9 +31,11 @@ def leave(directory: Path) -> None:
     namespaces, routes, rules and files. The Node object stays with the cluster. Raises ClusterError."""
     paths = _joined(directory)
     asyncio.run(end(list(recorded(paths.processes)), SystemClock(), _GRACE_S))
+    if (place := place_of(paths)) is not None:
+        cri.leave(paths, place.name)
     destroy_all(paths.home / "nodes", paths.cgroup_parent)
     lan.tear_down(paths.namespaces)
-    if (place := place_of(paths)) is not None:
+    if place is not None:
         clear_machine(place)
     shutil.rmtree(paths.home)
 

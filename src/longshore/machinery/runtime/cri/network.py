@@ -22,6 +22,7 @@ _NAME = "longshore"
 _CONFIGURATION = {"cniVersion": CNI_VERSION, "name": _NAME, "plugins": [{"type": _NAME}]}
 # The runtime's own plug-in for lo, which pods' namespaces have up already.
 _LOOPBACK = "loopback"
+_MARK = b"# Gives a sandbox the network that its pod has already"
 _PLUGIN = """#!/bin/sh
 # Gives a sandbox the network that its pod has already (CNI %(version)s).
 fail() {
@@ -57,9 +58,20 @@ def install(directory: Path, *, configurations: Path, programs: Path) -> None:
     words = {"version": CNI_VERSION, "directory": directory, "loopback": _LOOPBACK}
     for name in (_NAME, _LOOPBACK):
         program = programs / name
+        if name == _LOOPBACK and program.exists() and _MARK not in program.read_bytes():
+            continue  # the reference plug-in does as well
         write_private(program, (_PLUGIN % words).encode())
         program.chmod(0o700)
     write_private(configurations / f"10-{_NAME}.conflist", orjson.dumps(_CONFIGURATION))
+
+
+def uninstall(*, configurations: Path, programs: Path) -> None:
+    """Take both away again. Idempotent. The runtime's own loopback plug-in is left, if it is not ours."""
+    (configurations / f"10-{_NAME}.conflist").unlink(missing_ok=True)
+    for name in (_NAME, _LOOPBACK):
+        program = programs / name
+        if program.exists() and _MARK in program.read_bytes():
+            program.unlink()
 
 
 class Handover:
