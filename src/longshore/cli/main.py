@@ -26,6 +26,7 @@ from longshore.cli.options import (
 )
 from longshore.cli.rebalance import rebalance
 from longshore.cli.recommend import recommend
+from longshore.cli.services import install_service, uninstall
 from longshore.cli.simulate import simulate
 from longshore.cli.tenants import tenant
 from longshore.cli.usage import usage
@@ -360,6 +361,8 @@ def token_delete(token_id: str, name: str, root: Path | None) -> None:
 main.add_command(agent)
 main.add_command(leave)
 main.add_command(shutdown)
+main.add_command(install_service)
+main.add_command(uninstall)
 main.add_command(tenant)
 main.add_command(backup)
 main.add_command(restore)
