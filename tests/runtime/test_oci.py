@@ -432,6 +432,10 @@ async def test_a_container_that_lost_its_conmon_is_ended_and_said_so(harness: Oc
     assert harness.said == [
         f"container {started.id[:12]}: its conmon is gone and left no exit code"
     ]
+    await harness.reopen()
+    assert await one(harness.runtime, started.id) == done
+    assert len(harness.said) == 1
+    assert not cgroups.processes(f"{harness.cgroup_parent}/n1/besteffort/pod{sandbox.id}")
     await harness.runtime.remove_container(started.id)
     assert await harness.runtime.containers() == []
 

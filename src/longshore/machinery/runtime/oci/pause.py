@@ -77,7 +77,7 @@ async def start(
     await runc.wait()
     made = found(directory, "")  # it may not yet have become the program
     if made is None:
-        words = last_complaint((directory / "pause.log").read_text()) or "it ended at once"
+        words = _complaint(directory / "pause.log") or "it ended at once"
         raise StartFailed(f"the process that is to hold the pod's processes: {words}")
     return made
 
@@ -89,6 +89,12 @@ async def end(programs: Programs, clock: Clock, directory: Path, group: str) -> 
     await asyncio.to_thread(cgroups.remove, group)
     for state in programs.states(_name(directory)):
         remove_tree(state)
+    for file in ("pause.pid", "pause.log"):
+        (directory / file).unlink(missing_ok=True)
+
+
+def _complaint(log: Path) -> str:
+    return last_complaint(log.read_text(errors="replace")) if log.exists() else ""
 
 
 def _name(directory: Path) -> str:

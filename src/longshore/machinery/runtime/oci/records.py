@@ -7,6 +7,7 @@
                        started        when it was let run (seconds since the epoch), written just before:
                                       from here on it counts
                        ID             conmon's exit file: the code; its time is the finish
+                       lost           when it was found that there will be no such file
                        oom            there if the kernel killed it for want of memory
                        pid, conmon.pid, config.json, rootfs
     root/written/ID                   upper, work: what the container writes, on disk
@@ -27,6 +28,7 @@ import orjson
 from longshore.machinery.runtime.protocol import Container, Pids, Sandbox, SandboxSpec, State
 
 _OOM_EXIT = 137
+_LOST_EXIT_CODE = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +111,22 @@ def read_containers(directory: Path) -> Iterator[tuple[Path, ContainerRecord | N
 
 
 def exited(record: ContainerRecord, directory: Path) -> ContainerRecord | None:
-    """The record with what its exit file says, None if there is none yet."""
+    """The record with what its exit file says, or that it was lost; None if there is neither yet."""
     path = directory / record.container.id
     text = _text(path)
     if not text:
-        return None
+        at = _text(directory / "lost")
+        return ended(record, _LOST_EXIT_CODE, "Unknown", float(at)) if at else None
     code = int(text) & 0xFF
     killed = code == _OOM_EXIT and (directory / "oom").exists()
     reason = "OOMKilled" if killed else ("Completed" if code == 0 else "Error")
     return ended(record, code, reason, path.stat().st_mtime)
+
+
+def lost(record: ContainerRecord, directory: Path, at: float) -> ContainerRecord:
+    """The record of one of whose end nobody knows: so it ended once, whoever asks later."""
+    (directory / "lost").write_text(repr(at))
+    return ended(record, _LOST_EXIT_CODE, "Unknown", at)
 
 
 def ended(record: ContainerRecord, code: int, reason: str, at: float) -> ContainerRecord:

@@ -64,7 +64,6 @@ from longshore.machinery.runtime.waiting import within
 _STARTS_PER_CORE = 3
 # Who rotates logs comes long before: this bounds what is printed between two of its looks.
 _LOG_MAX_BYTES = 50 * 1024 * 1024
-_LOST_EXIT_CODE = 255
 
 Said = Callable[[str], None]
 
@@ -407,7 +406,7 @@ class OciRuntime:
             )
             self._signal(live, signal.SIGKILL)
             cgroups.kill(live.group)
-            done = records.ended(live.record, _LOST_EXIT_CODE, "Unknown", self._clock.now())
+            done = records.lost(live.record, live.directory, self._clock.now())
         elif live.record.shares_pids:
             cgroups.kill(live.group)  # its end took no one along
         self._unwatch(live)
