@@ -62,8 +62,17 @@ machine_option = click.option(
     "--config", "settings", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="A KubeletConfiguration: eviction, reservations, logs, images, CPUs (docs/node-resources.md).",
 )  # fmt: skip
+@click.option(
+    "--static-pods", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="Manifests of pods that this node runs by itself. [default: static-pods below its directory]",
+)  # fmt: skip
 def agent(
-    grace_s: float, critical_s: float, reserve: str, settings: Path | None, **options: Any
+    grace_s: float,
+    critical_s: float,
+    reserve: str,
+    settings: Path | None,
+    static_pods: Path | None,
+    **options: Any,
 ) -> None:
     """Join a cluster as a node, and be it until interrupted. Its containers go on without it."""
     from longshore.cluster.config import ClusterError
@@ -75,10 +84,12 @@ def agent(
         raise ClusterError(
             "--shutdown-grace-period-critical-pods: use 0 to what --shutdown-grace-period is"
         )
-    told = {
+    told: dict[str, Any] = {
         "shutdown": bands(grace_s, critical_s),
         "resources": resources_of(settings, reserve),
     }
+    if static_pods is not None:
+        told["static_pods"] = static_pods.absolute()
     join(JoinRequest(**options, kubelet=tuple(told.items())))
 
 
