@@ -18,6 +18,7 @@ from longshore.machinery.kubelet.cpus.lists import cpus_text
 from longshore.machinery.kubelet.resource_settings import ResourceSettings
 from longshore.machinery.kubelet.resources.gauges import MachineGauges
 from longshore.machinery.kubelet.volumes.mounting import unmount_below
+from longshore.machinery.runtime.disk import disk_use
 from longshore.machinery.runtime.images import ImageStore
 from longshore.machinery.runtime.oci.destroy import destroy_all
 from longshore.machinery.runtime.rotated import rotated_of
@@ -121,6 +122,22 @@ async def test_what_is_used_is_told(node: Bounded) -> None:
     assert shown["node"]["fs"]["capacityBytes"] > 0
     assert 'container="main"' in await statistics.metrics("cadvisor")
     assert "kubelet_running_pods 1" in await statistics.metrics("")
+
+
+async def test_who_prints_as_fast_as_it_can_does_not_fill_the_disk(node: Bounded) -> None:
+    """Three rotated files and the current one, each of what came between two looks."""
+    await node.run_pod(pod(shell("exec /bin/busybox yes"), name="flood"))
+    await until(lambda: node.runs("flood"))
+    clock, sizes, counts = SystemClock(), [0], [0]
+    for _ in range(40):
+        await clock.sleep(0.05)
+        files = [one for one in node.root.glob("agent/logs/shop_flood_*/main/*") if one.exists()]
+        sizes.append(disk_use(node.root / "agent" / "logs").bytes)
+        counts.append(len(files))
+    print(f"at most {max(counts)} files of {max(sizes) >> 20} MiB together")
+    assert 1 < max(counts) <= 5 + 1, "one more while it is rotated or packed"
+    assert max(sizes) < 200 * MIB
+    assert (await node.logs(name="flood", tail_lines=2)).startswith("y\ny\n")
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU cannot be shared out")

@@ -219,3 +219,11 @@ def test_a_deleted_log_leaves_nothing(path: Path) -> None:
     rotate(path, 20)
     delete_log(path)
     assert list(path.parent.iterdir()) == []
+
+
+async def test_a_line_that_is_being_written_does_not_count(path: Path) -> None:
+    with path.open("a") as file:
+        file.write(line(6, "five")[:-3])
+    assert await read(path, LogOptions(tail_lines=2)) == "three\nfour\n"
+    path.write_text(line(6, "x" * 200_000)[:-1])
+    assert await read(path, LogOptions(tail_lines=2)) == ""

@@ -158,13 +158,19 @@ def _tail(file: IO[bytes], lines: int) -> tuple[int, int]:
 
 
 def _backwards(file: IO[bytes], position: int) -> Iterator[tuple[int, bytes]]:
-    """(offset, line) of every whole line before position, the last first."""
-    rest = b""
+    """(offset, line) of every whole line before position, the last first: what is being written behind
+    the last newline is none yet."""
+    rest, unfinished = b"", True
     while position > 0:
         size = min(_BLOCK_BYTES, position)
         position -= size
         file.seek(position)
         block = file.read(size) + rest
+        if unfinished:
+            block = block[: block.rfind(b"\n") + 1]
+            unfinished = not block
+            if unfinished:
+                continue
         first, *lines = block.split(b"\n")
         offset = position + len(block)
         for line in reversed(lines):
