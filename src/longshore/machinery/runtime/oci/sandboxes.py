@@ -90,6 +90,7 @@ class Sandboxes:
         self._clock = clock
         self._aside = aside
         self._pods: dict[str, Pod] = {}
+        self._weights: dict[str, int] = {}
 
     def get(self, sandbox_id: str) -> Pod | None:
         return self._pods.get(sandbox_id)
@@ -177,17 +178,22 @@ class Sandboxes:
 
     def _weigh_tiers(self) -> None:
         """Burstable pods weigh together what they ask for, the others next to nothing (pkg/kubelet/cm,
-        setCPUCgroupConfig)."""
-        self._aside.submit(self._weigh)
+        setCPUCgroupConfig). Written where that has changed."""
+        pods = [pod.record for pod in self._pods.values()]
+        asked = sum(one.cpu_shares for one in pods if one.qos == BURSTABLE)
+        wanted = {BURSTABLE: max(asked, _LEAST_SHARES), BEST_EFFORT: _LEAST_SHARES}
+        for tier, shares in wanted.items():
+            if self._weights.get(tier) != shares:
+                self._weights[tier] = shares
+                self._aside.submit(self._weigh, tier)
 
-    def _weigh(self) -> None:
-        records_now = [pod.record for pod in list(self._pods.values())]
-        asked = [one.cpu_shares for one in records_now if one.qos == BURSTABLE]
-        for tier, shares in ((BURSTABLE, sum(asked)), (BEST_EFFORT, _LEAST_SHARES)):
+    def _weigh(self, tier: str) -> None:
+        """Write the newest weight, and again if it has changed meanwhile: two may be writing."""
+        written = 0
+        while written != self._weights[tier]:
+            written = self._weights[tier]
             with contextlib.suppress(RuntimeFailure, OSError):
-                limits.bound(
-                    self._layout.tier(tier), Resources(cpu_shares=max(shares, _LEAST_SHARES))
-                )
+                limits.bound(self._layout.tier(tier), Resources(cpu_shares=written))
 
 
 def _wanted(record: SandboxRecord) -> Wanted:
