@@ -14,6 +14,7 @@ import pytest
 from longshore.base.clock import SystemClock
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
+from longshore.machinery.kubelet.run import Kubelet
 from longshore.machinery.runtime.protocol import ContainerSpec
 
 from ..world import NODE, World, world_of
@@ -21,6 +22,8 @@ from ..world import NODE, World, world_of
 
 class DeviceWorld(World):
     """Words for what a node has and what containers were given."""
+
+    kubelet: Kubelet
 
     @property
     def home(self) -> Path:
@@ -71,7 +74,7 @@ def root() -> Iterator[Path]:
 @pytest.fixture
 async def w(root: Path) -> AsyncIterator[DeviceWorld]:
     async with asyncio.timeout(60), world_of(DeviceWorld, root) as made:
-        made.start_agent()
+        made.kubelet = made.start_agent()
         await until(lambda: made.registry.cache.get(kinds.NODE, "", NODE))
         await until((made.home / "kubelet.sock").exists)
         yield made

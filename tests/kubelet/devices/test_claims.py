@@ -72,6 +72,10 @@ async def test_a_claim_is_prepared_and_given_back(w: DeviceWorld, version: str) 
         assert driver.asked == ["prepare gpu-claim"]
         await gone(w)
         assert driver.asked == ["prepare gpu-claim", "unprepare gpu-claim"]
+        told = await w.kubelet.statistics.metrics("")
+        for operation in ("PrepareResources", "UnprepareResources"):
+            labels = f'{{operation_name="{operation}",is_error="false"}}'
+            assert f"kubelet_dra_operations_duration_seconds_count{labels} 1\n" in told
 
 
 async def test_a_claim_of_two_pods_is_prepared_once(w: DeviceWorld) -> None:

@@ -37,6 +37,9 @@ async def test_a_pod_gets_what_the_plugin_says(w: DeviceWorld) -> None:
         assert list(spec.devices) == [Device("/dev/null", "/dev/gpu0", "rw")]
         assert spec.annotations == {"example.com/devices": "gpu0"}
         assert plugin.asked == ["allocate gpu0"]
+        told = await w.kubelet.statistics.metrics("")
+        assert f'kubelet_device_plugin_registration_total{{resource_name="{GPU}"}} 1\n' in told
+        assert f'plugin_alloc_duration_seconds_count{{resource_name="{GPU}"}} 1\n' in told
 
 
 async def test_who_comes_too_late_is_rejected_and_devices_come_back(w: DeviceWorld) -> None:

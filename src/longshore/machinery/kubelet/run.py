@@ -24,6 +24,7 @@ from longshore.machinery.kubelet.cpus.machine import read_machine
 from longshore.machinery.kubelet.cpus.plan import Machine
 from longshore.machinery.kubelet.cpus.run import CpuManager
 from longshore.machinery.kubelet.credentials import Credentials, TokenSource
+from longshore.machinery.kubelet.devices.run import Around as DevicesAround
 from longshore.machinery.kubelet.devices.run import Devices
 from longshore.machinery.kubelet.dialling import dial
 from longshore.machinery.kubelet.entering import gate_of
@@ -121,7 +122,8 @@ class Kubelet:
         records = PullRecords(config.pull_records or config.root / "image-pulls.json")
         async with asyncio.TaskGroup() as crew:
             alarms = Alarms[str](clock, self._ring, crew)
-            devices = Devices(config, client, clock, crew, keeper.hurry, self._pods)
+            around = DevicesAround(keeper.hurry, self._pods, self.statistics.agent.devices)
+            devices = Devices(config, client, clock, crew, around)
             devices.load()
             keeper.devices = devices
             static = config.resources.cpu_manager_policy == "static"

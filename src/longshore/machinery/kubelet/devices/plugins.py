@@ -14,6 +14,7 @@ from pathlib import Path
 
 from longshore.base.clock import Clock
 from longshore.core.objects.names import is_extended_resource
+from longshore.machinery.kubelet.devices.metrics import DeviceMetrics
 from longshore.machinery.kubelet.devices.model import Grant, PluginFailure
 from longshore.machinery.kubelet.devices.peers import (
     DEVICE_PLUGIN_VERSION,
@@ -48,11 +49,13 @@ class Plugins:
         clock: Clock,
         crew: asyncio.TaskGroup,
         changed: Callable[[], None],
+        metrics: DeviceMetrics,
     ) -> None:
         self._connect = connect
         self._clock = clock
         self._crew = crew
         self._changed = changed
+        self._metrics = metrics
         self._offers: dict[str, _Offer] = {}
 
     @property
@@ -87,6 +90,7 @@ class Plugins:
             )
         if not is_extended_resource(given.resource):
             raise PluginFailure(f'the ResourceName "{given.resource}" is invalid')
+        self._metrics.registered(given.resource)
         offer = self._offers.setdefault(given.resource, _Offer())
         if offer.following is not None:
             offer.following.cancel()
@@ -138,7 +142,10 @@ class Plugins:
         plugin = self._offers[resource].plugin
         if plugin is None:
             raise PluginFailure(f"endpoint {resource} has been stopped")
-        return await plugin.allocate(resource, ids)
+        began = self._clock.monotonic()
+        grant = await plugin.allocate(resource, ids)
+        self._metrics.allocated(resource, self._clock.monotonic() - began)
+        return grant
 
     async def before_start(self, resource: str, ids: Sequence[str]) -> None:
         """A container is about to start with these. Raises PluginFailure."""

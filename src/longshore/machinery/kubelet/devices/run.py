@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from longshore.base.clock import Clock
@@ -31,6 +32,7 @@ from longshore.machinery.kubelet.devices.claims.plan import NotReady
 from longshore.machinery.kubelet.devices.claims.prepared import PreparedClaims
 from longshore.machinery.kubelet.devices.claims.run import Claims
 from longshore.machinery.kubelet.devices.doorstep import Doorstep
+from longshore.machinery.kubelet.devices.metrics import DeviceMetrics
 from longshore.machinery.kubelet.devices.model import (
     Extras,
     Grant,
@@ -60,9 +62,18 @@ from longshore.machinery.runtime.protocol import ContainerSpec
 _log = logging.getLogger("longshore.kubelet.devices")
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """The rest of the agent. changed() is called when the node has more or fewer devices; pods() are
+    those of the node, for who asks."""
+
+    changed: Callable[[], None]
+    pods: Callable[[], Iterable[Doc]]
+    metrics: DeviceMetrics = field(default_factory=DeviceMetrics)
+
+
 class Devices:
-    """One per agent. changed() is called when the node has more or fewer devices; pods() are those of the
-    node, for who asks."""
+    """One per agent."""
 
     def __init__(
         self,
@@ -70,21 +81,19 @@ class Devices:
         client: Client,
         clock: Clock,
         crew: asyncio.TaskGroup,
-        changed: Callable[[], None],
-        pods: Callable[[], Iterable[Doc]],
+        around: Around,
     ) -> None:
         self._config = config
         self._clock = clock
         self._crew = crew
-        self._changed = changed
-        self._pods = pods
+        self._around = around
         self._home = config.root / "device-plugins"
         self._assignments = Assignments(self._home / "assignments.json")
         self._prepared = PreparedClaims(config.root / "prepared-claims.json")
-        self._plugins = Plugins(self._plugin, clock, crew, self._news)
+        self._plugins = Plugins(self._plugin, clock, crew, self._news, around.metrics)
         self._allocator = Allocator(self._plugins, self._assignments, clock)
         self._drivers = Drivers(config.node_name, client, clock)
-        self._claims = Claims(client, self._drivers, self._prepared)
+        self._claims = Claims(client, self._drivers, self._prepared, clock, around.metrics)
         self._remote: Remote | None = None
         self._serving: Serving | None = None
         self._starting = asyncio.Lock()
@@ -206,7 +215,7 @@ class Devices:
 
     def _news(self) -> None:
         self._noting.set()
-        self._changed()
+        self._around.changed()
 
     async def _note_resources(self) -> None:
         while True:
@@ -288,7 +297,7 @@ class Devices:
         """What each pod of the node has."""
         return [
             shares.share(pod, self._assignments, self._claims, self._plugins)
-            for pod in self._pods()
+            for pod in self._around.pods()
         ]
 
     def on_offer(self) -> Sequence[Held]:

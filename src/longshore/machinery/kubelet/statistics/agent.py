@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from longshore.base.metrics import Counter, Histogram, gauge
 from longshore.base.version import GIT_VERSION
 from longshore.core.objects.kinds import Doc
+from longshore.machinery.kubelet.devices.metrics import DeviceMetrics
 from longshore.machinery.runtime.protocol import Container
 
 _START_BOUNDS_S = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 360, 480, 600, 900, 1200, 1800, 2700, 3600)  # fmt: skip
@@ -36,6 +37,7 @@ class AgentMetrics:
             (), _START_BOUNDS_S,
         )  # fmt: skip
         self._cell = self._starts.cell(())
+        self.devices = DeviceMetrics()
         self._pods = Counter("kubelet_started_pods_total", "Cumulative number of pods started", ())
         self._containers = Counter(
             "kubelet_started_containers_total",
@@ -78,7 +80,7 @@ class AgentMetrics:
                          ("container_state",), [(("running",), sum(running))])  # fmt: skip
         yield from gauge("kubernetes_build_info", "What was built", ("git_version",),
                          [((GIT_VERSION,), 1)])  # fmt: skip
-        for one in (self._starts, self._pods, self._containers, self.evictions):
+        for one in (self._starts, self._pods, self._containers, self.evictions, self.devices):
             yield from one.lines()
 
     def probe_lines(self) -> Iterator[str]:

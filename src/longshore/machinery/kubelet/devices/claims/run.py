@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from weakref import WeakValueDictionary
 
+from longshore.base.clock import Clock
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
@@ -22,6 +23,7 @@ from longshore.machinery.kubelet.devices.claims.plan import (
     devices_of,
 )
 from longshore.machinery.kubelet.devices.claims.prepared import PreparedClaims
+from longshore.machinery.kubelet.devices.metrics import DeviceMetrics
 from longshore.machinery.kubelet.devices.peers import ClaimName, PreparedDevice
 
 
@@ -29,8 +31,17 @@ class Claims:
     """All prepared claims of the node. A claim is one pod's at a time while it is prepared or given
     back; different claims do not wait for one another."""
 
-    def __init__(self, client: Client, drivers: Drivers, known: PreparedClaims) -> None:
+    def __init__(
+        self,
+        client: Client,
+        drivers: Drivers,
+        known: PreparedClaims,
+        clock: Clock,
+        metrics: DeviceMetrics,
+    ) -> None:
         self._client = client
+        self._clock = clock
+        self._metrics = metrics
         self._drivers = drivers
         self._known = known
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -38,6 +49,10 @@ class Claims:
     async def prepare(self, pod: Doc) -> None:
         """See that drivers have prepared the pod's claims. Raises NotReady, PluginFailure, ApiError or
         OSError; what was begun is given back when the pod ends."""
+        with self._timed("PrepareResources"):
+            await self._prepare(pod)
+
+    async def _prepare(self, pod: Doc) -> None:
         wanted = [await self._begun(pod, name) for name in claims_needed(pod)]
         uid: str = pod["metadata"]["uid"]
         async with self._in_turn(one.name.uid for one in wanted):
@@ -68,8 +83,11 @@ class Claims:
         """A pod has ended. Claims that no other pod of the node uses are unprepared. Raises PluginFailure
         or OSError: then it is to be called again."""
         mine = self._known.of_pod(uid)
-        if not mine:
-            return
+        if mine:
+            with self._timed("UnprepareResources"):
+                await self._give_back(uid, mine)
+
+    async def _give_back(self, uid: str, mine: Sequence[Prepared]) -> None:
         async with self._in_turn(one.name.uid for one in mine):
             mine = self._known.of_pod(uid)
             last = [one for one in mine if one.pods == (uid,)]
@@ -88,6 +106,15 @@ class Claims:
     def pods(self) -> Collection[str]:
         """The uids of those that have claims prepared."""
         return self._known.pods()
+
+    @contextmanager
+    def _timed(self, operation: str) -> Iterator[None]:
+        began, failed = self._clock.monotonic(), True
+        try:
+            yield
+            failed = False
+        finally:
+            self._metrics.claimed(operation, self._clock.monotonic() - began, failed=failed)
 
     @asynccontextmanager
     async def _in_turn(self, uids: Iterable[str]) -> AsyncIterator[None]:
