@@ -18,7 +18,7 @@ test: .venv/ready ## all tests that this user and machine can run
 	@tools/bootstrap test
 	@$(BIN)/python -m pytest
 
-proof: .venv/ready ## kill, cut off and restore under load, count what was acknowledged and lost (10 minutes)
+proof: .venv/ready ## kill, cut off and restore under load, count what was acknowledged, lost, run twice and left over (15 minutes)
 	@tools/bootstrap test
 	@$(BIN)/python -m tests.proof $(CASES)
 

@@ -13,19 +13,23 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeAlias
 
 import uvloop
 
 from longshore.base.clock import SystemClock
-from tests.proof import backups, kills, members, power
+from tests.proof import backups, kills, members, nodes, power
 from tests.proof.judged import Verdict
+from tests.proof.nodes import NodeVerdict
+
+Told: TypeAlias = Verdict | NodeVerdict | list[Verdict]
 
 
 @dataclass(frozen=True)
 class Case:
     """number is how often, short how often in a few seconds."""
 
-    prove: Callable[[Path, int], Awaitable[Verdict | list[Verdict]]]
+    prove: Callable[[Path, int], Awaitable[Told]]
     number: int
     short: int
     needs: tuple[str, ...] = ()
@@ -45,6 +49,7 @@ CASES = {
     "members": Case(members.prove, 50, 4, ("etcd", "ip"), root=True),
     "kills-on-etcd": Case(kills.prove_on_etcd, 50, 3, ("etcd",)),
     "kills": Case(kills.prove, 200, 5),
+    "nodes": Case(nodes.prove, 50, 6, ("conmon", "kubectl"), root=True),
 }
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +28,7 @@ from longshore.core.pki.tls import client_context
 from longshore.core.registry.client import Create, Delete
 from longshore.doors.kubernetes.client import HttpClient
 from tests.blackbox.conftest import started
-from tests.blackbox.driver import Cluster
+from tests.blackbox.driver import CACHE, ROOT, Cluster
 from tests.blackbox.leaks import held, until_nothing_new
 
 PODS, NODES = 200, ("node-1", "node-2")
@@ -60,17 +62,24 @@ class NodeVerdict:
         return "\n  ".join([head, *self.wrong[:20]])
 
 
-async def prove(root: Path, kills: int, *, pods: int = PODS, busybox: Path) -> NodeVerdict:
-    """busybox is the tar of an image of that name."""
+async def prove(root: Path, kills: int, *, pods: int = PODS) -> NodeVerdict:
+    """Agents of a cluster of its own are killed so often while so many pods are there."""
     root.mkdir(parents=True, exist_ok=True)
     runs = root / "runs"
     runs.mkdir()
     cluster = started("kn", root / "c", "--nodes", str(len(NODES)))
     try:
-        cluster.longshore("image load", str(busybox))
+        cluster.longshore("image load", str(await asyncio.to_thread(_busybox)))
         return await _Churn(cluster, runs, pods).prove(kills)
     finally:
         cluster.longshore("down")
+
+
+def _busybox() -> Path:
+    """The tar of a stand-in image of that name."""
+    script, images = ROOT / "tools" / "standins.py", CACHE / "images"
+    subprocess.run([sys.executable, script, images], check=True, stdout=subprocess.DEVNULL)
+    return images / "busybox.tar"
 
 
 class _Churn:
