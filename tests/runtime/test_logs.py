@@ -221,6 +221,22 @@ def test_a_deleted_log_leaves_nothing(path: Path) -> None:
     assert list(path.parent.iterdir()) == []
 
 
+async def test_who_does_not_follow_reads_what_was_there(path: Path) -> None:
+    """A container that prints faster than one reads would never let one go."""
+    pieces = logs.read(path, LogOptions(limit_bytes=10_000), VirtualClock(), lambda: False)
+    said = b""
+    async for piece in pieces:
+        said += piece
+        path.write_text(path.read_text() + line(9, "more"))
+    assert said == b"one\n\nthree\nfour\n"
+
+
+async def test_between_the_two_steps_of_a_rotation_nothing_is_missing(path: Path) -> None:
+    rotate(path, 10)
+    path.unlink()
+    assert await read(path, LogOptions()) == "one\n\nthree\nfour\n"
+
+
 async def test_a_line_that_is_being_written_does_not_count(path: Path) -> None:
     with path.open("a") as file:
         file.write(line(6, "five")[:-3])

@@ -7,6 +7,7 @@ import asyncio
 import gzip
 import os
 import shutil
+import sys
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,10 +22,13 @@ _BLOCK_BYTES = 64 * 1024
 
 class LogFiles:
     """Reads forward, from the oldest file on. One that is being read stays open, so that renaming,
-    packing and removing it lose nothing."""
+    packing and removing it lose nothing. Without follow it ends where the log ended when it was
+    opened, lest who reads a flood never comes to its end."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, *, follow: bool) -> None:
         self._log = log
+        self._follow = follow
+        self._until = sys.maxsize
         self._file: IO[bytes] | None = None
         # Behind the one that is read; with none left, that one is the current file.
         self._queue: deque[IO[bytes] | Path] = deque(self._all())
@@ -60,17 +64,24 @@ class LogFiles:
                 return b""
             assert self._file is not None
             # Whether it was replaced is asked first: what was written before that is read after.
-            over = bool(self._queue) or self._is_replaced(self._file)
-            if piece := self._file.read(most):
+            over = bool(self._queue) or (self._follow and self._is_replaced(self._file))
+            if piece := self._file.read(min(most, self._left(self._file))):
                 return piece
             if not over:
                 return b""
             self._leave(self._file)
 
+    def _left(self, file: IO[bytes]) -> int:
+        """How much of a file may be read at most."""
+        if self._follow or self._queue:
+            return sys.maxsize
+        return max(0, self._until - file.tell())
+
     def _all(self) -> Iterator[IO[bytes] | Path]:
         """The current file is opened first: it may be rotated while the others are looked up."""
         try:
             current = self._log.open("rb")
+            self._until = os.fstat(current.fileno()).st_size
         except FileNotFoundError:
             current = None
         for path in rotated_of(self._log):
@@ -81,7 +92,7 @@ class LogFiles:
 
     async def _open_next(self) -> bool:
         """Take up the next file that is there."""
-        if not self._queue:
+        if not self._queue and self._follow:
             self._queue.append(self._log)
         while self._queue and self._file is None:
             self._file = await _opened(self._queue.popleft())

@@ -20,7 +20,7 @@ async def read(
 ) -> AsyncIterator[bytes]:
     """The log in pieces, with what of it was rotated. With follow, until ended() says that nothing more
     will be written, and all that was has been read. A file that is not there yet is an empty one."""
-    printer, files = _Printer(options), LogFiles(path)
+    printer, files = _Printer(options), LogFiles(path, follow=options.follow)
     try:
         if options.tail_lines is not None:
             await files.skip_to_tail(options.tail_lines)
