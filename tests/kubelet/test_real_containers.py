@@ -20,7 +20,7 @@ from longshore.base.clock import SystemClock
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import BadRequest
 from longshore.core.objects.kinds import Doc
-from longshore.core.registry.client import Create, Delete, DeleteOptions
+from longshore.core.registry.client import Create, Delete, DeleteOptions, Patch
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry
 from longshore.core.store.memory import MemoryStore
@@ -323,6 +323,36 @@ async def test_a_crash_restarts_and_a_new_agent_adopts(node: Node) -> None:
     assert restarted()
     await node.client.write(Delete(kinds.POD, "shop", "web", DeleteOptions(grace_s=0)))
     await until(lambda: not list((node.root / "agent" / "pods").iterdir()))
+
+
+def quotas(group: str, container_id: str) -> set[int]:
+    """Thousandths of a core that the kernel lets a container have."""
+    below = Path("/sys/fs/cgroup").glob(
+        f"*/{group.strip('/')}/**/*{container_id}*/cpu.cfs_quota_us"
+    )
+    return {int(path.read_text()) // 100 for path in below}
+
+
+async def test_limits_change_as_a_container_runs(node: Node) -> None:
+    def limits(cpu: str) -> Doc:
+        return {
+            "requests": {"cpu": cpu, "memory": "64Mi"},
+            "limits": {"cpu": cpu, "memory": "64Mi"},
+        }
+
+    await node.run_pod(pod(shell("sleep 100", resources=limits("200m"))))
+    await until(lambda: node.runs("web"))
+    container_id = node.status()["containerStatuses"][0]["containerID"].rpartition("/")[2]
+    assert quotas(node.group, container_id) == {200}
+    found = node.registry.cache.get(kinds.POD, "shop", "web")
+    assert found is not None
+    changed = [{**found["spec"]["containers"][0], "resources": limits("400m")}]
+    patch = {"spec": {"containers": changed}}
+    await node.client.write(Patch(kinds.POD, "shop", "web", patch, "resize"))
+    told = {"limits": limits("400m")["limits"], "requests": limits("400m")["requests"]}
+    await until(lambda: node.status()["containerStatuses"][0]["resources"] == told)
+    assert quotas(node.group, container_id) == {400}
+    assert node.status()["containerStatuses"][0]["restartCount"] == 0
 
 
 async def test_from_binding_to_running(node: Node) -> None:
