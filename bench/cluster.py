@@ -71,7 +71,7 @@ class Bed:
 
 
 def run(*words: str) -> str:
-    return subprocess.run([LONGSHORE, *words], check=True, capture_output=True, text=True).stdout
+    return subprocess.run([LONGSHORE, *words], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 @contextmanager
@@ -79,10 +79,10 @@ def bed(*words: str) -> Iterator[Bed]:
     """`longshore up` with these words, in a directory of its own; down afterwards."""
     with TemporaryDirectory(prefix="lb-", dir="/tmp") as root:
         place = ("--name", "bench", "--root", root)
-        told: dict[str, Any] = json.loads(
-            run("up", *place, "--no-merge", "--uplink", "none", "--json", *words)
-        )
         try:
+            told: dict[str, Any] = json.loads(
+                run("up", *place, "--no-merge", "--uplink", "none", "--json", *words)
+            )
             yield Bed(ClusterPaths(Path(root), "bench"), told["server"], told["seconds"])
         finally:
             run("down", *place)
