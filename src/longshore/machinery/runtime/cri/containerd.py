@@ -45,6 +45,9 @@ root = "{home}/root"
 state = "{home}/state"
 disabled_plugins = [{disabled}]
 
+[debug]
+  level = "warn"
+
 [grpc]
   address = "{home}/containerd.sock"
 
