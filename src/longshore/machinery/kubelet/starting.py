@@ -11,10 +11,10 @@ from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.config import RETRY_S
 from longshore.machinery.kubelet.environment import Sources, container_env, without_secrets
 from longshore.machinery.kubelet.facts import ConfigMissing
-from longshore.machinery.kubelet.images.ensure import PodImages, image_volumes
 from longshore.machinery.kubelet.model import START_ERROR_EXIT_CODE, Trouble
 from longshore.machinery.kubelet.place import PodPlace
 from longshore.machinery.kubelet.plan import Start
+from longshore.machinery.kubelet.pod_images import PodImages, image_volumes
 from longshore.machinery.kubelet.record import PodRecord
 from longshore.machinery.kubelet.spec import Place, container_spec, image_pull_policy, pull_policy
 from longshore.machinery.kubelet.tools import Tools
