@@ -33,9 +33,17 @@ def shop(cluster: Cluster) -> Iterator[Cluster]:
 def a_pod(name: str, resources: dict[str, Any], **spec: Any) -> str:
     container = {
         "name": "main", "image": BUSYBOX, "resources": resources,
-        "command": ["sh", "-c", "echo $VISIBLE $CLAIM; ls /dev; exec sleep 1000"],
+        "command": ["sh", "-c", "echo $VISIBLE $CLAIM; ls /dev /plugins; exec sleep 1000"],
+        "volumeMounts": [{"name": "plugins", "mountPath": "/plugins"}],
     }  # fmt: skip
-    whole = {"containers": [container], "terminationGracePeriodSeconds": 0, **spec}
+    # As a vendor's DaemonSet has it.
+    plugins = {"name": "plugins", "hostPath": {"path": "/var/lib/kubelet/device-plugins"}}
+    whole = {
+        "containers": [container],
+        "volumes": [plugins],
+        "terminationGracePeriodSeconds": 0,
+        **spec,
+    }
     return json.dumps(
         {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": whole}
     )
@@ -60,6 +68,7 @@ async def test_a_plugin_brings_gpus(shop: Cluster, home: Path) -> None:
         lines = shop.kubectl("logs", "first").split()
         assert lines[0] == "gpu0"
         assert lines.count("gpu0") == 2
+        assert {"kubelet.sock", "fake.sock"} <= {*lines}
         shop.kubectl("apply", "-f", "-", stdin=a_pod("second", one))
         await eventually(
             lambda: f"Insufficient {GPU}" in shop.kubectl("describe", "pod", "second"),
