@@ -12,7 +12,7 @@ import pytest
 
 from longshore.base.clock import SystemClock
 from longshore.machinery.runtime.oci import cgroups
-from longshore.machinery.runtime.protocol import Pids, StartFailed, State
+from longshore.machinery.runtime.protocol import Pids, Resources, StartFailed, State
 from longshore.testing.runtime_suite import one, until_ended
 from tests.runtime.test_oci import OciHarness, harness
 
@@ -125,3 +125,18 @@ async def test_directories_that_are_half_made_are_thrown_away(harness: OciHarnes
     assert list((run / "sandboxes").iterdir()) == []
     sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
     await harness.runtime.start_container(sandbox.id, harness.running("main"))
+
+
+async def test_a_pod_that_cannot_be_bounded_runs_nothing_and_is_removed(
+    harness: OciHarness,
+) -> None:
+    spec = replace(harness.sandbox("a"), resources=Resources(pids_limit=-5))
+    sandbox = await harness.runtime.run_sandbox(spec)
+    for name in "ab":
+        with pytest.raises(
+            StartFailed, match=r"the pod cannot be bounded: pids\.max cannot be set"
+        ):
+            await harness.runtime.start_container(sandbox.id, harness.running(name))
+    assert containers(harness) == []
+    await harness.runtime.remove_sandbox(sandbox.id)
+    assert await harness.runtime.sandboxes() == []

@@ -8,10 +8,9 @@ of its conmon, which is heard through a pidfd: no signal, no polling.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +39,7 @@ from longshore.machinery.runtime.oci.records import ContainerRecord
 from longshore.machinery.runtime.oci.rotating import reopen_log
 from longshore.machinery.runtime.oci.sandboxes import Pod, Sandboxes
 from longshore.machinery.runtime.oci.usage import measure, measure_all
+from longshore.machinery.runtime.oci.watch import Said, Watch
 from longshore.machinery.runtime.protocol import (
     Container,
     ContainerSpec,
@@ -65,8 +65,6 @@ _STARTS_PER_CORE = 3
 # Who rotates logs comes long before: this bounds what is printed between two of its looks.
 _LOG_MAX_BYTES = 50 * 1024 * 1024
 
-Said = Callable[[str], None]
-
 
 class OciRuntime:
     """Containers below root, in control groups below cgroup_parent. log is told, in one sentence,
@@ -85,7 +83,6 @@ class OciRuntime:
         self._layout = Layout(root, cgroups.checked(cgroup_parent))
         self._images = images
         self._clock = clock
-        self._log = log
         self._log_max_bytes = log_max_bytes
         # "runc" or "crun" for one that must not choose.
         self.only = ""
@@ -93,8 +90,7 @@ class OciRuntime:
         self._sandboxes: Sandboxes
         self._live: dict[str, Live] = {}
         self._starting: set[str] = set()
-        self._changed: set[str] = set()
-        self._wake = asyncio.Event()
+        self._watch = Watch(self._live, clock, log)
         # Writes to control groups wait for the kernel, so they are done aside.
         self._aside = ThreadPoolExecutor(2, "control groups")
         self._warming: Future[None] | None = None
@@ -122,12 +118,12 @@ class OciRuntime:
             for live in members:
                 self._keep(live)
                 if live.conmon_fd < 0:
-                    self._end(live)
+                    self._watch.end(live)
 
     async def close(self) -> None:
         """Let go; containers keep running."""
         for live in self._live.values():
-            self._unwatch(live)
+            self._watch.leave(live)
         self._aside.shutdown()
         self._sandboxes.close()
         self._live.clear()
@@ -140,7 +136,7 @@ class OciRuntime:
             await self._discard(path)
             return None
         live = Live(record, path, bundle.group_of(path))
-        if self._watch(live):
+        if self._watch.begin(live):
             await conmon.release_again(self._programs.makers, live.container.id)
         return live
 
@@ -236,9 +232,9 @@ class OciRuntime:
         )
         programs = self._programs.serving(pod.record.handler)
         await conmon.create(programs, order)
-        if not self._watch(live):
+        if not self._watch.begin(live):
             raise StartFailed("the container ended before it was started")
-        await asyncio.wrap_future(pod.bounded)
+        await pod.settled()
         # Written first: who dies in between leaves one that its next life lets run, and none twice.
         at = self._clock.now()
         records.write_started(live.directory, at)
@@ -249,7 +245,7 @@ class OciRuntime:
         self._keep(live)
         self._in_the_open.append(live)
         if live.ended.is_set():
-            self._end(live)
+            self._watch.end(live)
 
     def _warm(self) -> None:
         """Have the kernel ready for what runc will do to control groups in a moment. In a burst the
@@ -289,10 +285,10 @@ class OciRuntime:
         if live is None or live.ended.is_set():
             return
         if grace_s > 0:
-            self._signal(live, host.signal_number(live.container.stop_signal))
+            self._watch.signal(live, host.signal_number(live.container.stop_signal))
             if await within(self._clock, grace_s, live.ended):
                 return
-        self._signal(live, signal.SIGKILL)
+        self._watch.signal(live, signal.SIGKILL)
         await live.ended.wait()
 
     async def remove_container(self, container_id: str) -> None:
@@ -363,71 +359,13 @@ class OciRuntime:
         return live
 
     async def changed(self) -> set[str]:
-        while not self._changed:
-            self._wake.clear()
-            await self._wake.wait()
-        changed, self._changed = self._changed, set()
-        return changed
+        return await self._watch.changed()
 
-    # -- the end of a container --
-
-    def _watch(self, live: Live) -> bool:
-        """Listen for the end of its conmon. False if that is over already."""
-        container_id = live.container.id
-        live.conmon_fd = host.running(records.pid_in(live.directory / "conmon.pid"), container_id)
-        if live.conmon_fd < 0:
-            return False
-        # While its conmon lives, the container's pid cannot have become somebody else's.
-        live.pidfd = host.running(records.pid_in(live.directory / "pid"))
-        asyncio.get_running_loop().add_reader(live.conmon_fd, self._conmon_ended, live)
-        return True
-
-    def _unwatch(self, live: Live) -> None:
-        if live.conmon_fd >= 0:
-            asyncio.get_running_loop().remove_reader(live.conmon_fd)
-            os.close(live.conmon_fd)
-        if live.pidfd >= 0:
-            os.close(live.pidfd)
-        live.conmon_fd = live.pidfd = -1
-
-    def _conmon_ended(self, live: Live) -> None:
-        asyncio.get_running_loop().remove_reader(live.conmon_fd)
-        live.ended.set()
-        if live.container.id in self._live:
-            self._end(live)
-
-    def _end(self, live: Live) -> None:
-        """Its conmon is gone: the exit file says how it ended, or nobody knows."""
-        self._note_memory(live)
-        done = records.exited(live.record, live.directory)
-        if done is None:
-            self._log(
-                f"container {live.container.id[:12]}: its conmon is gone and left no exit code"
-            )
-            self._signal(live, signal.SIGKILL)
-            cgroups.kill(live.group)
-            done = records.lost(live.record, live.directory, self._clock.now())
-        elif live.record.shares_pids:
-            cgroups.kill(live.group)  # its end took no one along
-        self._unwatch(live)
-        live.record = done
-        live.ended.set()
-        self._changed.add(done.container.sandbox)
-        self._wake.set()
-
-    def _note_memory(self, live: Live) -> None:
-        """conmon can miss it, and the group does not outlive a restart of the machine: write it down."""
-        if cgroups.oom_kills(live.group):
-            (live.directory / "oom").touch()
-
-    def _signal(self, live: Live, number: int) -> None:
-        if live.pidfd >= 0:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(live.pidfd, number)
+    # -- giving up and taking away --
 
     async def _give_up(self, live: Live) -> None:
         """A start that failed, or was cancelled half-way, leaves nothing."""
-        self._unwatch(live)
+        self._watch.leave(live)
         await self._discard(live.directory)
 
     async def _discard(self, directory: Path) -> None:

@@ -37,6 +37,7 @@ from longshore.machinery.runtime.protocol import (
     RuntimeFailure,
     Sandbox,
     SandboxSpec,
+    StartFailed,
 )
 
 _SHM_OPTIONS = "mode=1777,size=65536k"
@@ -69,6 +70,13 @@ class Pod:
     @property
     def pause_group(self) -> str:
         return f"{self.group}/pause"
+
+    async def settled(self) -> None:
+        """Return once its group has its limits. Raises StartFailed if it did not get them."""
+        bounded = asyncio.wrap_future(self.bounded)
+        await asyncio.wait([bounded])  # who gives up waiting does not call it off for the others
+        if (error := bounded.exception()) is not None:
+            raise StartFailed(f"the pod cannot be bounded: {error}") from error
 
     def lose_pause(self) -> None:
         if self.pause is not None:
@@ -132,7 +140,8 @@ class Sandboxes:
         directory = self._layout.sandbox(sandbox_id)
         pod = self._pods.get(sandbox_id)
         if pod is not None:
-            await asyncio.wrap_future(pod.bounded)
+            with contextlib.suppress(StartFailed):
+                await pod.settled()
             if pod.record.pids is Pids.POD:
                 await pause.end(self._programs, self._clock, directory, pod.pause_group)
             await asyncio.to_thread(cgroups.remove, pod.group)
