@@ -14,12 +14,17 @@ from pathlib import Path
 import pytest
 
 from longshore.base.clock import SystemClock
+from longshore.machinery.runtime.cri import calls, plan
+from longshore.machinery.runtime.cri import rpc_pb2 as rpc
+from longshore.machinery.runtime.cri.calls import Calls
+from longshore.machinery.runtime.images import ImageConfig, build_image
 from longshore.machinery.runtime.oci import cgroups
 from longshore.machinery.runtime.protocol import (
     Container,
     ContainerSpec,
     Hook,
     ImagePullFailed,
+    Login,
     Mount,
     Resources,
     RuntimeFailure,
@@ -32,6 +37,7 @@ from longshore.testing.program_suite import ProgramSuite
 from longshore.testing.runtime_suite import one, refused
 from tests.runtime.conftest import build_busybox
 from tests.runtime.cri_world import GROUP, CriHarness, Machine, machine
+from tests.runtime.registries import USER, free_port, private_registry, push
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -163,15 +169,55 @@ async def test_a_network_that_was_not_given_is_named(harness: CriHarness) -> Non
     assert await harness.runtime.sandboxes() == []
 
 
-async def test_an_image_is_pulled_named_and_removed(harness: CriHarness) -> None:
-    words = await refused(lambda: harness.runtime.pull("127.0.0.1:1/nothing:1"), ImagePullFailed)
-    assert "127.0.0.1:1" in words
-    assert await harness.runtime.image("127.0.0.1:1/nothing:1") is None
+async def test_images_are_what_the_runtime_has(harness: CriHarness) -> None:
     image = await harness.runtime.image("busybox:1.35")
     assert image is not None
     assert (image.names, image.env) == (("docker.io/library/busybox:1.35",), ("GREETING=hello",))
     assert [each.id for each in await harness.runtime.images()] == [image.id]
+    assert await harness.runtime.image("nowhere.test/nothing:1") is None
+    assert await harness.runtime.image("no reference at all") is None
     await harness.runtime.remove_image("0" * 64)
+
+
+async def test_a_login_opens_a_registry(harness: CriHarness, tmp_path: Path) -> None:
+    archive = tmp_path / "app.tar"
+    build_image(archive, ["app:1"], ImageConfig(["/x"]), files={"x": b"content"})
+    async with private_registry(tmp_path, free_port()) as host:
+        reference = f"{host}/team/app:1"
+        await push(archive, reference)
+        pull = harness.runtime.pull
+        for login in (None, Login("me", "wrong")):
+            words = await refused(partial(pull, reference, login), ImagePullFailed)
+            assert "authoriz" in words or "401" in words
+        image = await pull(reference, USER)
+        assert image.entrypoint == ("/x",)
+        assert reference in image.names
+        words = await refused(partial(pull, f"{host}/team/none:1", USER), ImagePullFailed)
+        assert "not found" in words
+    await harness.runtime.remove_image(image.id)
+    assert await harness.runtime.image(reference) is None
+
+
+async def test_what_was_half_made_is_thrown_away(harness: CriHarness) -> None:
+    sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
+    ask = Calls(harness.containerd.endpoint)
+    shown = await ask(calls.LIST_SANDBOXES, rpc.ListSandboxRequest())
+    (found,) = (one for one in shown.items if one.metadata.uid == sandbox.id)
+    image = await harness.runtime.image("busybox:1.35")
+    read = plan.read_sandbox(found)
+    assert image is not None and read is not None
+    asked = rpc.CreateContainerRequest(
+        pod_sandbox_id=found.id,
+        config=plan.container_config(harness.running("a"), read[1], image, harness.node),
+        sandbox_config=plan.sandbox_config(*read, harness.node),
+    )
+    made = await ask(calls.CREATE, asked)
+    await harness.reopen()
+    assert await harness.runtime.containers() == []
+    assert await harness.runtime.sandboxes() == [sandbox]
+    left = await ask(calls.LIST, rpc.ListContainersRequest())
+    assert made.container_id not in {each.id for each in left.containers}
+    await ask.close()
 
 
 async def test_a_pods_group_has_its_bounds_and_goes_with_it(harness: CriHarness) -> None:
