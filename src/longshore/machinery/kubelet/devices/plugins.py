@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from longshore.base.clock import Clock
 from longshore.core.objects.names import is_extended_resource
@@ -45,13 +44,11 @@ class Plugins:
 
     def __init__(
         self,
-        connect: Callable[[Path], DevicePlugin],
         clock: Clock,
         crew: asyncio.TaskGroup,
         changed: Callable[[], None],
         metrics: DeviceMetrics,
     ) -> None:
-        self._connect = connect
         self._clock = clock
         self._crew = crew
         self._changed = changed
@@ -81,7 +78,7 @@ class Plugins:
 
     # -- registration ------------------------------------------------------------------------
 
-    async def register(self, given: Registration, socket: Path) -> None:
+    def register(self, given: Registration, plugin: DevicePlugin) -> None:
         """A plugin offers a resource; who offered it before has lost it. Raises PluginFailure."""
         if given.version != DEVICE_PLUGIN_VERSION:
             raise PluginFailure(
@@ -95,7 +92,7 @@ class Plugins:
         if offer.following is not None:
             offer.following.cancel()
             offer.plugin = None
-        work = self._follow(given, self._connect(socket), offer)
+        work = self._follow(given, plugin, offer)
         offer.following = self._crew.create_task(work, name=f"device plugin {given.resource}")
 
     async def _follow(self, given: Registration, plugin: DevicePlugin, offer: _Offer) -> None:

@@ -15,14 +15,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from longshore.base.clock import Clock
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Client
-from longshore.machinery.kubelet.config import RETRY_S, KubeletConfig, at_home
-from longshore.machinery.kubelet.devices import shares
+from longshore.machinery.kubelet.config import RETRY_S, KubeletConfig
 from longshore.machinery.kubelet.devices.allocation import Allocator
 from longshore.machinery.kubelet.devices.assignments import Assignments
 from longshore.machinery.kubelet.devices.cdi.files import specifications
@@ -31,7 +29,6 @@ from longshore.machinery.kubelet.devices.claims.drivers import Drivers
 from longshore.machinery.kubelet.devices.claims.plan import NotReady
 from longshore.machinery.kubelet.devices.claims.prepared import PreparedClaims
 from longshore.machinery.kubelet.devices.claims.run import Claims
-from longshore.machinery.kubelet.devices.doorstep import Doorstep
 from longshore.machinery.kubelet.devices.metrics import DeviceMetrics
 from longshore.machinery.kubelet.devices.model import (
     Extras,
@@ -40,21 +37,10 @@ from longshore.machinery.kubelet.devices.model import (
     PluginFailure,
     equipped,
 )
-from longshore.machinery.kubelet.devices.newcomers import Newcomers
-from longshore.machinery.kubelet.devices.peers import (
-    DEVICE_PLUGIN_VERSION,
-    Desk,
-    DevicePlugin,
-    Held,
-    Introduction,
-    Newcomer,
-    PodShare,
-    Registration,
-    Remote,
-    Serving,
-)
 from longshore.machinery.kubelet.devices.plan import DevicesMissing
 from longshore.machinery.kubelet.devices.plugins import Plugins
+from longshore.machinery.kubelet.devices.reception import Reception
+from longshore.machinery.kubelet.devices.shares import Shares
 from longshore.machinery.kubelet.facts import ConfigMissing
 from longshore.machinery.kubelet.model import Verdict
 from longshore.machinery.runtime.protocol import ContainerSpec
@@ -85,123 +71,31 @@ class Devices:
     ) -> None:
         self._config = config
         self._clock = clock
-        self._crew = crew
         self._around = around
-        self._home = config.root / "device-plugins"
-        self._assignments = Assignments(self._home / "assignments.json")
+        self._assignments = Assignments(config.root / "device-plugins/assignments.json")
         self._prepared = PreparedClaims(config.root / "prepared-claims.json")
-        self._plugins = Plugins(self._plugin, clock, crew, self._news, around.metrics)
+        self._plugins = Plugins(clock, crew, self._news, around.metrics)
         self._allocator = Allocator(self._plugins, self._assignments, clock)
         self._drivers = Drivers(config.node_name, client, clock)
         self._claims = Claims(client, self._drivers, self._prepared, clock, around.metrics)
-        self._remote: Remote | None = None
-        self._serving: Serving | None = None
-        self._starting = asyncio.Lock()
+        shares = Shares(around.pods, self._assignments, self._claims, self._plugins)
+        self._reception = Reception(config, clock, crew, self._plugins, self._drivers, shares)
         self._noting = asyncio.Event()
 
     def load(self) -> None:
         """What an earlier life of the agent has written down. Raises OSError."""
-        for directory in (self._home, self._registry, self._lobby, self._config.root / "plugins"):
-            directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+        self._reception.prepare()
         self._assignments.load()
         self._prepared.load()
         for resource in self._assignments.resources:
             self._plugins.expect(resource)
 
-    @property
-    def _registry(self) -> Path:
-        return self._config.root / "plugins_registry"
-
-    @property
-    def _lobby(self) -> Path:
-        return self._config.root / "pod-resources"
-
-    # -- those who bring devices ---------------------------------------------------------------
-
     async def run(self) -> None:
         """Be there for plugins and drivers, until cancelled."""
-        for left in self._home.glob("*.sock"):
-            left.unlink(missing_ok=True)
-        newcomers = Newcomers(self._registry, self, self._clock, self._crew)
-        try:
-            async with asyncio.TaskGroup() as crew:
-                for directory in (self._home, self._lobby):
-                    crew.create_task(self._serve(directory / "kubelet.sock"))
-                crew.create_task(self._watch(newcomers))
-                crew.create_task(self._drivers.forget_absent())
-                crew.create_task(self._note_resources())
-        finally:
-            if self._serving is not None:
-                await self._serving.stop(None)
-
-    async def _serve(self, path: Path) -> None:
-        doorstep = Doorstep(path, self._start)
-        try:
-            listener = doorstep.open()
-        except OSError as error:
-            _log.warning("nobody can come to %s: %s", path, error)
-            return
-        await doorstep.serve(listener)
-
-    async def _watch(self, newcomers: Newcomers) -> None:
-        try:
-            await newcomers.run()
-        except OSError as error:
-            _log.warning("nobody can register in %s: %s", self._registry, error)
-
-    async def _start(self) -> Path:
-        """Where the doorsteps' visitors are passed on to."""
-        path = self._config.root / ".devices.sock"
-        async with self._starting:
-            if self._serving is None:
-                desk = Desk(self._register, self.shares, self.on_offer)
-                self._serving = await (await self._reach()).serve(path, desk)
-        return path
-
-    async def _reach(self) -> Remote:
-        if self._remote is None:
-            self._remote = await asyncio.to_thread(_remote)
-        return self._remote
-
-    def _plugin(self, socket: Path) -> DevicePlugin:
-        assert self._remote is not None, "only who came over it registers"
-        return self._remote.plugin(socket)
-
-    async def _register(self, given: Registration) -> None:
-        await self._plugins.register(given, self._home / given.endpoint)
-
-    async def meet(self, socket: Path) -> Newcomer:
-        return (await self._reach()).newcomer(socket)
-
-    async def welcome(self, who: Introduction, socket: Path) -> None:
-        """Raises PluginFailure."""
-        home = str(self._config.root)
-        endpoint = Path(at_home(who.endpoint, home)) if who.endpoint else socket
-        remote = await self._reach()
-        match who.type:
-            case "DRAPlugin":
-                self._drivers.add(who.name, socket, remote.driver(endpoint, who.name, who.versions))
-            case "DevicePlugin":
-                await self._take_plugin(remote.plugin(endpoint), who, endpoint)
-            case _:
-                raise PluginFailure(
-                    f"no handler registered for plugin type: {who.type} at socket {socket}"
-                )
-
-    async def _take_plugin(self, plugin: DevicePlugin, who: Introduction, endpoint: Path) -> None:
-        """One that registers in this way has not said its options yet."""
-        try:
-            options = await plugin.options()
-        finally:
-            await plugin.close()
-        version = (
-            DEVICE_PLUGIN_VERSION if DEVICE_PLUGIN_VERSION in who.versions else str(who.versions)
-        )
-        given = Registration(version, endpoint.name, who.name, options)
-        await self._plugins.register(given, endpoint)
-
-    async def goodbye(self, socket: Path) -> None:
-        await self._drivers.remove(socket)
+        async with asyncio.TaskGroup() as crew:
+            crew.create_task(self._reception.run())
+            crew.create_task(self._drivers.forget_absent())
+            crew.create_task(self._note_resources())
 
     # -- what the node has -----------------------------------------------------------------------
 
@@ -224,7 +118,7 @@ class Devices:
             try:
                 await self._allocator.remember()
             except OSError as error:
-                _log.warning("%s: %s", self._home, error)
+                _log.warning("what plugins offer is not written down: %s", error)
 
     # -- what pods get ---------------------------------------------------------------------------
 
@@ -291,27 +185,8 @@ class Devices:
             if left:
                 await self._clock.sleep(RETRY_S)
 
-    # -- who asks --------------------------------------------------------------------------------
-
-    def shares(self) -> Sequence[PodShare]:
-        """What each pod of the node has."""
-        return [
-            shares.share(pod, self._assignments, self._claims, self._plugins)
-            for pod in self._around.pods()
-        ]
-
-    def on_offer(self) -> Sequence[Held]:
-        """All devices that work."""
-        return shares.on_offer(self._plugins)
-
 
 def _extras(grant: Grant) -> Extras:
     return Extras(
         env=grant.env, mounts=grant.mounts, devices=grant.devices, annotations=grant.annotations
     )
-
-
-def _remote() -> Remote:
-    from longshore.machinery.kubelet.devices import remote
-
-    return remote

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import chain
 
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.devices.assignments import Assignments
@@ -19,29 +20,43 @@ from longshore.machinery.kubelet.devices.plan import ids_of, in_order
 from longshore.machinery.kubelet.devices.plugins import Plugins
 
 
-def share(pod: Doc, assignments: Assignments, claims: Claims, plugins: Plugins) -> PodShare:
-    """What a pod has, container by container."""
-    metadata, given = pod["metadata"], assignments.of(pod["metadata"]["uid"])
-    containers = []
-    for container in in_order(pod["spec"]):
-        grants = given.get(container["name"], ())
-        held = [
-            one
-            for resource in sorted({grant.resource for grant in grants})
-            for one in _near(plugins, resource, ids_of(grants, resource))
-        ]
-        claimed = _by_claim(claims.devices(pod, container))
-        containers.append(ContainerShare(container["name"], tuple(held), tuple(claimed)))
-    return PodShare(metadata["namespace"], metadata["name"], tuple(containers))
+class Shares:
+    """pods() are those of the node."""
 
+    def __init__(
+        self,
+        pods: Callable[[], Iterable[Doc]],
+        assignments: Assignments,
+        claims: Claims,
+        plugins: Plugins,
+    ) -> None:
+        self._pods = pods
+        self._assignments = assignments
+        self._claims = claims
+        self._plugins = plugins
 
-def on_offer(plugins: Plugins) -> list[Held]:
-    """All devices that work."""
-    return [
-        one
-        for resource in sorted(plugins.resources)
-        for one in _near(plugins, resource, plugins.healthy(resource))
-    ]
+    def of_pods(self) -> list[PodShare]:
+        """What each pod of the node has."""
+        return [self._of(pod) for pod in self._pods()]
+
+    def on_offer(self) -> list[Held]:
+        """All devices that work."""
+        plugins = self._plugins
+        resources = sorted(plugins.resources)
+        return [held for one in resources for held in _near(plugins, one, plugins.healthy(one))]
+
+    def _of(self, pod: Doc) -> PodShare:
+        metadata, containers = pod["metadata"], in_order(pod["spec"])
+        shares = tuple(self._of_container(pod, container) for container in containers)
+        return PodShare(metadata["namespace"], metadata["name"], shares)
+
+    def _of_container(self, pod: Doc, container: Doc) -> ContainerShare:
+        name = container["name"]
+        grants = self._assignments.of(pod["metadata"]["uid"]).get(name, ())
+        resources = sorted({grant.resource for grant in grants})
+        held = (_near(self._plugins, one, ids_of(grants, one)) for one in resources)
+        claimed = _by_claim(self._claims.devices(pod, container))
+        return ContainerShare(name, tuple(chain.from_iterable(held)), tuple(claimed))
 
 
 def _near(plugins: Plugins, resource: str, ids: Iterable[str]) -> list[Held]:
