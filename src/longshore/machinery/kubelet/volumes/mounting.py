@@ -59,19 +59,27 @@ def _mount(source: str, target: str, kind: str, flags: int, options: str) -> Non
 def unmount_below(directory: Path) -> None:
     """Unmount everything mounted at or below a directory, the newest first."""
     root = str(directory)
-    for point in reversed(mount_points()):
+    for point in reversed(mount_points(directory.name)):
         if point == root or point.startswith(root + "/"):
             _libc().umount2(point.encode(), _MNT_DETACH)
 
 
 def is_mount(path: Path) -> bool:
-    return str(path) in mount_points()
+    return str(path) in mount_points(path.name)
 
 
-def mount_points() -> list[str]:
-    """Mount points of this process, in the order in which they were mounted."""
+def has_own_files(directory: Path) -> bool:
+    """Whether another file system is mounted there than around it: said without a look at all mounts of
+    the machine, of which every pod has a few."""
+    return directory.stat().st_dev != directory.parent.stat().st_dev
+
+
+def mount_points(name: str = "") -> list[str]:
+    """Mount points of this process that may have a part of that name, in the order in which they were
+    mounted. A name with characters that mountinfo escapes may be any."""
+    plain = name if name.replace("-", "").replace(".", "").isalnum() else ""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
-        return [_unescaped(line.split(" ", 5)[4]) for line in lines]
+        return [_unescaped(line.split(" ", 5)[4]) for line in lines if plain in line]
 
 
 def _unescaped(text: str) -> str:

@@ -79,7 +79,11 @@ class PodVolumes:
         if known is not None:
             return known
         directory = self._directory(volume.name, 0o777)
-        if volume.medium == "memory" and mounting.may_mount() and not mounting.is_mount(directory):
+        if (
+            volume.medium == "memory"
+            and mounting.may_mount()
+            and not mounting.has_own_files(directory)
+        ):
             mounting.mount_tmpfs(directory, volume.size_bytes, 0o777)
         if volume.gid is not None:
             os.chown(directory, -1, volume.gid)
@@ -89,7 +93,7 @@ class PodVolumes:
     def _payload(self, volume: Payload, stamp: str) -> Path:
         new = volume.name not in self._sources
         directory = self._directory(volume.name, 0o755) if new else self._sources[volume.name]
-        if new and volume.secret and mounting.may_mount() and not mounting.is_mount(directory):
+        if new and volume.secret and mounting.may_mount() and not mounting.has_own_files(directory):
             mounting.mount_tmpfs(directory, 0, 0o755)
         write_files(directory, volume.files, stamp, volume.gid)
         return directory
