@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.model import Backoff
-from longshore.machinery.kubelet.plan import Start, plan_pod
-from longshore.machinery.kubelet.restarting import comes_back
+from longshore.machinery.kubelet.plan import Kill, Reset, Start, plan_pod
+from longshore.machinery.kubelet.restarting import comes_back, floors_after
 from longshore.machinery.kubelet.status import phase_of, pod_status
 
 from .docs import container, exited, pod, running, view
+from .world import NODE, until, world
 
 
 def rule(operator: str, *values: int) -> Doc:
@@ -74,3 +79,80 @@ def test_what_comes_back_by_a_rule_is_seen_waiting() -> None:
     backoffs = {"main": Backoff(10.0, ended.finished_at)}
     status = pod_status(view(doc, ended, running("beside"), backoffs=backoffs))
     assert status["containerStatuses"][0]["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+
+
+# -- all containers of a pod together (KEP-5532)
+
+
+def all_anew(*values: int) -> Doc:
+    return rule("In", *values) | {"action": "RestartAllContainers"}
+
+
+WATCHED = pod(
+    container(restartPolicy="Never", restartPolicyRules=[all_anew(42)]),
+    container("beside"),
+    inits=[container("setup")],
+    restartPolicy="Never",
+)
+
+
+def _condition(status: Doc) -> str:
+    found = (c for c in status["conditions"] if c["type"] == "AllContainersRestarting")
+    return str(next(found)["status"])
+
+
+def test_all_others_are_ended_first() -> None:
+    seen = view(WATCHED, exited("setup"), exited("main", 42), running("beside"))
+    assert plan_pod(seen).steps == (
+        Kill("beside", "beside-0", 2.0, "Killing", "Stopping container beside"),
+    )
+    assert _condition(pod_status(seen)) == "True"
+
+
+def test_then_they_start_from_the_beginning() -> None:
+    ended = view(WATCHED, exited("setup"), exited("main", 42), exited("beside", 137))
+    assert plan_pod(ended).steps == (Reset(),)
+    assert phase_of(replace(ended, phase="Running")) == "Running"
+    floors = floors_after(ended.containers, ended.spec)
+    assert floors == {"setup": 1, "main": 1, "beside": 1}
+    anew = replace(ended, floors=floors, phase="Running")
+    assert plan_pod(anew).steps == (Start("setup", 1),)
+    status = pod_status(anew)
+    assert (status["phase"], _condition(status)) == ("Running", "False")
+    (main, _) = status["containerStatuses"]
+    assert main["lastState"]["terminated"]["exitCode"] == 42
+    assert main["state"] == {"waiting": {"reason": "PodInitializing"}}
+    going = view(
+        WATCHED,
+        exited("setup", attempt=1),
+        exited("main", 42),
+        exited("beside", 137),
+        floors=floors,
+    )
+    assert plan_pod(going).steps == (Start("main", 1), Start("beside", 1))
+
+
+def test_other_ends_go_by_the_policies() -> None:
+    assert phase_of(view(WATCHED, exited("setup"), exited("main", 1), exited("beside"))) == "Failed"
+    assert phase_of(view(WATCHED, exited("setup"), exited("main"), exited("beside"))) == "Succeeded"
+
+
+async def test_a_whole_pod_starts_anew_on_an_agent(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.start_agent()
+        await until(lambda: w.registry.cache.get(kinds.NODE, "", NODE))
+        await w.run_pod(WATCHED)
+        await until(lambda: "running" in w.container("setup")["state"])
+        uid = (await w.pod())["metadata"]["uid"]
+        await w.runtime.crash(uid, "setup", 0)
+        await until(lambda: w.ready())
+        await w.runtime.crash(uid, "main", 42)
+        await until(lambda: w.container("setup")["restartCount"] == 1)
+        await until(lambda: "running" in w.container("setup")["state"])
+        await w.runtime.crash(uid, "setup", 0)
+        await until(lambda: w.ready())
+        assert (w.container()["restartCount"], w.container("beside")["restartCount"]) == (1, 1)
+        assert w.container()["lastState"]["terminated"]["exitCode"] == 42
+        await w.runtime.crash(uid, "main", 0)
+        await w.runtime.crash(uid, "beside", 0)
+        await until(lambda: w.phase() == "Succeeded")

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from longshore.base.clock import parse_rfc3339
 from longshore.core.objects.hollow import (
@@ -47,6 +47,7 @@ from longshore.machinery.kubelet.plan import (
     PodPlan,
     Prepare,
     Release,
+    Reset,
     Resize,
     Start,
     Step,
@@ -54,6 +55,7 @@ from longshore.machinery.kubelet.plan import (
     plan_pod,
 )
 from longshore.machinery.kubelet.recall import recalled
+from longshore.machinery.kubelet.restarting import floors_after
 from longshore.machinery.kubelet.spec import hollow_exit
 from longshore.machinery.runtime.hollow import Ending, is_broken, parse_ending
 from longshore.machinery.runtime.protocol import Container, State
@@ -70,7 +72,7 @@ Seen: TypeAlias = tuple[int | None, str | None, tuple[str, ...], str]
 # News of the node may come later than those of a pod that was bound for them: a refusal that goes by the
 # Node object is looked at again after this long.
 _ASK_AGAIN_S = 1.0
-_NOTHING: Mapping[str, Doc] = MappingProxyType({})
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _NO_STOPS: Mapping[str, tuple[float, int]] = MappingProxyType({})
 
 
@@ -126,6 +128,7 @@ class HollowPod:
     wanted: Doc = field(default_factory=dict)
     actual: Mapping[str, Doc] = field(default_factory=lambda: _NOTHING)
     resizing: Resizing = SETTLED
+    floors: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
     behaviour: PodBehaviour = USUAL_POD
     pulls: int = 0
     stops: Mapping[str, tuple[float, int]] = field(default_factory=lambda: _NO_STOPS)
@@ -150,6 +153,7 @@ class HollowPod:
             admitted=self.admitted,
             actual=self.actual,
             resizing=self.resizing,
+            floors=self.floors,
             health=misbehaving.health(self.behaviour, self.doc["spec"], self.containers, now),
         )
 
@@ -315,6 +319,8 @@ def _apply(pod: HollowPod, step: Step, now: float) -> None:
             _enter(pod, now)
         case Resize():
             pod.actual = _NOTHING
+        case Reset():
+            pod.floors = floors_after(pod.containers, pod.doc["spec"])
         case Prepare():
             if not pod.ips:
                 config, network = pod.node.config, pod.node.network
@@ -322,17 +328,22 @@ def _apply(pod: HollowPod, step: Step, now: float) -> None:
             pod.sandbox = True
         case Start(name, attempt):
             _start(pod, name, attempt, now)
-        case Kill(name, _, grace_s) if pod.behaviour.stop_s:
-            pod.stops = {**pod.stops, name: misbehaving.stop(pod.behaviour, grace_s, now)}
-        case Kill(name):
-            ended = pod.containers[name]
-            pod.containers[name] = _exited(ended, _STOPPED, now)
+        case Kill():
+            _kill(pod, step, now)
         case Release():
             leave(pod)
             pod.node.gate.leave(pod.uid)
         case Finish():
             pod.finished = True
             pod.node.gate.leave(pod.uid)
+
+
+def _kill(pod: HollowPod, step: Kill, now: float) -> None:
+    if pod.behaviour.stop_s:
+        stop = misbehaving.stop(pod.behaviour, step.grace_s, now)
+        pod.stops = {**pod.stops, step.name: stop}
+    else:
+        pod.containers[step.name] = _exited(pod.containers[step.name], _STOPPED, now)
 
 
 def _enter(pod: HollowPod, now: float) -> None:

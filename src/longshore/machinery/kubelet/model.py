@@ -121,6 +121,10 @@ class PodView:
     actual: Mapping[str, Doc] = field(default_factory=dict)
     """resources by container, of those that run with others than doc gives them."""
     resizing: Resizing = SETTLED
+    floors: Mapping[str, int] = field(default_factory=dict)
+    """The first attempt of each container that counts, once all were told to start anew."""
+    past: Mapping[str, Container] = field(default_factory=dict)
+    """The newest attempts of containers that do not count any more, and have not started anew yet."""
 
     @property
     def spec(self) -> Doc:

@@ -28,7 +28,7 @@ from longshore.machinery.kubelet.model import (
     is_sidecar,
     main_containers,
 )
-from longshore.machinery.kubelet.restarting import comes_back
+from longshore.machinery.kubelet.restarting import all_restart, comes_back, this_round
 from longshore.machinery.runtime.protocol import Container, State
 
 
@@ -67,6 +67,11 @@ class Resize:
 
 
 @dataclass(frozen=True, slots=True)
+class Reset:
+    """All containers start anew, from the first init container on: what they did so far does not count."""
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """The pod has ended but stays on record: give back its address and unmount its volumes."""
 
@@ -76,7 +81,7 @@ class Finish:
     """Remove everything, report the last status, and let the API server forget the pod."""
 
 
-Step: TypeAlias = Admit | Prepare | Start | Kill | Resize | Release | Finish
+Step: TypeAlias = Admit | Prepare | Start | Kill | Resize | Reset | Release | Finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,7 @@ _Want: TypeAlias = Start | Kill | Resize | _Wait | None
 
 def plan_pod(view: PodView) -> PodPlan:
     """What to do next for this pod."""
+    view = this_round(view)
     if view.deleting:
         return PodPlan(_kills(view, "Stopping container") or (Finish(),))
     if ending(view) is not None:
@@ -115,6 +121,8 @@ def plan_pod(view: PodView) -> PodPlan:
         return PodPlan((Admit(),))
     if not view.sandbox:
         return _prepare(view)
+    if all_restart(view):
+        return PodPlan(_kill_all(view) or (Reset(),))
     wants = _wants(view)
     steps = tuple(dict.fromkeys(want for want in wants if isinstance(want, Start | Kill | Resize)))
     return PodPlan(steps, None if steps else _earliest(view, wants))
@@ -177,7 +185,8 @@ def want(view: PodView, container: Doc, of_pod: str) -> _Want:
     wait_until = max(_trouble_until(view, name), restart_at(view, name))
     if wait_until > view.now:
         return _Wait(wait_until)
-    return Start(name, 0 if newest is None else newest.attempt + 1)
+    last = newest or view.past.get(name)
+    return Start(name, 0 if last is None else last.attempt + 1)
 
 
 def _unhealthy(view: PodView, container: Container) -> Kill | None:
@@ -254,7 +263,7 @@ def _done(view: PodView, name: str) -> bool:
 
 def restart_at(view: PodView, name: str) -> float:
     """The moment from which an ended container may start again; 0 if at once."""
-    newest, backoff = view.containers.get(name), view.backoffs.get(name)
+    newest, backoff = view.containers.get(name) or view.past.get(name), view.backoffs.get(name)
     if newest is None or backoff is None or _forgotten(backoff, newest.finished_at):
         return 0.0
     return newest.finished_at + backoff.delay_s
@@ -333,6 +342,22 @@ def grace_s(view: PodView) -> float:
     if view.gone:
         given = min(int(given), FORCED_GRACE_S)
     return float(max(int(given), 1))
+
+
+def _kill_all(view: PodView) -> tuple[Kill, ...]:
+    """All that run, at once: their end is not the pod's, which loses nothing but their memory."""
+    lasting = {c["name"] for c in (*init_containers(view.spec), *main_containers(view.spec))}
+    return tuple(
+        Kill(
+            name,
+            view.containers[name].id,
+            float(FORCED_GRACE_S),
+            "Killing",
+            f"Stopping container {name}",
+        )
+        for name in view.containers
+        if name in lasting and view.running(name)
+    )
 
 
 def _kills(view: PodView, why: str) -> tuple[Kill, ...]:

@@ -35,6 +35,7 @@ from longshore.machinery.kubelet.model import (
     own_fields,
 )
 from longshore.machinery.kubelet.plan import next_backoff
+from longshore.machinery.kubelet.restarting import floors_after
 from longshore.machinery.runtime.protocol import Container, State
 
 
@@ -53,6 +54,7 @@ class PodRecord:
         self.given: Given = told_before(pod) if status else {}
         self.actual: dict[str, Doc] = {}
         self.resizing = SETTLED
+        self.floors: dict[str, int] = {}
         self.admitted = "startTime" in status
         self.gone = False
         self.verdict: Verdict | None = None
@@ -131,6 +133,7 @@ class PodRecord:
             admitted=self.admitted,
             actual=self.actual,
             resizing=self.resizing,
+            floors=self.floors,
         )
 
     def facts(self, allocatable: Mapping[str, str]) -> Facts:
@@ -161,6 +164,11 @@ class PodRecord:
         if container.state is State.EXITED:
             self._ended(container.name)
         return container.state is State.EXITED
+
+    def reset(self) -> None:
+        """All containers start anew."""
+        newest = {name: known[max(known)] for name, known in self.attempts.items() if known}
+        self.floors = floors_after(newest, self.pod["spec"])
 
     def _ended(self, name: str) -> None:
         """What it was to be given while it runs it will start with; one that was stopped for that is still

@@ -32,6 +32,7 @@ from longshore.machinery.kubelet.plan import (
     returns,
 )
 from longshore.machinery.kubelet.qos import qos_class
+from longshore.machinery.kubelet.restarting import all_may_restart, all_restart, this_round
 from longshore.machinery.loop.alarms import HAIR_S
 from longshore.machinery.runtime.protocol import Container, State
 
@@ -39,6 +40,8 @@ _RANK = {"Pending": 0, "Running": 1, "Succeeded": 2, "Failed": 2}
 # Conditions that this agent writes; all others are kept as they are.
 _OWN = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 _PASSING = (PENDING, IN_PROGRESS)
+_ALL_RESTARTING = "AllContainersRestarting"
+_NEVER = Container("", "", "", 0, "", "", State.CREATED)
 
 
 def doubted(since: float | None, pod: Doc, reported: Doc, now: float) -> float | None:
@@ -63,6 +66,7 @@ def _readiness(status: Doc) -> str:
 
 def pod_status(view: PodView) -> Doc:
     """The whole status of the pod. Fields that must go are null, as a merge patch wants them."""
+    view = this_round(view)
     if is_rejected(view):
         return _rejection(view)
     phase = phase_of(view)
@@ -122,6 +126,7 @@ def _rejection(view: PodView) -> Doc:
 
 def phase_of(view: PodView) -> str:
     """The phase. It only goes forward: Pending, Running, then Succeeded or Failed for good."""
+    view = this_round(view)
     seen = _phase_seen(view)
     return view.phase if _RANK[seen] < _RANK[view.phase] or _ended(view.phase) else seen
 
@@ -183,17 +188,31 @@ def _conditions(view: PodView, phase: str, inits: list[Doc], mains: list[Doc]) -
         wanted.append(_condition("DisruptionTarget", True, *words))
     if (generation := view.doc["metadata"].get("generation")) is not None:
         wanted = [{**c, "observedGeneration": generation} for c in wanted]
+    if all_may_restart(view.spec):
+        wanted.append(_all_restarting(view, phase))
     wanted += conditions(view.resizing)
     stamped = [_stamp(c, old.get(c["type"]), view.now) for c in wanted]
     said = {*(c["type"] for c in wanted), *_PASSING}
     return stamped + [c for name, c in old.items() if name not in said]
 
 
+def _all_restarting(view: PodView, phase: str) -> Doc:
+    """(pkg/kubelet/status: GenerateAllContainersRestartingCondition)"""
+    if _ended(phase):
+        return _condition(
+            _ALL_RESTARTING, False, "PodCompleted" if phase == "Succeeded" else "PodFailed"
+        )
+    if not all_restart(view):
+        return _condition(_ALL_RESTARTING, False)
+    why = "container exited with restart policy rule"
+    return _condition(_ALL_RESTARTING, True, "RestartAllContainersStarted", why)
+
+
 def _known_conditions(view: PodView) -> dict[str, Doc]:
     """The pod's conditions before this: ours as last sent, those of others as the pod has them."""
     known = {c["type"]: c for c in _old(view).get("conditions") or []}
     sent = view.reported.get("conditions") or []
-    own = (*_OWN, *_PASSING, "DisruptionTarget")
+    own = (*_OWN, *_PASSING, _ALL_RESTARTING, "DisruptionTarget")
     return known | {c["type"]: c for c in sent if c["type"] in own}
 
 
@@ -254,6 +273,8 @@ def _gated(view: PodView, containers_ready: Doc, old: dict[str, Doc]) -> Doc:
 def _container_status(view: PodView, container: Doc, init: bool) -> Doc:
     name = container["name"]
     newest, before = view.containers.get(name), view.previous.get(name)
+    last_round = view.past.get(name)
+    before = before if last_round is None else last_round
     state, last = _states(view, container, init, newest, before)
     health, runs = view.healthy(name), "running" in state
     done = init and not is_sidecar(container)
@@ -261,7 +282,7 @@ def _container_status(view: PodView, container: Doc, init: bool) -> Doc:
         "name": name,
         "image": container["image"],
         "imageID": newest.image_id if newest is not None else "",
-        "restartCount": newest.attempt if newest is not None else 0,
+        "restartCount": (newest or last_round or _NEVER).attempt,
         "state": state,
         "lastState": last,
         "started": runs and health.started,

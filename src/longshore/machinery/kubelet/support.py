@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.model import init_containers, main_containers
-from longshore.machinery.kubelet.restarting import RESTART_ALL
 from longshore.machinery.network.services.published import CARRIED
 
 VOLUMES = ("emptyDir", "configMap", "secret", "downwardAPI", "projected", "hostPath",
@@ -72,9 +71,6 @@ def _volumes(spec: Doc) -> Iterator[str]:
 def _container(container: Doc, able: Abilities) -> Iterator[str]:
     if container.get("volumeDevices"):
         yield "volumeDevices"
-    rules = container.get("restartPolicyRules") or ()
-    if any(rule.get("action") == RESTART_ALL for rule in rules):
-        yield f"restartPolicyRules.action={RESTART_ALL}"
     for mount in container.get("volumeMounts") or []:
         asked = mount.get("recursiveReadOnly") or "Disabled"
         if asked != "Disabled" and not able.recursive_read_only:

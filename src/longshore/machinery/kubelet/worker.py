@@ -29,6 +29,7 @@ from longshore.machinery.kubelet.plan import (
     Kill,
     Prepare,
     Release,
+    Reset,
     Resize,
     Start,
     Step,
@@ -261,6 +262,8 @@ class PodWorker:
                 await self._start(step)
             case Resize():
                 await self._resizer.actuate()
+            case Reset():
+                self._record.reset()
             case Release():
                 await self._release()
             case Finish():
