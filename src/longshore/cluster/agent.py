@@ -16,6 +16,7 @@ from longshore.cluster.config import ClusterConfig, ClusterPaths
 from longshore.cluster.cri import CriPlace, driver
 from longshore.cluster.identity import NodeIdentity
 from longshore.cluster.machine import node_namespace, node_nets, servers_of
+from longshore.cluster.nodeaccess import NodeAccess
 from longshore.cluster.nodeapi import NodeApi
 from longshore.cluster.process import SHUT_DOWN, prepare_process, run_to_the_end, until_signalled
 from longshore.doors.kit.server import Server
@@ -135,7 +136,7 @@ class Agent:
             async with asyncio.TaskGroup() as crew:
                 crew.create_task(network.run(), name="network")
                 crew.create_task(kubelet.run(), name="kubelet")
-                crew.create_task(self._serve(kubelet), name="node API")
+                crew.create_task(self._serve(kubelet, client), name="node API")
                 crew.create_task(self._identity.run(client, self._chance), name="certificates")
                 await _told_to_shut_down()
                 await kubelet.shut_down()
@@ -161,12 +162,13 @@ class Agent:
         root = self._paths.node(name) / "runtime"
         return OciRuntime(root, images, self._clock, cgroup_parent=group)
 
-    async def _serve(self, kubelet: Kubelet) -> None:
+    async def _serve(self, kubelet: Kubelet, client: HttpClient) -> None:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((self._place.lan_ip, NODE_API_PORT))
         listener.listen(128)
-        server = Server(NodeApi(kubelet, kubelet.statistics).handle, self._clock)
+        access = NodeAccess(client, self._place.name, self._clock)
+        server = Server(NodeApi(kubelet, kubelet.statistics, access).handle, self._clock)
         await server.serve([listener], self._identity.to_callers)
 
 

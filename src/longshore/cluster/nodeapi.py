@@ -10,6 +10,7 @@ from typing import Protocol
 import orjson
 
 from longshore.base.users import SERVERS
+from longshore.cluster.nodeaccess import NodeAccess
 from longshore.cluster.nodestats import Statistics, told
 from longshore.core.objects.errors import ApiError, InternalError
 from longshore.core.streams.protocols import ExecOptions, LogOptions, Session
@@ -54,24 +55,38 @@ class Containers(Protocol):
 
 class NodeApi:
     """Handles /logs, /exec and /attach, each /NAMESPACE/POD/CONTAINER, /portforward/NAMESPACE/POD and
-    what nodestats.py tells, for servers and masters, and /healthz for everybody."""
+    what nodestats.py tells, for servers and masters, and /healthz for everybody. What is told others may
+    read, too, as access says."""
 
-    def __init__(self, containers: Containers, statistics: Statistics) -> None:
+    def __init__(
+        self, containers: Containers, statistics: Statistics, access: NodeAccess | None = None
+    ) -> None:
         self._containers = containers
         self._statistics = statistics
+        self._access = access
 
     async def handle(self, request: Request) -> AnyReply:
         if request.path == "/healthz":
             return Reply(200, b"ok", "text/plain")
-        who = request.user
-        if who is None or not (who.is_master or SERVERS in who.groups):
-            return _failure(403, "only the cluster's server may ask a node")
         try:
+            if (refused := await self._refusal(request)) is not None:
+                return _failure(*refused)
             return await self._answer(request)
         except ApiError as error:
             return _failure(error.code, error.message)
         except BadHandshake as error:
             return _failure(400, str(error))
+
+    async def _refusal(self, request: Request) -> tuple[int, str] | None:
+        who = request.user
+        if who is not None and (who.is_master or SERVERS in who.groups):
+            return None
+        if self._access is None:
+            return 403, "only the cluster's server may ask a node"
+        try:
+            return await self._access.refusal(request)
+        except OSError as error:
+            return 503, f"the cluster's servers cannot be asked: {error}"
 
     async def _answer(self, request: Request) -> AnyReply:
         match request.path.strip("/").split("/"):
