@@ -3,6 +3,7 @@ of ours. Nothing of it is seen outside of them."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import orjson
 
 from longshore.base.clock import SystemClock
 from longshore.machinery.network import namespaces
+from longshore.machinery.runtime.cri.containerd import Containerd
 
 from .driver import kubectl_program
 
@@ -41,6 +43,8 @@ class Machines:
 
     home: Path
     agents: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    words: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What agents are told besides."""
 
     def at(self, machine: str, *command: str, code: int | None = 0) -> str:
         """Run a command on a machine."""
@@ -77,13 +81,20 @@ class Machines:
     def join(self, machine: str, *words: str) -> None:
         home = str(self.directory(machine))
         invited = ("agent", "--join", str(self.home / "join.yaml"), "--node", machine)
-        self.start(machine, *invited, "--dir", home, *words)
+        self.start(machine, *invited, "--dir", home, *self.words.get(machine, ()), *words)
 
     def kill(self, machine: str) -> None:
         """SIGKILL its agent or server."""
         process = self.agents.pop(machine)
         process.kill()
         process.wait(10)
+
+    def leave(self, machine: str) -> None:
+        """Be no node any more, if it was one."""
+        if machine in self.agents:
+            self.kill(machine)
+        if self.directory(machine).exists():
+            self.longshore(machine, "leave", "--dir", str(self.directory(machine)))
 
     def said(self, machine: str) -> str:
         file = self.home / f"{machine}.log"
@@ -104,10 +115,41 @@ def machines(home: Path) -> Iterator[Machines]:
         for name in list(world.agents):
             world.kill(name)
         for name in MACHINES:
-            if world.directory(name).exists():
-                world.longshore(name, "leave", "--dir", str(world.directory(name)))
+            world.leave(name)
         for name in (*MACHINES, _ROUTER):
             namespaces.delete(home / "ns" / name)
+
+
+@contextmanager
+def containerd_at(world: Machines, machine: str, image: Path) -> Iterator[Containerd]:
+    """A containerd as a machine's administrator has set it up: without CNI, and with that image."""
+    containerd = Containerd(world.home / f"{machine}-cri")
+    containerd.configure()
+    for file in (containerd.home / "cni").glob("*/*"):
+        file.unlink()
+    netns = f"--net={world.home / 'ns' / machine}"
+    with (containerd.home / "log").open("wb") as log:
+        command = ["nsenter", netns, *containerd.command()]
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        assert asyncio.run(containerd.listening(SystemClock(), 20))
+        containerd.make_pause_image()
+        containerd.load(image)
+        yield containerd
+    finally:
+        world.leave(machine)  # while there is somebody who can end its pods
+        process.kill()
+        process.wait()
+        containerd.clear("/longshore-test-machine")
+
+
+def on(containerd: Containerd) -> tuple[str, ...]:
+    """What an agent is told of it."""
+    cni = containerd.home / "cni"
+    return (
+        "--runtime", "cri", "--runtime-endpoint", containerd.endpoint,
+        "--cni-conf-dir", str(cni / "net.d"), "--cni-bin-dir", str(cni / "bin"),
+    )  # fmt: skip
 
 
 def _plug(world: Machines) -> None:

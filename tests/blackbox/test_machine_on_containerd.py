@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from longshore.base.clock import SystemClock
 from longshore.machinery.runtime.cri.containerd import Containerd
 from longshore.machinery.runtime.oci.destroy import mounts_below
 
-from .machines import LONGSHORE, Machines, machines, serve
+from .machines import LONGSHORE, Machines, containerd_at, machines, on, serve
 
 pytestmark = [pytest.mark.slow, pytest.mark.root]
 
@@ -32,47 +29,27 @@ POD: dict[str, Any] = {
 }  # fmt: skip
 
 
+@dataclass
 class World:
-    """The machines, of which one has a containerd as its administrator has set it up: without CNI."""
+    """The machines, of which one has a containerd."""
 
-    def __init__(self, machines: Machines) -> None:
-        self.machines = machines
-        self.containerd = Containerd(machines.home / "containerd")
-        self.containerd.configure()
-        self.plugins = self.containerd.home / "cni"
-        for file in self.plugins.glob("*/*"):
-            file.unlink()
+    machines: Machines
+    containerd: Containerd
 
-    @contextmanager
-    def running(self, image: Path) -> Iterator[None]:
-        netns = f"--net={self.machines.home / 'ns' / NODE}"
-        with (self.containerd.home / "log").open("wb") as log:
-            process = subprocess.Popen(
-                ["nsenter", netns, *self.containerd.command()], stdout=log, stderr=log
-            )
-        try:
-            assert asyncio.run(self.containerd.listening(SystemClock(), 20))
-            self.containerd.make_pause_image()
-            self.containerd.load(image)
-            yield
-        finally:
-            process.kill()
-            process.wait()
-            self.containerd.clear("/longshore-test-machine")
+    @property
+    def plugins(self) -> Path:
+        return self.containerd.home / "cni"
 
     def join(self) -> None:
-        self.machines.join(
-            NODE, "--runtime", "cri", "--runtime-endpoint", self.containerd.endpoint,
-            "--cni-conf-dir", str(self.plugins / "net.d"), "--cni-bin-dir", str(self.plugins / "bin"),
-        )  # fmt: skip
+        self.machines.join(NODE, *on(self.containerd))
 
 
 @pytest.fixture(scope="module")
 def world(short_root: Path, images: list[Path]) -> Iterator[World]:
     with machines(short_root / "mc") as made:
         serve(made)
-        world = World(made)
-        with world.running(images[2]):
+        with containerd_at(made, NODE, images[2]) as containerd:
+            world = World(made, containerd)
             world.join()
             made.kubectl("wait", "--for=create", "sa/default", "--timeout=30s")
             made.apply(POD)

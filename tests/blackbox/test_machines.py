@@ -1,5 +1,5 @@
 """Machines that join a server by a token are whole nodes: pods on all of them reach one another and
-Services, whether they share a network or are behind a router."""
+Services, whether they share a network or are behind a router. The far one has a containerd of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from longshore.cluster.config import ClusterPaths
 from longshore.machinery.runtime.oci import cgroups
 
 from .driver import eventually, is_ready
-from .machines import MACHINES, Machines, machines, serve
+from .machines import MACHINES, Machines, containerd_at, machines, on, serve
 
 pytestmark = [pytest.mark.slow, pytest.mark.root]
 
@@ -47,11 +47,13 @@ POLICY = {
 
 @pytest.fixture(scope="module")
 def world(short_root: Path, images: list[Path]) -> Iterator[Machines]:
-    with machines(short_root / "m") as world:
+    with machines(short_root / "m") as world, containerd_at(world, "far", images[2]) as containerd:
         serve(world)
+        world.words["far"] = on(containerd)
         for node in NODES:
-            home = str(world.directory(node))
-            world.longshore(node, "image", "load", str(images[2]), "--dir", home)
+            if node not in world.words:
+                home = str(world.directory(node))
+                world.longshore(node, "image", "load", str(images[2]), "--dir", home)
             world.join(node)
         world.kubectl("wait", "--for=create", "sa/default", "--timeout=30s")
         world.apply(*(web(node) for node in NODES), SERVICE)
