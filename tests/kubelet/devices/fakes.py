@@ -164,7 +164,8 @@ class FakeDriver:
         self.told: list[str] = []
         self.asked: list[str] = []
         self.failing = ""
-        self.env: dict[str, str] = {}
+        self.free = asyncio.Event()
+        self.free.set()
         self._server: grpc.aio.Server | None = None
 
     async def __aenter__(self) -> FakeDriver:
@@ -186,7 +187,11 @@ class FakeDriver:
         if self._server is not None:
             await self._server.stop(None)
             self._server = None
-            self._socket.unlink(missing_ok=True)
+            self.hide()
+
+    def hide(self) -> None:
+        """As it does when it ends, before its last answers."""
+        self._socket.unlink(missing_ok=True)
 
     async def _info(self, _: api.Nothing) -> api.PluginInfo:
         return api.PluginInfo(
@@ -202,13 +207,13 @@ class FakeDriver:
 
     async def _prepare(self, request: api.ClaimsRequest) -> api.PrepareResponse:
         self.asked += [f"prepare {claim.name}" for claim in request.claims]
+        await self.free.wait()
         return api.PrepareResponse(claims={one.uid: self._ready(one) for one in request.claims})
 
     def _ready(self, claim: api.ClaimName) -> api.PreparedClaim:
         if self.failing:
             return api.PreparedClaim(error=self.failing)
-        env = [f"CLAIM={claim.name}", *(f"{name}={value}" for name, value in self.env.items())]
-        device = {"name": claim.uid, "containerEdits": {"env": env}}
+        device = {"name": claim.uid, "containerEdits": {"env": [f"CLAIM={claim.name}"]}}
         spec = {"cdiVersion": "0.6.0", "kind": "example.com/claim", "devices": [device]}
         self._file(claim.uid).parent.mkdir(exist_ok=True)
         self._file(claim.uid).write_text(json.dumps(spec))

@@ -107,6 +107,24 @@ async def test_a_pod_waits_for_its_driver(w: DeviceWorld) -> None:
         await gone(w)
 
 
+async def test_a_driver_that_goes_while_it_is_asked(w: DeviceWorld) -> None:
+    driver = FakeDriver(w.root)
+    await driver.start()
+    await until(lambda: driver.told)
+    driver.free.clear()
+    await patiently(w, claiming())
+    await until(lambda: driver.asked)
+    driver.hide()
+    await until(lambda: "rpc error: code = Canceled" in w.status().get("message", ""))
+    driver.free.set()
+    await driver.stop()
+    async with driver:
+        await until(lambda: len(driver.told) == 2)
+        await w.clock.advance(11)
+        await until(lambda: w.phase() == "Running")
+        await gone(w)
+
+
 async def test_whose_claim_it_is_not(w: DeviceWorld) -> None:
     async with FakeDriver(w.root) as driver:
         await until(lambda: driver.told)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TypeVar
 
+import grpc
+import grpc.aio
 import pytest
 from google.protobuf.message import Message
 
@@ -97,6 +100,31 @@ async def test_a_plugin_may_register_by_a_socket_of_its_own(w: DeviceWorld) -> N
     assert told == ["registered"]
     await server.stop(None)
     await plugin.stop()
+
+
+async def test_a_plugin_that_talks_nonsense_is_its_own_trouble(w: DeviceWorld) -> None:
+    class Nonsense(grpc.GenericRpcHandler):
+        def service(
+            self, details: grpc.HandlerCallDetails
+        ) -> grpc.RpcMethodHandler[bytes, bytes] | None:
+            async def stream(
+                _: bytes, __: grpc.aio.ServicerContext[bytes, bytes]
+            ) -> AsyncIterator[bytes]:
+                asked.append(details.method)
+                yield b"\xff\xff\xff"
+
+            return grpc.unary_stream_rpc_method_handler(stream)
+
+    asked: list[str] = []
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((Nonsense(),))
+    server.add_insecure_port(f"unix:{w.home / 'fake.sock'}")
+    await server.start()
+    await FakePlugin(w.home, ["gpu0"]).register()
+    await until(lambda: asked)
+    await server.stop(None)
+    async with FakePlugin(w.home, ["gpu0"]):
+        await until(lambda: w.node_has(GPU) == ("1", "1"))
 
 
 def test_an_agent_without_devices_does_not_load_grpc() -> None:

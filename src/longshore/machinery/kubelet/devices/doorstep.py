@@ -13,17 +13,21 @@ import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from longshore.base.clock import Clock
+
 _log = logging.getLogger("longshore.kubelet.devices")
 _AT_ONCE = 64
 _CHUNK_BYTES = 64 * 1024
+_RETRY_S = 1.0
 
 
 class Doorstep:
     """Listens at a path. start() returns the path of the socket behind it, once the server is there; it is
     called for each visitor."""
 
-    def __init__(self, path: Path, start: Callable[[], Awaitable[Path]]) -> None:
+    def __init__(self, path: Path, start: Callable[[], Awaitable[Path]], clock: Clock) -> None:
         self._path = path
+        self._clock = clock
         self._start = start
         self._places = asyncio.Semaphore(_AT_ONCE)
 
@@ -43,13 +47,19 @@ class Doorstep:
 
     async def serve(self, listener: socket.socket) -> None:
         """Pass visitors on until cancelled; the listener is closed then."""
-        loop = asyncio.get_running_loop()
         with listener:
             async with asyncio.TaskGroup() as crew:
                 while True:
                     await self._places.acquire()
-                    visitor, _ = await loop.sock_accept(listener)
-                    crew.create_task(self._pass_on(visitor), name=f"visitor of {self._path.name}")
+                    crew.create_task(self._pass_on(await self._visitor(listener)))
+
+    async def _visitor(self, listener: socket.socket) -> socket.socket:
+        while True:
+            try:
+                return (await asyncio.get_running_loop().sock_accept(listener))[0]
+            except OSError as error:  # no descriptor is left
+                _log.warning("%s: %s", self._path, error)
+                await self._clock.sleep(_RETRY_S)
 
     async def _pass_on(self, visitor: socket.socket) -> None:
         inner = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

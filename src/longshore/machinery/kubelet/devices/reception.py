@@ -74,7 +74,7 @@ class Reception:
                 await self._serving.stop(None)
 
     async def _listen(self, path: Path) -> None:
-        doorstep = Doorstep(path, self._start)
+        doorstep = Doorstep(path, self._start, self._clock)
         try:
             listener = doorstep.open()
         except OSError as error:

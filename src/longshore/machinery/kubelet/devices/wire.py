@@ -7,7 +7,8 @@ Methods: k8s.io/kubelet/pkg/apis (deviceplugin/v1beta1, pluginregistration/v1, d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -23,6 +24,7 @@ Asked = TypeVar("Asked", bound=Message)
 Answered = TypeVar("Answered", bound=Message)
 # pkg/kubelet/cm/devicemanager/plugin/v1beta1/client.go: how long a plugin may take to answer the door.
 CONNECT_S = 10.0
+_CLOSING = "rpc error: code = Canceled desc = the client connection is closing"
 _OPTIONS = (("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1))
 
 
@@ -91,11 +93,9 @@ class Peer:
             request_serializer=method.asked.SerializeToString,
             response_deserializer=method.answered.FromString,
         )
-        try:
-            answer: Answered = await call(request, timeout=within_s)
-        except grpc.aio.AioRpcError as error:
-            raise PluginFailure(_words(error)) from error
-        return answer
+        with _explained():
+            answer: Answered | None = await call(request, timeout=within_s)
+        return _readable(answer)
 
     async def follow(
         self, method: Method[Asked, Answered], request: Asked
@@ -106,14 +106,36 @@ class Peer:
             request_serializer=method.asked.SerializeToString,
             response_deserializer=method.answered.FromString,
         )
-        try:
+        with _explained():
             async for said in call(request):
-                yield said
-        except grpc.aio.AioRpcError as error:
-            raise PluginFailure(_words(error)) from error
+                yield _readable(said)
 
     async def close(self) -> None:
         await self._channel.close()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Whatever ends a call is a PluginFailure. Closing a channel cancels its calls: that does not end the
+    task that waits for one."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise PluginFailure(_words(error)) from error
+    except grpc.aio.UsageError as error:
+        raise PluginFailure(_CLOSING) from error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise PluginFailure(_CLOSING) from error
+
+
+def _readable(answer: Answered | None) -> Answered:
+    """gRPC hands out None for a message that it cannot read."""
+    if answer is None:
+        raise PluginFailure("rpc error: code = Internal desc = the answer cannot be read")
+    return answer
 
 
 def _words(error: grpc.aio.AioRpcError) -> str:
