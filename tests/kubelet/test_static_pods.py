@@ -23,8 +23,10 @@ from longshore.core.registry.client import (
     Patch,
 )
 from longshore.core.registry.inprocess import InProcess
+from longshore.machinery.kubelet.config import LEASE_RENEW_S
 from longshore.machinery.kubelet.static.manifests import BadManifest, static_pod
 
+from .docs import pod
 from .world import NODE, World, until, world
 
 NAME = f"web-{NODE}"
@@ -239,8 +241,6 @@ async def test_what_others_say_of_a_mirror_is_put_right(w: World) -> None:
 async def test_pods_of_the_api_live_beside_them_and_bad_files_are_left_out(
     w: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from .docs import pod
-
     ask_for(w)
     ask_for(w, "3", file="web-again.yaml")
     assert w.static_pods is not None
@@ -253,6 +253,22 @@ async def test_pods_of_the_api_live_beside_them_and_bad_files_are_left_out(
     assert "another file has a pod named" in caplog.text
     assert "bad.yaml: invalid pod: not an object of apiVersion v1 and kind Pod" in caplog.text
     assert "hidden" not in caplog.text
+
+
+async def test_a_pod_of_the_api_cannot_pass_for_a_static_one(w: World) -> None:
+    ask_for(w)
+    w.start_agent(as_node(w))
+    await running(w)
+    taint = {"spec": {"taints": [{"key": "closed", "effect": "NoExecute"}]}}
+    await w.client.write(Patch(kinds.NODE, "", NODE, taint))
+    doc = pod()
+    doc["metadata"]["annotations"] = {"kubernetes.io/config.source": "file"}
+    await w.clock.advance(LEASE_RENEW_S + 1)  # the agent has heard of its taint
+    await w.run_pod(doc)
+    await until(lambda: w.phase() == "Failed")
+    assert w.status()["reason"] == "TaintToleration"
+    ask_for(w, "2")
+    await running(w, "2")
 
 
 @pytest.mark.parametrize(

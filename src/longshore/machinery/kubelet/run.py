@@ -43,6 +43,7 @@ from longshore.machinery.kubelet.resources.run import NodeResources
 from longshore.machinery.kubelet.shutdown.run import shut_down
 from longshore.machinery.kubelet.sources import Fetcher, ServiceMirror
 from longshore.machinery.kubelet.static.guarding import LateGuard
+from longshore.machinery.kubelet.static.mirrors import of_the_api
 from longshore.machinery.kubelet.static.run import StaticPods
 from longshore.machinery.kubelet.statistics.run import Statistics
 from longshore.machinery.kubelet.talking import open_session
@@ -235,7 +236,7 @@ class Kubelet:
         for uid in [uid for uid in self._workers if uid not in present and uid not in static]:
             self._drop(uid)
         for pod in present.values():
-            self._offer(pod)
+            self._offer(of_the_api(pod))
         kept = self._workers.keys() | present.keys()
         self._tools.cpus.keep(kept)
         orphans = Orphans(self._config, self._runtime, self._network)
@@ -262,7 +263,7 @@ class Kubelet:
         if change.type == "DELETED":
             self._drop(change.doc["metadata"]["uid"])
         else:
-            self._offer(change.doc)
+            self._offer(of_the_api(change.doc))
 
     def _offer(self, pod: Doc) -> None:
         metadata = pod["metadata"]

@@ -13,7 +13,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Delete, DeleteOptions
 from longshore.core.registry.permission.references import MIRROR
-from longshore.machinery.kubelet.static.manifests import HASH
+from longshore.machinery.kubelet.static.manifests import HASH, SOURCE
 
 Name: TypeAlias = tuple[str, str]
 """Namespace and name."""
@@ -25,6 +25,16 @@ def name_of(doc: Doc) -> Name:
 
 def is_mirror(doc: Doc) -> bool:
     return MIRROR in (doc["metadata"].get("annotations") or {})
+
+
+def of_the_api(doc: Doc) -> Doc:
+    """A pod that the API server has told of: whatever its annotations claim, it is no static one, which
+    nobody evicts (pkg/kubelet/config sets the source of every pod)."""
+    metadata = doc["metadata"]
+    annotations = metadata.get("annotations")
+    if not annotations or SOURCE not in annotations:
+        return doc
+    return {**doc, "metadata": {**metadata, "annotations": {**annotations, SOURCE: "api"}}}
 
 
 def mirrors_whom(mirror: Doc) -> str:
