@@ -130,6 +130,8 @@ async def test_the_condition_shows_at_once_and_stays_for_a_while(node: Node) -> 
     node.gauges.levels["memory.available"] = 50 * MIB
     await node.clock.advance(10.0)
     await until(lambda: "MemoryPressure" in node.conditions())
+    told = "NodeHasInsufficientMemory: Node node-1 status is now: NodeHasInsufficientMemory"
+    assert told in await node.events()
     node.gauges.levels["memory.available"] = 3000 * MIB
     await node.clock.advance(50.0)
     assert "MemoryPressure" in node.conditions()

@@ -163,13 +163,15 @@ def test_limits_of_local_storage() -> None:
     assert has_limits(bounded)
     assert not has_limits(pod(volumes=[{"name": "tmp", "emptyDir": {}}]))
     main = {"main": ContainerUse(written=4 * MIB, logs=MIB)}
-    assert exceeded(PodUse(bounded, main, {"tmp": 4 * MIB})) == ""
+    assert exceeded(PodUse(bounded, main, {"tmp": 4 * MIB})) is None
     assert exceeded(PodUse(bounded, main, {"tmp": 6 * MIB})) == (
-        'Usage of EmptyDir volume "tmp" exceeds the limit "5Mi". '
+        "emptydirfs.limit",
+        'Usage of EmptyDir volume "tmp" exceeds the limit "5Mi". ',
     )
     full = {"main": ContainerUse(written=9 * MIB, logs=2 * MIB)}
     assert exceeded(PodUse(bounded, full)) == (
-        "Pod ephemeral local storage usage exceeds the total limit of containers 10Mi. "
+        "ephemeralpodfs.limit",
+        "Pod ephemeral local storage usage exceeds the total limit of containers 10Mi. ",
     )
 
 
@@ -177,7 +179,10 @@ def test_a_container_may_exceed_its_limit_within_the_pods() -> None:
     limits = {"limits": {"ephemeral-storage": "10Mi"}}
     two = pod(container("a", resources=limits), container("b", resources=limits))
     use = PodUse(two, {"a": ContainerUse(written=11 * MIB), "b": ContainerUse()})
-    assert exceeded(use) == 'Container a exceeded its local ephemeral storage limit "10Mi". '
+    assert exceeded(use) == (
+        "ephemeralcontainerfs.limit",
+        'Container a exceeded its local ephemeral storage limit "10Mi". ',
+    )
 
 
 def test_who_is_taken_by_a_node_that_is_short() -> None:

@@ -17,9 +17,16 @@ def has_limits(pod: Doc) -> bool:
     return any(True for _ in _size_limits(spec)) or any(True for _ in _limits(spec))
 
 
-def exceeded(use: PodUse) -> str:
-    """Which limit the pod exceeds, as a sentence; empty if none."""
-    return _volume(use) or _whole(use) or _container(use)
+def exceeded(use: PodUse) -> tuple[str, str] | None:
+    """Which limit the pod exceeds: its name in metrics, and a sentence. None if it exceeds none."""
+    for signal, look in (
+        ("emptydirfs.limit", _volume),
+        ("ephemeralpodfs.limit", _whole),
+        ("ephemeralcontainerfs.limit", _container),
+    ):
+        if message := look(use):
+            return signal, message
+    return None
 
 
 def _volume(use: PodUse) -> str:

@@ -17,7 +17,7 @@ from longshore.machinery.kubelet.resources.eviction.plan import (
     observe,
 )
 from longshore.machinery.kubelet.resources.eviction.ranking import is_critical, ranked
-from longshore.machinery.kubelet.resources.eviction.words import REASON, shortage_message
+from longshore.machinery.kubelet.resources.eviction.words import REASON, shortage_message, turns
 from longshore.machinery.kubelet.resources.meter import Meter
 from longshore.machinery.kubelet.resources.thresholds import (
     DISK,
@@ -76,10 +76,21 @@ class Evictor:
         now, transition_s = self._clock.monotonic(), self._settings.eviction_transition_s
         shortage = observe(self._thresholds, readings, self._memory, now, transition_s)
         self._memory = shortage.memory
-        if shortage.conditions != self.conditions:
-            self.conditions = shortage.conditions
-            self._around.registered.hurry()
+        before, self.conditions = self.conditions, shortage.conditions
+        if before != self.conditions:
+            self._tell(before)
         return shortage
+
+    def _tell(self, before: frozenset[str]) -> None:
+        for reason in turns(before, self.conditions):
+            node = self._around.config.node_name
+            self._around.recorder.event(
+                self._around.registered.node,
+                "Normal",
+                reason,
+                f"Node {node} status is now: {reason}",
+            )
+        self._around.registered.hurry()
 
     async def _readings(self) -> Mapping[str, Reading]:
         """What pods leave of allocatable memory differs from what is left in all only where some is
@@ -99,8 +110,11 @@ class Evictor:
         uses = await self._meter.pods(bounded) if bounded else []
         evicted = []
         for one, use in zip(bounded, uses, strict=True):
-            if (message := exceeded(use)) and self._evict(one, message, _AT_ONCE_S, disrupts=False):
-                self._around.evictions.add(("ephemeralpodfs.limit",))
+            if (found := exceeded(use)) is None:
+                continue
+            signal, message = found
+            if self._evict(one, message, _AT_ONCE_S, disrupts=False):
+                self._around.evictions.add((signal,))
                 evicted.append(one)
         return evicted
 

@@ -12,6 +12,17 @@ from longshore.machinery.kubelet.resources.thresholds import DISK, MEMORY, Thres
 from longshore.machinery.kubelet.resources.use import ContainerUse, PodUse, Reading
 
 REASON = "Evicted"
+# pkg/kubelet/events: that a condition is False, and that it is True.
+_TURNS = {
+    "MemoryPressure": ("NodeHasSufficientMemory", "NodeHasInsufficientMemory"),
+    "DiskPressure": ("NodeHasNoDiskPressure", "NodeHasDiskPressure"),
+    "PIDPressure": ("NodeHasSufficientPID", "NodeHasInsufficientPID"),
+}
+
+
+def turns(before: frozenset[str], now: frozenset[str]) -> list[str]:
+    """The reasons of Events about conditions of the node that are others now."""
+    return [_TURNS[name][name in now] for name in sorted(before ^ now)]
 
 
 def shortage_message(
