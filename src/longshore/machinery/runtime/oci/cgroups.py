@@ -57,10 +57,10 @@ def move(pid: int, group: str) -> None:
         directory = mounted / group.lstrip("/")
         procs = str(directory / "cgroup.procs")
         try:
-            _write(procs, str(pid))
+            write(procs, str(pid))
         except FileNotFoundError:
             directory.mkdir(parents=True, exist_ok=True)
-            _write(procs, str(pid))
+            write(procs, str(pid))
 
 
 def warm() -> None:
@@ -68,7 +68,7 @@ def warm() -> None:
     is. The first to take it waits for an RCU grace period (7 ms and more), those who come soon after
     do not: so called while runc is still getting up, it spares runc the wait. Blocks; best effort."""
     with contextlib.suppress(OSError, StopIteration):
-        _write(next(_own_groups()), str(os.getpid()))
+        write(next(_own_groups()), str(os.getpid()))
 
 
 def _own_groups() -> Iterator[str]:
@@ -134,7 +134,8 @@ def remove(group: str) -> None:
             raise RuntimeFailure(f"{directory} is still in use") from error
 
 
-def _write(path: str, text: str) -> None:
+def write(path: str, text: str) -> None:
+    """One value of a group. Raises OSError."""
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(fd, text.encode())

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from longshore.machinery.runtime.oci.cgroups import hierarchies
+from longshore.machinery.runtime.oci import cgroups
 from longshore.machinery.runtime.oci.spec import CPU_PERIOD_US, cpu_quota
 from longshore.machinery.runtime.oci.usage import measure
 from longshore.machinery.runtime.protocol import Resources, RuntimeFailure
@@ -68,25 +68,22 @@ def change(group: str, limits: Resources) -> None:
     """Give a group these limits, all of them, or, with RuntimeFailure, none of them. Blocks."""
     _check_memory(group, limits.memory_limit_bytes)
     places = [one for one in _places(group, limits) if one[0].exists() or _is_set(one[1])]
-    _make_all(places)
+    for path, _ in places:
+        _make(path.parent)
     _write_all([(path, value or _above(path).read_text()) for path, value in places])
 
 
 def bound(group: str, limits: Resources) -> None:
     """Make a group that is to hold others, with those of the limits that are set. Blocks. Raises
     RuntimeFailure."""
-    places = [one for one in _places(group, limits) if _is_set(one[1])]
-    _make_all(places)
-    _write_all(places)
+    for path, value in _places(group, limits):
+        if _is_set(value):
+            _make(path.parent)
+            _write(path, value)
 
 
 def _is_set(value: str) -> bool:
     return value.split()[:1] not in _UNSET
-
-
-def _make_all(places: list[tuple[Path, str]]) -> None:
-    for path, _ in places:
-        _make(path.parent)
 
 
 def _above(file: Path) -> Path:
@@ -95,7 +92,7 @@ def _above(file: Path) -> Path:
 
 def _places(group: str, limits: Resources) -> Iterator[tuple[Path, str]]:
     """Where each value goes, of the controllers that this machine has."""
-    found = hierarchies()
+    found = cgroups.hierarchies()
     if list(found) == ["unified"]:
         root = found["unified"] / group.lstrip("/")
         yield from ((root / write.file, write.value) for write in writes_v2(limits))
@@ -111,7 +108,7 @@ def _make(directory: Path) -> None:
     if directory.exists():
         return
     directory.mkdir(parents=True, exist_ok=True)
-    unified = hierarchies().get("unified")
+    unified = cgroups.hierarchies().get("unified")
     if unified is None or unified not in directory.parents:
         return
     for above in reversed(directory.parents):
@@ -134,14 +131,19 @@ def _write_all(wanted: list[tuple[Path, str]]) -> None:
     """Every value, or none: what was there is put back. Raises RuntimeFailure."""
     done: list[tuple[Path, str]] = []
     for path, value in wanted:
+        before = path.read_text()
         try:
-            before = path.read_text()
-            path.write_text(value)
-        except OSError as error:
+            _write(path, value)
+        except RuntimeFailure:
             for place, old in reversed(done):
                 with contextlib.suppress(OSError):
                     place.write_text(old)
-            raise RuntimeFailure(
-                f"{path.name} cannot be set to {value}: {error.strerror}"
-            ) from error
+            raise
         done.append((path, before))
+
+
+def _write(path: Path, value: str) -> None:
+    try:
+        cgroups.write(str(path), value)
+    except OSError as error:
+        raise RuntimeFailure(f"{path.name} cannot be set to {value}: {error.strerror}") from error

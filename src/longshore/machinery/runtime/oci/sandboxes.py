@@ -180,10 +180,17 @@ class Sandboxes:
         identity = record.sandbox.id
         group = self._layout.pod_group(identity, record.qos)
         shm = _NODES_SHM if record.host_ipc else str(self._layout.sandbox(identity) / "shm")
-        bounded = self._aside.submit(limits.bound, group, resources)
+        bounded = self._bound(group, resources)
         self._pods[identity] = pod = Pod(record, *found, group, shm, bounded)
         self._weigh_tiers()
         return pod
+
+    def _bound(self, group: str, resources: Resources) -> Future[None]:
+        if resources == Resources():
+            done: Future[None] = Future()
+            done.set_result(None)
+            return done
+        return self._aside.submit(limits.bound, group, resources)
 
     def _weigh_tiers(self) -> None:
         """Burstable pods weigh together what they ask for, the others next to nothing (pkg/kubelet/cm,
