@@ -214,9 +214,9 @@ async def test_init_containers_then_the_rest_then_success(w: World) -> None:
 
 async def test_what_is_not_supported_is_refused_by_name(w: World) -> None:
     volume = {"name": "data", "nfs": {"server": "s", "path": "/"}}
-    await w.run_pod(pod(volumes=[volume], hostPID=True))
+    await w.run_pod(pod(volumes=[volume], hostUsers=False))
     await until(lambda: w.status().get("message"))
-    sentence = "not supported by this node: spec.hostPID, spec.volumes[data].nfs"
+    sentence = "not supported by this node: spec.hostUsers=false, spec.volumes[data].nfs"
     assert (w.phase(), w.status()["message"]) == ("Pending", sentence)
     assert f"FailedMount: {sentence}" in await w.events()
     await w.delete()
