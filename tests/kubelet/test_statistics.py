@@ -134,6 +134,11 @@ async def test_the_agents_own_metrics(node: Node) -> None:
     assert "kubelet_started_pods_total 1" in told
     assert "kubelet_pod_start_duration_seconds_count 1" in told
     assert 'kubelet_started_containers_total{container_type="container"} 1' in told
+    assert 'kubelet_runtime_operations_total{operation_type="start_container"} 1' in told
+    assert (
+        'kubelet_runtime_operations_duration_seconds_count{operation_type="run_podsandbox"} 1'
+        in told
+    )
     uid = (await node.pod())["metadata"]["uid"]
     probes = [line for line in await node.metrics("probes") if uid in line]
     labels = 'probe_type="Readiness",result="successful",container="main",pod="web"'
@@ -159,3 +164,13 @@ async def test_pods_and_configuration(node: Node) -> None:
 
 def test_the_kernels_table_of_links() -> None:
     assert parse(LINKS)["eth0"] == Traffic(5000, 50, 1, 2, 7000, 70, 3, 4)
+
+
+async def test_operations_that_fail_are_counted(node: Node) -> None:
+    node.runtime.unstartable["broken"] = "no such program"
+    await node.run_pod(pod(container("broken"), name="broken"))
+    await until(lambda: node.waiting("broken", "broken") == "CrashLoopBackOff")
+    told = await node.metrics()
+    line = 'kubelet_runtime_operations_errors_total{operation_type="start_container"} '
+    [counted] = [one for one in told if one.startswith(line)]
+    assert int(counted.removeprefix(line)) >= 1

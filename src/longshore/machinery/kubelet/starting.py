@@ -104,7 +104,8 @@ class Starter:
         limits = self._tools.cpus.pinned(self._record.uid, name, spec.resources)
         spec = replace(spec, resources=limits)
         spec = await self._tools.devices.equip(self._record.pod, container, spec)
-        return await self._tools.runtime.start_container(self._record.uid, spec)
+        with self._tools.metrics.operation("start_container"):
+            return await self._tools.runtime.start_container(self._record.uid, spec)
 
     def _never_ran(self, container: Doc, image: Image, attempt: int, why: Exception) -> Container:
         """A start that failed counts as a container that ended at once, as upstream has it."""
@@ -125,7 +126,8 @@ class Starter:
             self._record.messages.pop((name, attempt), None)
             self._place.forget(name, attempt)
             if old.id:
-                await self._tools.runtime.remove_container(old.id)
+                with self._tools.metrics.operation("remove_container"):
+                    await self._tools.runtime.remove_container(old.id)
 
     def _trouble(self, container: Doc, reason: str, message: str, retry_s: float) -> None:
         now = self._tools.clock.now()

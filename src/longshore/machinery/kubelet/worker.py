@@ -113,8 +113,9 @@ class PodWorker:
             self._tools.alarm(self.uid, RECONCILE_S)
 
     def vanish(self) -> None:
-        """The API server no longer has the pod."""
+        """The API server no longer has the pod: its room is given to others there already."""
         self._record.gone = True
+        self._tools.gate.leave(self.uid)
         self._tools.devices.leave(self.uid)
         self._end()
         self._wake.set()
@@ -340,7 +341,8 @@ class PodWorker:
             raise failure
         frame = sandbox_spec(self._facts(), hostname, netns, self._place.logs)
         handler = await tools.fetcher.handler(pod["spec"])
-        await tools.runtime.run_sandbox(replace(frame, handler=handler))
+        with tools.metrics.operation("run_podsandbox"):
+            await tools.runtime.run_sandbox(replace(frame, handler=handler))
         record.sandbox, record.pod_trouble = True, None
 
     async def _attach(self) -> str:
@@ -396,7 +398,8 @@ class PodWorker:
         left = kill.grace_s - (self._tools.clock.now() - began)
         left = max(left, min(kill.grace_s, _GRACE_MIN_S))
         try:
-            await self._tools.runtime.stop_container(kill.container_id, left)
+            with self._tools.metrics.operation("stop_container"):
+                await self._tools.runtime.stop_container(kill.container_id, left)
         except RuntimeFailure as error:
             return error
         return None
@@ -427,7 +430,8 @@ class PodWorker:
         status = pod_status(self._view())
         self._leave_room()
         await tools.devices.release(self.uid)
-        await tools.runtime.remove_sandbox(self.uid)
+        with tools.metrics.operation("remove_podsandbox"):
+            await tools.runtime.remove_sandbox(self.uid)
         await asyncio.to_thread(self._place.remove)
         await tools.network.detach(self.uid)
         if tools.fetcher.credentials is not None:

@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
+from longshore.base.clock import Clock
 from longshore.base.metrics import Counter, Histogram, gauge
 from longshore.base.version import GIT_VERSION
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.devices.metrics import DeviceMetrics
-from longshore.machinery.runtime.protocol import Container
+from longshore.machinery.runtime.protocol import Container, RuntimeFailure
 
 _START_BOUNDS_S = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 360, 480, 600, 900, 1200, 1800, 2700, 3600)  # fmt: skip
+# pkg/kubelet/metrics: from 5 ms on, 14 of them, each two and a half times the one before.
+_OPERATION_BOUNDS_S = tuple(0.005 * 2.5**step for step in range(14))
 _PROBE_LABELS = ("probe_type", "result", "container", "pod", "namespace", "pod_uid")
 
 _KINDS = {
@@ -24,8 +28,22 @@ _KINDS = {
 class AgentMetrics:
     """Counted since the agent started. Of probes, only pods that are still here are kept."""
 
-    def __init__(self, node: str) -> None:
+    def __init__(self, node: str, clock: Clock) -> None:
         self._node = node
+        self._clock = clock
+        self._operations = Counter(
+            "kubelet_runtime_operations_total",
+            "Cumulative number of runtime operations by operation type.", ("operation_type",),
+        )  # fmt: skip
+        self._failures = Counter(
+            "kubelet_runtime_operations_errors_total",
+            "Cumulative number of runtime operation errors by operation type.", ("operation_type",),
+        )  # fmt: skip
+        self._took = Histogram(
+            "kubelet_runtime_operations_duration_seconds",
+            "Duration in seconds of runtime operations. Broken down by operation type.",
+            ("operation_type",), _OPERATION_BOUNDS_S,
+        )  # fmt: skip
         self.evictions = Counter(
             "kubelet_evictions",
             "Cumulative number of pod evictions by eviction signal",
@@ -48,6 +66,19 @@ class AgentMetrics:
             "Cumulative number of a liveness, readiness or startup probe for a container by result.",
             _PROBE_LABELS,
         )  # fmt: skip
+
+    @contextmanager
+    def operation(self, kind: str) -> Iterator[None]:
+        """Around one call of the runtime: run_podsandbox, start_container and others of upstream's names."""
+        labels, began = (kind,), self._clock.monotonic()
+        self._operations.add(labels)
+        try:
+            yield
+        except RuntimeFailure:
+            self._failures.add(labels)
+            raise
+        finally:
+            self._took.put(self._took.cell(labels), self._clock.monotonic() - began)
 
     def pod_started(self, seconds: float) -> None:
         """A pod runs for the first time; since when it was known."""
@@ -80,7 +111,16 @@ class AgentMetrics:
                          ("container_state",), [(("running",), sum(running))])  # fmt: skip
         yield from gauge("kubernetes_build_info", "What was built", ("git_version",),
                          [((GIT_VERSION,), 1)])  # fmt: skip
-        for one in (self._starts, self._pods, self._containers, self.evictions, self.devices):
+        for one in (
+            self._operations,
+            self._failures,
+            self._took,
+            self._starts,
+            self._pods,
+            self._containers,
+            self.evictions,
+            self.devices,
+        ):
             yield from one.lines()
 
     def probe_lines(self) -> Iterator[str]:

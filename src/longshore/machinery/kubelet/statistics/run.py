@@ -38,7 +38,7 @@ class Statistics:
         self._started_at = clock.now()
         self._measuring = Measuring(runtime, Meter(config, runtime), clock)
         self.links = Links()
-        self.agent = AgentMetrics(config.node_name)
+        self.agent = AgentMetrics(config.node_name, clock)
 
     async def summary(self, *, only_cpu_and_memory: bool = False) -> Doc:
         """/stats/summary."""
