@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
 from pathlib import Path
 
@@ -44,6 +45,8 @@ class Measured(Recording):
         self.files: dict[str, int] = {}
         self.present: list[Image] = []
         self.removed: list[str] = []
+        self.stuck: set[str] = set()
+        self.freed = asyncio.Event()
 
     async def usage(self) -> tuple[Usage | None, Mapping[str, Usage]]:
         running = [c for c in await self.containers() if c.state is State.RUNNING]
@@ -53,6 +56,11 @@ class Measured(Recording):
     async def written(self, container_ids: Collection[str]) -> Mapping[str, DiskUse]:
         known = [c for c in await self.containers() if c.id in container_ids]
         return {c.id: DiskUse(self.files.get(c.name, 0), 1) for c in known}
+
+    async def stop_container(self, container_id: str, grace_s: float) -> None:
+        if any(c.id == container_id and c.name in self.stuck for c in await self.containers()):
+            await self.freed.wait()
+        await super().stop_container(container_id, grace_s)
 
     async def images(self) -> list[Image]:
         return [*self.present, *await super().images()]
@@ -178,6 +186,24 @@ async def test_limits_of_local_storage_are_enforced(node: Node) -> None:
     assert node.status("writer")["message"] == (
         "Pod ephemeral local storage usage exceeds the total limit of containers 10Mi. "
     )
+
+
+async def test_who_cannot_be_ended_does_not_stand_before_others(node: Node) -> None:
+    """A container that ignores its signals is told once; the next pod goes meanwhile."""
+    await node.runs(pod(container("stuck"), name="stuck"))
+    await node.runs(pod(container("other"), name="other"))
+    node.runtime.memory = {"stuck": 2 * MIB, "other": MIB}
+    node.runtime.stuck.add("stuck")
+    node.gauges.levels["memory.available"] = 50 * MIB
+    await node.clock.advance(10.0)
+    assert node.phase("other") == "Running"
+    await node.clock.advance(40.0)
+    await until(lambda: node.phase("other") == "Failed")
+    assert node.phase("stuck") == "Running"
+    told = [said for said in await node.events() if said.startswith("Evicted")]
+    assert len(told) == 2
+    node.runtime.freed.set()
+    await until(lambda: node.phase("stuck") == "Failed")
 
 
 async def test_an_evicted_pod_never_starts_again(node: Node) -> None:

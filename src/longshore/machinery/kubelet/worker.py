@@ -88,6 +88,11 @@ class PodWorker:
         return self._record.gone
 
     @property
+    def condemned(self) -> bool:
+        """Whether the node has ended the pod."""
+        return self._record.verdict is not None
+
+    @property
     def pod(self) -> Doc:
         return self._record.pod
 

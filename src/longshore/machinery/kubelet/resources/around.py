@@ -21,6 +21,9 @@ from longshore.machinery.runtime.protocol import Container, Runtime
 class PodHere(OnNode, Protocol):
     """A pod of the node, which can be ended."""
 
+    @property
+    def condemned(self) -> bool: ...
+
     def condemn(self, verdict: Verdict) -> None: ...
 
     def log_path(self, container: Container) -> str: ...

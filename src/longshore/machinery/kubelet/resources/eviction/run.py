@@ -155,7 +155,12 @@ class Evictor:
         return True
 
     def _alive(self) -> list[PodHere]:
-        return [one for one in self._around.pods() if _phase(one.pod) not in TERMINAL_PHASES]
+        """Those that nobody has ended yet."""
+        return [
+            one
+            for one in self._around.pods()
+            if not one.condemned and _phase(one.pod) not in TERMINAL_PHASES
+        ]
 
     async def _until_gone(self, evicted: Sequence[PodHere]) -> None:
         """What they used is only free when they have ended."""
