@@ -113,6 +113,12 @@ def reason(cluster: Cluster, name: str, state: str) -> str:
     return str((container(cluster, name).get("state") or {}).get(state, {}).get("reason"))
 
 
+async def test_who_has_no_image_waits(busy: Cluster, images: list[Path]) -> None:
+    waiting = ("ErrImagePull", "ImagePullBackOff")
+    await eventually(lambda: reason(busy, "missing", "waiting") in waiting, "it waits")
+    busy.longshore("image load", str(images[1]))
+
+
 async def test_memory_that_is_not_there_ends_the_container_that_takes_it(busy: Cluster) -> None:
     await eventually(lambda: reason(busy, "greedy", "terminated") == "OOMKilled", "it is ended")
     assert container(busy, "greedy")["state"]["terminated"]["exitCode"] == 137
@@ -193,10 +199,7 @@ def test_a_runtime_that_fails_is_asked_again(busy: Cluster, faults: Path) -> Non
     assert container(busy, "unlucky")["restartCount"] == 1
 
 
-async def test_an_image_that_comes_late_is_found(busy: Cluster, images: list[Path]) -> None:
-    waiting = ("ErrImagePull", "ImagePullBackOff")
-    await eventually(lambda: reason(busy, "missing", "waiting") in waiting, "it waits")
-    busy.longshore("image load", str(images[1]))
+async def test_an_image_that_comes_late_is_found(busy: Cluster) -> None:
     await eventually(lambda: is_ready(busy.get("pod", "missing")), "it runs")
     assert container(busy, "missing")["restartCount"] == 0
 
