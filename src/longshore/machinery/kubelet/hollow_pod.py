@@ -359,6 +359,8 @@ def _enter(pod: HollowPod, now: float) -> None:
 
 def _consider(pod: HollowPod, now: float) -> None:
     """Ask for the resources that the spec has, if those are others."""
+    if not pod.admitted or pod.verdict is not None or pod.phase in TERMINAL_PHASES:
+        return
     if pod.doc is pod.wanted:
         if pod.resizing.pending is not None:
             pod.node.gate.reverted(pod.uid)

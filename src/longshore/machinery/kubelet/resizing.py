@@ -18,7 +18,7 @@ from longshore.machinery.kubelet.allotment import (
     too_tight,
 )
 from longshore.machinery.kubelet.config import RETRY_S
-from longshore.machinery.kubelet.model import SETTLED, Pending, Resizing
+from longshore.machinery.kubelet.model import SETTLED, TERMINAL_PHASES, Pending, Resizing
 from longshore.machinery.kubelet.qos import pod_resources
 from longshore.machinery.kubelet.record import PodRecord
 from longshore.machinery.kubelet.spec import running_resources
@@ -45,7 +45,8 @@ class Resizer:
     def consider(self) -> None:
         """Ask the gate about what the spec has, if that is not what the pod has."""
         record, before = self._record, self._record.resizing
-        if not record.admitted or record.ending:
+        over = record.verdict is not None or record.phase in TERMINAL_PHASES
+        if not record.admitted or record.ending or over:
             return
         if not record.given:
             if before.pending is not None:

@@ -53,6 +53,10 @@ class Gate:
         """A pod was taken in an earlier life, with what its spec has here."""
         self._room.give(pod["metadata"]["uid"], pod["spec"])
 
+    def holds(self, uid: str) -> bool:
+        """Whether anything is set aside for a pod."""
+        return uid in self._room
+
     def leave(self, uid: str) -> None:
         """A pod needs nothing any more."""
         self._waiting.pop(uid, None)
