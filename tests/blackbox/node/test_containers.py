@@ -6,6 +6,7 @@ security_context,sysctl}.go, test/e2e/network/dns.go.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -218,11 +219,28 @@ RIGHTS = [
             {"sysctls": [{"name": "kernel.shm_rmid_forced", "value": "1"}]}, {}),
 ]  # fmt: skip
 
+# --- what is shared, and what confines ---
+
+FIRST = "cat /proc/1/comm; true"  # which keeps the shell
+SECCOMP = "grep Seccomp: /proc/self/status"
+FRAMES = [
+    Case("own-processes", pod(container(FIRST)), "sh\n"),
+    Case("shared-processes", pod(container(FIRST), shareProcessNamespace=True), "catatonit\n"),
+    Case("processes-of-the-node", pod(container(FIRST), hostPID=True),
+         Path("/proc/1/comm").read_text()),
+    Case("memory-of-the-node", pod(container("busybox readlink /proc/self/ns/ipc"), hostIPC=True),
+         os.readlink("/proc/self/ns/ipc") + "\n"),
+    Case("least-important", pod(container("cat /proc/self/oom_score_adj")), "1000\n"),
+    secured("default-profile", SECCOMP, "Seccomp:\t2\n", {"seccompProfile": {"type": "RuntimeDefault"}}, {}),
+    secured("no-profile", SECCOMP, "Seccomp:\t0\n", {}, {"seccompProfile": {"type": "Unconfined"}}),
+]  # fmt: skip
+
 CASES = [
     *ENTRY_POINTS,
     *ENVIRONMENT,
     *FILES,
     *RIGHTS,
+    *FRAMES,
     *(case for case, _ in LAST_WORDS.values()),
 ]
 
