@@ -124,6 +124,12 @@ class ProgramSuite:
         assert status["CapEff"] == status["CapBnd"] == "0000000000000001"
         assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
 
+    async def test_a_privileged_program_may_mount(self, harness: ProgramHarness) -> None:
+        security = Security(privileged=True, seccomp_unconfined=True)
+        script = "mkdir -p /m; mount -t tmpfs none /m && echo mounted"
+        spec = replace(harness.shell("a", script), security=security)
+        assert await output(harness, spec) == ["mounted"]
+
     async def test_root_and_mounts_that_are_read_only(self, harness: ProgramHarness) -> None:
         source = harness.root / "data"
         source.mkdir()

@@ -65,6 +65,10 @@ def sandbox_spec(facts: Facts, hostname: str, netns: str, log_directory: str) ->
         log_directory=log_directory,
         qos=qos_class(spec),
         resources=pod_resources(spec),
+        privileged=any(
+            (one.get("securityContext") or {}).get("privileged")
+            for one in (*(spec.get("initContainers") or ()), *spec["containers"])
+        ),
     )
 
 

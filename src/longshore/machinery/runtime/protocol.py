@@ -121,7 +121,8 @@ class SandboxSpec:
     """One pod's frame. id is the pod's uid; netns the path of its network namespace (the node's own for
     host_network), ips its addresses. log_directory: below it are the log_path of all its containers.
     qos is the pod's QoS class, which decides where its control group is; resources are the bounds
-    of the pod as a whole. handler: of its RuntimeClass, empty for the default."""
+    of the pod as a whole. handler: of its RuntimeClass, empty for the default. privileged: a container of
+    it is."""
 
     id: str
     namespace: str
@@ -138,6 +139,7 @@ class SandboxSpec:
     qos: str = "BestEffort"
     resources: Resources = Resources()
     handler: str = ""
+    privileged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ class Frame:
     host_ipc: bool
     sysctls: Mapping[str, str]
     handler: str
+    privileged: bool = False
 
 
 def frame_of(spec: SandboxSpec, group: str) -> Frame:
@@ -86,6 +87,7 @@ def frame_of(spec: SandboxSpec, group: str) -> Frame:
         host_ipc=spec.host_ipc,
         sysctls=dict(spec.sysctls),
         handler=spec.handler,
+        privileged=spec.privileged,
     )
 
 
@@ -103,7 +105,9 @@ def sandbox_config(
         annotations={_FRAME: orjson.dumps(frame).decode()},
         linux=rpc.LinuxSandbox(
             cgroup_parent=frame.group,
-            security_context=rpc.SandboxSecurity(namespace_options=_namespaces(frame)),
+            security_context=rpc.SandboxSecurity(
+                namespace_options=_namespaces(frame), privileged=frame.privileged
+            ),
             sysctls=frame.sysctls,
         ),
     )

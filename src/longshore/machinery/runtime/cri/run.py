@@ -11,6 +11,7 @@ import asyncio
 import math
 import os
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 from longshore.base.clock import Clock
@@ -230,10 +231,12 @@ class CriRuntime:
         target = self._target(pod, spec.pid_of) if spec.pid_of else ""
         config = plan.container_config(spec, pod.frame, image, self._node, target)
         Path(spec.log_path).parent.mkdir(parents=True, exist_ok=True)
+        # One that debugs may be privileged though the pod's own are not.
+        frame = replace(pod.frame, privileged=pod.frame.privileged or spec.security.privileged)
         asked = rpc.CreateContainerRequest(
             pod_sandbox_id=pod.id,
             config=config,
-            sandbox_config=plan.sandbox_config(pod.sandbox, pod.frame, self._node, pod.attempt),
+            sandbox_config=plan.sandbox_config(pod.sandbox, frame, self._node, pod.attempt),
         )
         made = await self._ask(calls.CREATE, asked)
         try:
