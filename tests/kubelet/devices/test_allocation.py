@@ -57,12 +57,15 @@ class Slow:
 
 
 deeds = st.lists(
-    st.tuples(st.sampled_from(["come", "vanish", "end"]), st.integers(0, 3), st.integers(0, 2)),
+    st.tuples(
+        st.sampled_from(["come", "come", "vanish", "end"]), st.integers(0, 3), st.integers(0, 2)
+    ),
+    min_size=2,
     max_size=16,
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(deeds=deeds, refused=st.sets(st.integers(1, 8), max_size=2))
 def test_no_device_is_two_pods(deeds: list[tuple[str, int, int]], refused: set[int]) -> None:
     with TemporaryDirectory() as path:
@@ -95,8 +98,9 @@ async def _played(path: Path, deeds: list[tuple[str, int, int]], refused: set[in
 
 
 async def _come(allocator: Allocator, number: int) -> None:
-    wish = {"limits": {RESOURCE: str(1 + number % 2)}}
-    doc = pod(container(resources=wish), container("second", resources=wish), name=str(number))
+    wish = {"limits": {RESOURCE: "1"}}
+    names = ("first", "second")[: 1 + number % 2]
+    doc = pod(*(container(name, resources=wish) for name in names), name=str(number))
     try:
         await allocator.give(doc)
     except (DevicesMissing, PluginFailure):
