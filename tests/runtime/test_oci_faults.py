@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from dataclasses import replace
@@ -26,6 +27,15 @@ pytestmark = [
 
 def containers(harness: OciHarness) -> list[Path]:
     return list((harness.root / "runtime" / "run" / "containers").iterdir())
+
+
+def working(harness: OciHarness) -> list[bytes]:
+    """Commands of processes that have to do with this runtime."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(path.read_bytes())
+    return [each for each in found if str(harness.root).encode() in each]
 
 
 async def failing(harness: OciHarness, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
@@ -92,8 +102,19 @@ async def test_a_start_that_takes_for_ever_can_be_given_up(
         await SystemClock().sleep(0.05)
         start.cancel()
     assert containers(harness) == []
-    commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-    assert not [each for each in commands if str(harness.root).encode() in each]
+    assert working(harness) == []
+
+
+async def test_a_start_that_takes_too_long_fails_and_leaves_nothing(
+    harness: OciHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await failing(harness, monkeypatch, "sleep 7794")
+    harness.runtime.patience_s = 0.2
+    sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
+    with pytest.raises(StartFailed, match=r"the container was not made within 0\.2 s"):
+        await harness.runtime.start_container(sandbox.id, harness.running("main"))
+    assert containers(harness) == []
+    assert working(harness) == []
 
 
 async def test_conmon_and_container_killed_at_once_end_once(harness: OciHarness) -> None:

@@ -18,10 +18,11 @@ from typing import Any
 
 import orjson
 
+from longshore.base.clock import Clock
 from longshore.machinery.runtime.oci import cgroups, host
 from longshore.machinery.runtime.oci.programs import Maker, Programs
 from longshore.machinery.runtime.protocol import StartFailed
-from longshore.machinery.runtime.waiting import either
+from longshore.machinery.runtime.waiting import either, within
 from longshore.machinery.runtime.words import last_complaint
 
 _REPORT_MAX_BYTES = 65_536
@@ -35,14 +36,15 @@ class Order:
     bundle: Path
     log_path: str
     log_max_bytes: int
+    patience_s: float
     tty: bool = False
     stdin: bool = False
     stdin_once: bool = False
 
 
-async def create(programs: Programs, order: Order) -> int:
+async def create(programs: Programs, order: Order, clock: Clock) -> int:
     """Make the container, stopped before its first instruction; its pid in this namespace. Raises
-    StartFailed with its maker's own words."""
+    StartFailed with its maker's own words; whoever asked ends one that takes too long."""
     sync_out, sync_in = os.pipe()
     start_out, start_in = os.pipe()
     try:
@@ -56,12 +58,24 @@ async def create(programs: Programs, order: Order) -> int:
         os.close(start_out)
     try:
         os.write(start_in, b"go\n")
-        report = await _first_word(sync_out)
+        report = await _report(sync_out, order, clock)
     finally:
         os.close(start_in)
         os.close(sync_out)
         _reap(pid)
     return _judge(report, order)
+
+
+async def _report(fd: int, order: Order, clock: Clock) -> bytes:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(fd, ready.set)
+    try:
+        if not await within(clock, order.patience_s, ready):
+            raise StartFailed(f"the container was not made within {order.patience_s:g} s")
+    finally:
+        loop.remove_reader(fd)
+    return os.read(fd, _REPORT_MAX_BYTES)
 
 
 async def release(maker: Maker, container_id: str, ended: asyncio.Event) -> None:

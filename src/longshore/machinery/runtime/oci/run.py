@@ -65,6 +65,9 @@ _STARTS_PER_CORE = 3
 # Who rotates logs comes long before: this bounds what is printed between two of its looks.
 _LOG_MAX_BYTES = 50 * 1024 * 1024
 
+# As long as upstream's kubelet waits for a runtime (runtimeRequestTimeout).
+_PATIENCE_S = 120.0
+
 
 class OciRuntime:
     """Containers below root, in control groups below cgroup_parent. log is told, in one sentence,
@@ -84,6 +87,8 @@ class OciRuntime:
         self._images = images
         self._clock = clock
         self._log_max_bytes = log_max_bytes
+        # How long it may take to make a container.
+        self.patience_s = _PATIENCE_S
         # "runc" or "crun" for one that must not choose.
         self.only = ""
         self._programs: Programs
@@ -229,9 +234,10 @@ class OciRuntime:
             tty=spec.tty,
             stdin=spec.stdin,
             stdin_once=spec.stdin_once,
+            patience_s=self.patience_s,
         )
         programs = self._programs.serving(pod.record.handler)
-        await conmon.create(programs, order)
+        await conmon.create(programs, order, self._clock)
         if not self._watch.begin(live):
             raise StartFailed("the container ended before it was started")
         await pod.settled()
