@@ -207,3 +207,26 @@ async def test_a_slow_node_begins_later_and_stays_alive(w: World) -> None:
     assert await renewed(w) > before
     await w.clock.advance(2)
     await until(lambda: w.phase("p") == "Running")
+
+
+def pressed(w: World) -> set[str]:
+    node = w.registry.cache.get(kinds.NODE, "", NODE)
+    conditions = ((node or {}).get("status") or {}).get("conditions") or []
+    return {one["type"] for one in conditions if one["status"] == "True"} - {"Ready"}
+
+
+async def test_a_node_is_short_of_memory_and_refuses_who_asks_for_none(w: World) -> None:
+    await tell_node(w, "short of memory")
+    await until(lambda: w.clock.sleeping)
+    await w.clock.advance(LEASE_RENEW_S + 1)
+    assert pressed(w) == {"MemoryPressure"}
+    asking = pod(container(resources={"requests": {"memory": "1Mi"}}), name="asks")
+    await run_pods(w, pod(name="p"))
+    await run_pods(w, asking)
+    await until(lambda: w.phase("p") == "Failed")
+    assert w.status("p")["reason"] == "Evicted"
+    assert "The node had condition: [MemoryPressure]. " in w.status("p")["message"]
+    await until(lambda: w.phase("asks") == "Running")
+    await tell_node(w, None)
+    await w.clock.advance(LEASE_RENEW_S + 1)
+    assert pressed(w) == set()

@@ -15,6 +15,8 @@ On a Node, counted from when it was told:
 
     silent [for S every S]    nothing is heard of it, and it does nothing; again and again
     slow S                    it begins with whatever it hears so much later
+    short of memory | short of disk | short of pids
+                              it has that pressure, and takes pods as a node does that is short of it
 """
 
 from __future__ import annotations
@@ -55,11 +57,13 @@ class PodBehaviour:
 
 @dataclass(frozen=True, slots=True)
 class NodeBehaviour:
-    """Of every every_s seconds the first silent_s are silent."""
+    """Of every every_s seconds the first silent_s are silent. short_of: which of the conditions
+    MemoryPressure, DiskPressure and PIDPressure it has, empty for none."""
 
     silent_s: float = 0.0
     every_s: float = FOREVER
     slow_s: float = 0.0
+    short_of: str = ""
 
     def silence(self, since_s: float) -> float:
         """How long the node stays silent, so many seconds after it was told; 0 if it is not."""
@@ -98,6 +102,9 @@ _POD: tuple[_Clause, ...] = (
 _NODE: tuple[_Clause, ...] = (
     _clause("silent(?: for S every S)?", lambda g: _silence(*g)),
     _clause("slow S", lambda g: {"slow_s": _seconds(g[0])}),
+    _clause("short of memory", lambda g: {"short_of": "MemoryPressure"}),
+    _clause("short of disk", lambda g: {"short_of": "DiskPressure"}),
+    _clause("short of pids", lambda g: {"short_of": "PIDPressure"}),
 )
 
 

@@ -15,6 +15,7 @@ import asyncio
 import ipaddress
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from longshore.base.clock import Clock
@@ -163,9 +164,10 @@ class HollowNodes:
 
         def site() -> Site:
             described = node.doc or node_doc(config, HOLLOW_FACTS)
-            return Site(described, allocatable, config.allowed_unsafe_sysctls)
+            return Site(described, allocatable, config.resources.allowed_unsafe_sysctls)
 
-        node = HollowNode(config, HollowNetwork(config.pod_cidr), Gate(site, self._touch))
+        gate = Gate(site, self._touch, lambda: node.pressure)
+        node = HollowNode(config, HollowNetwork(config.pod_cidr), gate)
         return node
 
     def running(self) -> Iterator[str]:
@@ -232,7 +234,8 @@ class HollowNodes:
             return Unavailable(str(error))
 
     def _node_status(self, node: HollowNode, now: float) -> Operation:
-        status = node_status(node.config, HOLLOW_FACTS, (), node.doc.get("status") or {}, now)
+        facts = replace(HOLLOW_FACTS, pressure=node.pressure)
+        status = node_status(node.config, facts, (), node.doc.get("status") or {}, now)
         return Patch(kinds.NODE, "", node.config.node_name, {"status": status}, "status")
 
     async def _renew(self) -> None:
@@ -262,7 +265,8 @@ class HollowNodes:
         if node is not None:
             node.doc = doc
             self._heed(node)
-            (self._unwell.discard if _is_ready(doc) else self._unwell.add)(name)
+            as_told = _is_ready(doc) and _pressure(doc) == node.pressure
+            (self._unwell.discard if as_told else self._unwell.add)(name)
 
     def _heed(self, node: HollowNode) -> None:
         """It may have been told to misbehave, or to stop that."""
@@ -408,3 +412,13 @@ def _name_of(node: HollowNode) -> str:
 def _is_ready(node: Doc) -> bool:
     conditions = (node.get("status") or {}).get("conditions") or ()
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _pressure(node: Doc) -> frozenset[str]:
+    """Which pressures others see the node under."""
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    return frozenset(
+        one["type"]
+        for one in conditions
+        if one["type"].endswith("Pressure") and one["status"] == "True"
+    )

@@ -89,6 +89,11 @@ class HollowNode:
     told_at: float = 0.0
     pods: set[str] = field(default_factory=set)
 
+    @property
+    def pressure(self) -> frozenset[str]:
+        """Which conditions of want it has."""
+        return frozenset(filter(None, (self.behaviour.short_of,)))
+
     def silence(self, now: float) -> float:
         """For how many seconds from now it does nothing."""
         behaviour = self.behaviour
