@@ -149,6 +149,24 @@ async def test_time_is_counted_from_when_an_undated_taint_was_first_seen() -> No
         assert going == {"n1"} or {p["spec"]["nodeName"] for p in world.pods()} == {"n0"}
 
 
+async def test_a_taint_that_is_taken_away_in_time_moves_nobody() -> None:
+    patience = {
+        "key": "maintenance", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60,
+    }  # fmt: skip
+    wanted = deployment(replicas=4)
+    wanted["spec"]["template"]["spec"]["tolerations"] = [patience]
+    async with running() as world:
+        await world.create(kinds.DEPLOYMENT, wanted)
+        await world.play()
+        before = {pod["metadata"]["uid"] for pod in world.pods()}
+        taint = {"key": "maintenance", "effect": "NoExecute"}
+        await world.patch(kinds.NODE, "n1", {"spec": {"taints": [taint]}})
+        await pass_time(world, 30)
+        await world.patch(kinds.NODE, "n1", {"spec": {"taints": None}})
+        await pass_time(world, 100)
+        assert {pod["metadata"]["uid"] for pod in world.pods()} == before
+
+
 async def test_nodes_of_a_zone_are_emptied_one_after_another_and_hardly_if_most_are_lost() -> None:
     zone = {"topology.kubernetes.io/zone": "a"}
     async with running(nodes=0) as world:

@@ -213,6 +213,19 @@ def test_a_status_is_written_by_itself(played: Played) -> None:
     assert found["Ready"]["status"] == "True"
 
 
+def test_an_inline_csi_volume_is_kept_as_it_was_written(played: Played) -> None:
+    """No node has its driver, so that the pod stays where it is: in the API."""
+    api = played.api
+    volume = {"name": "v", "csi": {"driver": "e2e.example.com", "readOnly": True,
+                                   "volumeAttributes": {"foo": "bar"}}}  # fmt: skip
+    made(api, "inline", pod(container("true"), volumes=[volume], nodeSelector={"no": "node"}))
+    assert api.call("GET", api.path("Pod", "inline"))["spec"]["volumes"] == [volume]
+    api.change(Change("patch", "Pod", "inline", {"metadata": {"labels": {"patched": "yes"}}}))
+    listed = api.call("GET", f"{api.path('Pod')}?labelSelector=patched%3Dyes")["items"]
+    assert [one["metadata"]["name"] for one in listed] == ["inline"]
+    api.delete({"inline"})
+
+
 # --- generations (KEP-5067) ---
 
 
