@@ -28,6 +28,7 @@ from longshore.machinery.runtime.words import last_complaint
 _PROGRAM = "catatonit"
 _OOM_SCORE = -998  # pkg/kubelet/qos/policy.go: PodInfraOOMAdj
 _LOOK_AGAIN_S = 0.002
+_PATIENCE_S = 120.0
 _EXITING = 0x4  # PF_EXITING (include/linux/sched.h)
 
 
@@ -74,12 +75,26 @@ async def start(
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
-    await runc.wait()
+    await _ended(runc, clock)
     made = found(directory, "")  # it may not yet have become the program
     if made is None:
         words = _complaint(directory / "pause.log") or "it ended at once"
         raise StartFailed(f"the process that is to hold the pod's processes: {words}")
     return made
+
+
+async def _ended(runc: asyncio.subprocess.Process, clock: Clock) -> None:
+    """Wait for it, but not for ever; it is gone when this returns, however that is left."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            waits = (group.create_task(runc.wait()), group.create_task(clock.sleep(_PATIENCE_S)))
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+    finally:
+        if runc.returncode is None:
+            runc.kill()
+            await runc.wait()
 
 
 async def end(programs: Programs, clock: Clock, directory: Path, group: str) -> None:
