@@ -50,6 +50,10 @@ enforceNodeAllocatable: [pods]
         ("memoryManagerPolicy: Static", "memoryManagerPolicy: Static is not supported"),
         ("maxPods: 300", 'unknown field "maxPods"'),
         ("cpuManagerPolicy: static", "the static policy requires systemreserved.cpu"),
+        (
+            "allowedUnsafeSysctls: [vm.swappiness]",
+            'the sysctls "vm.swappiness" are not known to be namespaced',
+        ),
         ("cpuManagerPolicy: dynamic", 'unknown policy: "dynamic"'),
         ("evictionHard: {mood.available: 1}", "unsupported eviction signal mood.available"),
         ("evictionSoft: {memory.available: 1Gi}", "grace period must be specified"),

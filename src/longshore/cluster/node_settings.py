@@ -13,6 +13,7 @@ import yaml
 from longshore.base import quantities
 from longshore.cluster.config import ClusterError
 from longshore.cluster.durations import seconds
+from longshore.machinery.kubelet.admission.sysctls import namespaced
 from longshore.machinery.kubelet.cpus.lists import parse_cpus
 from longshore.machinery.kubelet.resource_settings import (
     LINUX_EVICTION_HARD,
@@ -139,5 +140,6 @@ _FIELDS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "containerLogMaxSize": ("log_max_size", _size),
     "containerLogMaxFiles": ("log_max_files", _files),
     "containerLogMonitorInterval": ("log_look_every_s", _duration),
+    "allowedUnsafeSysctls": ("allowed_unsafe_sysctls", namespaced),
     "cpuManagerPolicy": ("cpu_manager_policy", str),
 }

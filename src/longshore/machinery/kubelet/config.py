@@ -97,8 +97,6 @@ class KubeletConfig:
     """How long pods have when the machine is shut down (shutdownGracePeriodByPodPriority)."""
     cdi_dirs: tuple[Path, ...] = (Path("/etc/cdi"), Path("/var/run/cdi"))
     """Where it is described what names of CDI devices mean; ROOT/cdi, the node's own, goes before them."""
-    allowed_unsafe_sysctls: tuple[str, ...] = ()
-    """Sysctls that pods may set besides the safe ones; what ends in * is a beginning."""
     host_netns: str = "/proc/self/ns/net"
     """The path of the node's own network namespace, for pods with hostNetwork. By default that of
     whoever opens it: the agent and the runtime's programs live in it."""

@@ -31,7 +31,7 @@ def gate_of(
 
     def site() -> Site:
         allocatable = amounts_of(keeper.allocatable)
-        return Site(keeper.described, allocatable, config.allowed_unsafe_sysctls)
+        return Site(keeper.described, allocatable, config.resources.allowed_unsafe_sysctls)
 
     return Gate(
         site,

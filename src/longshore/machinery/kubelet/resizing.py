@@ -99,13 +99,16 @@ class Resizer:
         before = {**document, "resources": self._record.actual[container.name]}
         memory = whole(self._tools.allocatable().get("memory", 0))
         spec, was = self._record.pod["spec"], self._as_it_runs()["spec"]
-        has = running_resources(before, was, memory)
-        after = running_resources(document, spec, memory)
+        has = self._pinned(container.name, running_resources(before, was, memory))
+        after = self._pinned(container.name, running_resources(document, spec, memory))
         # Whom the kernel ends first was decided at the start, as upstream has it.
         after = replace(after, oom_score_adj=has.oom_score_adj)
         uid, cpus = self._record.uid, self._tools.cpus
         pinned, had = (cpus.pinned(uid, container.name, one) for one in (after, has))
         return container, pinned, had
+
+    def _pinned(self, name: str, limits: Resources) -> Resources:
+        return self._tools.cpus.pinned(self._record.uid, name, limits)
 
     def _as_it_runs(self) -> Doc:
         return given_to(self._record.pod, self._record.actual)

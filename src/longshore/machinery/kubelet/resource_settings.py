@@ -48,6 +48,8 @@ class ResourceSettings:
     log_max_files: int = 5
     log_look_every_s: float = 10.0
     """How often logs are looked at that do not grow fast (containerLogMonitorInterval)."""
+    allowed_unsafe_sysctls: tuple[str, ...] = ()
+    """Sysctls that pods may set besides the safe ones; what ends in * is a beginning."""
     cpu_manager_policy: str = "none"
     reserved_cpus: str = ""
     """A list as "0-1,4": no pod gets these for itself. Only with the static policy."""

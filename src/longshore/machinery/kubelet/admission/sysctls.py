@@ -33,6 +33,14 @@ def forbidden_sysctl(spec: Doc, allowed: Iterable[str]) -> str | None:
     return None
 
 
+def namespaced(patterns: Iterable[str]) -> tuple[str, ...]:
+    """What may be allowed: settings that a pod has for itself. Raises ValueError with upstream's words."""
+    for pattern in patterns:
+        if not normal(pattern).startswith((*_IPC, *_NET, _USER)):
+            raise ValueError(f'the sysctls "{pattern}" are not known to be namespaced')
+    return tuple(patterns)
+
+
 def normal(name: str) -> str:
     """Whichever of . and / comes first parts the name; the other is then a letter of it."""
     dot, slash = name.find("."), name.find("/")

@@ -31,6 +31,7 @@ def kubelet_configuration(config: KubeletConfig) -> Doc:
         "imageMinimumGCAge": f"{told.image_gc_min_age_s:g}s",
         "containerLogMaxSize": told.log_max_size,
         "containerLogMaxFiles": told.log_max_files,
+        "allowedUnsafeSysctls": list(told.allowed_unsafe_sysctls),
         "cpuManagerPolicy": told.cpu_manager_policy,
         "reservedSystemCPUs": told.reserved_cpus,
     }
