@@ -172,7 +172,7 @@ class _Joining:
 
     async def _become(self) -> None:
         """Ask for the node's certificate with the token alone, if it has none."""
-        write_private(self._authority, self._invitation.authority)
+        self._trust(self._invitation.authority)
         if self._shown.exists:
             return
         context = ssl.create_default_context(cafile=str(self._authority))
@@ -183,6 +183,11 @@ class _Joining:
         finally:
             client.close()
         log.info("%s has its certificate", self._node)
+
+    def _trust(self, authority: bytes) -> None:
+        """Nothing is written where nothing is new."""
+        if not self._authority.exists() or self._authority.read_bytes() != authority:
+            write_private(self._authority, authority)
 
     async def _registered(
         self, client: HttpClient, config: KubeletConfig, facts: MachineFacts
