@@ -17,7 +17,6 @@ from longshore.machinery.runtime.images import ImageStore
 from longshore.machinery.runtime.oci import cgroups, destroy_all
 from longshore.machinery.runtime.protocol import (
     CanMeasure,
-    CanTalk,
     Container,
     ContainerSpec,
     RuntimeFailure,
@@ -80,38 +79,6 @@ async def gone(harness: OciHarness, container: Container, *commands: bytes) -> N
             await SystemClock().sleep(0.01)
 
 
-async def test_exec_has_two_outputs_and_an_exit_code(harness: OciHarness) -> None:
-    assert isinstance(harness.runtime, CanTalk)
-    container = await started(harness)
-    session = await harness.runtime.exec(
-        container.id, asked("/bin/sh", "-c", "echo good; echo bad >&2; exit 7")
-    )
-    assert await heard(session) == {1: b"good\n", 2: b"bad\n"}
-    assert await session.exit_code() == 7
-    await session.close()
-    killed = await harness.runtime.exec(container.id, asked("/bin/sh", "-c", "kill -9 $$"))
-    await heard(killed)
-    assert await killed.exit_code() == 137
-    await killed.close()
-
-
-async def test_exec_reads_its_input_to_the_end(harness: OciHarness) -> None:
-    container = await started(harness)
-    session = await harness.runtime.exec(container.id, asked("cat", stdin=True))
-    sent = os.urandom(3_000_000)
-
-    async def send() -> None:
-        await session.write(sent)
-        await session.close_stdin()
-
-    async with asyncio.TaskGroup() as crew:
-        crew.create_task(send())
-        said = await heard(session)
-    assert said[1] == sent
-    assert await session.exit_code() == 0
-    await session.close()
-
-
 async def test_what_nobody_reads_is_not_gathered(harness: OciHarness) -> None:
     container = await started(harness)
     session = await harness.runtime.exec(container.id, asked("/bin/sh", "-c", "cat /dev/zero"))
@@ -160,23 +127,6 @@ async def test_a_command_that_is_not_there_is_named(harness: OciHarness) -> None
         await harness.runtime.exec("0" * 64, asked("true"))
     directory = harness.root / "runtime" / "run" / "containers" / container.id
     assert list(directory.glob("exec-*")) == []
-
-
-async def test_attach_hears_both_outputs_and_feeds_the_input(harness: OciHarness) -> None:
-    script = "while read line; do echo got $line; echo err $line >&2; done; echo over; exit 3"
-    spec = replace(harness.shell("a", script), stdin=True, stdin_once=True)
-    container = await started(harness, spec)
-    options = ExecOptions(stdin=True, stdout=True, stderr=True)
-    session = await harness.runtime.attach(container.id, options)
-    await session.write(b"one\n")
-    said = await heard(session, b"got one\n")
-    await session.write(b"two\n")
-    await session.close_stdin()
-    rest = await heard(session)
-    assert said[1] + rest[1] == b"got one\ngot two\nover\n"
-    assert said[2] + rest[2] == b"err one\nerr two\n"
-    assert await session.exit_code() is None
-    await session.close()
 
 
 async def test_a_container_goes_on_when_one_detaches(harness: OciHarness) -> None:
@@ -235,16 +185,3 @@ async def test_usage_is_that_of_the_containers(harness: OciHarness) -> None:
     assert 0 < usage.rss_bytes <= usage.working_set_bytes <= usage.memory_bytes
     assert node is not None
     assert node.cpu_ns > 0
-
-
-async def test_a_container_may_see_the_processes_of_another(harness: OciHarness) -> None:
-    container = await started(harness)
-    spec = replace(harness.shell("debugger", "cat /proc/1/cmdline; sleep 60"), pid_of="a")
-    debugger = await harness.runtime.start_container(container.sandbox, spec)
-    session = await harness.runtime.exec(debugger.id, asked("cat", "/proc/1/cmdline"))
-    assert b"trap" in (await heard(session))[1]
-    await session.close()
-    await harness.runtime.stop_container(debugger.id, 0)
-    nowhere = replace(spec, name="other", pid_of="none")
-    with pytest.raises(RuntimeFailure, match="target container none is not running"):
-        await harness.runtime.start_container(container.sandbox, nowhere)

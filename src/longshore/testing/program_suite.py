@@ -101,9 +101,13 @@ class ProgramSuite:
     # -- what a program finds --
 
     async def test_environment_directory_and_hostname(self, harness: ProgramHarness) -> None:
-        spec = harness.shell("a", 'echo "$GREETING $MINE $HOME $HOSTNAME"; pwd; hostname')
+        spec = harness.shell(
+            "a", 'echo "$GREETING $MINE $HOME $HOSTNAME"; echo $PATH; pwd; hostname'
+        )
         spec = replace(spec, env=(("MINE", "x y"), ("GREETING", "bye")), working_dir="/srv/deep")
-        assert await output(harness, spec) == ["bye x y /root host-a", "/srv/deep", "host-a"]
+        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        lines = await output(harness, spec)
+        assert lines == ["bye x y /root host-a", path, "/srv/deep", "host-a"]
 
     async def test_users_and_groups_are_those_asked_for(self, harness: ProgramHarness) -> None:
         for user, extra, wanted in (
