@@ -11,7 +11,7 @@ import pytest
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Patch
-from longshore.machinery.kubelet.admission.plan import Site, refusal
+from longshore.machinery.kubelet.admission.plan import Site, counted_as, refusal
 from longshore.machinery.kubelet.admission.room import Room
 from longshore.machinery.kubelet.admission.sysctls import forbidden_sysctl
 
@@ -124,6 +124,11 @@ def test_sysctls(name: str, spec: Doc, why: str | None) -> None:
     assert forbidden_sysctl(asked, ("net.core.*", "kernel.sem")) == why
 
 
+def test_resources_that_anybody_names_are_counted_as_one() -> None:
+    assert counted_as("OutOfexample.com/gpu") == "OutOfExtendedResources"
+    assert (counted_as("OutOfcpu"), counted_as("NodeAffinity")) == ("OutOfcpu", "NodeAffinity")
+
+
 # -- on a whole agent
 
 
@@ -187,6 +192,16 @@ async def test_a_label_that_came_late_counts(w: World) -> None:
     await w.client.write(Patch(kinds.NODE, "", NODE, {"metadata": {"labels": {"zone": "b"}}}))
     await put(w, pod(nodeSelector={"zone": "b"}))
     await until(lambda: w.phase() == "Running")
+
+
+async def test_refusals_are_counted(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        agent = w.start_agent()
+        await until(lambda: w.registry.cache.get(kinds.NODE, "", NODE))
+        await put(w, pod(nodeSelector={"zone": "none"}))
+        await until(lambda: w.phase() == "Failed")
+        told = list(agent.statistics.agent.lines([]))
+        assert 'kubelet_admission_rejections_total{reason="NodeAffinity"} 1' in told
 
 
 async def test_sysctls_that_nobody_allowed(w: World) -> None:

@@ -8,7 +8,13 @@ from collections.abc import Callable
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.pod_requests import amounts_of
 from longshore.machinery.kubelet.admission.gate import Gate
-from longshore.machinery.kubelet.admission.plan import AFFINITY, Site, is_static, rejected
+from longshore.machinery.kubelet.admission.plan import (
+    AFFINITY,
+    Site,
+    counted_as,
+    is_static,
+    rejected,
+)
 from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.model import Verdict, key_of
 from longshore.machinery.kubelet.node.run import NodeKeeper
@@ -55,6 +61,7 @@ async def enter(record: PodRecord, tools: Tools) -> None:
     tools.gate.leave(record.uid)
     await tools.devices.release(record.uid)
     record.event("Warning", why.reason, why.message)
+    tools.metrics.rejections.add((counted_as(why.reason),))
     record.verdict = rejected(why)
 
 

@@ -68,6 +68,12 @@ def rejected(verdict: Verdict) -> Verdict:
     return Verdict(verdict.reason, f"Pod was rejected: {verdict.message}")
 
 
+def counted_as(reason: str) -> str:
+    """The label under which a refusal is counted: resources that anybody may name are one."""
+    own = ("OutOfcpu", "OutOfmemory", "OutOfpods", "OutOfephemeral-storage")
+    return "OutOfExtendedResources" if reason.startswith("OutOf") and reason not in own else reason
+
+
 def is_static(pod: Doc) -> bool:
     """Whether the node has it from a file of its own."""
     annotations = pod["metadata"].get("annotations") or {}

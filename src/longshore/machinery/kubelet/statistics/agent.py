@@ -49,6 +49,11 @@ class AgentMetrics:
             "Cumulative number of pod evictions by eviction signal",
             ("eviction_signal",),
         )
+        self.rejections = Counter(
+            "kubelet_admission_rejections_total",
+            "Cumulative number pod admission rejections by the Kubelet.",
+            ("reason",),
+        )
         self._starts = Histogram(
             "kubelet_pod_start_duration_seconds",
             "Duration in seconds from kubelet seeing a pod for the first time to the pod starting to run",
@@ -119,6 +124,7 @@ class AgentMetrics:
             self._pods,
             self._containers,
             self.evictions,
+            self.rejections,
             self.devices,
         ):
             yield from one.lines()
