@@ -97,6 +97,8 @@ def _counted(holder: Doc, status: Doc | None, *, hopeless: bool) -> Doc:
         return holder
     wanted, actual = holder.get("resources") or {}, status.get("resources") or {}
     allocated = status.get("allocatedResources") or {}
+    if _is_settled(wanted, allocated, actual):
+        return holder
     told = {
         "requests": (allocated, actual.get("requests") or {}),
         "limits": (actual.get("limits") or {},),
@@ -109,6 +111,16 @@ def _counted(holder: Doc, status: Doc | None, *, hopeless: bool) -> Doc:
     if all(counted.get(side) == (wanted.get(side) or None) for side in told):
         return holder
     return {**holder, "resources": {**wanted, **counted}}
+
+
+def _is_settled(wanted: Doc, allocated: Doc, actual: Doc) -> bool:
+    """Whether all say the same in the same words, as nearly always."""
+    requests, limits = wanted.get("requests") or {}, wanted.get("limits") or {}
+    return (
+        (allocated or requests) == requests
+        and (actual.get("requests") or requests) == requests
+        and (actual.get("limits") or limits) == limits
+    )
 
 
 def _most(*groups: Iterable[Mapping[str, str]]) -> dict[str, str]:
