@@ -23,6 +23,7 @@ from longshore.machinery.kubelet.model import (
     TERMINAL_PHASES,
     Backoff,
     PodView,
+    Trouble,
     ephemeral_containers,
     init_containers,
     is_sidecar,
@@ -130,7 +131,7 @@ def plan_pod(view: PodView) -> PodPlan:
 
 def _prepare(view: PodView) -> PodPlan:
     trouble = view.pod_trouble
-    if trouble is not None and trouble.retry_at > view.now:
+    if trouble is not None and _stands(trouble, view.now):
         return PodPlan((), _earliest(view, [_Wait(trouble.retry_at)]))
     return PodPlan((Prepare(),))
 
@@ -233,7 +234,12 @@ def init_policy(spec: Doc) -> str:
 
 def _trouble_until(view: PodView, name: str) -> float:
     trouble = view.troubles.get(name)
-    return 0.0 if trouble is None else trouble.retry_at
+    return trouble.retry_at if trouble is not None and _stands(trouble, view.now) else 0.0
+
+
+def _stands(trouble: Trouble, now: float) -> bool:
+    """Whether it is too early to try again. Nobody waits for hours because the clock was put back."""
+    return trouble.since <= now < trouble.retry_at
 
 
 def main_begun(view: PodView) -> bool:
@@ -265,6 +271,8 @@ def restart_at(view: PodView, name: str) -> float:
     """The moment from which an ended container may start again; 0 if at once."""
     newest, backoff = view.containers.get(name) or view.past.get(name), view.backoffs.get(name)
     if newest is None or backoff is None or _forgotten(backoff, newest.finished_at):
+        return 0.0
+    if newest.finished_at > view.now:  # the clock was put back
         return 0.0
     return newest.finished_at + backoff.delay_s
 
