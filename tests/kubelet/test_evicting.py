@@ -222,7 +222,10 @@ async def test_an_evicted_pod_never_starts_again(node: Node) -> None:
 
 async def test_images_that_nobody_uses_go_when_the_disk_fills(node: Node) -> None:
     """From 85 % on, the one that was not used for longest first, until it is 80 %."""
-    node.runtime.present = [Image("first", ("a:1",), 4 * MIB), Image("second", ("b:1",), 4 * MIB)]
+    node.runtime.present = [
+        Image("first", ("a:1",), 4 * MIB), Image("second", ("b:1",), 4 * MIB),
+        Image("pause", ("pause:3.10",), 4 * MIB, pinned=True),
+    ]  # fmt: skip
     await node.clock.advance(300.0)
     assert node.runtime.removed == []
     node.gauges.levels["imagefs.available"] = 14 * MIB

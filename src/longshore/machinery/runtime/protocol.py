@@ -36,7 +36,8 @@ class StartFailed(RuntimeFailure): ...
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One unpacked image. names are the references that lead to it; size in bytes."""
+    """One unpacked image. names are the references that lead to it; size in bytes. pinned: the runtime
+    itself needs it, whether or not a container is made of it."""
 
     id: str
     names: tuple[str, ...]
@@ -47,6 +48,7 @@ class Image:
     working_dir: str = ""
     user: str = ""
     stop_signal: str = "SIGTERM"
+    pinned: bool = False
 
 
 class Propagation(Enum):

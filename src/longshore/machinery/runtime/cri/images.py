@@ -78,7 +78,14 @@ class Images:
 
 def _image(found: rpc.Image) -> Image:
     names = (*found.repo_tags, *found.repo_digests)
-    return Image(id=found.id.removeprefix("sha256:"), names=names, size=found.size)
+    pinned = found.pinned or any(_is_of_sandboxes(name) for name in found.repo_tags)
+    identity = found.id.removeprefix("sha256:")
+    return Image(id=identity, names=names, size=found.size, pinned=pinned)
+
+
+def _is_of_sandboxes(name: str) -> bool:
+    """containerd before 1.7.3 does not say what it makes sandboxes of: an image that is called pause."""
+    return name.rpartition("/")[2].partition(":")[0] == "pause"
 
 
 def _with_configuration(image: Image, info: Mapping[str, str]) -> Image:

@@ -39,10 +39,12 @@ def bytes_to_free(disk: Reading, high_percent: int, low_percent: int) -> int:
 def removable(
     images: Iterable[Image], seen: Mapping[str, Seen], now: float, min_age_s: float
 ) -> list[Image]:
-    """Those that nobody uses and that are not just here, what was not used for longest first."""
+    """Those that nobody uses, the runtime neither, and that are not just here, what was not used for longest first."""
     idle = [
         image
         for image in images
-        if seen[image.id].used < now and now - seen[image.id].first >= min_age_s
+        if not image.pinned
+        and seen[image.id].used < now
+        and now - seen[image.id].first >= min_age_s
     ]
     return sorted(idle, key=lambda image: (seen[image.id].used, seen[image.id].first, image.id))
