@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from longshore.machinery.kubelet.resources.eviction.limits import exceeded, has_
 from longshore.machinery.kubelet.resources.eviction.plan import Memory, observe
 from longshore.machinery.kubelet.resources.eviction.ranking import is_critical, ranked
 from longshore.machinery.kubelet.resources.eviction.words import shortage_message
+from longshore.machinery.kubelet.resources.gauges import MachineGauges
 from longshore.machinery.kubelet.resources.thresholds import (
     Amount,
     Threshold,
@@ -225,3 +227,16 @@ def test_no_more_than_all_can_be_set_aside() -> None:
     assert allocatable({"cpu": "1"}, ResourceSettings(kube_reserved={"cpu": "2"})) == {"cpu": "0"}
     with pytest.raises(ValueError, match="want NAME=QUANTITY"):
         reserved_of("disks=3")
+
+
+def test_the_machine_can_be_measured(tmp_path: Path) -> None:
+    """Images that a runtime keeps elsewhere are taken to be on the same disk."""
+    read = MachineGauges(tmp_path, tmp_path / "none").read()
+    assert set(read) >= {
+        "memory.available",
+        "pid.available",
+        "nodefs.available",
+        "imagefs.available",
+    }
+    assert all(0 <= one.available <= one.capacity for one in read.values())
+    assert read["imagefs.available"].capacity == read["nodefs.available"].capacity > 0

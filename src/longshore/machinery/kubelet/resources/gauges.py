@@ -20,7 +20,8 @@ class Gauges(Protocol):
 
 
 class MachineGauges:
-    """This machine's. root is a path on the disk of pods' volumes and logs, images one on that of images."""
+    """This machine's. root is a path on the disk of pods' volumes and logs, images one on that of images; a
+    runtime that keeps them elsewhere has made none, and then root's disk counts."""
 
     def __init__(self, root: Path, images: Path | None = None) -> None:
         self._root = root
@@ -30,7 +31,7 @@ class MachineGauges:
         """See Gauges."""
         found = {"memory.available": _memory(), "pid.available": _processes()}
         for name, path in (("nodefs", self._root), ("imagefs", self._images)):
-            disk = os.statvfs(path)
+            disk = os.statvfs(path if path.exists() else self._root)
             size = disk.f_frsize
             found[f"{name}.available"] = Reading(disk.f_bavail * size, disk.f_blocks * size)
             if disk.f_files:  # some file systems do not count them
