@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,10 @@ async def set_level(w: World, name: str, level: str) -> None:
 def watches(w: World, kind: kinds.Kind = kinds.CONFIG_MAP) -> int:
     """How many listen to a kind at the API server."""
     return len(w.registry.cache.shelf(kind).hub)
+
+
+def runs(w: World, name: str) -> bool:
+    return w.phase(name) == "Running"
 
 
 def holds(directory: Path, file: str, text: str) -> bool:
@@ -138,3 +143,37 @@ async def test_more_than_may_be_watched_are_read_every_minute(w: World) -> None:
         await set_level(w, name, "info")
     await w.clock.advance(61)
     await until(lambda: all(holds(directory, name, "info") for name in names))
+
+
+async def test_a_change_during_a_refresh_is_not_lost(w: World) -> None:
+    """The second object changes while the agent reads both for the sake of the first."""
+    await config_map(w, "one")
+    await config_map(w, "two")
+    sources = [
+        {"configMap": {"name": n, "items": [{"key": "level", "path": n}]}} for n in ("one", "two")
+    ]
+    directory = await running(w, {"projected": {"sources": sources}})
+    await w.clock.advance(SOON_S)
+    for number in range(20):
+        for name in ("one", "two"):
+            await set_level(w, name, f"{name} {number}")
+    await until(lambda: holds(directory, "one", "one 19") and holds(directory, "two", "two 19"))
+
+
+async def test_a_pod_that_comes_while_its_object_changes_has_the_change(w: World) -> None:
+    await config_map(w, "app")
+    await running(w, {"configMap": {"name": "app"}}, "first")
+    await w.clock.advance(SOON_S)
+    directories = []
+    for number in range(5):
+        made = await w.run_pod(
+            pod(
+                container(volumeMounts=[{"name": "v", "mountPath": "/v"}]),
+                name=f"p{number}",
+                volumes=[{"name": "v", "configMap": {"name": "app"}}],
+            )
+        )
+        await set_level(w, "app", f"level {number}")
+        await until(partial(runs, w, f"p{number}"))
+        directories.append(w.root / "pods" / made["metadata"]["uid"] / "volumes" / "v")
+    await until(lambda: all(holds(directory, "level", "level 4") for directory in directories))

@@ -216,7 +216,7 @@ class Played:
         seen = self.pod(case.name)
         assert case.until(seen), f"never so far: {seen['status']}"
         said = {name: self.api.log(case.name, name) for name in case.logs}
-        assert said == dict(case.logs)
+        assert said == dict(case.logs), said
         assert seen["status"]["phase"] == case.phase, seen["status"]
 
 

@@ -44,19 +44,22 @@ class VolumeKeeper:
         await give_to_groups(self._volumes)
         self._place.set_up(self._volumes, self._stamp())
         if any(isinstance(volume, Payload) for volume in self._volumes):
-            self._made_of(sources)
+            self.refresh_at = self._tools.clock.now() + VOLUME_REFRESH_S
+            self._follow(sources)
 
     async def refresh(self) -> None:
         """If it is time, write what changed; what is missing now stays as it was."""
-        if self._tools.clock.now() < self.refresh_at or not self._record.sandbox:
+        now = self._tools.clock.now()
+        if now < self.refresh_at or not self._record.sandbox:
             return
+        # What changes from here on is for the next time.
+        self.refresh_at = now + VOLUME_REFRESH_S
         try:
             sources = await self._tools.fetcher.volumes(self._record.pod)
-            self._made_of(sources)
+            self._follow(sources)
             new = plan_volumes(self._facts(), sources)
             self._place.set_up(stale(self._volumes, new), self._stamp())
         except (ConfigMissing, VolumeFailure, ApiError) as error:
-            self.refresh_at = self._tools.clock.now() + VOLUME_REFRESH_S
             self._record.event("Warning", "FailedMount", str(error))
             return
         self._volumes = new
@@ -79,10 +82,6 @@ class VolumeKeeper:
         """The volumes are about to be taken away."""
         self.refresh_at = _FOREVER
         self._tools.followed.leave(self._record.uid)
-
-    def _made_of(self, sources: Sources) -> None:
-        self.refresh_at = self._tools.clock.now() + VOLUME_REFRESH_S
-        self._follow(sources)
 
     def _follow(self, sources: Sources) -> None:
         self._tools.followed.follow(self._record.uid, seen_by(self._record.pod, sources))

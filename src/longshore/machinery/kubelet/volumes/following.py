@@ -78,7 +78,7 @@ class Followed:
         for reference, revision in seen.items():
             feed = self._feeds.get(reference) or self._begin(reference)
             if feed is not None:
-                feed.users[uid] = revision
+                feed.use(uid, revision)
         if seen:
             self._of_pod[uid] = seen
 
@@ -117,8 +117,17 @@ class _Feed:
 
     def __init__(self, told: Callable[[str], None]) -> None:
         self._told = told
+        self._revision: str | None = None
         self.users: dict[str, str] = {}
         self.task: asyncio.Task[None] | None = None
+
+    def use(self, uid: str, revision: str) -> None:
+        """A pod has the object at that revision. One that comes while the object is followed may have
+        missed its last change."""
+        new = uid not in self.users
+        self.users[uid] = revision
+        if new and self._revision not in (None, revision):
+            self._told(uid)
 
     def whole(self, found: Sequence[Doc]) -> None:
         self._now(_revision(found[0] if found else None))
@@ -129,6 +138,7 @@ class _Feed:
             self._now(_ABSENT if last.type == "DELETED" else _revision(last.doc))
 
     def _now(self, revision: str) -> None:
+        self._revision = revision
         for uid, has in self.users.items():
             if has != revision:
                 self._told(uid)
