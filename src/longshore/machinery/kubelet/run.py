@@ -10,7 +10,6 @@ import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from dataclasses import replace
-from pathlib import Path
 
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
@@ -19,45 +18,29 @@ from longshore.core.objects.errors import ApiError, BadRequest, NotFound
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Change, Client
 from longshore.core.streams.protocols import ExecOptions, LogOptions, Session
-from longshore.machinery.kubelet.config import STARTS_AT_ONCE, KubeletConfig
+from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.cpus.machine import read_machine
 from longshore.machinery.kubelet.cpus.plan import Machine
-from longshore.machinery.kubelet.cpus.run import CpuManager
-from longshore.machinery.kubelet.credentials import Credentials, TokenSource
-from longshore.machinery.kubelet.devices.run import Around as DevicesAround
-from longshore.machinery.kubelet.devices.run import Devices
+from longshore.machinery.kubelet.credentials import TokenSource
 from longshore.machinery.kubelet.dialling import dial
-from longshore.machinery.kubelet.entering import gate_of
-from longshore.machinery.kubelet.images.pulls import Puller
-from longshore.machinery.kubelet.images.records import PullRecords
 from longshore.machinery.kubelet.logs import read_logs
 from longshore.machinery.kubelet.network import Guard, PodNetwork, Unguarded
 from longshore.machinery.kubelet.node.machine import machine_facts
 from longshore.machinery.kubelet.node.plan import MachineFacts
-from longshore.machinery.kubelet.node.run import NodeKeeper
 from longshore.machinery.kubelet.orphans import Orphans
+from longshore.machinery.kubelet.parts import Parts, Setting, Workers
 from longshore.machinery.kubelet.probes.handlers import Checker, RealChecker
-from longshore.machinery.kubelet.resources.around import Around
 from longshore.machinery.kubelet.resources.gauges import Gauges, MachineGauges
-from longshore.machinery.kubelet.resources.run import NodeResources
 from longshore.machinery.kubelet.shutdown.run import shut_down
-from longshore.machinery.kubelet.sources import Fetcher, ServiceMirror
-from longshore.machinery.kubelet.static.guarding import LateGuard
 from longshore.machinery.kubelet.static.mirrors import of_the_api
 from longshore.machinery.kubelet.static.run import StaticPods
 from longshore.machinery.kubelet.statistics.run import Statistics
 from longshore.machinery.kubelet.talking import open_session
-from longshore.machinery.kubelet.tools import Tools
-from longshore.machinery.kubelet.volumes.following import Followed
 from longshore.machinery.kubelet.worker import PodWorker
-from longshore.machinery.kubelet.writer import StatusWriter
-from longshore.machinery.loop.alarms import Alarms
-from longshore.machinery.loop.recorder import Journal
 from longshore.machinery.runtime.protocol import CanExec, Container, Runtime, RuntimeFailure
 
 _log = logging.getLogger("longshore.kubelet")
 _RETRY_S = 1.0
-_RESOLV_CONF = Path("/etc/resolv.conf")
 
 
 class Kubelet:
@@ -107,62 +90,29 @@ class Kubelet:
             await self._runtime.close()
 
     async def _serve(self) -> None:
-        config, client, clock = self._config, self._client, self._clock
-        journal, services = Journal(client, clock), ServiceMirror(client, clock)
-        writer = self._writer = StatusWriter(client, clock)
-        recorder = journal.recorder("kubelet", config.node_name)
-        keeper = NodeKeeper(config, client, self._runtime, clock, self.facts)
-        keeper.recorder = recorder
-        resources = NodeResources(
-            Around(
-                config, self._runtime, clock, recorder, keeper,
-                lambda: self.gauges, self._here, self.statistics.agent.evictions,
-            )
-        )  # fmt: skip
-        keeper.pressure = lambda: resources.evictor.conditions
-        records = PullRecords(config.pull_records or config.root / "image-pulls.json")
         async with asyncio.TaskGroup() as crew:
-            alarms = Alarms[str](clock, self._ring, crew)
-            around = DevicesAround(keeper.hurry, self._pods, self.statistics.agent.devices)
-            devices = Devices(config, client, clock, crew, around)
-            devices.load()
-            keeper.devices = devices
-            static = config.resources.cpu_manager_policy == "static"
-            cpus = CpuManager(
-                config.root, self.machine() if static else None, self._runtime, self._here
-            )
-            cpus.load()
-            gate = gate_of(config, keeper, self._runtime, self._ring)
-            self._tools = Tools(
-                config=config, runtime=self._runtime, network=self._network, guard=self.guard, clock=clock,
-                events=recorder, writer=writer, crew=crew,
-                puller=Puller(self._runtime, records, crew, clock, config.max_parallel_image_pulls), pull_records=records,
-                fetcher=Fetcher(client, services, clock, self._credentials()), checker=self.checker,
-                followed=Followed(client, clock, crew, self._outdated),
-                starts=asyncio.Semaphore(STARTS_AT_ONCE), alarm=alarms.set,
-                allocatable=lambda: keeper.allocatable, gate=gate, keeper=keeper, devices=devices, metrics=self.statistics.agent, cpus=cpus, node_resolv_conf=_node_resolv_conf(),
-            )  # fmt: skip
-            self._static_tools = replace(
-                self._tools, writer=self._static.mirrors,
-                guard=LateGuard(self.guard, self._network, clock, crew),
-                fetcher=Fetcher(client, services, clock, patient=False),
-            )  # fmt: skip
-            self._static.mirrors.through(writer)
+            parts = Parts(self._setting(), Workers(self._here, self._ring, self._outdated), crew)
+            self._tools, self._writer = parts.tools, parts.writer
+            self._static_tools = parts.static_tools(self._static.mirrors)
             self._found = await self._by_sandbox()
             for name, work in (
-                ("static pods", self._static.run()), ("events", journal.run()), ("services", services.run()), ("statuses", writer.run()),
-                ("node", keeper.run()), ("pods", self._follow_pods()),
-                ("containers", self._follow_containers()), ("resources", resources.run()), ("cpus", cpus.run()),
-                ("devices", devices.run()),
-            ):  # fmt: skip
+                *parts.loops(),
+                ("static pods", self._static.run()),
+                ("pods", self._follow_pods()),
+                ("containers", self._follow_containers()),
+            ):
                 crew.create_task(work, name=name)
+
+    def _setting(self) -> Setting:
+        return Setting(
+            self._config, self._client, self._runtime, self._network, self.guard, self.checker,
+            self._clock, self.tokens, lambda: self.gauges, lambda: self.machine(),
+            lambda: self.facts(), self.statistics.agent,
+        )  # fmt: skip
 
     async def shut_down(self) -> None:
         """End all pods, the lowest priorities first, and take no others: the machine is shut down."""
         await shut_down(self._tools, self._writer, self._workers.values)
-
-    def _credentials(self) -> Credentials | None:
-        return Credentials(self.tokens, self._clock) if self.tokens is not None else None
 
     def logs(
         self, namespace: str, pod: str, container: str, options: LogOptions
@@ -196,9 +146,6 @@ class Kubelet:
 
     def _here(self) -> list[PodWorker]:
         return list(self._workers.values())
-
-    def _pods(self) -> list[Doc]:
-        return [worker.pod for worker in self._workers.values()]
 
     def _worker(self, namespace: str, pod: str) -> PodWorker:
         worker = self._workers.get(self._uids.get((namespace, pod), ""))
@@ -326,10 +273,3 @@ class Kubelet:
             for uid in changed:
                 if (worker := self._workers.get(uid)) is not None:
                     worker.observe(seen.get(uid, []))
-
-
-def _node_resolv_conf() -> str:
-    try:
-        return _RESOLV_CONF.read_text(encoding="utf-8")
-    except OSError:
-        return ""
