@@ -16,6 +16,7 @@ from longshore.machinery.runtime.cri.containerd import Containerd
 from longshore.machinery.runtime.cri.network import Handover
 from longshore.machinery.runtime.cri.run import CriRuntime
 from longshore.machinery.runtime.emptying import remove_all
+from longshore.machinery.runtime.oci import cgroups
 from longshore.machinery.runtime.protocol import Container, ContainerSpec, SandboxSpec
 from longshore.testing.runtime_suite import until_ended
 
@@ -58,6 +59,7 @@ def machine(home: Path, *archives: Path) -> Iterator[Machine]:
     finally:
         made.kill()
         made.containerd.clear(GROUP)
+        cgroups.remove(GROUP)
         assert made.containerd.leftovers() == []
 
 
