@@ -19,12 +19,15 @@ from longshore.base.users import loop_user
 from longshore.cluster.process import GC_THRESHOLDS
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
+from longshore.core.objects.pod_requests import amounts_of
 from longshore.core.registry.client import Bind, Create, Delete, DeleteOptions, Operation, Patch
 from longshore.core.registry.inprocess import InProcess
 from longshore.core.registry.registry import Registry
 from longshore.core.store.memory import MemoryStore
 from longshore.core.store.protocol import Store
 from longshore.core.store.sqlite import SqliteStore
+from longshore.machinery.kubelet.admission.gate import Gate
+from longshore.machinery.kubelet.admission.plan import Site
 from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.hollow import HOLLOW_FACTS, hollow_configs
 from longshore.machinery.kubelet.hollow_pod import HollowNode, advance, new_pod
@@ -99,9 +102,14 @@ def _configs() -> list[KubeletConfig]:
     return hollow_configs([f"node-{number}" for number in range(NODES)], CAPACITY)
 
 
+def _node(config: KubeletConfig) -> HollowNode:
+    site = Site({"metadata": {"name": config.node_name, "labels": {}}}, amounts_of(config.capacity))
+    return HollowNode(config, HollowNetwork(config.pod_cidr), Gate(lambda: site, lambda uid: None))
+
+
 def _statuses(pods: Sequence[Doc]) -> list[Operation]:
     """What hollow nodes report of pods that they have just been given."""
-    now, nodes = SystemClock().now(), [HollowNode(c, HollowNetwork(c.pod_cidr)) for c in _configs()]
+    now, nodes = SystemClock().now(), [_node(config) for config in _configs()]
     told: list[Operation] = []
     for doc in pods:
         name, node = doc["metadata"]["name"], doc["spec"]["nodeName"]

@@ -65,7 +65,7 @@ from longshore.machinery.kubelet.node.plan import (
 from longshore.machinery.kubelet.status import doubted, is_certain, pod_status
 from longshore.machinery.kubelet.writer import TRANSIENT
 from longshore.machinery.loop.alarms import Alarms
-from longshore.machinery.loop.follow import follow
+from longshore.machinery.loop.follow import Among, follow
 from longshore.machinery.loop.giving_way import give_way
 from longshore.machinery.runtime.protocol import State
 
@@ -135,11 +135,16 @@ class HollowNodes:
                 self._clock,
                 self._judge_all,
                 self._judge,
-                fields=self._own,
+                among=Among(fields=self._own),
             )
             crew.create_task(judging, name="hollow nodes, as others see them")
             following = follow(
-                self._client, kinds.POD, self._clock, self._replace, self._take, fields=self._fields
+                self._client,
+                kinds.POD,
+                self._clock,
+                self._replace,
+                self._take,
+                among=Among(fields=self._fields),
             )
             crew.create_task(following, name="hollow pods")
             crew.create_task(self._write(), name="hollow statuses")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 from longshore.base.clock import Clock
 from longshore.core.objects.errors import ApiError, Expired
@@ -16,6 +17,16 @@ _log = logging.getLogger("longshore.loop.follow")
 _RETRY_S = 1.0
 
 
+class Among(NamedTuple):
+    """Which objects of a kind: of one namespace or of all, by a field selector or all of them."""
+
+    namespace: str = ""
+    fields: str = ""
+
+
+EVERYWHERE = Among()
+
+
 async def follow(
     client: Client,
     kind: Kind,
@@ -23,8 +34,7 @@ async def follow(
     whole: Callable[[Sequence[Doc]], Awaitable[None] | None],
     changes: Callable[[Sequence[Change]], None],
     *,
-    namespace: str = "",
-    fields: str = "",
+    among: Among = EVERYWHERE,
 ) -> None:
     """Hand over a snapshot, then every change; a new snapshot when the feed breaks. Never returns.
 
@@ -32,7 +42,7 @@ async def follow(
     """
     while True:
         try:
-            listing, feed = await client.list_and_watch(kind, namespace, fields=fields)
+            listing, feed = await client.list_and_watch(kind, among.namespace, fields=among.fields)
         except (ApiError, OSError) as error:
             _log.warning("cannot read %s: %s", kind.plural, error)
             await clock.sleep(_RETRY_S)

@@ -18,7 +18,7 @@ from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.client import Change, Client
 from longshore.machinery.kubelet.environment import Sources
 from longshore.machinery.kubelet.references import CA_NAME, volume_sources
-from longshore.machinery.loop.follow import follow
+from longshore.machinery.loop.follow import Among, follow
 
 # A pod that has its volumes this long may have them for longer: then its objects are followed.
 FOLLOWED_AFTER_S = 0.5
@@ -108,7 +108,7 @@ class Followed:
         await self._clock.sleep(FOLLOWED_AFTER_S)
         await follow(
             self._client, reference.kind, self._clock, feed.whole, feed.changes,
-            namespace=reference.namespace, fields=f"metadata.name={reference.name}",
+            among=Among(reference.namespace, f"metadata.name={reference.name}"),
         )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from longshore.base.clock import Clock
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import NAMESPACE_PEER, NETWORK_POLICY, POD_PEER, Doc
 from longshore.core.registry.client import Change, Client
-from longshore.machinery.loop.follow import follow
+from longshore.machinery.loop.follow import Among, follow
 from longshore.machinery.network.policy.model import key_of, pod_of, policy_of, revision_of
 from longshore.machinery.network.policy.plan import Book
 
@@ -162,7 +162,12 @@ class Sources:
 
     async def _follow_pods(self, scope: str) -> None:
         await follow(
-            self._client, POD_PEER, self._clock, self._all_pods, self._pod_changes, fields=scope
+            self._client,
+            POD_PEER,
+            self._clock,
+            self._all_pods,
+            self._pod_changes,
+            among=Among(fields=scope),
         )
 
     async def _follow_namespaces(self) -> None:
