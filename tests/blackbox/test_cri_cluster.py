@@ -76,6 +76,7 @@ async def test_pods_run_are_talked_to_and_end(cri: Cluster) -> None:
     await eventually(lambda: phase(cri, "done") == "Failed", "the pod ends")
     status = cri.get("pod", "done")["status"]
     assert status["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 3
+    assert status["containerStatuses"][0]["containerID"].startswith("containerd://")
     node = cri.get("node", "node-1")
     assert status["podIP"] == node["status"]["addresses"][0]["address"]
     assert node["status"]["nodeInfo"]["containerRuntimeVersion"].startswith("containerd://1.")

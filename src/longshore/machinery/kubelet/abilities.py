@@ -1,13 +1,14 @@
-"""Find out what this machine and its runtime can do for pods beyond what all of them can."""
+"""Find out what this machine and its runtime can do for pods beyond what all of them can, and whose it is."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
 
+from longshore.machinery.kubelet.config import RUNTIME_NAME
 from longshore.machinery.kubelet.support import Abilities
 from longshore.machinery.kubelet.volumes import mounting
-from longshore.machinery.runtime.protocol import CanExec, Runtime
+from longshore.machinery.runtime.protocol import CanExec, HasVersion, Runtime
 
 _APPARMOR = Path("/sys/module/apparmor/parameters/enabled")
 
@@ -15,6 +16,12 @@ _APPARMOR = Path("/sys/module/apparmor/parameters/enabled")
 def abilities(runtime: Runtime) -> Abilities:
     """Of this node."""
     return Abilities(isinstance(runtime, CanExec), _apparmor(), mounting.may_recurse())
+
+
+def runtime_name(runtime: Runtime) -> str:
+    """As ids of containers begin with it: "containerd" of containerd://1.6.20."""
+    told = runtime.version() if isinstance(runtime, HasVersion) else ""
+    return told.partition("://")[0] or RUNTIME_NAME
 
 
 @cache

@@ -12,11 +12,10 @@ from longshore.machinery.kubelet.admission.plan import (
     AFFINITY,
     Site,
     counted_as,
-    is_static,
     rejected,
 )
 from longshore.machinery.kubelet.config import KubeletConfig
-from longshore.machinery.kubelet.model import Verdict, key_of
+from longshore.machinery.kubelet.model import Verdict, is_static, key_of
 from longshore.machinery.kubelet.node.run import NodeKeeper
 from longshore.machinery.kubelet.record import PodRecord
 from longshore.machinery.kubelet.tools import Tools

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.resizing import DEFERRED, INFEASIBLE
+from longshore.machinery.kubelet.config import RUNTIME_NAME
 from longshore.machinery.runtime.protocol import Container, State
 
+_SOURCE = "kubernetes.io/config.source"
 TERMINAL_PHASES = ("Succeeded", "Failed")
 # Used for a container that status knew as running and the runtime no longer has.
 LOST_EXIT_CODE = 137
@@ -116,6 +118,8 @@ class PodView:
     gone: bool = False
     """The API server no longer has the pod."""
     verdict: Verdict | None = None
+    runtime: str = RUNTIME_NAME
+    """Whose containers they are: statuses show it before their ids."""
     admitted: bool = True
     """The node has taken it. Until then nothing is done for it; with a verdict, nothing ever was."""
     actual: Mapping[str, Doc] = field(default_factory=dict)
@@ -170,6 +174,12 @@ def own_fields(pod: Doc) -> tuple[object, ...]:
     its generation stands for its spec."""
     metadata = pod["metadata"]
     return tuple(metadata.get(field) for field in ("labels", "annotations", "generation"))
+
+
+def is_static(pod: Doc) -> bool:
+    """Whether the node has it from a file of its own."""
+    annotations = pod["metadata"].get("annotations") or {}
+    return bool(annotations.get(_SOURCE, "api") != "api")
 
 
 def key_of(doc: Doc) -> str:

@@ -19,7 +19,7 @@ from longshore.machinery.kubelet.allotment import (
     restarts,
     told_before,
 )
-from longshore.machinery.kubelet.config import KubeletConfig
+from longshore.machinery.kubelet.config import RUNTIME_NAME, KubeletConfig
 from longshore.machinery.kubelet.events import EventType, Recorder
 from longshore.machinery.kubelet.facts import Facts
 from longshore.machinery.kubelet.model import (
@@ -51,6 +51,7 @@ class PodRecord:
         self._events = events
         # What the API server has, and the same with the resources that the node has given it.
         self.wanted = self.pod = pod
+        self.runtime = RUNTIME_NAME
         self.given: Given = told_before(pod) if status else {}
         self.actual: dict[str, Doc] = {}
         self.resizing = SETTLED
@@ -130,6 +131,7 @@ class PodRecord:
             held=self.held,
             gone=self.gone,
             verdict=self.verdict,
+            runtime=self.runtime,
             admitted=self.admitted,
             actual=self.actual,
             resizing=self.resizing,

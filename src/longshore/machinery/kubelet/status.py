@@ -10,7 +10,7 @@ from longshore.base.clock import rfc3339
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.resizing import IN_PROGRESS, PENDING
 from longshore.machinery.kubelet.allotment import WHOLE, conditions
-from longshore.machinery.kubelet.config import IMAGE_ERROR_SHOWN_S, RECONCILE_S, RUNTIME_NAME
+from longshore.machinery.kubelet.config import IMAGE_ERROR_SHOWN_S, RECONCILE_S
 from longshore.machinery.kubelet.container_details import details
 from longshore.machinery.kubelet.model import (
     TERMINAL_PHASES,
@@ -291,7 +291,7 @@ def _container_status(view: PodView, container: Doc, init: bool) -> Doc:
     if newest is None:
         return status
     if newest.id:
-        status["containerID"] = container_id(newest)
+        status["containerID"] = container_id(view, newest)
         status |= details(container, newest)
     return status | _has(container.get("resources") or {}, view.actual.get(name))
 
@@ -314,8 +314,8 @@ def _ephemeral_status(view: PodView, container: Doc) -> Doc:
     return status
 
 
-def container_id(container: Container) -> str:
-    return f"{RUNTIME_NAME}://{container.id}"
+def container_id(view: PodView, container: Container) -> str:
+    return f"{view.runtime}://{container.id}"
 
 
 def _succeeded(container: Container) -> bool:
@@ -344,7 +344,7 @@ def _terminated(view: PodView, container: Container) -> Doc:
         "finishedAt": rfc3339(container.finished_at),
     }
     if container.id:
-        ended["containerID"] = container_id(container)
+        ended["containerID"] = container_id(view, container)
     if message := view.messages.get((container.name, container.attempt)):
         ended["message"] = message
     return {"terminated": ended}

@@ -14,7 +14,7 @@ from dataclasses import replace
 from longshore.base.quantities import whole
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.abilities import abilities
+from longshore.machinery.kubelet.abilities import abilities, runtime_name
 from longshore.machinery.kubelet.config import RECONCILE_S, RETRY_S
 from longshore.machinery.kubelet.devices.claims.plan import NotReady
 from longshore.machinery.kubelet.entering import enter
@@ -67,6 +67,7 @@ class PodWorker:
     def __init__(self, pod: Doc, containers: Iterable[Container], tools: Tools) -> None:
         self._tools = tools
         self._record = PodRecord(pod, tools.config, tools.events, tools.clock.now())
+        self._record.runtime = runtime_name(tools.runtime)
         self._place = PodPlace(tools.config, pod)
         self.done = False
         self._wake = asyncio.Event()

@@ -14,10 +14,9 @@ from longshore.core.objects.selectors import node_requirement
 from longshore.core.objects.taints import taints_of, tolerated, tolerations_of
 from longshore.machinery.kubelet.admission.room import Room
 from longshore.machinery.kubelet.admission.sysctls import forbidden_sysctl
-from longshore.machinery.kubelet.model import Verdict
+from longshore.machinery.kubelet.model import Verdict, is_static
 
 _OS = "kubernetes.io/os"
-_STATIC = "kubernetes.io/config.source"
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 AFFINITY, TAINT = "NodeAffinity", "TaintToleration"
 BY_THE_NODE = (AFFINITY, TAINT)
@@ -72,12 +71,6 @@ def counted_as(reason: str) -> str:
     """The label under which a refusal is counted: resources that anybody may name are one."""
     own = ("OutOfcpu", "OutOfmemory", "OutOfpods", "OutOfephemeral-storage")
     return "OutOfExtendedResources" if reason.startswith("OutOf") and reason not in own else reason
-
-
-def is_static(pod: Doc) -> bool:
-    """Whether the node has it from a file of its own."""
-    annotations = pod["metadata"].get("annotations") or {}
-    return bool(annotations.get(_STATIC, "api") != "api")
 
 
 def _is_tolerated(spec: Doc, node: Doc) -> bool:

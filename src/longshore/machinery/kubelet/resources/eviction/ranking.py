@@ -10,11 +10,11 @@ from collections.abc import Iterable
 
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.pod_requests import requests_of
+from longshore.machinery.kubelet.model import is_static
 from longshore.machinery.kubelet.resources.thresholds import DISK, INODES, MEMORY, PIDS
 from longshore.machinery.kubelet.resources.use import PodUse
 
 SYSTEM_CRITICAL_PRIORITY = 2_000_000_000
-_SOURCE = "kubernetes.io/config.source"
 
 
 def ranked(uses: Iterable[PodUse], resource: str) -> list[PodUse]:
@@ -32,12 +32,6 @@ def _rank(use: PodUse, resource: str) -> tuple[bool, int, int]:
 
 def _priority(pod: Doc) -> int:
     return int(pod["spec"].get("priority") or 0)
-
-
-def is_static(pod: Doc) -> bool:
-    """Whether the node has it from a file of its own."""
-    annotations = pod["metadata"].get("annotations") or {}
-    return bool(annotations.get(_SOURCE, "api") != "api")
 
 
 def is_critical(pod: Doc) -> bool:
