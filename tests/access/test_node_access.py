@@ -14,6 +14,7 @@ from longshore.cluster.nodeapi import NodeApi
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Create
 from longshore.doors.kit.http import Reply, Request
+from longshore.doors.kubernetes.client import call_of
 from longshore.testing.clock import VirtualClock
 from tests.access.test_agents import Containers
 from tests.contract.test_rule_35_tokens import cluster, issued
@@ -21,8 +22,6 @@ from tests.doors.rig import Kube
 from tests.permission.rig import JANE, binding, made, node, role, rule
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
-PATHS = {"ServiceAccount": "", "TokenReview": "/apis/authentication.k8s.io/v1/tokenreviews",
-         "SubjectAccessReview": "/apis/authorization.k8s.io/v1/subjectaccessreviews"}  # fmt: skip
 
 
 class Node:
@@ -36,7 +35,8 @@ class Node:
     async def write(self, operation: Create) -> Doc:
         self.asked += 1
         before, self.ask.user = self.ask.user, node("n1")
-        answer = await self.ask("POST", PATHS[operation.kind.name], operation.doc)
+        call = call_of(operation)
+        answer = await self.ask(call.method, call.path, operation.doc)
         self.ask.user = before
         assert answer.status == 201, answer.doc
         doc: Doc = answer.doc

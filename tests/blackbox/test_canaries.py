@@ -359,7 +359,7 @@ def searched(api: Api) -> Iterator[str]:
 
 def is_of_pod(path: Path) -> bool:
     """A volume of a pod, or the description of its container: in memory, and for nobody else."""
-    described = path.name == "config.json" and path.parts[-3] == "containers"
+    described = path.name == "config.json" and path.parts[-3] in ("containers", "crun")
     if not described and "volumes" not in path.parts:
         return False
     told = subprocess.run(["stat", "-f", "-c", "%T", path], capture_output=True, text=True)

@@ -210,7 +210,7 @@ def call_of(operation: Operation) -> Call:
     """The request that an operation is."""
     match operation:
         case Create(kind, doc):
-            path = collection_of(kind, doc["metadata"].get("namespace", ""))
+            path = collection_of(kind, (doc.get("metadata") or {}).get("namespace", ""))
             return Call("POST", path, orjson.dumps(doc))
         case Update(kind, doc, subresource):
             metadata = doc["metadata"]
