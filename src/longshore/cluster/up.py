@@ -24,14 +24,10 @@ from longshore.base.clock import SystemClock
 from longshore.base.files import write_private
 from longshore.base.users import SERVERS
 from longshore.cluster import (
-    admission,
-    audit,
-    authorizers,
     containerd,
     doctor,
     encryption,
     etcd,
-    issuers,
     kubeconfig,
 )
 from longshore.cluster.autoscale import settings as autoscaling
@@ -92,6 +88,17 @@ class UpRequest:
     election: Rules = field(default_factory=Rules)
     autoscale: Autoscaling | None = None
 
+    @property
+    def rules(self) -> bool:
+        """Whether there is anything of who may what."""
+        asked = (
+            self.audit_policy,
+            self.authentication_config,
+            self.authorization_config,
+            self.admission_config,
+        )
+        return any(asked) or bool(self.enable_admission or self.disable_admission)
+
 
 @dataclass(frozen=True, slots=True)
 class UpResult:
@@ -116,15 +123,7 @@ def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
     _check_nodes(request)
     doctor.require(request.runtime)
     _check_servers(request)
-    if request.audit_policy is not None:
-        audit.check(request.audit_policy)
-    if request.authentication_config is not None:
-        issuers.read(request.authentication_config)
-    if request.authorization_config is not None:
-        authorizers.read(request.authorization_config)
-    if request.encryption_config is not None:
-        encryption.read(request.encryption_config)
-    admission.read(request.enable_admission, request.disable_admission, request.admission_config)
+    _check_rules(request)
     if paths.config.exists():
         raise ClusterError(
             f"there is a cluster {request.name!r} already: longshore start, down, or another --name"
@@ -155,6 +154,24 @@ def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
         if file is not None:
             write_private(kept, file.read_bytes())
     return _Start(config, paths, listener, _Timer(phase)).run(request.wait_s, request.merge)
+
+
+def _check_rules(request: UpRequest) -> None:
+    """Who may what, as files tell it. Raises ClusterError. What reads them is the server's, and imported for
+    those who have such files: the agents that are forked here would have it in memory as well."""
+    if request.encryption_config is not None:
+        encryption.read(request.encryption_config)
+    if not request.rules:
+        return
+    from longshore.cluster import admission, audit, authorizers, issuers
+
+    if request.audit_policy is not None:
+        audit.check(request.audit_policy)
+    if request.authentication_config is not None:
+        issuers.read(request.authentication_config)
+    if request.authorization_config is not None:
+        authorizers.read(request.authorization_config)
+    admission.read(request.enable_admission, request.disable_admission, request.admission_config)
 
 
 def _check_nodes(request: UpRequest) -> None:
