@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from longshore.cli.options import names
 from longshore.cluster import admission
 from longshore.cluster.config import ClusterConfig, ClusterError, ClusterPaths
 from longshore.core.registry.admission.surroundings import EventLimit
@@ -39,7 +40,7 @@ def written(tmp_path: Path, text: str) -> Path:
 
 
 def test_names_come_with_commas_or_one_by_one() -> None:
-    assert admission.names(("A, B", "C", "A,")) == ("A", "B", "C")
+    assert names(("A, B", "C", "A,")) == ("A", "B", "C")
 
 
 def test_every_plug_in_that_takes_a_configuration(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from longshore.cli.options import (
     echo_json,
     json_option,
     name_option,
+    names,
     root_option,
     store_options,
 )
@@ -133,7 +134,6 @@ def up(
 ) -> None:
     """Start a cluster."""
     from longshore.cli.report import Report
-    from longshore.cluster.admission import names
     from longshore.cluster.up import UpRequest, up
     from longshore.machinery.election.plan import Rules
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
@@ -99,3 +99,9 @@ def echo_json(content: Any) -> None:
     import orjson
 
     click.echo(orjson.dumps(content).decode())
+
+
+def names(given: Iterable[str]) -> tuple[str, ...]:
+    """Plug-ins as the command line lists them: several times, and with commas between."""
+    parts = (part.strip() for one in given for part in one.split(","))
+    return tuple(dict.fromkeys(part for part in parts if part))

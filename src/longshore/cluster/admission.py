@@ -39,12 +39,6 @@ _IMAGE_POLICY = frozenset({"kubeConfigFile", "defaultAllow", *_TIMES})
 _IMAGE_TIMEOUT_S = 30.0
 
 
-def names(given: Iterable[str]) -> tuple[str, ...]:
-    """Plug-ins as the command line lists them: several times, and with commas between."""
-    parts = (part.strip() for one in given for part in one.split(","))
-    return tuple(dict.fromkeys(part for part in parts if part))
-
-
 def of_cluster(config: ClusterConfig, paths: ClusterPaths) -> AdmissionConfig:
     """Raises ClusterError for what is not so any more."""
     file = paths.admission if paths.admission.exists() else None
