@@ -18,7 +18,13 @@ from longshore.cluster.identity import NodeIdentity
 from longshore.cluster.machine import node_namespace, node_nets, servers_of
 from longshore.cluster.nodeaccess import NodeAccess
 from longshore.cluster.nodeapi import NodeApi
-from longshore.cluster.process import SHUT_DOWN, prepare_process, run_to_the_end, until_signalled
+from longshore.cluster.process import (
+    AGENT_GC_THRESHOLDS,
+    SHUT_DOWN,
+    prepare_process,
+    run_to_the_end,
+    until_signalled,
+)
 from longshore.doors.kit.server import Server
 from longshore.doors.kubernetes.client import HttpClient, Introduction
 from longshore.machinery.kubelet.config import KubeletConfig
@@ -63,7 +69,7 @@ class Setting:
 
 def main(config: ClusterConfig, paths: ClusterPaths, node: str) -> None:
     """The life of a local cluster's agent, until SIGTERM; its containers go on without it."""
-    prepare_process(f"longshore-{node}")
+    prepare_process(f"longshore-{node}", AGENT_GC_THRESHOLDS)
     namespaces.enter(node_namespace(paths, node))
     run_to_the_end(until_signalled(Agent(setting_of(config, paths, node)).run()))
 

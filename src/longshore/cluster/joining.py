@@ -30,7 +30,12 @@ from longshore.cluster.agent import Agent, Setting, kubelet_config
 from longshore.cluster.config import NAME_FORM, ClusterError, ClusterPaths
 from longshore.cluster.cri import CriRequest, settle
 from longshore.cluster.invitation import Invitation
-from longshore.cluster.process import prepare_process, run_to_the_end, until_signalled
+from longshore.cluster.process import (
+    AGENT_GC_THRESHOLDS,
+    prepare_process,
+    run_to_the_end,
+    until_signalled,
+)
 from longshore.cluster.processes import record, recorded
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import AlreadyExists, ApiError
@@ -88,7 +93,7 @@ def join(request: JoinRequest) -> None:
         raise ClusterError(f"{paths.home} has an agent that runs: end that one first")
     for directory in (paths.home, paths.pki, paths.processes):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    prepare_process(f"longshore-{request.node}")
+    prepare_process(f"longshore-{request.node}", AGENT_GC_THRESHOLDS)
     record(_ROLE, paths.processes)
     joining = _Joining(request, invited, paths, SystemClock())
     if request.runtime == "hollow":

@@ -22,17 +22,19 @@ log = logging.getLogger("longshore.process")
 # Collecting is rare: what the cache holds is bytes, and the rest dies young. Of the youngest, as many as
 # take some 10 ms to look through: whoever comes meanwhile waits (of 100,000 it was up to 65 ms).
 GC_THRESHOLDS = (20_000, 250, 100)
+# An agent has little to look through, and should be small: of what is dead it keeps no megabytes.
+AGENT_GC_THRESHOLDS = (2_000, 10, 10)
 # How long a busy loop may keep the interpreter from a thread that waits for it. A commit is some ten such
 # waits of the store's thread, and at the 5 ms that Python gives by itself two commits are 100 ms.
 SWITCH_S = 0.0005
 
 
-def prepare_process(name: str) -> None:
+def prepare_process(name: str, collecting: tuple[int, int, int] = GC_THRESHOLDS) -> None:
     """Its name, its log, and its interpreter."""
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    tune_interpreter()
+    tune_interpreter(collecting)
     try:
         with open("/proc/self/comm", "w") as comm:
             comm.write(name)
@@ -40,9 +42,9 @@ def prepare_process(name: str) -> None:
         log.debug("this system has no process names")
 
 
-def tune_interpreter() -> None:
+def tune_interpreter(collecting: tuple[int, int, int] = GC_THRESHOLDS) -> None:
     """How seldom it collects, and how soon it lets threads take turns."""
-    gc.set_threshold(*GC_THRESHOLDS)
+    gc.set_threshold(*collecting)
     sys.setswitchinterval(SWITCH_S)
 
 
