@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from longshore.core.streams.protocols import LogOptions
 from longshore.machinery.runtime import logs
+from longshore.machinery.runtime.log_files import LogFiles
 from longshore.machinery.runtime.rotated import delete_log, in_order, pack, rotated_name
 from longshore.testing.clock import VirtualClock
 
@@ -243,3 +244,18 @@ async def test_a_line_that_is_being_written_does_not_count(path: Path) -> None:
     assert await read(path, LogOptions(tail_lines=2)) == "three\nfour\n"
     path.write_text(line(6, "x" * 200_000)[:-1])
     assert await read(path, LogOptions(tail_lines=2)) == ""
+
+
+async def test_the_tail_of_a_log_that_grows_meanwhile_is_that_of_its_opening(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "0.log"
+    line = b"2026-11-22T05:00:00.000000000Z stdout F %d\n"
+    path.write_bytes(b"".join(line % number for number in range(10)))
+    files = LogFiles(path, follow=False)
+    with path.open("ab") as log:
+        log.writelines(line % number for number in range(10, 10_000))
+    await files.skip_to_tail(2)
+    assert await files.read(1 << 20) == line % 8 + line % 9
+    assert await files.read(1 << 20) == b""
+    files.close()

@@ -49,8 +49,10 @@ class LogFiles:
             file = await _opened(self._queue.pop())
             if file is None:
                 continue
+            # The newest ends where it ended when it was opened: what is printed meanwhile is no tail.
+            end = sys.maxsize if opened else self._until
             opened.appendleft(file)
-            offset, lines = _tail(file, lines)
+            offset, lines = _tail(file, lines, end)
             file.seek(offset)
             if lines < 0:
                 break
@@ -153,9 +155,10 @@ def _unpacked(path: Path) -> IO[bytes]:
     return file
 
 
-def _tail(file: IO[bytes], lines: int) -> tuple[int, int]:
-    """(Offset, lines left): where the last so many lines begin; -1 are left if they begin in this file."""
-    position = file.seek(0, os.SEEK_END)
+def _tail(file: IO[bytes], lines: int, end: int) -> tuple[int, int]:
+    """(Offset, lines left): where the last so many lines before end begin; -1 are left if they begin in
+    this file."""
+    position = min(file.seek(0, os.SEEK_END), end)
     if lines <= 0:
         return position, -1
     for start, line in _backwards(file, position):
