@@ -57,7 +57,7 @@ PODS = [
 
 @pytest.fixture(scope="module")
 def faults(short_root: Path) -> Path:
-    return short_root / "faults"
+    return short_root / "faults.txt"
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,9 @@ class Server:
         self._answers = list(answers)
         self.asked = 0
 
-    async def list_and_watch(self, kind: Kind, *, fields: str = "") -> tuple[Listing, Feed]:
+    async def list_and_watch(
+        self, kind: Kind, namespace: str = "", *, fields: str = ""
+    ) -> tuple[Listing, Feed]:
         assert kind is kinds.SERVICE
         self.asked += 1
         answer = self._answers.pop(0)

@@ -247,7 +247,9 @@ def default_root() -> Path:
 def names(root: Path) -> Iterator[str]:
     """The clusters below a root, half-made ones too: down must be able to name them."""
     if root.is_dir():
-        yield from (path.name for path in root.iterdir() if NAME_FORM.fullmatch(path.name))
+        for path in root.iterdir():
+            if NAME_FORM.fullmatch(path.name) and path.is_dir():
+                yield path.name
 
 
 def check_name(name: str) -> str:

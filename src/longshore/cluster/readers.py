@@ -10,7 +10,6 @@ from longshore.base.clock import Clock
 from longshore.cluster.sampling import NodeSamples
 from longshore.cluster.scraping import ByAddress, ByAnnotation, Scraper
 from longshore.cluster.statistics import HollowStatistics, NodeStatistics
-from longshore.cluster.streams import is_hollow
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.registry import Registry
@@ -18,6 +17,7 @@ from longshore.core.streams.protocols import Streams
 from longshore.core.streams.samples import Samples
 from longshore.core.streams.series import Exposed
 from longshore.core.watch.cache import Cache
+from longshore.machinery.kubelet.hollow import is_hollow
 
 
 @dataclass(frozen=True, slots=True)

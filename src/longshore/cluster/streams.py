@@ -12,21 +12,14 @@ import orjson
 from longshore.base.addresses import NODE_API_PORT
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError, BadRequest, NotFound, Unavailable
-from longshore.core.objects.kinds import Doc
 from longshore.core.streams.protocols import Answering, Ask, LogOptions
 from longshore.core.watch.cache import Cache
 from longshore.doors.kit.exchange import exchange
 from longshore.doors.kit.fetch import FetchError, Pool, Stream
-from longshore.machinery.kubelet.hollow import HOLLOW_FACTS
+from longshore.machinery.kubelet.hollow import is_hollow
 from longshore.machinery.network.namespaces import socket_in
 
 _BY_CODE: dict[int, type[ApiError]] = {400: BadRequest, 404: NotFound}
-
-
-def is_hollow(node: Doc) -> bool:
-    """Whether a Node says of itself that it runs nothing."""
-    told = (node.get("status") or {}).get("nodeInfo") or {}
-    return bool(told.get("kernelVersion") == HOLLOW_FACTS.kernel_version)
 
 
 class NoStreams:

@@ -83,6 +83,12 @@ CAPACITY = {"cpu": "8", "memory": "32Gi", "pods": str(MAX_PODS), "ephemeral-stor
 HOLLOW_FACTS = MachineFacts("amd64", "hollow", "Hollow", "hollow", "hollow", "hollow")
 
 
+def is_hollow(node: Doc) -> bool:
+    """Whether a Node says of itself that it runs nothing."""
+    told = (node.get("status") or {}).get("nodeInfo") or {}
+    return bool(told.get("kernelVersion") == HOLLOW_FACTS.kernel_version)
+
+
 def hollow_configs(
     names: Sequence[str],
     capacity: Mapping[str, str] = CAPACITY,
