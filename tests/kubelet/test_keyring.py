@@ -114,6 +114,18 @@ def test_what_was_there_before_is_everybodys() -> None:
     assert with_pull(NOTHING, "1", "r.test/x", None) == NOTHING
 
 
+def test_a_name_that_was_there_before_stays_everybodys() -> None:
+    """The same image, loaded as docker.io/library/busybox:1 and pulled as r.test/x:1 with a login."""
+    names = ("docker.io/library/busybox:1", "r.test/x:1")
+    pulled = with_pull(NOTHING, "1", "r.test/x", credential("me"))
+    begun: Document = {"images": {}, "pulling": ["r.test/x:1"]}
+    for records in (pulled, begun):
+        assert not is_guarded(records, "1", names, "busybox:1")
+        assert is_guarded(records, "1", names, "r.test/x:1")
+        assert is_guarded(records, "1", names, "r.test/x:2")
+        assert is_guarded(records, "1", names[1:], "busybox:1")
+
+
 def test_what_was_pulled_with_a_login_asks_for_that_login_or_that_secret() -> None:
     records = with_pull(NOTHING, "1", "r.test/x", credential("me"))
     assert is_guarded(records, "1", (), "r.test/x:1")

@@ -21,6 +21,7 @@ import orjson
 
 from longshore.base.files import write_private
 from longshore.machinery.kubelet.images.keyring import Credential
+from longshore.machinery.runtime.images.reference import normalise, repository
 
 # Of one image and repository no more secrets than these are remembered; those that are not are
 # checked by the registry again.
@@ -32,8 +33,16 @@ _EMPTY: Document = {"images": {}, "pulling": []}
 
 def is_guarded(records: Document, image_id: str, names: Collection[str], reference: str) -> bool:
     """Whether an image on this machine may only be used by those who show a login: it was pulled with
-    one, or a pull with one was under way when the agent was killed."""
-    return image_id in records["images"] or not {reference, *names}.isdisjoint(records["pulling"])
+    one, or a pull with one was under way when the agent was killed. By a name of its own that was there
+    before, from a repository of which nothing was pulled with a login, it stays everybody's."""
+    pulled = records["images"].get(image_id)
+    begun = {repository(normalise(one)) for one in records["pulling"]}
+    if pulled is None and begun.isdisjoint(
+        {repository(one) for one in (*names, normalise(reference))}
+    ):
+        return False
+    name = normalise(reference)
+    return name not in names or repository(name) in {*begun, *(pulled or ())}
 
 
 def may_use(
