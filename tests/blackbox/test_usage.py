@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from longshore.base.clock import SystemClock
+
 from .conftest import started
 from .driver import Cluster, eventually, is_ready, longshore, longshore_run
 
@@ -65,6 +67,8 @@ async def test_usage_is_kept_through_a_restart_and_recommendations_follow(own: C
         lambda: len(list(filter(is_ready, own.pods("app=web", "shop")))) == 2, "it runs"
     )
     assert "was not measured yet" in refusal(own, "recommend", "-n", "shop", "deploy/web")
+    began = SystemClock().monotonic()
+    await eventually(lambda: SystemClock().monotonic() > began + 2, "seconds to be counted")
     # What is there when a server begins is measured at once; what is not written yet, and what workloads
     # use, is when one ends.
     _restart(own)

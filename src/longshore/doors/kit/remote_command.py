@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 # How long a client may take to answer the goodbye. Closing at once could reset the connection
 # while it still sends, and what it has not read yet (the exit code) would be lost.
 LINGER_S = 2.0
+# kubectl (client-go, remotecommand/websocket.go, up to 1.32 at least) begins to read before it has made its
+# streams, and throws away what comes in between: "Unknown stream id 1, discarding message".
+SETTLE_S = 0.02
 # RFC 6455, section 7.4.1: data that the receiver cannot take.
 _UNSUPPORTED_DATA = 1003
 
@@ -58,9 +61,12 @@ class SocketLine:
     def __init__(self, socket: WebSocket, channels: Channels) -> None:
         self.channels = channels
         self._socket = socket
+        self._ready = asyncio.Event()
+        asyncio.get_running_loop().call_later(SETTLE_S, self._ready.set)
 
     async def listen(self, hear: Hear) -> None:
         while (message := await self._socket.receive()) is not None:
+            self._ready.set()  # who speaks has its streams
             try:
                 channel, data = self.channels.decode(message)
             except BadMessage as error:
@@ -75,6 +81,7 @@ class SocketLine:
             await self.send(STDOUT if options.stdout else STDERR if options.stderr else ERROR, b"")
 
     async def send(self, channel: int, data: bytes) -> None:
+        await self._ready.wait()
         await self._socket.send(self.channels.encode(channel, data), text=self.channels.text)
 
     async def close(self) -> None:
