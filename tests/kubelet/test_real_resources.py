@@ -32,12 +32,13 @@ MIB = 1 << 20
 
 
 class Bounded(Node):
-    """A node that is looked at often, and short of memory as soon as a pod eats 100 MiB of it."""
+    """A node that is looked at often, and short of memory as soon as a pod eats 500 MiB of it, which nobody else does
+    meanwhile."""
 
     def settings(self) -> ResourceSettings:
         free = MachineGauges(self.root).read()["memory.available"].available
         return ResourceSettings(
-            eviction_hard={"memory.available": str(free - 100 * MIB)},
+            eviction_hard={"memory.available": str(free - 500 * MIB)},
             eviction_every_s=0.2,
             log_max_size="100Ki",
             log_max_files=5,
@@ -78,7 +79,7 @@ async def test_who_takes_too_much_is_evicted_for_what_it_took(node: Bounded) -> 
     assert why(node, "layer") == (
         "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. "
     )
-    eat = shell("/bin/busybox head -c 300000000 /dev/zero >/ram/x; exec sleep 100",
+    eat = shell("/bin/busybox head -c 900000000 /dev/zero >/ram/x; exec sleep 100",
                 volumeMounts=[{"name": "ram", "mountPath": "/ram"}])  # fmt: skip
     await node.run_pod(pod(eat, name="eater", **memory))
     await until(lambda: node.status("eater").get("phase") == "Failed")
