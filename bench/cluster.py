@@ -17,11 +17,13 @@ from typing import Any
 from longshore.base.clock import SystemClock
 from longshore.cluster.config import ClusterPaths
 from longshore.cluster.processes import recorded
+from longshore.core.objects import kinds
 from longshore.core.pki.pairs import Pair
 from longshore.core.pki.tls import client_context
 from longshore.doors.kit.fetch import Pool
 from longshore.doors.kubernetes.client import HttpClient
 
+ROOT = Path(__file__).parents[1]
 LONGSHORE = str(Path(sys.executable).with_name("longshore"))
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -68,6 +70,27 @@ class Bed:
             "--root",
             str(self.paths.root),
         )
+
+    def load_busybox(self) -> None:
+        """The image that pods of benchmarks are made of, built where it is not there yet."""
+        images = ROOT / ".cache" / "images"
+        subprocess.run(
+            [sys.executable, str(ROOT / "tools" / "standins.py"), str(images)],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        self.load(images / "busybox.tar")
+
+
+async def until_gone(client: HttpClient, left: int) -> None:
+    """Wait until no more than so many pods are there, terminating ones too."""
+    listing, feed = await client.list_and_watch(kinds.POD, "default")
+    names = {pod["metadata"]["name"] for pod in listing.items}
+    while len(names) > left:
+        for change in await feed.next_batch():
+            name = change.doc["metadata"]["name"]
+            names.discard(name) if change.type == "DELETED" else names.add(name)
+    feed.close()
 
 
 def run(*words: str) -> str:

@@ -8,15 +8,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from statistics import median
 
 from bench import swarm
-from bench.cluster import Bed, bed, cpu_seconds, resident_mb
+from bench.cluster import Bed, bed, cpu_seconds, resident_mb, until_gone
 from bench.table import Figure
 from longshore.base.clock import SystemClock
 from longshore.cluster.processes import recorded
@@ -25,7 +23,6 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Create, Delete, DeleteOptions, Patch
 from longshore.doors.kubernetes.client import HttpClient
 
-ROOT = Path(__file__).parents[1]
 IMAGE = "busybox:1.36"
 PODS, WARM_UP, BURST, BURSTS = 100, 5, 50, 3
 REPLICAS, UPDATES, HEALS = 10, 3, 5
@@ -36,7 +33,7 @@ async def figures() -> list[Figure]:
     if os.geteuid() != 0:
         return []
     with bed("--nodes", "1") as cluster:
-        load_image(cluster)
+        cluster.load_busybox()
         async with _said(cluster) as said:
             ours = [
                 *await _latency(cluster, said),
@@ -45,16 +42,6 @@ async def figures() -> list[Figure]:
                 await _heal(cluster),
             ]
     return [*ours, *await swarm.figures()]
-
-
-def load_image(cluster: Bed) -> None:
-    images = ROOT / ".cache" / "images"
-    subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "standins.py"), str(images)],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    cluster.load(images / "busybox.tar")
 
 
 class Said:
@@ -131,7 +118,7 @@ async def _latency(cluster: Bed, said: Said) -> list[Figure]:
             if number >= WARM_UP:
                 taken.append((at - answered) * 1000)
             await client.write(Delete(kinds.POD, "default", name, DeleteOptions(grace_s=0)))
-            await _gone(client, 0)
+            await until_gone(client, 0)
             await clock.sleep(BETWEEN_S)
     taken.sort()
     note = f"of {PODS} one after another, image present; from the API's answer to the process"
@@ -154,7 +141,7 @@ async def _burst(cluster: Bed, said: Said) -> list[Figure]:
                 rest = await _cost(cluster, clock)
             for name in names:
                 await client.write(Delete(kinds.POD, "default", name, DeleteOptions(grace_s=0)))
-            await _gone(client, 0)
+            await until_gone(client, 0)
             await clock.sleep(2.0)
     note = f"median of {BURSTS}, {min(rates):.0f}-{max(rates):.0f}; from the first POST to the last process"
     return [
@@ -197,7 +184,7 @@ async def _update(cluster: Bed, said: Said) -> Figure:
             change = {"template": {"metadata": {"annotations": {"turn": str(turn)}}}}
             await client.write(Patch(kinds.DEPLOYMENT, "default", "rolled", {"spec": change}))
             await _complete(client)
-            await _gone(client, REPLICAS)
+            await until_gone(client, REPLICAS)
             taken.append(clock.monotonic() - begun)
     note = f"median of {UPDATES}, {min(taken):.2f}-{max(taken):.2f}; until the last old pod is gone"
     return Figure(
@@ -249,17 +236,6 @@ def _main_process(container_id: str) -> int:
     identity = container_id.rpartition("/")[2]
     (keeper,) = [pid for pid in _processes("conmon") if identity in _words(pid)]
     return int(Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()[0])
-
-
-async def _gone(client: HttpClient, left: int) -> None:
-    """Wait until no more than so many pods are there, terminating ones too."""
-    listing, feed = await client.list_and_watch(kinds.POD, "default")
-    names = {pod["metadata"]["name"] for pod in listing.items}
-    while len(names) > left:
-        for change in await feed.next_batch():
-            name = change.doc["metadata"]["name"]
-            names.discard(name) if change.type == "DELETED" else names.add(name)
-    feed.close()
 
 
 def _processes(program: str) -> list[int]:

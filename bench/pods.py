@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 from statistics import median
 
-from bench.cluster import Bed, bed
+from bench.cluster import Bed, bed, until_gone
 from bench.table import Figure
 from longshore.base.clock import SystemClock
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Create, Delete, DeleteOptions, Feed, Patch
 
-ROOT = Path(__file__).parents[1]
 PODS = 30
 REPLICAS = 50
 SCALES = 5
@@ -25,14 +21,8 @@ SETTLE_S = 3.0
 async def figures() -> list[Figure]:
     if os.geteuid() != 0:
         return []
-    images = ROOT / ".cache" / "images"
-    subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "standins.py"), str(images)],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
     with bed("--nodes", "3") as cluster:
-        cluster.load(images / "busybox.tar")
+        cluster.load_busybox()
         latency = await _latency(cluster)
         await _until_gone(cluster, 0)
         return [latency, await _scale(cluster)]
@@ -108,13 +98,7 @@ async def _until_gone(cluster: Bed, left: int) -> None:
     """Wait until no more than so many pods are there, terminating ones too, and the dust settles:
     what is measured is a start, not the end of what was there before."""
     client = cluster.client()
-    listing, feed = await client.list_and_watch(kinds.POD, "default")
-    names = {pod["metadata"]["name"] for pod in listing.items}
-    while len(names) > left:
-        for change in await feed.next_batch():
-            name = change.doc["metadata"]["name"]
-            names.discard(name) if change.type == "DELETED" else names.add(name)
-    feed.close()
+    await until_gone(client, left)
     client.close()
     await SystemClock().sleep(SETTLE_S)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
@@ -33,8 +34,8 @@ SPEC = SandboxSpec(
 CONTAINER = ContainerSpec("c", "busybox:1", "/logs/pod/c/0.log")
 
 
-def secured(**asked: object) -> rpc.ContainerSecurity:
-    spec = replace(CONTAINER, security=Security(**asked))  # type: ignore[arg-type]
+def secured(**asked: Any) -> rpc.ContainerSecurity:
+    spec = replace(CONTAINER, security=Security(**asked))
     frame = plan.frame_of(SPEC, "/group")
     return plan.container_config(spec, frame, IMAGE, "n1").linux.security_context
 

@@ -9,6 +9,7 @@ import signal
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -345,13 +346,13 @@ async def test_too_much_memory_is_named_as_the_cause(harness: OciHarness) -> Non
     ],
 )
 async def test_a_start_that_fails_says_why_and_leaves_nothing(
-    harness: OciHarness, change: dict[str, object], words: str
+    harness: OciHarness, change: dict[str, Any], words: str
 ) -> None:
     sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
     before = leftovers(
         harness.root / "runtime", f"{harness.cgroup_parent}/n1/besteffort/pod{sandbox.id}"
     )
-    spec = replace(harness.running("a"), **change)  # type: ignore[arg-type]
+    spec = replace(harness.running("a"), **change)
     with pytest.raises(StartFailed) as caught:
         await harness.runtime.start_container(sandbox.id, spec)
     assert words in str(caught.value)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -152,9 +153,9 @@ async def test_kernel_parameters_are_the_pods_own(harness: OciHarness) -> None:
     ],
 )  # fmt: skip
 async def test_what_would_change_the_node_is_refused(
-    harness: OciHarness, change: dict[str, object], words: str
+    harness: OciHarness, change: dict[str, Any], words: str
 ) -> None:
-    asked = replace(harness.sandbox("a"), **change)  # type: ignore[arg-type]
+    asked = replace(harness.sandbox("a"), **change)
     with pytest.raises(RuntimeFailure, match=words):
         await harness.runtime.run_sandbox(asked)
     assert await harness.runtime.sandboxes() == []

@@ -36,7 +36,7 @@ _UNUSED: dict[str, tuple[str, ...]] = {
     MACHINES_CRI: ("conmon", "runc"),
 }
 OPTIONAL_COMMANDS = (
-    ("crun", "crun", "starts containers with a third of runc's processor time"),
+    ("crun", "crun", "starts containers with less than half of runc's processor time"),
     ("skopeo", "skopeo", "pulls images from registries"),
     ("pasta", "passt", "--uplink user"),
 )

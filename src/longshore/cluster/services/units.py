@@ -27,18 +27,7 @@ def server_unit(command: Sequence[str], environment: str, state: str) -> Unit:
     directory it writes to, environment a file that may be there."""
     return Unit(SERVER, f"""[Unit]
 Description=Longshore server
-Wants=network-online.target
-After=network-online.target
-StartLimitIntervalSec=0
-
-[Service]
-Type=exec
-ExecStart={command_line(command)}
-EnvironmentFile=-{environment}
-Restart=always
-RestartSec=1
-TimeoutStopSec={_STOP_S}
-LimitNOFILE=1048576
+{_kept(command, environment)}LimitNOFILE=1048576
 UMask=0077
 ReadWritePaths={_word(state)}
 ProtectSystem=strict
@@ -73,18 +62,7 @@ def agent_unit(command: Sequence[str], environment: str) -> Unit:
     last life, and filters on system calls would be its containers' too. So it has neither."""
     return Unit(AGENT, f"""[Unit]
 Description=Longshore agent
-Wants=network-online.target
-After=network-online.target
-StartLimitIntervalSec=0
-
-[Service]
-Type=exec
-ExecStart={command_line(command)}
-EnvironmentFile=-{environment}
-Restart=always
-RestartSec=1
-TimeoutStopSec={_STOP_S}
-# Containers go on while the agent is away.
+{_kept(command, environment)}# Containers go on while the agent is away.
 KillMode=process
 Delegate=yes
 TasksMax=infinity
@@ -117,6 +95,22 @@ TimeoutStopSec={round(grace_s) + _STOP_S}
 [Install]
 WantedBy=multi-user.target
 """)  # fmt: skip
+
+
+def _kept(command: Sequence[str], environment: str) -> str:
+    """What both have: begun with the network, and again whenever they end."""
+    return f"""Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=exec
+ExecStart={command_line(command)}
+EnvironmentFile=-{environment}
+Restart=always
+RestartSec=1
+TimeoutStopSec={_STOP_S}
+"""
 
 
 def command_line(words: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """The one runtime protocol: what the kubelet may ask of a container runtime.
 
-Two drivers pass one suite (testing/runtime_suite.py): oci (conmon and runc) and hollow (none).
+Three drivers pass one suite (testing/runtime_suite.py): oci (conmon with crun or runc), cri (containerd, CRI-O) and
+hollow (none).
 The runtime knows no pods and no addresses: the kubelet hands it a network namespace's path.
 Containers belong to a sandbox; a sandbox is one pod's shared namespaces and cgroup.
 """

@@ -1,6 +1,6 @@
 """The programs of this machine that make containers, and how each of them is asked.
 
-crun starts a container with a third of runc's processor time, so it is taken where it works. It refuses
+crun starts a container with less than half of runc's processor time, so it is taken where it works. It refuses
 machines on which version 2 of control groups has controllers beside version 1 (hybrid): there it is shown
 a world without version 2, which it does not need for anything.
 """
