@@ -19,7 +19,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.errors import Expired
 from longshore.core.registry.registry import Registry
 from tests.core.registry.conftest import ADMIN
-from tests.core.store.etcds import free_ports
+from tests.ports import free_port
 
 CANARY = "canary-4711"
 
@@ -177,7 +177,7 @@ def test_an_etcd_that_does_not_answer_is_an_error_and_nothing_is_changed(
     from longshore.core.store.etcd import members
 
     monkeypatch.setattr(members.Members.__init__, "__defaults__", (None, 0.2, 0.2))
-    nowhere = StoreConfig(f"etcd://127.0.0.1:{free_ports(1)[0]}")
+    nowhere = StoreConfig(f"etcd://127.0.0.1:{free_port()}")
     with pytest.raises(ClusterError, match="no member of etcd answers"):
         restored(file, "c", paths, store=nowhere)
     assert paths.load().store == StoreConfig()

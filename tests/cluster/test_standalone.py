@@ -21,7 +21,8 @@ from longshore.core.pki.authority import Authority
 from longshore.core.pki.pairs import Pair
 from longshore.core.pki.tls import client_context
 from tests.core.store import etcds
-from tests.core.store.etcds import free_ports, needs_etcd
+from tests.core.store.etcds import needs_etcd
+from tests.ports import free_port
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"
@@ -39,7 +40,9 @@ class Running:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
         assert self.process.stdout is not None
         said = [self.process.stdout.readline(), self.process.stdout.readline()]
-        assert said == [b"serving\n", b"ready\n"], (root / "log").read_text()
+        if said != [b"serving\n", b"ready\n"]:
+            self.kill()
+            raise AssertionError((root / "log").read_text())
 
     def connection(self) -> http.client.HTTPSConnection:
         pki = self.paths.pki
@@ -71,18 +74,20 @@ class Running:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(20)
 
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
 
 @contextmanager
 def running(root: Path, *options: str) -> Iterator[Running]:
-    (port,) = free_ports(1)
-    server = Running(root, port, *options)
+    server = Running(root, free_port(), *options)
     try:
         yield server
     finally:
-        server.process.kill()
-        server.process.wait()
-        assert server.process.stdout is not None
-        server.process.stdout.close()
+        server.kill()
 
 
 def config_map(name: str, **more: Any) -> dict[str, Any]:

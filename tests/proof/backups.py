@@ -17,9 +17,10 @@ from longshore.cluster.backup.restore import RestoreRequest, restore
 from longshore.cluster.backup.take import backup
 from longshore.cluster.config import ClusterPaths, StoreConfig
 from tests.cluster.test_standalone import Running
-from tests.core.store.etcds import free_ports, running
+from tests.core.store.etcds import running
+from tests.ports import free_port
 from tests.proof.judged import Verdict
-from tests.proof.kills import kill, pool_of
+from tests.proof.kills import pool_of
 from tests.proof.load import Counts
 from tests.proof.transfers import Snapshot, Transfers
 
@@ -48,8 +49,7 @@ async def prove(root: Path, backups: int, *, writers: int = WRITERS) -> list[Ver
 async def _proved(root: Path, address: str, count: int, writers: int) -> Verdict:
     root.mkdir()
     options = ("--store", address) if address else ()
-    (port,) = free_ports(1)
-    server = await asyncio.to_thread(Running, root / "source", port, *options)
+    server = await asyncio.to_thread(Running, root / "source", free_port(), *options)
     load = Transfers(pool_of(server), writers)
     try:
         async with asyncio.TaskGroup() as crew:
@@ -58,7 +58,7 @@ async def _proved(root: Path, address: str, count: int, writers: int) -> Verdict
             load.stop()
     finally:
         load.pool.close()
-        kill(server)
+        server.kill()
     wrong: list[str] = []
     for one in taken:
         found = await asyncio.to_thread(_restored, one, server.paths, not address)

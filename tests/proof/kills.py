@@ -12,7 +12,8 @@ from longshore.core.pki.pairs import Pair
 from longshore.core.pki.tls import client_context
 from longshore.doors.kit.fetch import Pool, SocketFactory
 from tests.cluster.test_standalone import Running
-from tests.core.store.etcds import free_ports, running
+from tests.core.store.etcds import running
+from tests.ports import free_port
 from tests.proof.judged import Verdict, judged
 from tests.proof.load import Load
 
@@ -26,7 +27,7 @@ async def prove(
 ) -> Verdict:
     """store is etcd://HOST:PORT; the embedded one if it is not given."""
     clock, chance = SystemClock(), Chance.seeded("kills")
-    (port,) = free_ports(1)
+    port = free_port()
     words = ("--store", store) if store else ()
     server = await asyncio.to_thread(Running, root, port, *words)
     load = Load(pool_of(server), clock, chance, writers, keys)
@@ -35,7 +36,7 @@ async def prove(
             crew.create_task(load.run())
             for _ in range(kills):
                 await _live(load, clock, chance)
-                kill(server)
+                server.kill()
                 server = await asyncio.to_thread(Running, root, port)
                 await load.read_all()
             await load.acknowledged(1)
@@ -43,7 +44,7 @@ async def prove(
         await load.read_all()
     finally:
         load.pool.close()
-        kill(server)
+        server.kill()
     kind = "etcd" if store else "SQLite"
     return judged(f"{kills} SIGKILLs of a server on {kind}, {writers} writers", load)
 
@@ -59,13 +60,6 @@ async def _live(load: Load, clock: Clock, chance: Chance) -> None:
     """Something is acknowledged in every life, however short it is."""
     await load.acknowledged(1)
     await clock.sleep(chance.uniform(*_LIFE_S))
-
-
-def kill(server: Running) -> None:
-    server.process.kill()
-    server.process.wait()
-    assert server.process.stdout is not None
-    server.process.stdout.close()
 
 
 def pool_of(server: Running, socket_factory: SocketFactory | None = None) -> Pool:

@@ -12,7 +12,7 @@ from longshore.machinery.network import namespaces
 from tests.cluster.test_standalone import Running
 from tests.proof.faults import FAULTS, Ring
 from tests.proof.judged import Verdict, judged
-from tests.proof.kills import KEYS, WRITERS, kill, pool_of
+from tests.proof.kills import KEYS, WRITERS, pool_of
 from tests.proof.load import Load
 
 _PORT = 6443  # in a namespace where nobody else is
@@ -40,7 +40,7 @@ async def prove(root: Path, faults: int, *, writers: int = WRITERS, keys: int = 
             assert server.process.poll() is None, "the server ended"
         finally:
             load.pool.close()
-            kill(server)
+            server.kill()
     return judged(
         f"{faults} faults of members of etcd, {writers} writers; "
         f"longest write {load.longest_s:.1f} s",

@@ -12,8 +12,9 @@ from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 from longshore.testing.linearizability import violations
 from tests.cluster.test_standalone import Running
-from tests.core.store.etcds import free_ports, needs_etcd
-from tests.proof.kills import kill, pool_of, prove, prove_on_etcd
+from tests.core.store.etcds import needs_etcd
+from tests.ports import free_port
+from tests.proof.kills import pool_of, prove, prove_on_etcd
 from tests.proof.load import Load
 
 pytestmark = pytest.mark.slow
@@ -35,25 +36,25 @@ async def test_nor_when_its_store_is_etcd(tmp_path: Path) -> None:
 
 
 async def test_a_store_that_went_back_is_found(tmp_path: Path) -> None:
-    (port,) = free_ports(1)
+    port = free_port()
     root, copy = tmp_path / "root", tmp_path / "copy"
     server = await asyncio.to_thread(Running, root, port)
     load = Load(pool_of(server), SystemClock(), Chance.seeded(1), writers=8, keys=20)
     async with asyncio.TaskGroup() as crew:
         crew.create_task(load.run())
         await load.acknowledged(20)
-        kill(server)
+        server.kill()
         shutil.copytree(root, copy)
         server = await asyncio.to_thread(Running, root, port)
         await load.acknowledged(60)
         load.stop()
     await load.read_all()
     assert [*violations(load.history)] == []
-    kill(server)
+    server.kill()
     shutil.rmtree(root)
     copy.rename(root)
     server = await asyncio.to_thread(Running, root, port)
     await load.read_all()
     load.pool.close()
-    kill(server)
+    server.kill()
     assert len([*violations(load.history)]) > 5

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -66,11 +65,3 @@ def pull_secret(host: str, login: Login) -> dict[str, object]:
     said = {"auths": {host: {"username": login.username, "password": login.password, "auth": auth}}}
     data = {".dockerconfigjson": base64.b64encode(orjson.dumps(said)).decode()}
     return {"type": "kubernetes.io/dockerconfigjson", "data": data}
-
-
-def free_port() -> int:
-    """One that nobody listens at, for a moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -35,9 +35,10 @@ from longshore.machinery.runtime.protocol import (
 from longshore.testing.container_suite import ContainerSuite
 from longshore.testing.program_suite import ProgramSuite
 from longshore.testing.runtime_suite import one, refused
+from tests.ports import free_port
 from tests.runtime.conftest import build_busybox
 from tests.runtime.cri_world import GROUP, CriHarness, Machine, machine
-from tests.runtime.registries import USER, free_port, private_registry, push
+from tests.runtime.registries import USER, private_registry, push
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

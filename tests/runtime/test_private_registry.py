@@ -12,8 +12,9 @@ import pytest
 
 from longshore.machinery.runtime.images import ImageConfig, ImageStore, build_image
 from longshore.machinery.runtime.protocol import ImagePullFailed, Login
+from tests.ports import free_port
 
-from .registries import USER, free_port, private_registry, push
+from .registries import USER, private_registry, push
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 

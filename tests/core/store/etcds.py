@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,17 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_ports
+
 PROGRAM = shutil.which("etcd")
 needs_etcd = pytest.mark.skipif(PROGRAM is None, reason="Debian's etcd-server is not installed")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nobody has at the moment."""
-    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports: list[int] = [one.getsockname()[1] for one in taken]
-    for one in taken:
-        one.close()
-    return ports
 
 
 @dataclass

@@ -33,7 +33,8 @@ from longshore.core.store.protocol import (
     Write,
 )
 from longshore.testing.clock import VirtualClock
-from tests.core.store.etcds import Cluster, free_ports
+from tests.core.store.etcds import Cluster
+from tests.ports import free_port
 
 Contents: TypeAlias = dict[str, tuple[bytes, int]]
 
@@ -354,7 +355,7 @@ async def test_more_objects_than_a_page_are_read(store: EtcdStore) -> None:
 
 
 async def test_no_answer_from_anybody_is_an_error_that_names_one() -> None:
-    port = free_ports(1)[0]
+    port = free_port()
     members = Members([f"127.0.0.1:{port}"], SystemClock(), patience_s=0.2)
     with pytest.raises(StoreError, match=rf"no member of etcd answers.*127.0.0.1:{port}"):
         await contents(EtcdStore(members, SystemClock()))
