@@ -16,7 +16,7 @@ from typing import Any
 
 from longshore.base.clock import SystemClock
 from longshore.cluster.config import ClusterPaths
-from longshore.cluster.processes import recorded
+from longshore.cluster.host.processes import recorded
 from longshore.core.objects import kinds
 from longshore.core.pki.pairs import Pair
 from longshore.core.pki.tls import client_context

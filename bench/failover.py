@@ -12,7 +12,7 @@ from typing import TypeVar
 from bench.cluster import Bed, bed, run
 from bench.table import Figure
 from longshore.base.clock import SystemClock
-from longshore.cluster.processes import recorded
+from longshore.cluster.host.processes import recorded
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import AlreadyExists, ApiError
 from longshore.core.objects.kinds import Doc

@@ -16,7 +16,7 @@ from longshore.cluster.bench.control_plane import (
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Create
-from longshore.machinery.kubelet.hollow import hollow_configs
+from longshore.machinery.kubelet.hollow.nodes import hollow_configs
 
 NODES, PODS = 1000, 10_000
 CAPACITY = {"cpu": "32", "memory": "256Gi", "pods": "110"}

@@ -21,7 +21,7 @@ from longshore.machinery.controllers.job.facts import NO_INDEX, PodFacts
 from longshore.machinery.controllers.job.plan import plan
 from longshore.machinery.controllers.job.policies import NONE
 from longshore.machinery.controllers.job.status import finished
-from longshore.machinery.kubelet.hollow import hollow_configs
+from longshore.machinery.kubelet.hollow.nodes import hollow_configs
 
 NODES, COMPLETIONS, PARALLELISM, GOAL_S = 100, 10_000, 500, 20
 EVENTS = 1000

@@ -16,7 +16,7 @@ from bench.table import Figure
 from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 from longshore.base.users import loop_user
-from longshore.cluster.process import GC_THRESHOLDS
+from longshore.cluster.host.process import GC_THRESHOLDS
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.pod_requests import amounts_of
@@ -29,11 +29,11 @@ from longshore.core.store.sqlite import SqliteStore
 from longshore.machinery.kubelet.admission.gate import Gate
 from longshore.machinery.kubelet.admission.plan import Site
 from longshore.machinery.kubelet.config import KubeletConfig
-from longshore.machinery.kubelet.hollow import HOLLOW_FACTS, hollow_configs
-from longshore.machinery.kubelet.hollow_pod import HollowNode, advance, new_pod
+from longshore.machinery.kubelet.hollow.nodes import HOLLOW_FACTS, hollow_configs
+from longshore.machinery.kubelet.hollow.pod import HollowNode, advance, new_pod
+from longshore.machinery.kubelet.lifecycle.status import pod_status
 from longshore.machinery.kubelet.network import HollowNetwork
 from longshore.machinery.kubelet.node.plan import node_doc
-from longshore.machinery.kubelet.status import pod_status
 
 NODES, PODS, BATCH, ROUNDS = 20, 2000, 250, 5
 

@@ -24,7 +24,7 @@ from longshore.core.registry.client import Create, Delete, DeleteOptions, Operat
 from longshore.core.watch.feeds import CacheFeed
 from longshore.core.watch.frames import Frame
 from longshore.machinery.kubelet.config import LEASE_RENEW_S
-from longshore.machinery.kubelet.hollow import CAPACITY, hollow_configs
+from longshore.machinery.kubelet.hollow.nodes import CAPACITY, hollow_configs
 
 NODES, NODE_PODS = 100, 110
 REPLICAS = 1000

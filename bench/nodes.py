@@ -17,7 +17,7 @@ from bench import swarm
 from bench.cluster import Bed, bed, cpu_seconds, resident_mb, until_gone
 from bench.table import Figure
 from longshore.base.clock import SystemClock
-from longshore.cluster.processes import recorded
+from longshore.cluster.host.processes import recorded
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Create, Delete, DeleteOptions, Patch

@@ -18,7 +18,7 @@ from bench.table import Figure
 from longshore.base.chance import Chance
 from longshore.base.clock import SystemClock
 from longshore.base.users import loop_user
-from longshore.cluster.process import GC_THRESHOLDS
+from longshore.cluster.host.process import GC_THRESHOLDS
 from longshore.core.objects import kinds
 from longshore.core.registry.registry import Registry
 from longshore.core.store.sqlite import SqliteStore

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from longshore.base.users import User
-from longshore.cluster.sampling import NodeSamples
+from longshore.cluster.readings.sampling import NodeSamples
 from longshore.cluster.tenants.manage import planned
 from longshore.cluster.tenants.template import Request, kind_of
 from longshore.core.objects import kinds

@@ -16,12 +16,17 @@ import orjson
 import pytest
 
 from longshore.base.users import SERVERS, User
-from longshore.cluster.nodeapi import NodeApi
+from longshore.cluster.agent.api import NodeApi
 from longshore.core.objects.errors import NotFound
 from longshore.core.streams.protocols import ExecOptions, LogOptions, Session
 from longshore.doors.kit.http import Reply, Request
-from longshore.machinery.kubelet.environment import ALL_MAX, Sources, container_env, expand_all
-from longshore.machinery.kubelet.facts import ConfigMissing, Facts
+from longshore.machinery.kubelet.containers.environment import (
+    ALL_MAX,
+    Sources,
+    container_env,
+    expand_all,
+)
+from longshore.machinery.kubelet.containers.facts import ConfigMissing, Facts
 from longshore.machinery.kubelet.volumes import mounting
 from longshore.machinery.kubelet.volumes.run import pin_sub_path
 from tests.doors.rig import ADMIN, kube

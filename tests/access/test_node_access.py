@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from longshore.base.users import User
-from longshore.cluster.nodeaccess import NodeAccess, subresources
-from longshore.cluster.nodeapi import NodeApi
+from longshore.cluster.agent.access import NodeAccess, subresources
+from longshore.cluster.agent.api import NodeApi
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Create
 from longshore.doors.kit.http import Reply, Request

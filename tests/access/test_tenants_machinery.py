@@ -11,7 +11,7 @@ from longshore.base.addresses import CLUSTER_DOMAIN, SERVICE_RANGE
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Delete, DeleteOptions
-from longshore.machinery.kubelet.environment import service_env
+from longshore.machinery.kubelet.containers.environment import service_env
 from longshore.machinery.network.dns import codec
 from longshore.machinery.network.dns.plan import Outcome, Zone, plan_names
 from tests.access.tenants import BLUE, CORE, RED, as_admin, tenants

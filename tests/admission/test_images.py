@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from longshore.base.users import loop_user
-from longshore.cluster import admission
+from longshore.cluster.settings import admission
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError, Forbidden
 from longshore.core.objects.kinds import Doc

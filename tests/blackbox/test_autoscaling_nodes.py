@@ -11,7 +11,7 @@ import pytest
 
 from longshore.base.clock import SystemClock
 from longshore.cluster.config import ClusterPaths
-from longshore.cluster.processes import recorded
+from longshore.cluster.host.processes import recorded
 
 from .conftest import started
 from .driver import Cluster, eventually, kubectl_versions, longshore

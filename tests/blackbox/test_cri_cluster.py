@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from longshore.cluster.config import ClusterPaths
-from longshore.cluster.processes import Process, recorded
+from longshore.cluster.host.processes import Process, recorded
 from longshore.machinery.runtime.oci import cgroups
 from longshore.machinery.runtime.oci.destroy import mounts_below
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from longshore.cluster.config import ClusterPaths
-from longshore.cluster.processes import Process, recorded
+from longshore.cluster.host.processes import Process, recorded
 
 from .driver import Cluster, eventually
 

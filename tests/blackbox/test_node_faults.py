@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from longshore.cluster.config import ClusterPaths
-from longshore.cluster.processes import start_time
+from longshore.cluster.host.processes import start_time
 from longshore.machinery.runtime.oci import cgroups
 
 from .driver import Cluster, eventually, is_ready, longshore

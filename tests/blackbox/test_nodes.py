@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from longshore.cluster.config import ClusterPaths
-from longshore.cluster.processes import recorded
+from longshore.cluster.host.processes import recorded
 
 from .conftest import started
 from .driver import Cluster, eventually

@@ -17,7 +17,7 @@ import pytest
 
 from longshore.base.clock import SystemClock
 from longshore.cluster.config import ClusterPaths
-from longshore.cluster.machine import lan_namespace, servers_of
+from longshore.cluster.host.machine import lan_namespace, servers_of
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import AlreadyExists, ApiError
 from longshore.core.pki.pairs import Pair

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from longshore.base.clock import SystemClock
-from longshore.cluster.access import Access, read
+from longshore.cluster.client.access import Access, read
 from longshore.cluster.config import ClusterError
 from longshore.core.pki.authority import Authority
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from longshore.cli.options import names
-from longshore.cluster import admission
 from longshore.cluster.config import ClusterConfig, ClusterError, ClusterPaths
+from longshore.cluster.settings import admission
 from longshore.core.registry.admission.surroundings import EventLimit
 
 HEAD = "apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\nplugins:\n"

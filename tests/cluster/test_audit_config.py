@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from longshore.cluster import etcd
 from longshore.cluster.audit_config import report
 from longshore.cluster.audit_config.controls import CONTROLS
 from longshore.cluster.audit_config.evidence import (
@@ -32,6 +31,7 @@ from longshore.cluster.audit_config.evidence import (
     Settings,
 )
 from longshore.cluster.config import ClusterConfig, ClusterPaths
+from longshore.cluster.host import etcd
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.podsecurity.policy import Policy, Standard

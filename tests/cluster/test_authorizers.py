@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from longshore.cluster.authorizers import Judge, of_cluster, read
 from longshore.cluster.config import ClusterError, ClusterPaths
+from longshore.cluster.settings.authorizers import Judge, of_cluster, read
 from longshore.core.registry.permission.outside import Outside, Terms
 from longshore.core.registry.permission.union import NODE, RBAC
 from longshore.testing.clock import VirtualClock

@@ -16,15 +16,15 @@ import orjson
 import pytest
 
 from longshore.base.chance import Chance
-from longshore.cluster import encryption
 from longshore.cluster.backup import form, places
 from longshore.cluster.backup import restore as restoring
 from longshore.cluster.backup.form import BadBackup, Record
 from longshore.cluster.backup.restore import REVISION_STEP, RestoreRequest
 from longshore.cluster.backup.take import backup, snapshot, stopped
 from longshore.cluster.config import ClusterConfig, ClusterError, ClusterPaths
-from longshore.cluster.processes import start_time
-from longshore.cluster.up import start
+from longshore.cluster.host.processes import start_time
+from longshore.cluster.local.up import start
+from longshore.cluster.settings import encryption
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Create, Update

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from longshore.base.users import User
-from longshore.cluster import scheduling
+from longshore.cluster.client.configz import told
 from longshore.cluster.config import ClusterError, ClusterPaths
-from longshore.cluster.configz import told
+from longshore.cluster.settings import scheduling
 from longshore.core.objects.kinds import Doc
 from longshore.doors.kubernetes.door import DoorConfig
 from longshore.machinery.scheduler.profile import PROFILES, Profile, Strategy

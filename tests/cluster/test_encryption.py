@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from longshore.base.chance import Chance
-from longshore.cluster import encryption
 from longshore.cluster.config import ClusterError, ClusterPaths
+from longshore.cluster.settings import encryption
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Ref
 from longshore.core.registry.registry import Registry, RegistryConfig

@@ -11,7 +11,7 @@ import pytest
 
 from longshore.base.chance import Chance
 from longshore.base.users import loop_user
-from longshore.cluster.statistics import HollowStatistics
+from longshore.cluster.readings.statistics import HollowStatistics
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.client import Bind, Create, Update

@@ -21,7 +21,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from longshore.base.clock import SystemClock
 from longshore.base.users import User
 from longshore.cluster.config import ClusterError
-from longshore.cluster.issuers import Keys, Source, read
+from longshore.cluster.settings.issuers import Keys, Source, read
 from longshore.core.objects.errors import Unauthorized
 from longshore.core.pki.authority import Authority
 from longshore.core.pki.tls import server_context

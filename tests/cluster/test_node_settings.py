@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from longshore.cluster.agent.settings import resources_of
 from longshore.cluster.config import ClusterError
-from longshore.cluster.node_settings import resources_of
 from longshore.machinery.kubelet.resource_settings import LINUX_EVICTION_HARD
 
 HEAD = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n"

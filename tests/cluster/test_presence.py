@@ -9,8 +9,8 @@ import pytest
 
 from longshore.base.chance import Chance
 from longshore.base.users import loop_user
-from longshore.cluster.bootstrap import bootstrap
-from longshore.cluster.presence import LivingServers, Me, Presence
+from longshore.cluster.server.bootstrap import bootstrap
+from longshore.cluster.server.presence import LivingServers, Me, Presence
 from longshore.core.objects.kinds import ENDPOINT_SLICE, ENDPOINTS, LEASE
 from longshore.core.registry.client import Create
 from longshore.core.registry.inprocess import InProcess

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from longshore.cluster.sampling import NodeSamples, sample_of
+from longshore.cluster.readings.sampling import NodeSamples, sample_of
 from longshore.core.objects.errors import Unavailable
 from longshore.core.objects.kinds import Doc
 from longshore.core.streams.samples import Use

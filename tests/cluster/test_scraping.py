@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from longshore.base.chance import Chance
 from longshore.base.users import loop_user
-from longshore.cluster.exposition import SERIES_MAX, parse, shown_name
-from longshore.cluster.scraping import ByAddress, ByAnnotation, Scraper
+from longshore.cluster.readings.exposition import SERIES_MAX, parse, shown_name
+from longshore.cluster.readings.scraping import ByAddress, ByAnnotation, Scraper
 from longshore.core.objects import kinds
 from longshore.core.objects.exposure import Exposure, exposure_of
 from longshore.core.objects.kinds import Doc

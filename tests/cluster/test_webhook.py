@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from longshore.base.clock import SystemClock
-from longshore.cluster.webhook import Webhook, place_of
+from longshore.cluster.settings.webhook import Webhook, place_of
 from longshore.core.pki.authority import Authority
 from longshore.core.pki.tls import server_context
 from longshore.core.registry.permission.outside import Outside, Terms

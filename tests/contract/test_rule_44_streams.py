@@ -19,7 +19,7 @@ import pytest
 
 from longshore.base.clock import SystemClock
 from longshore.base.users import SERVERS, User
-from longshore.cluster.nodeapi import NodeApi
+from longshore.cluster.agent.api import NodeApi
 from longshore.core.objects.errors import BadRequest
 from longshore.core.objects.kinds import Doc
 from longshore.core.pki.authority import Authority

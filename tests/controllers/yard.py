@@ -28,7 +28,7 @@ from longshore.machinery.controllers.nodegroups.rules import ScalingRules
 from longshore.machinery.controllers.nodegroups.run import NodeGroups
 from longshore.machinery.controllers.run_all import ControllerConfig
 from longshore.machinery.kubelet.config import KubeletConfig
-from longshore.machinery.kubelet.hollow import HOLLOW_FACTS, HollowNodes, hollow_configs
+from longshore.machinery.kubelet.hollow.nodes import HOLLOW_FACTS, HollowNodes, hollow_configs
 from longshore.machinery.kubelet.node.plan import node_doc, node_status
 from longshore.machinery.loop.loop import Loop
 from longshore.machinery.loop.recorder import Journal

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import pytest
 
 from longshore.base.users import User
-from longshore.cluster.statistics import HollowStatistics
+from longshore.cluster.readings.statistics import HollowStatistics
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Bind

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.model import PodView
+from longshore.machinery.kubelet.lifecycle.model import PodView
 from longshore.machinery.runtime.protocol import Container, State
 
 NOW = 1_767_225_600.0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from longshore.machinery.kubelet.model import Backoff, Trouble
-from longshore.machinery.kubelet.plan import PodPlan, Prepare, Start, plan_pod
+from longshore.machinery.kubelet.lifecycle.model import Backoff, Trouble
+from longshore.machinery.kubelet.lifecycle.plan import PodPlan, Prepare, Start, plan_pod
 
 from .docs import NOW, exited, pod, view
 

@@ -10,13 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.environment import Sources, container_env, expand
-from longshore.machinery.kubelet.facts import ConfigMissing, Facts
-from longshore.machinery.kubelet.files import full_hostname_of, hosts_file, pod_files, resolv_conf
-from longshore.machinery.kubelet.qos import cgroup_resources, cpu_shares, qos_class
-from longshore.machinery.kubelet.security import security_of
-from longshore.machinery.kubelet.spec import pull_policy
-from longshore.machinery.kubelet.support import Abilities, refused
+from longshore.machinery.kubelet.containers.environment import Sources, container_env, expand
+from longshore.machinery.kubelet.containers.facts import ConfigMissing, Facts
+from longshore.machinery.kubelet.containers.files import (
+    full_hostname_of,
+    hosts_file,
+    pod_files,
+    resolv_conf,
+)
+from longshore.machinery.kubelet.containers.security import security_of
+from longshore.machinery.kubelet.containers.spec import pull_policy
+from longshore.machinery.kubelet.containers.support import Abilities, refused
+from longshore.machinery.kubelet.lifecycle.qos import cgroup_resources, cpu_shares, qos_class
 from longshore.machinery.runtime.protocol import Image, RuntimeFailure
 
 from .docs import container, pod

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.container_details import details
-from longshore.machinery.kubelet.facts import Facts
-from longshore.machinery.kubelet.qos import oom_score_adj, pod_resources
-from longshore.machinery.kubelet.security import security_of
-from longshore.machinery.kubelet.spec import sandbox_spec
+from longshore.machinery.kubelet.containers.facts import Facts
+from longshore.machinery.kubelet.containers.security import security_of
+from longshore.machinery.kubelet.containers.spec import sandbox_spec
+from longshore.machinery.kubelet.lifecycle.container_details import details
+from longshore.machinery.kubelet.lifecycle.qos import oom_score_adj, pod_resources
 from longshore.machinery.kubelet.volumes.propagation import hindrance
 from longshore.machinery.runtime.protocol import (
     Image,

@@ -13,7 +13,7 @@ from longshore.core.objects.errors import InsufficientStorage
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.client import Answers, Bind, Create, Delete, Operation, Update
 from longshore.core.registry.inprocess import InProcess
-from longshore.machinery.kubelet.hollow import HollowNodes, hollow_configs
+from longshore.machinery.kubelet.hollow.nodes import HollowNodes, hollow_configs
 from longshore.machinery.loop.giving_way import CALM_LOOKS, LOOK_S
 
 from .docs import container, pod

@@ -11,10 +11,10 @@ from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.admission.gate import Gate
 from longshore.machinery.kubelet.admission.plan import Site
 from longshore.machinery.kubelet.config import KubeletConfig
-from longshore.machinery.kubelet.hollow import hollow_configs
-from longshore.machinery.kubelet.hollow_pod import HollowNode, advance, new_pod, rest, take
+from longshore.machinery.kubelet.hollow.nodes import hollow_configs
+from longshore.machinery.kubelet.hollow.pod import HollowNode, advance, new_pod, rest, take
+from longshore.machinery.kubelet.lifecycle.status import pod_status
 from longshore.machinery.kubelet.network import HollowNetwork
-from longshore.machinery.kubelet.status import pod_status
 
 from .docs import NOW, container, deleting, pod
 

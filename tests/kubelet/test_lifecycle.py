@@ -12,7 +12,7 @@ import pytest
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Patch
-from longshore.machinery.kubelet.hollow import HollowNodes, hollow_configs
+from longshore.machinery.kubelet.hollow.nodes import HollowNodes, hollow_configs
 
 from .docs import container, pod
 from .world import NODE, World, until, world

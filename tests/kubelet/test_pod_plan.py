@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.model import Backoff, Health, PodView, Trouble, Verdict
-from longshore.machinery.kubelet.plan import (
+from longshore.machinery.kubelet.lifecycle.model import Backoff, Health, PodView, Trouble, Verdict
+from longshore.machinery.kubelet.lifecycle.plan import (
     Ending,
     Finish,
     Kill,
@@ -25,7 +25,7 @@ from longshore.machinery.kubelet.plan import (
     next_backoff,
     plan_pod,
 )
-from longshore.machinery.kubelet.status import phase_of
+from longshore.machinery.kubelet.lifecycle.status import phase_of
 from longshore.machinery.runtime.protocol import Container, State
 
 from .docs import NOW, container, deleting, exited, pod, running, view

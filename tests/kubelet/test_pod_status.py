@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.model import Backoff, Health, Trouble, Verdict
-from longshore.machinery.kubelet.status import pod_status
+from longshore.machinery.kubelet.lifecycle.model import Backoff, Health, Trouble, Verdict
+from longshore.machinery.kubelet.lifecycle.status import pod_status
 
 from .docs import NOW, container, deleting, exited, pod, running, view
 

@@ -13,7 +13,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.pod_requests import amounts_of
 from longshore.core.registry.client import Patch
-from longshore.machinery.kubelet.allotment import meanwhile, too_tight
+from longshore.machinery.kubelet.lifecycle.allotment import meanwhile, too_tight
 from longshore.machinery.runtime.protocol import Resources, RuntimeFailure, Usage
 from longshore.testing.clock import VirtualClock
 

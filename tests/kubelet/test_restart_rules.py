@@ -9,10 +9,10 @@ import pytest
 
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.model import Backoff
-from longshore.machinery.kubelet.plan import Kill, Reset, Start, plan_pod
-from longshore.machinery.kubelet.restarting import comes_back, floors_after
-from longshore.machinery.kubelet.status import phase_of, pod_status
+from longshore.machinery.kubelet.lifecycle.model import Backoff
+from longshore.machinery.kubelet.lifecycle.plan import Kill, Reset, Start, plan_pod
+from longshore.machinery.kubelet.lifecycle.restarting import comes_back, floors_after
+from longshore.machinery.kubelet.lifecycle.status import phase_of, pod_status
 
 from .docs import container, exited, pod, running, view
 from .world import NODE, until, world

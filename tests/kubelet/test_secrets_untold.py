@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.environment import Sources, without_secrets
+from longshore.machinery.kubelet.containers.environment import Sources, without_secrets
 
 
 def secret(**data: str) -> Doc:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.environment import Sources
-from longshore.machinery.kubelet.facts import ConfigMissing, Facts
+from longshore.machinery.kubelet.containers.environment import Sources
+from longshore.machinery.kubelet.containers.facts import ConfigMissing, Facts
 from longshore.machinery.kubelet.volumes.atomic import write_files
 from longshore.machinery.kubelet.volumes.mounting import unmount_below
 from longshore.machinery.kubelet.volumes.ownership import give_to_groups

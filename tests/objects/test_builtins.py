@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from longshore.base.users import loop_user
-from longshore.cluster.bootstrap import bootstrap
+from longshore.cluster.server.bootstrap import bootstrap
 from longshore.core.objects import kinds
 from longshore.core.registry.inprocess import InProcess
 from longshore.testing.clock import settle

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from longshore.base.users import loop_user
-from longshore.cluster.default_roles import ensure_roles
+from longshore.cluster.server.default_roles import ensure_roles
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rbac.defaults import default_objects

@@ -19,7 +19,7 @@ from typing import Any
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock, SystemClock
 from longshore.cluster.config import ClusterPaths
-from longshore.cluster.processes import recorded
+from longshore.cluster.host.processes import recorded
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import NotFound
 from longshore.core.objects.kinds import Doc

@@ -32,7 +32,7 @@ def cri_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def with_cri(endpoint: str, configurations: Path, programs: Path, **options: Any) -> Any:
-        from longshore.cluster.cri import CriRequest
+        from longshore.cluster.host.cri import CriRequest
 
         return command(cri=CriRequest(endpoint, configurations, programs), **options)
 

@@ -75,9 +75,9 @@ def agent(
     **options: Any,
 ) -> None:
     """Join a cluster as a node, and be it until interrupted. Its containers go on without it."""
+    from longshore.cluster.agent.settings import resources_of
     from longshore.cluster.config import ClusterError
-    from longshore.cluster.joining import JoinRequest, join
-    from longshore.cluster.node_settings import resources_of
+    from longshore.cluster.joining.run import JoinRequest, join
     from longshore.machinery.kubelet.config import bands
 
     if not 0 <= critical_s <= grace_s:
@@ -99,7 +99,7 @@ def agent(
 def shutdown(directory: Path, wait: float) -> None:
     """End this node's pods, the lowest priorities first, and then its agent: the machine is shut down.
     Units of longshore install-service do it by themselves."""
-    from longshore.cluster.shutting_down import of_machine
+    from longshore.cluster.agent.shutting_down import of_machine
 
     of_machine(directory, wait)
     click.echo("all pods have ended, and the agent")
@@ -113,7 +113,7 @@ def shutdown(directory: Path, wait: float) -> None:
 def leave(directory: Path, only_list: bool) -> None:
     """Be no node any more: end the agent and its pods, and remove all that they had here. The cluster
     keeps the Node until kubectl delete node."""
-    from longshore.cluster import leaving
+    from longshore.cluster.joining import leaving
 
     if only_list:
         for line in leaving.remains(directory):

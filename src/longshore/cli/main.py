@@ -134,7 +134,8 @@ def up(
 ) -> None:
     """Start a cluster."""
     from longshore.cli.report import Report
-    from longshore.cluster.up import UpRequest, up
+    from longshore.cluster.local.request import UpRequest
+    from longshore.cluster.local.up import up
     from longshore.machinery.election.plan import Rules
 
     if hollow:
@@ -158,7 +159,7 @@ def up(
 @root_option
 def down(name: str, everything: bool, only_list: bool, root: Path | None) -> None:
     """Remove a cluster: every process, namespace, mount, cgroup and file of it."""
-    from longshore.cluster import down as downs
+    from longshore.cluster.local import down as downs
 
     for one in downs.chosen(name, everything, root):
         if only_list:
@@ -174,7 +175,7 @@ def down(name: str, everything: bool, only_list: bool, root: Path | None) -> Non
 @root_option
 def stop(name: str, root: Path | None) -> None:
     """Stop everything of a cluster, and keep every object."""
-    from longshore.cluster.down import stop
+    from longshore.cluster.local.down import stop
 
     stop(name, root)
     click.echo(f"{name} is stopped; longshore start{_named(name)} brings it back")
@@ -188,7 +189,7 @@ def stop(name: str, root: Path | None) -> None:
 def start(name: str, wait: float, root: Path | None, as_json: bool) -> None:
     """Start a stopped cluster, or what is missing of one."""
     from longshore.cli.report import Report
-    from longshore.cluster.up import start
+    from longshore.cluster.local.up import start
 
     report = Report(quiet=as_json)
     report.done(start(name, root, wait, report.phase), as_json)
@@ -200,7 +201,7 @@ def start(name: str, wait: float, root: Path | None, as_json: bool) -> None:
 def list_clusters(root: Path | None, as_json: bool) -> None:
     """The clusters on this machine."""
     from longshore.cli.report import clusters_as_text
-    from longshore.cluster.overview import overview
+    from longshore.cluster.local.overview import overview
 
     found = overview(root)
     if as_json:
@@ -233,7 +234,7 @@ def image() -> None:
 @machine_option
 def image_load(file: Path, name: str, root: Path | None, directory: Path | None) -> None:
     """Put the images of FILE (docker save, or an OCI layout as tar) on all nodes, once."""
-    from longshore.cluster.images import load
+    from longshore.cluster.host.images import load
 
     for line in load(file, name, root, directory):
         click.echo(line)
@@ -246,7 +247,7 @@ def image_load(file: Path, name: str, root: Path | None, directory: Path | None)
 @json_option
 def image_list(name: str, root: Path | None, directory: Path | None, as_json: bool) -> None:
     """The images that the nodes have."""
-    from longshore.cluster.images import listed
+    from longshore.cluster.host.images import listed
 
     found = listed(name, root, directory)
     if as_json:
@@ -281,7 +282,7 @@ def image_list(name: str, root: Path | None, directory: Path | None, as_json: bo
 def server_command(server_name: str, store: Any, **options: Any) -> None:
     """Be one server of a cluster, in the foreground, until interrupted. Nodes join it with
     longshore agent; several share an etcd, and one of them runs the controllers."""
-    from longshore.cluster.standalone import ServerRequest, serve
+    from longshore.cluster.server.standalone import ServerRequest, serve
 
     where = store and replace(store, writer=server_name)
     serve(ServerRequest(store=where, **options))
@@ -317,7 +318,7 @@ def token_create(
     """Make a token, as a bootstrap kubeconfig: servers, authority and token in one file."""
     from longshore.base.files import write_private
     from longshore.cluster.durations import seconds
-    from longshore.cluster.join import create
+    from longshore.cluster.joining.tokens import create
     from longshore.cluster.kubeconfig import render
 
     made = render(create(name, root, seconds(ttl, "--ttl"), description, servers))
@@ -334,7 +335,7 @@ def token_create(
 @json_option
 def token_list(name: str, root: Path | None, as_json: bool) -> None:
     """The tokens that are good, without their secrets."""
-    from longshore.cluster.join import listed
+    from longshore.cluster.joining.tokens import listed
 
     found = listed(name, root)
     if as_json:
@@ -352,7 +353,7 @@ def token_list(name: str, root: Path | None, as_json: bool) -> None:
 @root_option
 def token_delete(token_id: str, name: str, root: Path | None) -> None:
     """Withdraw a token by its ID."""
-    from longshore.cluster.join import delete
+    from longshore.cluster.joining.tokens import delete
 
     delete(name, root, token_id)
     click.echo(f"{token_id.partition('.')[0]} is withdrawn")

@@ -33,7 +33,7 @@ def node_add(
 ) -> None:
     """Add a node, or several. They are there after stop and start too."""
     from longshore.cli.report import Report
-    from longshore.cluster.node_changes import Where, add
+    from longshore.cluster.local.node_changes import Where, add
 
     report = Report(quiet=as_json)
     added, result = add(Where(name, root), node_name, count, wait, report.phase)
@@ -51,7 +51,7 @@ def node_add(
 def node_shutdown(node_name: str, wait: float, name: str, root: Path | None) -> None:
     """Do as if the node's machine was shut down: its pods end, the lowest priorities first, and then its
     agent. longshore start brings it back."""
-    from longshore.cluster.shutting_down import of_cluster
+    from longshore.cluster.agent.shutting_down import of_cluster
 
     of_cluster(name, root, node_name, wait)
     click.echo(f"{node_name} is shut down; longshore start --name {name} brings it back")
@@ -76,7 +76,7 @@ def node_remove(
     node_name: str, force: bool, local_data: bool, wait: float, name: str, root: Path | None
 ) -> None:
     """Cordon a node, evict its pods as PodDisruptionBudgets allow, and take it away."""
-    from longshore.cluster.node_changes import Where, remove
+    from longshore.cluster.local.node_changes import Where, remove
     from longshore.cluster.nodes.drain import Consent
 
     remove(Where(name, root), node_name, Consent(force, local_data), wait, click.echo)
@@ -89,7 +89,7 @@ def node_remove(
 def node_list(name: str, root: Path | None, as_json: bool) -> None:
     """The nodes of a cluster."""
     from longshore.cli.report import table
-    from longshore.cluster.node_changes import Where, listed
+    from longshore.cluster.local.node_changes import Where, listed
 
     found = listed(Where(name, root))
     if as_json:

@@ -54,7 +54,7 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def with_access(kubeconfig: Path | None, context: str, **options: Any) -> Any:
-        from longshore.cluster.access import read
+        from longshore.cluster.client.access import read
 
         return command(access=read(kubeconfig, context), **options)
 
@@ -83,7 +83,8 @@ def profiles_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _profiles(file: Path | None, access: Any) -> Any:
-    from longshore.cluster import configz, scheduling
+    from longshore.cluster.client import configz
+    from longshore.cluster.settings import scheduling
     from longshore.machinery.scheduler.profile import PROFILES
 
     if file is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from longshore.base.clock import SystemClock
-from longshore.cluster.up import UpResult
+from longshore.cluster.local.starting import UpResult
 
 _CLEAR = "\r\033[K"
 

@@ -65,7 +65,7 @@ def simulate(
 
 def _cluster(options: dict[str, Any]) -> Any:
     """The access to the cluster of which the nodes are; None for nodes that are made up."""
-    from longshore.cluster import access
+    from longshore.cluster.client import access
     from longshore.cluster.config import ClusterError
 
     if not options["from_cluster"]:

@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from longshore.cluster import encryption, stores
+from longshore.cluster import stores
 from longshore.cluster.config import ClusterConfig, ClusterError, ClusterPaths
+from longshore.cluster.settings import encryption
 from longshore.core.store.protocol import StoreError
 from longshore.core.store.sealing import header_of
 from longshore.core.store.sqlite_check import faults as store_faults

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from longshore.base.clock import Clock, SystemClock
-from longshore.cluster import encryption, etcd
 from longshore.cluster.config import ClusterConfig, ClusterError, ClusterPaths, StoreConfig
+from longshore.cluster.host import etcd
+from longshore.cluster.settings import encryption
 from longshore.core.store.protocol import SharedStore, Take
 from longshore.core.store.sealed import SealedSharedStore, SealedStore
 from longshore.core.store.sqlite import SqliteStore

@@ -14,12 +14,12 @@ import grpc.aio
 import pytest
 from google.protobuf.message import Message
 
+from longshore.machinery.kubelet.containers.environment import Sources
+from longshore.machinery.kubelet.containers.facts import Facts
 from longshore.machinery.kubelet.devices import api_pb2 as api
 from longshore.machinery.kubelet.devices import wire
 from longshore.machinery.kubelet.devices.inotify import Directories
 from longshore.machinery.kubelet.devices.model import PluginFailure
-from longshore.machinery.kubelet.environment import Sources
-from longshore.machinery.kubelet.facts import Facts
 from longshore.machinery.kubelet.volumes.plan import HostPath, plan_volumes
 
 from ..docs import container, pod

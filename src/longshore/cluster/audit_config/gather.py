@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 from longshore.base.addresses import NODE_API_PORT
 from longshore.base.clock import Clock
-from longshore.cluster import admission, audit, encryption, etcd, issuers, stores
-from longshore.cluster.administrator import with_admin
+from longshore.cluster import stores
 from longshore.cluster.audit_config import handshakes, tries
 from longshore.cluster.audit_config.evidence import (
     NOBODY_MAY,
@@ -31,9 +30,12 @@ from longshore.cluster.audit_config.evidence import (
 from longshore.cluster.audit_config.handshakes import Place
 from longshore.cluster.audit_config.listeners import listeners
 from longshore.cluster.certs import groups_of
+from longshore.cluster.client.administrator import with_admin
 from longshore.cluster.config import ClusterConfig, ClusterPaths
-from longshore.cluster.machine import lan_namespace, node_namespace, node_nets
-from longshore.cluster.processes import recorded
+from longshore.cluster.host import etcd
+from longshore.cluster.host.machine import lan_namespace, node_namespace, node_nets
+from longshore.cluster.host.processes import recorded
+from longshore.cluster.settings import admission, audit, encryption, issuers
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.podsecurity.policy import LEVELS, Policy, Standard

@@ -20,7 +20,7 @@ from longshore.cluster.audit_config.verdicts import (
     passed,
 )
 from longshore.doors.kit.pulse import ServerLimits
-from longshore.machinery.kubelet.qos import PIDS_MAX
+from longshore.machinery.kubelet.lifecycle.qos import PIDS_MAX
 
 Judge: TypeAlias = Callable[[Door], Verdict]
 

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
+from longshore.cluster.client.probe import is_ready
 from longshore.cluster.config import Autoscaling, ClusterConfig, ClusterError, ClusterPaths
 from longshore.cluster.nodes import roster
 from longshore.cluster.nodes.hollow import in_server, tell_server
 from longshore.cluster.nodes.provisioner import ask
-from longshore.cluster.probe import is_ready
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.watch.cache import Cache

@@ -5,10 +5,10 @@ from __future__ import annotations
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
 from longshore.base.users import loop_user
-from longshore.cluster import scheduling
 from longshore.cluster.autoscale.local import LocalProvider
 from longshore.cluster.autoscale.look import Looking
 from longshore.cluster.config import Autoscaling, ClusterConfig, ClusterPaths
+from longshore.cluster.settings import scheduling
 from longshore.core.registry.client import Client, DeleteOptions
 from longshore.core.registry.eviction import Evictions
 from longshore.core.registry.registry import Registry

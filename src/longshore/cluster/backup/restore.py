@@ -23,7 +23,6 @@ import orjson
 
 from longshore.base.clock import Clock, SystemClock
 from longshore.base.files import write_private
-from longshore.cluster import encryption
 from longshore.cluster.backup import form
 from longshore.cluster.backup.form import BadBackup, Contents, Record
 from longshore.cluster.backup.places import place_of
@@ -37,7 +36,8 @@ from longshore.cluster.config import (
     config_of,
     default_root,
 )
-from longshore.cluster.processes import recorded
+from longshore.cluster.host.processes import recorded
+from longshore.cluster.settings import encryption
 from longshore.core.store.protocol import StoreError
 from longshore.core.store.sealing import Sealing, header_of
 

@@ -25,7 +25,7 @@ from longshore.cluster import stores
 from longshore.cluster.backup import form
 from longshore.cluster.backup.form import Beginning, Record
 from longshore.cluster.config import ClusterConfig, ClusterError, ClusterPaths, default_root
-from longshore.cluster.processes import recorded
+from longshore.cluster.host.processes import recorded
 from longshore.core.pki.pairs import Pair
 from longshore.core.pki.tls import client_context
 from longshore.core.store.protocol import StoreError

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock, SystemClock
 from longshore.base.users import loop_user
-from longshore.cluster.process import tune_interpreter
+from longshore.cluster.host.process import tune_interpreter
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
@@ -26,7 +26,7 @@ from longshore.core.store.sqlite import SqliteStore
 from longshore.core.watch.cache import Cache
 from longshore.machinery.controllers.run_all import ControllerConfig, run_controllers
 from longshore.machinery.kubelet.config import KubeletConfig
-from longshore.machinery.kubelet.hollow import HollowNodes
+from longshore.machinery.kubelet.hollow.nodes import HollowNodes
 from longshore.machinery.loop.recorder import Journal
 from longshore.machinery.scheduler.run import Scheduler
 

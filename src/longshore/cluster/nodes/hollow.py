@@ -7,10 +7,10 @@ import signal
 
 from longshore.base.clock import Clock
 from longshore.cluster.config import ClusterConfig, ClusterPaths
-from longshore.cluster.machine import hollow_nodes
-from longshore.cluster.processes import recorded
+from longshore.cluster.host.machine import hollow_nodes
+from longshore.cluster.host.processes import recorded
 from longshore.core.registry.client import Client
-from longshore.machinery.kubelet.hollow import HollowNodes
+from longshore.machinery.kubelet.hollow.nodes import HollowNodes
 
 
 def in_server(config: ClusterConfig) -> bool:

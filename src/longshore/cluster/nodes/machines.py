@@ -7,9 +7,9 @@ import asyncio
 import shutil
 
 from longshore.base.clock import SystemClock
-from longshore.cluster import containerd
 from longshore.cluster.config import ClusterConfig, ClusterPaths
-from longshore.cluster.processes import end, recorded
+from longshore.cluster.host import containerd
+from longshore.cluster.host.processes import end, recorded
 from longshore.core.pki.pairs import Pair
 from longshore.machinery.network import lan
 from longshore.machinery.network.ranges import node_net

@@ -21,9 +21,9 @@ from typing import Any, TypeAlias
 import orjson
 
 from longshore.cluster.config import ClusterConfig, ClusterError, ClusterPaths
+from longshore.cluster.host.process import prepare_process
 from longshore.cluster.nodes import roster
 from longshore.cluster.nodes.machines import remove_machine
-from longshore.cluster.process import prepare_process
 from longshore.machinery.network.errors import NetworkFailure
 from longshore.machinery.runtime.protocol import RuntimeFailure
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from longshore.cluster.access import Access, with_access
-from longshore.cluster.looking import looked_at
+from longshore.cluster.client.access import Access, with_access
+from longshore.cluster.client.looking import looked_at
 from longshore.core.objects.errors import ApiError, Forbidden, Unavailable
 from longshore.doors.kubernetes.client import HttpClient
 from longshore.machinery.scheduler.picture import picture

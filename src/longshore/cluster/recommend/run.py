@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from longshore.cluster.access import Access, with_access
+from longshore.cluster.client.access import Access, with_access
 from longshore.cluster.config import ClusterError
 from longshore.cluster.recommend.plan import FORMS, Advice, advised
 from longshore.core.objects.errors import NotFound

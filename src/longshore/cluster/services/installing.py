@@ -19,8 +19,8 @@ from pathlib import Path
 import orjson
 
 from longshore.base.files import write_private
-from longshore.cluster import invitation
 from longshore.cluster.config import ClusterError
+from longshore.cluster.joining import invitation
 from longshore.cluster.services.units import Unit, agent_unit, server_unit, shutdown_unit
 
 _SYSTEMD, _OWN = Path("/etc/systemd/system"), Path("/etc/longshore")

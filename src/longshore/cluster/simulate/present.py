@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from longshore.base import quantities
-from longshore.cluster.access import Access, with_access
+from longshore.cluster.client.access import Access, with_access
 from longshore.cluster.simulate.expand import Made
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc

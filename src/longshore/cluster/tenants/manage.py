@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from longshore.cluster.administrator import with_admin
+from longshore.cluster.client.administrator import with_admin
 from longshore.cluster.config import ClusterConfig, ClusterError, ClusterPaths, default_root
 from longshore.cluster.tenants.template import Request, kind_of, rendered
 from longshore.core.objects import kinds

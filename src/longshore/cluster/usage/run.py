@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from longshore.cluster.access import Access, with_access
+from longshore.cluster.client.access import Access, with_access
 from longshore.cluster.config import ClusterError
 from longshore.core.objects.errors import NotFound
 from longshore.core.objects.kinds import PROJECT_USAGE, Doc

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from longshore.cluster.access import Access, with_access
+from longshore.cluster.client.access import Access, with_access
+from longshore.cluster.client.looking import looked_at
 from longshore.cluster.config import ClusterError
-from longshore.cluster.looking import looked_at
 from longshore.cluster.why.notes import group_of, notes
 from longshore.cluster.why.report import Answer
 from longshore.cluster.why.table import judged

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from longshore.machinery.kubelet.config import RUNTIME_NAME
-from longshore.machinery.kubelet.support import Abilities
+from longshore.machinery.kubelet.containers.support import Abilities
 from longshore.machinery.kubelet.volumes import mounting
 from longshore.machinery.runtime.protocol import CanExec, HasVersion, Runtime
 

@@ -17,12 +17,14 @@ from longshore.machinery.kubelet.cpus.run import CpuManager
 from longshore.machinery.kubelet.credentials import Credentials, TokenSource
 from longshore.machinery.kubelet.devices.run import Around as DevicesAround
 from longshore.machinery.kubelet.devices.run import Devices
-from longshore.machinery.kubelet.entering import gate_of
 from longshore.machinery.kubelet.images.pulls import Puller
 from longshore.machinery.kubelet.images.records import PullRecords
 from longshore.machinery.kubelet.network import Guard, PodNetwork
 from longshore.machinery.kubelet.node.plan import MachineFacts
 from longshore.machinery.kubelet.node.run import NodeKeeper
+from longshore.machinery.kubelet.pods.entering import gate_of
+from longshore.machinery.kubelet.pods.tools import Tools
+from longshore.machinery.kubelet.pods.worker import PodWorker
 from longshore.machinery.kubelet.probes.handlers import Checker
 from longshore.machinery.kubelet.resources.around import Around
 from longshore.machinery.kubelet.resources.gauges import Gauges
@@ -31,9 +33,7 @@ from longshore.machinery.kubelet.sources import Fetcher, ServiceMirror
 from longshore.machinery.kubelet.static.guarding import LateGuard
 from longshore.machinery.kubelet.static.mirroring import Mirrors
 from longshore.machinery.kubelet.statistics.agent import AgentMetrics
-from longshore.machinery.kubelet.tools import Tools
 from longshore.machinery.kubelet.volumes.following import Followed
-from longshore.machinery.kubelet.worker import PodWorker
 from longshore.machinery.kubelet.writer import StatusWriter
 from longshore.machinery.loop.alarms import Alarms
 from longshore.machinery.loop.recorder import Journal

@@ -22,21 +22,21 @@ from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.cpus.machine import read_machine
 from longshore.machinery.kubelet.cpus.plan import Machine
 from longshore.machinery.kubelet.credentials import TokenSource
-from longshore.machinery.kubelet.dialling import dial
-from longshore.machinery.kubelet.logs import read_logs
 from longshore.machinery.kubelet.network import Guard, PodNetwork, Unguarded
 from longshore.machinery.kubelet.node.machine import machine_facts
 from longshore.machinery.kubelet.node.plan import MachineFacts
 from longshore.machinery.kubelet.orphans import Orphans
 from longshore.machinery.kubelet.parts import Parts, Setting, Workers
+from longshore.machinery.kubelet.pods.worker import PodWorker
 from longshore.machinery.kubelet.probes.handlers import Checker, RealChecker
 from longshore.machinery.kubelet.resources.gauges import Gauges, MachineGauges
 from longshore.machinery.kubelet.shutdown.run import shut_down
 from longshore.machinery.kubelet.static.mirrors import of_the_api
 from longshore.machinery.kubelet.static.run import StaticPods
 from longshore.machinery.kubelet.statistics.run import Statistics
-from longshore.machinery.kubelet.talking import open_session
-from longshore.machinery.kubelet.worker import PodWorker
+from longshore.machinery.kubelet.streams.dialling import dial
+from longshore.machinery.kubelet.streams.logs import read_logs
+from longshore.machinery.kubelet.streams.talking import open_session
 from longshore.machinery.runtime.protocol import CanExec, Container, Runtime, RuntimeFailure
 
 _log = logging.getLogger("longshore.kubelet")

@@ -12,20 +12,20 @@ from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.volumes import is_bound
 from longshore.core.registry.client import Change, Client
 from longshore.machinery.kubelet.config import VOLUME_REFRESH_S
+from longshore.machinery.kubelet.containers.environment import Sources
+from longshore.machinery.kubelet.containers.references import (
+    CA_NAME,
+    Wanted,
+    claims,
+    environment_sources,
+    volume_sources,
+)
 from longshore.machinery.kubelet.credentials import (
     PATIENCE_S,
     PATIENCE_TRIES,
     Credentials,
     TokenKey,
     token_keys,
-)
-from longshore.machinery.kubelet.environment import Sources
-from longshore.machinery.kubelet.references import (
-    CA_NAME,
-    Wanted,
-    claims,
-    environment_sources,
-    volume_sources,
 )
 from longshore.machinery.loop.follow import follow
 from longshore.machinery.runtime.protocol import RuntimeFailure

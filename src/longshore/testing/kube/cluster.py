@@ -19,7 +19,7 @@ from longshore.doors.kit.http import Reply, Request, SlicedReply
 from longshore.doors.kit.pulse import ServerLimits
 from longshore.doors.kit.server import Server
 from longshore.machinery.kubelet.config import KubeletConfig
-from longshore.machinery.kubelet.hollow import CAPACITY, hollow_configs
+from longshore.machinery.kubelet.hollow.nodes import CAPACITY, hollow_configs
 from longshore.testing.kube.life import Keys, Life
 from longshore.testing.kube.outside import ADMIN, OneToken, Outside
 from longshore.testing.kube.settings import Settings

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from longshore.base.clock import SystemClock
-from longshore.cluster.bootstrap import bootstrap
-from longshore.cluster.default_roles import ensure_roles
+from longshore.cluster.server.bootstrap import bootstrap
+from longshore.cluster.server.default_roles import ensure_roles
 from longshore.core.objects.rbac.defaults import objects_of_users
 from longshore.core.pki.authority import Authority
 from longshore.core.pki.tls import server_context

@@ -10,7 +10,7 @@ from typing import Any
 
 from longshore.base.chance import Chance
 from longshore.base.users import loop_user
-from longshore.cluster.readers import of_hollow_nodes
+from longshore.cluster.readings.readers import of_hollow_nodes
 from longshore.core.pki.authority import Authority
 from longshore.core.registry.admission.surroundings import AdmissionConfig
 from longshore.core.registry.identity.bearers import Bearers
@@ -22,7 +22,7 @@ from longshore.core.store.memory import MemoryStore
 from longshore.doors.kubernetes.door import DoorConfig, KubernetesDoor
 from longshore.machinery.controllers.run_all import ControllerConfig, build
 from longshore.machinery.kubelet.config import KubeletConfig
-from longshore.machinery.kubelet.hollow import HollowNodes
+from longshore.machinery.kubelet.hollow.nodes import HollowNodes
 from longshore.machinery.loop.loop import Loop
 from longshore.machinery.loop.recorder import Journal
 from longshore.testing.kube.outside import OneToken

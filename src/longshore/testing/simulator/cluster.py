@@ -13,7 +13,7 @@ from longshore.base.chance import Chance
 from longshore.base.users import User
 from longshore.doors.kit.http import AnyReply, Reply, Request, SlicedReply
 from longshore.machinery.kubelet.config import KubeletConfig
-from longshore.machinery.kubelet.hollow import HollowNodes, hollow_configs
+from longshore.machinery.kubelet.hollow.nodes import HollowNodes, hollow_configs
 from longshore.testing.loop import LoopClock
 from longshore.testing.simulator.machines import Scaling, SimulatedMachines, Sizes
 from longshore.testing.simulator.medium import Medium

@@ -20,7 +20,7 @@ from longshore.machinery.controllers.nodegroups.metrics import ScalingMetrics
 from longshore.machinery.controllers.nodegroups.protocol import NodeGroup, Tools
 from longshore.machinery.controllers.nodegroups.rules import ScalingRules
 from longshore.machinery.controllers.nodegroups.run import NodeGroups
-from longshore.machinery.kubelet.hollow import HOLLOW_FACTS, hollow_configs
+from longshore.machinery.kubelet.hollow.nodes import HOLLOW_FACTS, hollow_configs
 from longshore.machinery.kubelet.node.plan import node_doc, node_status
 from longshore.machinery.loop.loop import Loop
 from longshore.machinery.loop.recorder import Recorder

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias, TypeVar
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
 from longshore.base.users import loop_user
-from longshore.cluster.bootstrap import bootstrap
-from longshore.cluster.readers import of_hollow_nodes
+from longshore.cluster.readings.readers import of_hollow_nodes
+from longshore.cluster.server.bootstrap import bootstrap
 from longshore.core.registry.fencing import Fence
 from longshore.core.registry.identity.tokens import NoTokens, Tokens
 from longshore.core.registry.inprocess import InProcess

@@ -12,8 +12,8 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.objects.pod_requests import requests_of
 from longshore.machinery.kubelet.admission.plan import Site, refusal
 from longshore.machinery.kubelet.admission.room import Room
-from longshore.machinery.kubelet.model import Pending, Resizing, Verdict, is_static
-from longshore.machinery.kubelet.qos import qos_class
+from longshore.machinery.kubelet.lifecycle.model import Pending, Resizing, Verdict, is_static
+from longshore.machinery.kubelet.lifecycle.qos import qos_class
 from longshore.machinery.kubelet.resources.eviction.admission import under_pressure
 
 _STATIC_POLICY = 'Resize is infeasible for Guaranteed Pods alongside CPU Manager policy "static"'

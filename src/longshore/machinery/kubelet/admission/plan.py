@@ -14,7 +14,7 @@ from longshore.core.objects.selectors import node_requirement
 from longshore.core.objects.taints import taints_of, tolerated, tolerations_of
 from longshore.machinery.kubelet.admission.room import Room
 from longshore.machinery.kubelet.admission.sysctls import forbidden_sysctl
-from longshore.machinery.kubelet.model import Verdict, is_static
+from longshore.machinery.kubelet.lifecycle.model import Verdict, is_static
 
 _OS = "kubernetes.io/os"
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"

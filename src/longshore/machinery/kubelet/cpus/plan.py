@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 from longshore.base import quantities
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.model import init_containers, is_sidecar, main_containers
-from longshore.machinery.kubelet.qos import qos_class
+from longshore.machinery.kubelet.lifecycle.model import init_containers, is_sidecar, main_containers
+from longshore.machinery.kubelet.lifecycle.qos import qos_class
 
 Cpus: TypeAlias = frozenset[int]
 Owned: TypeAlias = Mapping[str, Mapping[str, Cpus]]

@@ -18,7 +18,7 @@ from longshore.base.files import write_private
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.cpus.lists import cpus_text, parse_cpus
 from longshore.machinery.kubelet.cpus.plan import Cpus, Machine, Short, assign, shared
-from longshore.machinery.kubelet.model import Verdict
+from longshore.machinery.kubelet.lifecycle.model import Verdict
 from longshore.machinery.runtime.protocol import (
     CanUpdate,
     Container,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from longshore.base import quantities
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.devices.model import Grant
-from longshore.machinery.kubelet.model import init_containers, is_sidecar, main_containers
+from longshore.machinery.kubelet.lifecycle.model import init_containers, is_sidecar, main_containers
 
 
 class DevicesMissing(Exception):

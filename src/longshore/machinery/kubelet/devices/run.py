@@ -21,6 +21,7 @@ from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Client
 from longshore.machinery.kubelet.config import RETRY_S, KubeletConfig
+from longshore.machinery.kubelet.containers.facts import ConfigMissing
 from longshore.machinery.kubelet.devices.allocation import Allocator
 from longshore.machinery.kubelet.devices.assignments import Assignments
 from longshore.machinery.kubelet.devices.cdi.files import specifications
@@ -41,8 +42,7 @@ from longshore.machinery.kubelet.devices.plan import DevicesMissing
 from longshore.machinery.kubelet.devices.plugins import Plugins
 from longshore.machinery.kubelet.devices.reception import Reception
 from longshore.machinery.kubelet.devices.shares import Shares
-from longshore.machinery.kubelet.facts import ConfigMissing
-from longshore.machinery.kubelet.model import Verdict
+from longshore.machinery.kubelet.lifecycle.model import Verdict
 from longshore.machinery.runtime.protocol import ContainerSpec
 
 _log = logging.getLogger("longshore.kubelet.devices")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.model import Health
+from longshore.machinery.kubelet.lifecycle.model import Health
 
 ProbeName: TypeAlias = Literal["startup", "liveness", "readiness"]
 PROBES: tuple[ProbeName, ...] = ("startup", "liveness", "readiness")

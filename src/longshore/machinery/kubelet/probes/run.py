@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from longshore.base.clock import Clock
-from longshore.machinery.kubelet.model import Health
+from longshore.machinery.kubelet.lifecycle.model import Health
 from longshore.machinery.kubelet.probes.handlers import Checker, Target
 from longshore.machinery.kubelet.probes.plan import Probe, Tally, health, probes_of
 

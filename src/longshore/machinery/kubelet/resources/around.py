@@ -11,7 +11,7 @@ from longshore.base.metrics import Counter
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.config import KubeletConfig
 from longshore.machinery.kubelet.events import Recorder
-from longshore.machinery.kubelet.model import Verdict
+from longshore.machinery.kubelet.lifecycle.model import Verdict
 from longshore.machinery.kubelet.resource_settings import ResourceSettings
 from longshore.machinery.kubelet.resources.gauges import Gauges
 from longshore.machinery.kubelet.resources.meter import OnNode

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from longshore.machinery.kubelet.config import Band
-from longshore.machinery.kubelet.model import Verdict
+from longshore.machinery.kubelet.lifecycle.model import Verdict
 
 UNREADY = "node is shutting down"
 REJECTED = Verdict("NodeShutdown", "Pod was rejected as the node is shutting down.")

@@ -9,9 +9,9 @@ from typing import Protocol
 
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.model import Verdict
+from longshore.machinery.kubelet.lifecycle.model import Verdict
+from longshore.machinery.kubelet.pods.tools import Tools
 from longshore.machinery.kubelet.shutdown.plan import REJECTED, UNREADY, turns
-from longshore.machinery.kubelet.tools import Tools
 from longshore.machinery.kubelet.writer import StatusWriter
 
 # A stop signal and then SIGKILL take a moment beyond the grace.

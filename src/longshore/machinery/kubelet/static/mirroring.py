@@ -13,6 +13,7 @@ from longshore.core.objects.errors import ApiError, NotFound
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Change, Client, Create
 from longshore.machinery.kubelet.config import RETRY_S
+from longshore.machinery.kubelet.lifecycle.status import doubted
 from longshore.machinery.kubelet.static.mirrors import (
     Name,
     is_mirror,
@@ -21,7 +22,6 @@ from longshore.machinery.kubelet.static.mirrors import (
     name_of,
     plan_mirrors,
 )
-from longshore.machinery.kubelet.status import doubted
 from longshore.machinery.kubelet.writer import StatusWriter
 
 _log = logging.getLogger("longshore.kubelet.static")

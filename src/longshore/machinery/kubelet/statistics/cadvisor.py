@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from longshore.base import quantities
 from longshore.base.metrics import Labels, counter, gauge
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.qos import cgroup_resources
+from longshore.machinery.kubelet.lifecycle.qos import cgroup_resources
 from longshore.machinery.kubelet.statistics.measuring import (
     Measured,
     PodMeasured,

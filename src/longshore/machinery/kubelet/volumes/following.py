@@ -16,8 +16,8 @@ from longshore.base.clock import Clock
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.registry.client import Change, Client
-from longshore.machinery.kubelet.environment import Sources
-from longshore.machinery.kubelet.references import CA_NAME, volume_sources
+from longshore.machinery.kubelet.containers.environment import Sources
+from longshore.machinery.kubelet.containers.references import CA_NAME, volume_sources
 from longshore.machinery.loop.follow import Among, follow
 
 # A pod that has its volumes this long may have them for longer: then its objects are followed.

@@ -13,10 +13,15 @@ from longshore.base import quantities
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.volumes import NOT_SOURCES, claim_name, is_of
 from longshore.machinery.kubelet.config import at_home
+from longshore.machinery.kubelet.containers.environment import Sources, contents, expand_known
+from longshore.machinery.kubelet.containers.facts import (
+    ConfigMissing,
+    Facts,
+    field_value,
+    resource_value,
+)
 from longshore.machinery.kubelet.credentials import key_of
-from longshore.machinery.kubelet.environment import Sources, contents, expand_known
-from longshore.machinery.kubelet.facts import ConfigMissing, Facts, field_value, resource_value
-from longshore.machinery.kubelet.model import init_containers, main_containers
+from longshore.machinery.kubelet.lifecycle.model import init_containers, main_containers
 
 DEFAULT_MODE = 0o644
 Medium: TypeAlias = Literal["disk", "memory"]

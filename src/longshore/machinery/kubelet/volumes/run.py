@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.facts import ConfigMissing
+from longshore.machinery.kubelet.containers.facts import ConfigMissing
 from longshore.machinery.kubelet.volumes import mounting
 from longshore.machinery.kubelet.volumes.atomic import write_files
 from longshore.machinery.kubelet.volumes.plan import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.taints import tolerates
-from longshore.machinery.kubelet.model import Verdict
-from longshore.machinery.kubelet.qos import qos_class
+from longshore.machinery.kubelet.lifecycle.model import Verdict
+from longshore.machinery.kubelet.lifecycle.qos import qos_class
 from longshore.machinery.kubelet.resources.eviction.ranking import is_critical
 from longshore.machinery.kubelet.resources.eviction.words import REASON
 

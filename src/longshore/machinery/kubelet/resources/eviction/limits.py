@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.pod_requests import amount
-from longshore.machinery.kubelet.model import init_containers, is_sidecar, main_containers
+from longshore.machinery.kubelet.lifecycle.model import init_containers, is_sidecar, main_containers
 from longshore.machinery.kubelet.resources.thresholds import DISK
 from longshore.machinery.kubelet.resources.use import PodUse
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.pod_requests import requests_of
-from longshore.machinery.kubelet.model import is_static
+from longshore.machinery.kubelet.lifecycle.model import is_static
 from longshore.machinery.kubelet.resources.thresholds import DISK, INODES, MEMORY, PIDS
 from longshore.machinery.kubelet.resources.use import PodUse
 

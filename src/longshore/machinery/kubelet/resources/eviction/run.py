@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.model import TERMINAL_PHASES, Verdict, key_of
+from longshore.machinery.kubelet.lifecycle.model import TERMINAL_PHASES, Verdict, key_of
 from longshore.machinery.kubelet.resources.allocatable import reserved_memory
 from longshore.machinery.kubelet.resources.around import Around, PodHere
 from longshore.machinery.kubelet.resources.eviction.limits import exceeded, has_limits

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from longshore.base import quantities
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.pod_requests import amount
-from longshore.machinery.kubelet.model import init_containers, main_containers
+from longshore.machinery.kubelet.lifecycle.model import init_containers, main_containers
 from longshore.machinery.kubelet.resources.thresholds import DISK, MEMORY, Threshold
 from longshore.machinery.kubelet.resources.use import ContainerUse, PodUse, Reading
 

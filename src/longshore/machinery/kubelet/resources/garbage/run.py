@@ -8,7 +8,7 @@ import logging
 from pathlib import Path
 
 from longshore.core.objects.kinds import Doc
-from longshore.machinery.kubelet.model import TERMINAL_PHASES
+from longshore.machinery.kubelet.lifecycle.model import TERMINAL_PHASES
 from longshore.machinery.kubelet.resources.around import Around
 from longshore.machinery.kubelet.resources.garbage.plan import (
     Seen,

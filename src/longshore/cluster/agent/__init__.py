@@ -1,0 +1,1 @@
+"""The agent process of one node, and what it answers."""

@@ -1,0 +1,1 @@
+"""A machine comes into a cluster, and leaves it."""

@@ -1,0 +1,1 @@
+"""What nodes and pods say of their use, read when somebody asks."""

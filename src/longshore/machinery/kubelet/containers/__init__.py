@@ -1,0 +1,1 @@
+"""What a container is given: environment, files, facts, rights. Pure."""

@@ -1,0 +1,1 @@
+"""Nodes and pods without machines, which live by the same lifecycle."""

@@ -1,0 +1,1 @@
+"""The life of a pod, decided and told from what is seen of it. Pure."""

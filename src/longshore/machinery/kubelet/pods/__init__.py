@@ -1,0 +1,1 @@
+"""The workers: one for each pod, which carry out what its lifecycle wants next."""
