@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longshore.machinery.runtime.oci.limits import Write, weight, writes_v1, writes_v2
+from longshore.machinery.runtime.oci.limits import Write, besides, weight, writes_v1, writes_v2
 from longshore.machinery.runtime.oci.seccomp_files import Circumstances, from_file
 from longshore.machinery.runtime.oci.sysctls import not_the_pods_own, path_of
 from longshore.machinery.runtime.protocol import Resources
@@ -160,3 +160,8 @@ def test_dockers_form_names_one_call_or_many_and_its_architectures() -> None:
 def test_what_is_no_profile_is_refused(document: object) -> None:
     with pytest.raises(ValueError, match=r"it has no defaultAction|a rule"):
         from_file(document, HERE)
+
+
+def test_a_group_of_version_2_ends_whole_and_does_not_swap() -> None:
+    assert besides(swaps=True) == {"memory.oom.group": "1", "memory.swap.max": "0"}
+    assert besides(swaps=False) == {"memory.oom.group": "1"}

@@ -166,3 +166,17 @@ def test_dangerous_calls_need_their_capability() -> None:
     assert {"read", "execve", "openat2", "futex", "chroot", "clone"} <= plain
     assert {"mount", "bpf", "unshare", "setns"} <= open_to("SYS_ADMIN")
     assert "kexec_load" not in open_to(*CAPABILITIES)
+
+
+def test_on_version_2_a_container_has_its_own_view_of_control_groups() -> None:
+    alone = replace(FRAME, unified={"memory.oom.group": "1"})
+    for frame, security, own in (
+        (alone, Security(), True),
+        (alone, Security(privileged=True), False),
+        (FRAME, Security(), False),
+    ):
+        linux = configuration(replace(SPEC, security=security), IMAGE, ProcessUser(), frame)[
+            "linux"
+        ]
+        assert ({"type": "cgroup"} in linux["namespaces"]) is own
+        assert linux["resources"].get("unified") == frame.unified

@@ -230,6 +230,7 @@ class CriRuntime:
         mirror = self._mirror
         target = self._target(pod, spec.pid_of) if spec.pid_of else ""
         config = plan.container_config(spec, pod.frame, image, self._node, target)
+        config.linux.resources.unified.update(limits.besides_here() or {})
         Path(spec.log_path).parent.mkdir(parents=True, exist_ok=True)
         # One that debugs may be privileged though the pod's own are not.
         frame = replace(pod.frame, privileged=pod.frame.privileged or spec.security.privileged)

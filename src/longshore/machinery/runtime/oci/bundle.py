@@ -21,7 +21,7 @@ from longshore.machinery.runtime.linux import (
     mount,
     open_beneath,
 )
-from longshore.machinery.runtime.oci import host, records
+from longshore.machinery.runtime.oci import host, limits, records
 from longshore.machinery.runtime.oci.layout import Layout
 from longshore.machinery.runtime.oci.live import Live
 from longshore.machinery.runtime.oci.records import ContainerRecord
@@ -116,6 +116,7 @@ def frame(live: Live, pod: Pod, spec: ContainerSpec, pid: str | None) -> Frame:
         devices=nodes + host.nodes(spec.devices),
         oom_floor=host.oom_floor(),
         seccomp=_seccomp(spec.security, bounding),
+        unified=limits.besides_here(),
     )
 
 

@@ -39,6 +39,19 @@ def hierarchies() -> dict[str, Path]:
     return found
 
 
+def is_unified() -> bool:
+    """Whether version 2 is all there is, as on machines of today."""
+    return set(hierarchies()) == {"unified"}
+
+
+@cache
+def limits_swap() -> bool:
+    """Whether a group of version 2 can be kept from swapping; this process's own, which has the
+    memory controller or is the root, is asked, as upstream does (pkg/kubelet/kuberuntime:
+    swapControllerAvailable)."""
+    return any(Path(procs).with_name("memory.swap.max").exists() for procs in _own_groups())
+
+
 def _controllers(options: str) -> str:
     words = [word for word in options.split(",") if word not in ("rw", "ro", "xattr", "none")]
     return ",".join(words)

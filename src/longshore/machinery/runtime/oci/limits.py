@@ -58,6 +58,18 @@ def writes_v2(limits: Resources) -> list[Write]:
     return found
 
 
+def besides(*, swaps: bool) -> dict[str, str]:
+    """What a container's group of version 2 is to say beside its limits, by file: when the kernel ends one of its
+    processes for want of memory, it ends them all (KubeletConfiguration: singleProcessOOMKill is false there), and none
+    of it is swapped (memorySwap.swapBehavior: NoSwap). swaps: whether the kernel lets that be said."""
+    return {"memory.oom.group": "1"} | ({"memory.swap.max": "0"} if swaps else {})
+
+
+def besides_here() -> dict[str, str] | None:
+    """The same on this machine; None where version 2 is not alone."""
+    return besides(swaps=cgroups.limits_swap()) if cgroups.is_unified() else None
+
+
 def weight(shares: int) -> int:
     """cpu.weight (1 to 10000) of Docker's shares (2 to 262144), as KEP-2254 has it."""
     bounded = max(_SHARES_MIN, min(shares, _SHARES_MAX))
@@ -93,7 +105,7 @@ def _above(file: Path) -> Path:
 def _places(group: str, limits: Resources) -> Iterator[tuple[Path, str]]:
     """Where each value goes, of the controllers that this machine has."""
     found = cgroups.hierarchies()
-    if list(found) == ["unified"]:
+    if cgroups.is_unified():
         root = found["unified"] / group.lstrip("/")
         yield from ((root / write.file, write.value) for write in writes_v2(limits))
         return

@@ -124,7 +124,7 @@ def _crun() -> tuple[str, ...]:
 def _is_in_its_way() -> bool:
     """Whether version 2 has controllers and is not alone."""
     found = cgroups.hierarchies()
-    if set(found) == {"unified"} or "unified" not in found:
+    if cgroups.is_unified() or "unified" not in found:
         return False
     return bool((found["unified"] / "cgroup.controllers").read_text().strip())
 

@@ -64,7 +64,8 @@ class Node:
 class Frame:
     """What the machine and the sandbox contribute. namespaces are the sandbox's, by their type; pid is the namespace of processes that the container
     joins: "" for one of its own, None for the node's. oom_floor: no oom_score_adj below it can be set.
-    seccomp: the profile that the container names, None where it names none."""
+    seccomp: the profile that the container names, None where it names none. unified: what its control group is to say
+    besides, by file, where version 2 is alone; None elsewhere."""
 
     hostname: str
     namespaces: Mapping[str, str]
@@ -76,6 +77,7 @@ class Frame:
     pid: str | None = ""
     oom_floor: int = -1000
     seccomp: Mapping[str, Any] | None = None
+    unified: Mapping[str, str] | None = None
 
 
 def configuration(
@@ -86,9 +88,9 @@ def configuration(
     privileged = spec.security.privileged
     open_proc = privileged or spec.security.unmasked_proc
     linux: dict[str, Any] = {
-        "namespaces": _namespaces(frame),
+        "namespaces": _namespaces(frame, privileged),
         "cgroupsPath": frame.cgroup,
-        "resources": _resources(spec.resources, privileged, frame.devices),
+        "resources": _resources(spec.resources, privileged, frame),
         "maskedPaths": [] if open_proc else _MASKED,
         "readonlyPaths": [] if open_proc else _READ_ONLY,
         "devices": [_device(node) for node in frame.devices],
@@ -185,8 +187,12 @@ def _sets(allowed: Sequence[str]) -> dict[str, list[str]]:
     return {"bounding": names, "effective": names, "permitted": names}
 
 
-def _namespaces(frame: Frame) -> list[dict[str, str]]:
+def _namespaces(frame: Frame, privileged: bool) -> list[dict[str, str]]:
+    """On version 2 a container sees its own control group as the root, as runtimes behind the CRI have it;
+    a privileged one sees the node's."""
     own = [{"type": "mount"}]
+    if frame.unified is not None and not privileged:
+        own.append({"type": "cgroup"})
     if frame.pid is not None:
         own.append({"type": "pid", "path": frame.pid} if frame.pid else {"type": "pid"})
     return own + [{"type": kind, "path": path} for kind, path in frame.namespaces.items()]
@@ -230,7 +236,7 @@ def _widest_propagation(mounts: Sequence[Mount]) -> str:
     return Propagation.BOTH_WAYS.value if both_ways else ""
 
 
-def _resources(limits: Resources, privileged: bool, nodes: Sequence[Node]) -> dict[str, Any]:
+def _resources(limits: Resources, privileged: bool, frame: Frame) -> dict[str, Any]:
     devices: list[dict[str, Any]] = [{"allow": privileged, "access": "rwm"}]
     if not privileged:
         devices += [
@@ -241,9 +247,11 @@ def _resources(limits: Resources, privileged: bool, nodes: Sequence[Node]) -> di
                 "minor": node.minor,
                 "access": node.permissions,
             }
-            for node in nodes
+            for node in frame.devices
         ]
     resources: dict[str, Any] = {"devices": devices}
+    if frame.unified:
+        resources["unified"] = dict(frame.unified)
     cpu: dict[str, Any] = {}
     if limits.cpu_shares:
         cpu["shares"] = max(2, limits.cpu_shares)
