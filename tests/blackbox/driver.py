@@ -87,6 +87,12 @@ class Cluster:
             *verb.split(), *words, "--name", self.name, "--root", str(self.root), code=code
         )
 
+    def state(self) -> str:
+        """What `longshore list` says of it: "running", "degraded", ..."""
+        told = json.loads(longshore("list", "--json", "--root", str(self.root)))
+        (state,) = [one["state"] for one in told["clusters"] if one["name"] == self.name]
+        return str(state)
+
     def kubectl(self, *words: str, stdin: str | None = None, code: int = 0) -> str:
         """Run kubectl against the cluster; its standard output (standard error if it must fail)."""
         done = self.kubectl_run(*words, stdin=stdin)
@@ -156,67 +162,3 @@ async def eventually(
         assert clock.monotonic() < deadline, f"not within {patience_s:g} s: {what}"
         await clock.sleep(pause_s)
     return seen
-
-
-def machine() -> dict[str, list[str]]:
-    """What a cluster could leave behind on this machine."""
-    return {
-        "links": _lines("ip", "-o", "link"),
-        "addresses": _lines("ip", "-o", "-4", "address"),
-        "routes": _lines("ip", "route", "show", "table", "all"),
-        "rules": _lines("nft", "list", "ruleset"),
-        "mounts": sorted(
-            line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()
-        ),
-        "cgroups": sorted(
-            str(path) for path in Path("/sys/fs/cgroup").glob("**/longshore-*") if path.is_dir()
-        ),
-        "namespaces": sorted(_namespaces()),
-        "processes": sorted(_ours()),
-    }
-
-
-async def nothing_left(before: dict[str, list[str]], patience_s: float = 10.0) -> None:
-    """Fail with what is new on this machine unless that is gone soon (the kernel takes namespaces
-    apart after their last process)."""
-
-    def new() -> dict[str, list[str]]:
-        now = machine()
-        found = {what: sorted(set(now[what]) - set(before[what])) for what in now}
-        return {what: lines for what, lines in found.items() if lines}
-
-    clock = SystemClock()
-    deadline = clock.monotonic() + patience_s
-    while (left := new()) and clock.monotonic() < deadline:
-        await clock.sleep(0.1)
-    assert left == {}
-
-
-def _lines(*command: str) -> list[str]:
-    return sorted(
-        subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    )
-
-
-def _namespaces() -> set[str]:
-    """Every network namespace that some process is in."""
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/ns/net"):
-        try:
-            found.add(os.readlink(path))
-        except OSError:
-            continue
-    return found
-
-
-def _ours() -> set[str]:
-    """Processes that only a cluster starts."""
-    names = set()
-    for path in Path("/proc").glob("[0-9]*/comm"):
-        try:
-            name = path.read_text().strip()
-        except OSError:
-            continue
-        if name.startswith(("longshore-", "conmon", "runc", "nginx", "pasta")):
-            names.add(f"{path.parent.name} {name}")
-    return names

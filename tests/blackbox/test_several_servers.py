@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -27,7 +26,8 @@ from longshore.doors.kubernetes.client import HttpClient
 from longshore.machinery.network.namespaces import socket_in
 
 from .conftest import started
-from .driver import Cluster, eventually, longshore, machine, nothing_left
+from .driver import Cluster, eventually, longshore
+from .leaks import machine, nothing_left
 from .test_failures import deployment, process
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
@@ -43,16 +43,17 @@ CONTROLLERS = "kube-controller-manager"
 
 @pytest.fixture(scope="module")
 def trio(short_root: Path) -> Iterator[Cluster]:
-    before = machine()
+    root = short_root / "t"
+    before = machine(root)
     cluster = started(
-        "trio", short_root, "--servers", "3", "--nodes", "2", "--hollow",
+        "trio", root, "--servers", "3", "--nodes", "2", "--hollow",
         "--node-grace", "8", *QUICK,
     )  # fmt: skip
     try:
         yield cluster
     finally:
         cluster.longshore("down")
-    asyncio.run(nothing_left(before))
+    asyncio.run(nothing_left(root, before))
 
 
 @asynccontextmanager
@@ -155,15 +156,6 @@ async def all_nodes_ready(client: HttpClient) -> bool:
     return [c["status"] for c in conditions if c["type"] == "Ready"] == ["True", "True"]
 
 
-def state(cluster: Cluster) -> str:
-    (one,) = [
-        each
-        for each in json.loads(longshore("list", "--json", "--root", str(cluster.root)))["clusters"]
-        if each["name"] == cluster.name
-    ]
-    return str(one["state"])
-
-
 async def test_the_leading_server_is_killed(trio: Cluster) -> None:
     trio.apply(deployment("web", 1))
     async with admin(trio) as client, writing(client, "server") as writer:
@@ -178,9 +170,9 @@ async def test_the_leading_server_is_killed(trio: Cluster) -> None:
         await scaled(client, "web", 5)
         await writer.nothing_is_lost()
         assert await all_nodes_ready(client)
-        assert state(trio) == "degraded"
+        assert trio.state() == "degraded"
         await asyncio.to_thread(trio.longshore, "start")
-        assert state(trio) == "running"
+        assert trio.state() == "running"
         assert await leader(client) == heir, "who comes back takes nothing away"
         assert await scaled(client, "web", 1) < LEASE_S
 
@@ -241,7 +233,7 @@ async def test_a_watch_through_the_door_goes_on(trio: Cluster) -> None:
 
 
 def test_status_and_what_down_would_remove(trio: Cluster) -> None:
-    assert state(trio) == "running"
+    assert trio.state() == "running"
     remains = trio.longshore("down", "--list")
     for role in ("server-1", "server-3", "etcd-1", "etcd-3", "node-2"):
         assert f"({role})" in remains
@@ -249,9 +241,9 @@ def test_status_and_what_down_would_remove(trio: Cluster) -> None:
 
 def test_it_is_stopped_and_started(trio: Cluster) -> None:
     trio.longshore("stop")
-    assert state(trio) == "stopped"
+    assert trio.state() == "stopped"
     trio.longshore("start")
-    assert state(trio) == "running"
+    assert trio.state() == "running"
     assert len(trio.get("nodes")["items"]) == 2
 
 

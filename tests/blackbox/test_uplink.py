@@ -15,7 +15,8 @@ import pytest
 
 from longshore.machinery.network.uplink import leftovers
 
-from .driver import Cluster, eventually, longshore, machine, nothing_left
+from .driver import Cluster, eventually, longshore
+from .leaks import machine, nothing_left
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -43,12 +44,15 @@ async def tap_of(cluster: Cluster) -> None:
 
 
 async def test_pasta_lives_as_long_as_its_cluster(short_root: Path) -> None:
-    before = machine()
-    cluster = with_uplink("way", short_root / "u")
+    root = short_root / "u"
+    before = machine(root)
+    cluster = with_uplink("way", root)
     try:
         await tap_of(cluster)
         first = await eventually(lambda: pid_of_pasta(cluster), "pasta is there")
-        assert machine()["links"] == before["links"], "the machine's own namespace is left alone"
+        assert machine(root)["links"] == before["links"], (
+            "the machine's own namespace is left alone"
+        )
         assert f"process {first} (uplink)" in cluster.longshore("down --list").splitlines()
         cluster.longshore("stop")
         assert not Path(f"/proc/{first}").exists()
@@ -57,12 +61,13 @@ async def test_pasta_lives_as_long_as_its_cluster(short_root: Path) -> None:
         assert await eventually(lambda: pid_of_pasta(cluster), "pasta is there again") != first
     finally:
         cluster.longshore("down")
-    await nothing_left(before)
+    await nothing_left(root, before)
 
 
 async def test_a_pasta_that_dies_is_started_again(short_root: Path) -> None:
-    before = machine()
-    cluster = with_uplink("again", short_root / "a")
+    root = short_root / "a"
+    before = machine(root)
+    cluster = with_uplink("again", root)
     try:
         await tap_of(cluster)
         first = await eventually(lambda: pid_of_pasta(cluster), "pasta is there")
@@ -73,12 +78,13 @@ async def test_a_pasta_that_dies_is_started_again(short_root: Path) -> None:
         assert "pods do not reach the outside: pasta ended with -9" in log
     finally:
         cluster.longshore("down")
-    await nothing_left(before)
+    await nothing_left(root, before)
 
 
 async def test_down_ends_the_pasta_of_a_server_that_was_killed(short_root: Path) -> None:
-    before = machine()
-    cluster = with_uplink("lost", short_root / "l")
+    root = short_root / "l"
+    before = machine(root)
+    cluster = with_uplink("lost", root)
     try:
         await tap_of(cluster)
         (server,) = (cluster.root / "lost" / "processes").glob("server.json")
@@ -88,7 +94,7 @@ async def test_down_ends_the_pasta_of_a_server_that_was_killed(short_root: Path)
         assert f"process {pasta} (uplink)" in cluster.longshore("down --list")
     finally:
         cluster.longshore("down")
-    await nothing_left(before)
+    await nothing_left(root, before)
 
 
 def test_without_pasta_the_cluster_comes_up_and_says_what_is_missing(
