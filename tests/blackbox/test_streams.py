@@ -138,7 +138,7 @@ def test_a_port_of_a_pod_is_forwarded(web: Cluster, program: str) -> None:
     finally:
         running.terminate()
         said = running.communicate(timeout=20)[1]
-    assert "error forwarding port 81" in said
+    assert "error forwarding port 81: dial tcp 127.0.0.1:81: connect: connection refused" in said
 
 
 def test_a_port_is_forwarded_to_clients_without_spdy(web: Cluster) -> None:

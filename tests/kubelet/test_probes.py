@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.probes.handlers import RealChecker, Target
 from longshore.machinery.kubelet.probes.outcome import Outcome
 from longshore.machinery.kubelet.probes.plan import Probe, Tally, health, probes_of
+from longshore.machinery.network.errors import unreached
 from longshore.machinery.runtime.protocol import RuntimeFailure
 
 from .docs import container
@@ -93,18 +95,28 @@ async def test_http_probes_ask_and_judge(server: tuple[int, list[bytes]]) -> Non
     bad = await check({"httpGet": {"path": "/bad", "port": port}})
     assert bad == Outcome(False, "HTTP probe failed with statuscode: 500")
     slow = await check({"httpGet": {"path": "/slow", "port": port}})
-    assert not slow.good
-    assert "deadline exceeded" in slow.message
-    empty = await check({"httpGet": {"path": "/none", "port": port}})
-    assert "malformed HTTP response" in empty.message
+    assert slow == Outcome(
+        False,
+        f'Get "http://{HERE}:{port}/slow": context deadline exceeded '
+        "(Client.Timeout exceeded while awaiting headers)",
+    )
+    empty = await check({"httpGet": {"path": "none", "port": port}})
+    assert empty == Outcome(False, f'Get "http://{HERE}:{port}/none": EOF')
 
 
 async def test_tcp_probes_only_connect(server: tuple[int, list[bytes]]) -> None:
     port, _ = server
     assert (await check({"tcpSocket": {"port": port}})).good
-    refusal = await check({"tcpSocket": {"port": 1}})
-    assert not refusal.good
+    nobody = f"dial tcp {HERE}:1: connect: connection refused"
+    assert await check({"tcpSocket": {"port": 1}}) == Outcome(False, nobody)
+    asked = await check({"httpGet": {"port": 1}})
+    assert asked == Outcome(False, f'Get "http://{HERE}:1/": {nobody}')
     assert "couldn't find port: nosuch" in (await check({"tcpSocket": {"port": "nosuch"}})).message
+
+
+def test_a_name_that_nobody_has_is_said_to_be_that() -> None:
+    unknown = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    assert unreached(unknown, "db.local", 80) == "dial tcp: lookup db.local: no such host"
 
 
 async def test_a_header_cannot_smuggle_another_request(server: tuple[int, list[bytes]]) -> None:
@@ -162,6 +174,8 @@ class Shell:
     async def exec_sync(
         self, container_id: str, command: list[str], timeout_s: float
     ) -> tuple[int, bytes]:
+        if command[0] == "sleep":
+            await asyncio.Event().wait()
         if command == ["gone"]:
             raise RuntimeFailure("container is not running")
         return (0, b"fine") if command == ["true"] else (3, b"not well")
@@ -174,3 +188,5 @@ async def test_commands_are_judged_by_their_exit_code() -> None:
     assert bad == Outcome(False, "not well")
     gone = await checker.check({"exec": {"command": ["gone"]}}, target, 1)
     assert gone == Outcome(False, "container is not running")
+    late = await checker.check({"exec": {"command": ["sleep", "60"]}}, target, 0.05)
+    assert late == Outcome(False, 'command timed out: "sleep 60" timed out after 0.05s')

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
+import ssl
 
 
 class NetworkFailure(Exception):
@@ -37,3 +39,13 @@ class AddressesExhausted(NetworkFailure): ...
 
 
 class UplinkFailure(NetworkFailure): ...
+
+
+def unreached(error: OSError, host: str, port: int) -> str:
+    """Why nobody answered there, as Go's net package says it: `dial tcp 10.42.1.2:80: connect: connection
+    refused` is what upstream's programs print, and what people search for."""
+    if isinstance(error, socket.gaierror):
+        return f"dial tcp: lookup {host}: no such host"
+    if isinstance(error, ssl.SSLError) or error.errno is None:
+        return str(error)
+    return f"dial tcp {host}:{port}: connect: {os.strerror(error.errno).lower()}"

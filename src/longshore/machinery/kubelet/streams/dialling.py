@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import StreamReader, StreamWriter
 
-from longshore.machinery.network.errors import NetworkFailure
+from longshore.machinery.network.errors import NetworkFailure, unreached
 from longshore.machinery.network.namespaces import socket_in
 
 CONNECT_S = 10.0
@@ -24,6 +24,8 @@ async def dial(netns: str, port: int) -> tuple[StreamReader, StreamWriter]:
         async with asyncio.timeout(CONNECT_S):
             await asyncio.get_running_loop().sock_connect(sock, (_LOOPBACK, port))
         return await asyncio.open_connection(sock=sock)
-    except BaseException:
+    except BaseException as error:
         sock.close()
+        if isinstance(error, OSError) and error.errno is not None:
+            raise ConnectionError(unreached(error, _LOOPBACK, port)) from error
         raise
