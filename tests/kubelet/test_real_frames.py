@@ -60,10 +60,11 @@ async def test_what_one_container_mounts_another_sees(node: Node) -> None:
     def mounted(spread: str) -> Doc:
         return {"volumeMounts": [{"name": "d", "mountPath": "/d", "mountPropagation": spread}]}
 
-    script = "mkdir /d/late; mount -t tmpfs none /d/late && echo mine >/d/late/note; "
+    script = "until [ -e /d/there ]; do sleep 0.02; done; mkdir /d/late;"
+    script = f"{script} mount -t tmpfs none /d/late && echo mine >/d/late/note;"
     maker = shell(f"{script} until [ -e /d/done ]; do sleep 0.02; done",
                   **mounted("Bidirectional"), securityContext={"privileged": True})  # fmt: skip
-    script = "until cat /d/late/note; do sleep 0.02; done 2>/dev/null; "
+    script = "echo >/d/there; until cat /d/late/note; do sleep 0.02; done 2>/dev/null;"
     reader = shell(f"{script} echo >/d/done", name="reader",
                    **mounted("HostToContainer"))  # fmt: skip
     await ends(node, maker, reader, volumes=[{"name": "d", "emptyDir": {}}])

@@ -230,10 +230,11 @@ def _bind(mount: Mount) -> dict[str, Any]:
 
 
 def _widest_propagation(mounts: Sequence[Mount]) -> str:
-    """What all mounts of the container's namespace begin as, where runc's own rslave is not enough: no
-    bind says more to the node than that."""
-    both_ways = any(mount.propagation is Propagation.BOTH_WAYS for mount in mounts)
-    return Propagation.BOTH_WAYS.value if both_ways else ""
+    """What all mounts of the container's namespace begin as where a bind goes beyond it: none can follow
+    more of the node than that. Said always, since runtimes begin differently: runc with rslave, crun with rprivate."""
+    wanted = {mount.propagation for mount in mounts}
+    widest_first = (Propagation.BOTH_WAYS, Propagation.FROM_HOST)
+    return next((each.value for each in widest_first if each in wanted), "")
 
 
 def _resources(limits: Resources, privileged: bool, frame: Frame) -> dict[str, Any]:
