@@ -24,7 +24,8 @@ from longshore.core.registry.client import (
 )
 from longshore.core.registry.inprocess import InProcess
 from longshore.machinery.kubelet.config import LEASE_RENEW_S
-from longshore.machinery.kubelet.static.manifests import BadManifest, static_pod
+from longshore.machinery.kubelet.static.manifests import static_pod
+from longshore.machinery.kubelet.static.pods import BadManifest
 
 from .docs import pod
 from .world import NODE, World, until, world

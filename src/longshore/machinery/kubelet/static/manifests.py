@@ -16,15 +16,11 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rules import validate_create
 from longshore.core.objects.validation import check
 from longshore.core.registry.permission.references import object_reference
+from longshore.machinery.kubelet.static.pods import HASH, SEEN, SOURCE, BadManifest
 
-HASH, SOURCE, SEEN = (f"kubernetes.io/config.{one}" for one in ("hash", "source", "seen"))
 _UID_LENGTH = 32
 # Other than pods of the API, they are not evicted when something is wrong with the node.
 _STAYS = {"operator": "Exists", "effect": "NoExecute"}
-
-
-class BadManifest(ValueError):
-    """A file is not the manifest of a pod that a node can run by itself; the message says why."""
 
 
 def static_pod(content: bytes, file: str, node: str, now: str) -> Doc:
@@ -78,10 +74,3 @@ def _judged(pod: Doc) -> Doc:
     if pod["spec"].get("ephemeralContainers"):
         raise BadManifest("static pods may not have ephemeral containers")
     return pod
-
-
-def ending(pod: Doc, now: str) -> Doc:
-    """The same pod, of which the manifest is gone: it has its own grace period to end."""
-    grace = pod["spec"].get("terminationGracePeriodSeconds", 30)
-    stamp = {"deletionTimestamp": now, "deletionGracePeriodSeconds": grace}
-    return {**pod, "metadata": {**pod["metadata"], **stamp}}

@@ -13,7 +13,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Delete, DeleteOptions
 from longshore.core.registry.permission.references import MIRROR
-from longshore.machinery.kubelet.static.manifests import HASH, SOURCE
+from longshore.machinery.kubelet.static.pods import HASH, SOURCE
 
 Name: TypeAlias = tuple[str, str]
 """Namespace and name."""

@@ -11,9 +11,9 @@ from longshore.base.clock import Clock, rfc3339
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Client
 from longshore.machinery.kubelet.devices.inotify import Directories
-from longshore.machinery.kubelet.static.manifests import BadManifest, ending, static_pod
 from longshore.machinery.kubelet.static.mirroring import Mirrors
 from longshore.machinery.kubelet.static.mirrors import Name, name_of
+from longshore.machinery.kubelet.static.pods import BadManifest, ending
 
 _log = logging.getLogger("longshore.kubelet.static")
 # A file that is being written is let come to its end; many that are copied are looked at together.
@@ -109,6 +109,9 @@ class StaticPods:
             content = file.read(_MANIFEST_MAX_BYTES + 1)
         if len(content) > _MANIFEST_MAX_BYTES:
             raise BadManifest(f"larger than {_MANIFEST_MAX_BYTES} bytes")
+        # Schemas, defaults and rules are 2 MB of memory, which a node without such files does without.
+        from longshore.machinery.kubelet.static.manifests import static_pod
+
         return static_pod(content, str(path), self._node, rfc3339(self._clock.now()))
 
     def _settle(self) -> None:
