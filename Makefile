@@ -1,6 +1,6 @@
 # Every target does its own set-up: a virtual environment in .venv, pinned packages with hashes,
 # and the Debian packages that are missing (it says which).
-.PHONY: demo test proof check bench soak requirements clean help format
+.PHONY: demo test vm proof check bench soak requirements clean help format
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 BIN := .venv/bin
@@ -17,6 +17,9 @@ demo: .venv/ready ## a three-node cluster with a web application, from nothing
 test: .venv/ready ## all tests that this user and machine can run
 	@tools/bootstrap test
 	@$(BIN)/python -m pytest
+
+vm: .venv/ready ## tests on a virtual machine with systemd and version 2 of control groups: make vm TESTS=tests/runtime
+	@$(BIN)/python tools/vm.py $(BIN)/python -m pytest -p no:cacheprovider $(or $(TESTS),tests/runtime)
 
 proof: .venv/ready ## kill, cut off and restore under load, count what was acknowledged, lost, run twice and left over (15 minutes)
 	@tools/bootstrap test
