@@ -7,7 +7,14 @@ from typing import Any
 from hypothesis import strategies as st
 
 from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.objects.schema import INT_OR_STRING, QUANTITY, Schema, definition, referred
+from longshore.core.objects.schema import (
+    INT_OR_STRING,
+    MICRO_TIME,
+    QUANTITY,
+    Schema,
+    definition,
+    referred,
+)
 
 WORDS = st.sampled_from(
     ["a", "web", "app.example.com/x", "", "-", "A_b", "10.0.0.1", "None", "50%"]
@@ -63,7 +70,9 @@ def documents(draw: st.DrawFn, kind: Kind) -> Doc:
 
 def _of_definition(name: str, depth: int) -> st.SearchStrategy[Any]:
     if name == QUANTITY:
-        return st.sampled_from(["1", "100m", "-1", "128Mi", "0.5"])
+        return st.sampled_from(["1", "100m", "-1", "128Mi", "500m"])
+    if name == MICRO_TIME:
+        return st.just("2026-11-21T08:00:00.123456Z")
     if name == INT_OR_STRING:
         return st.integers(-5, 70_000) | WORDS
     schema = definition(name)
@@ -87,7 +96,7 @@ def _of_schema(schema: Schema, depth: int) -> st.SearchStrategy[Any]:
         return _of_definition(name, depth)
     match schema.get("type"):
         case "string" if schema.get("format") == "date-time":
-            return st.sampled_from(["2026-11-21T08:00:00Z", "2026-11-21T08:00:00.123456Z"])
+            return st.sampled_from(["2026-11-21T08:00:00Z", "1999-12-31T23:59:59Z"])
         case "string" if schema.get("format") == "byte":
             return st.sampled_from(["", "eA==", "e30="])
         case "string":

@@ -9,7 +9,16 @@ import orjson
 import pytest
 
 from longshore.core.objects.duplicates import duplicate_fields
-from longshore.core.objects.kinds import CONFIG_MAP, DEPLOYMENT, LEASE, POD, SECRET, Doc, Kind
+from longshore.core.objects.kinds import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    LEASE,
+    POD,
+    RESOURCE_QUOTA,
+    SECRET,
+    Doc,
+    Kind,
+)
 from longshore.core.objects.recent import Recent, key_of
 from longshore.core.objects.validation import check, decoding_error
 
@@ -59,7 +68,7 @@ def test_numbers_are_quantities_and_become_strings() -> None:
     assert checked.causes == []
     assert checked.doc["spec"]["containers"][0]["resources"]["limits"] == {
         "cpu": "1",
-        "memory": "0.5",
+        "memory": "500m",
     }
 
 
@@ -96,7 +105,10 @@ def test_numbers_are_quantities_and_become_strings() -> None:
                      "regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'", id="quantity"),
         pytest.param(LEASE, {"spec": {"renewTime": "noon"}},
                      'Lease in version "v1" cannot be handled as a Lease: parsing time "noon" as '
-                     '"2006-01-02T15:04:05Z07:00": cannot parse', id="time"),
+                     '"2006-01-02T15:04:05.000000Z07:00": cannot parse', id="time of microseconds"),
+        pytest.param(POD, {"status": {"startTime": "2026-02-30T08:00:00Z"}},
+                     'Pod in version "v1" cannot be handled as a Pod: parsing time '
+                     '"2026-02-30T08:00:00Z" as "2006-01-02T15:04:05Z07:00": cannot parse', id="time"),
         pytest.param(SECRET, {"data": {"a": "%"}},
                      'Secret in version "v1" cannot be handled as a Secret: illegal base64 data',
                      id="base64"),
@@ -195,3 +207,38 @@ def test_of_known_metadata_only_what_is_new_is_looked_at() -> None:
     relabelled["metadata"]["labels"] = {"a": 1}
     assert check(CONFIG_MAP, relabelled, known).causes
     assert check(CONFIG_MAP, {"metadata": "none"}, known).causes
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "served"),
+    [
+        pytest.param(POD, {"status": {"startTime": "2026-11-21T08:00:00.75+02:00"}},
+                     {"status": {"startTime": "2026-11-21T06:00:00Z"}}, id="time"),
+        pytest.param(LEASE, {"spec": {"renewTime": "2026-11-21T00:30:00.5+01:00"}},
+                     {"spec": {"renewTime": "2026-11-20T23:30:00.500000Z"}}, id="microseconds"),
+        pytest.param(SECRET, {"data": {"a": "aGVs\r\nbG8=\n", "b": "YR=="}},
+                     {"data": {"a": "aGVsbG8=", "b": "YQ=="}}, id="bytes"),
+        pytest.param(POD, {"spec": {"overhead": {"cpu": "0.5", "memory": "1024Mi"}}},
+                     {"spec": {"overhead": {"cpu": "500m", "memory": "1Gi"}}}, id="quantities"),
+        pytest.param(RESOURCE_QUOTA, {"spec": {"hard": {"pods": 1000, "cpu": "1000m"}}},
+                     {"spec": {"hard": {"pods": "1k", "cpu": "1"}}}, id="a map of quantities"),
+    ],
+)  # fmt: skip
+def test_what_stands_for_something_is_kept_in_its_canonical_form(
+    kind: Kind, written: Doc, served: Doc
+) -> None:
+    before = orjson.dumps(written)
+    checked = check(kind, written)
+    assert (checked.doc, checked.unknown, checked.causes) == (served, [], [])
+    assert orjson.dumps(written) == before, "the given document is not changed"
+    assert check(kind, checked.doc).doc is checked.doc
+
+
+def test_only_what_is_written_otherwise_is_made_anew() -> None:
+    doc = deployment()
+    spec = doc["spec"]["template"]["spec"]
+    spec["overhead"] = {"cpu": "1000m"}
+    made = check(DEPLOYMENT, doc).doc
+    assert made["spec"]["template"]["spec"]["overhead"] == {"cpu": "1"}
+    assert made["metadata"] is doc["metadata"]
+    assert made["spec"]["template"]["spec"]["containers"] is spec["containers"]

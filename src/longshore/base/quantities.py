@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 
@@ -22,14 +23,19 @@ _SMALLEST = Fraction(1, 10**9)
 @lru_cache(maxsize=4096)
 def parse(text: str | int | float) -> Fraction:
     """The exact value of a quantity; ValueError if it is not one."""
-    match = _FORM.match(str(text))
+    number, suffix = _parts(str(text))
+    return _bounded(Fraction(number) * _scale(suffix) if suffix else Fraction(number))
+
+
+def _parts(text: str) -> tuple[str, str]:
+    """Its number and its suffix."""
+    match = _FORM.match(text)
     if match is None:
         raise ValueError(
             "quantities must match the regular expression "
             "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
         )
-    number, suffix = Fraction(match[1]), match[2] or ""
-    return _bounded(number * _scale(suffix) if suffix else number)
+    return match[1], match[2] or ""
 
 
 def _scale(suffix: str) -> Fraction:
@@ -93,3 +99,58 @@ def _reduced(number: int, step: int, suffixes: tuple[str, ...]) -> str:
         number //= step
         place += 1
     return f"{number}{suffixes[place]}"
+
+
+# ---- the form in which a quantity that somebody wrote is served
+
+_BINARY_MAX = 2**63 - 1
+_POWERS = {"": 0, "n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+# Upstream keeps the text that is read into 64 bits and looks canonical: so many digits at most, less
+# those of a binary suffix.
+_DIGITS_MAX, _BINARY_DIGITS_MAX = 18, 14
+
+
+def canonical(written: str) -> str:
+    """What upstream makes of a quantity that it reads and writes (ParseQuantity, Quantity.String):
+    "0.5" is "500m", "1024Mi" is "1Gi", "1000" is "1k", "10e2" is "1e3". ValueError if it is none."""
+    written = written.strip()
+    number, suffix = _parts(written)
+    whole, _, fraction = number.lstrip("+-").partition(".")
+    digits = (whole.lstrip("0") or "0") + fraction
+    if is_binary(suffix):
+        kept = not fraction and _looks_binary(digits, suffix)
+        return written if kept else _signed(parse(written), _binary_text)
+    in_exponents = suffix not in _POWERS
+    power = int(suffix[1:]) if in_exponents else _POWERS[suffix]
+    if _looks_decimal(digits, power - len(fraction)):
+        return written
+    return _signed(parse(written), _exponent_text if in_exponents else text)
+
+
+def _looks_binary(digits: str, suffix: str) -> bool:
+    taken = 3 * (1 + "KMGTPE".index(suffix[0]))
+    return len(digits) + taken <= _BINARY_DIGITS_MAX and int(digits) % 8 != 0
+
+
+def _looks_decimal(digits: str, power: int) -> bool:
+    """Of digits times ten to the power."""
+    if len(digits) > _DIGITS_MAX or power < -9 or power % 3:
+        return False
+    return digits[0] != "0" and not digits.endswith("000")
+
+
+def _signed(value: Fraction, write: Callable[[Fraction], str]) -> str:
+    return f"-{write(-value)}" if value < 0 else write(value)
+
+
+def _binary_text(value: Fraction) -> str:
+    return text(min(value, Fraction(_BINARY_MAX)), binary=True)
+
+
+def _exponent_text(value: Fraction) -> str:
+    """As text(), with the power of ten for a suffix: 80e-3."""
+    power = next((p for p in (0, -3, -6) if (value * 10**-p).denominator == 1), -9)
+    number = _ceil(value * 10**-power)
+    while number and number % 1000 == 0:
+        number, power = number // 1000, power + 3
+    return f"{number}e{power}" if power else str(number)

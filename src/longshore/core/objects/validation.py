@@ -1,7 +1,8 @@
-"""Does a document have the shape of its kind? Types, unknown fields, nulls.
+"""Does a document have the shape of its kind? Types, unknown fields, nulls, text in its canonical form.
 
 Two passes over one schema. The fast one is a tree of closures, compiled per kind at first use,
-that only answers yes or no; nearly every document gets a yes and is passed on untouched. For the
+that only answers yes or no; nearly every document gets a yes and is passed on untouched, or once
+what is written in another form than the canonical one is rewritten (canonical.py). For the
 others the slow pass says everything: which fields are unknown (they are pruned), which values have
 the wrong type, in the words of Go's decoder that clients know.
 
@@ -10,15 +11,10 @@ What the values must be beyond their types is in rules/.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
-from longshore.base import quantities
-from longshore.base.remembering import remembered
+from longshore.core.objects.canonical import Form, form_of, rewritten, tells
 from longshore.core.objects.errors import BadRequest, Cause, bounded
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.recent import Recent, key_of
@@ -29,11 +25,10 @@ _NOTHING: Doc = {}
 _INT32, _INT64 = 2**31, 2**63
 # How many unknown and doubled fields a decoder reports (sigs.k8s.io/json saveStrictError).
 PROBLEMS_MAX = 100
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
 class Checked(NamedTuple):
-    """doc is the given one if nothing was wrong with it, else a pruned one that shares its parts.
+    """doc is the given one if nothing was wrong with it, else a corrected one that shares its parts.
 
     unknown holds sentences such as 'unknown field "spec.foo"'. causes are wrong types: if there
     are any, the document cannot be used (see decoding_error)."""
@@ -46,7 +41,11 @@ class Checked(NamedTuple):
 def check(kind: Kind, doc: Any, known: Doc = _NOTHING) -> Checked:
     """Check a decoded document of any origin. Nulls count as absent and are pruned. known is one that
     passed: fields, and those of metadata, that are its own are not looked at again."""
-    if _test_named(kind.schema)(_news(doc, known) if known else doc):
+    test = _test_named(kind.schema)
+    if test(_news(doc, known) if known else doc):
+        return Checked(doc, [], [])
+    doc = rewritten(kind.schema, doc)
+    if test(doc):
         return Checked(doc, [], [])
     walk = _Walk()
     pruned = walk.named(kind.schema, doc, _Place("", "", ""))
@@ -105,12 +104,10 @@ def _test_named(name: str) -> _Test:
 
 
 def _compile(name: str) -> _Test:
-    special = {QUANTITY: _is_quantity, INT_OR_STRING: _is_int_or_string}.get(name)
-    if special is not None:
-        return special
     schema = definition(name)
     if "properties" not in schema:
-        return _test_of(schema)
+        _TESTS[name] = test = _scalar_test(name, schema)
+        return test
     fields: dict[str, type | _Test] = {}
     # Known before it is filled: a definition may contain itself.
     _TESTS[name] = test = _object_test(fields)
@@ -119,6 +116,13 @@ def _compile(name: str) -> _Test:
     if "spec" in fields and "apiVersion" in fields:  # a whole object
         fields["spec"] = _remembering(_test_of(schema["properties"]["spec"]))
     return test
+
+
+def _scalar_test(name: str, schema: Schema) -> _Test:
+    if name == INT_OR_STRING:
+        return _is_int_or_string
+    form = form_of(name, schema)
+    return _test_of(schema) if form is None else tells(form)
 
 
 def _remembering(test: _Test) -> _Test:
@@ -174,8 +178,8 @@ def _test_of(schema: Schema) -> _Test:
         case "integer":
             return _integer_test(_INT64 if schema.get("format") == "int64" else _INT32)
         case "string":
-            by_format = {"date-time": _is_time, "byte": _is_base64}
-            return by_format.get(schema.get("format", ""), lambda value: type(value) is str)
+            form = form_of("", schema)
+            return tells(form) if form is not None else lambda value: type(value) is str
         case "boolean":
             return lambda value: type(value) is bool
         case "number":
@@ -212,50 +216,8 @@ def _integer_test(bound: int) -> _Test:
     return lambda value: type(value) is int and -bound <= value < bound
 
 
-def _is_quantity(value: Any) -> bool:
-    # A number is a quantity too, but is kept as a string: the slow pass turns it into one.
-    return type(value) is str and _parses(value)
-
-
-@remembered(4096)
-def _parses(value: str) -> bool:
-    try:
-        quantities.parse(value)
-    except ValueError:
-        return False
-    return True
-
-
 def _is_int_or_string(value: Any) -> bool:
     return type(value) is str or (type(value) is int and -_INT32 <= value < _INT32)
-
-
-def _is_time(value: Any) -> bool:
-    return type(value) is str and _reads_as_time(value)
-
-
-@remembered(4096)
-def _reads_as_time(value: str) -> bool:
-    if _TIME.fullmatch(value) is None:
-        return False
-    try:
-        datetime.fromisoformat(value[:19])
-    except ValueError:
-        return False
-    return True
-
-
-def _is_base64(value: Any) -> bool:
-    if type(value) is not str:
-        return False
-    try:
-        base64.b64decode(value.translate(_LINE_ENDS), validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    return True
-
-
-_LINE_ENDS = {10: None, 13: None}  # Go's decoder skips them
 
 
 # ---- the slow pass
@@ -284,11 +246,13 @@ class _Walk:
         self.causes: list[Cause] = []
 
     def named(self, name: str, value: Any, place: _Place) -> Any:
-        if name == QUANTITY:
-            return self._quantity(value, place)
         schema = definition(name)
+        form = form_of(name, schema)
+        if form is not None:
+            said = _as_text(value) if name == QUANTITY else value
+            return self._formed(form, _go_type(schema), said, place)
         if name == INT_OR_STRING:
-            return self._scalar(schema, value, place, "int32", _is_int_or_string)
+            return self._scalar(value, place, "int32", _is_int_or_string)
         if "properties" not in schema:
             return self.value(schema, value, place)
         if type(value) is not dict:
@@ -299,12 +263,15 @@ class _Walk:
         name = referred(schema)
         if name:
             return self.named(name, value, place)
+        form = form_of("", schema)
+        if form is not None:
+            return self._formed(form, _go_type(schema), value, place)
         match schema.get("type"):
             case "array" if type(value) is list:
                 return self._list(schema["items"], value, place)
             case "object" if type(value) is dict:
                 return self._map(schema.get("additionalProperties"), value, place)
-        return self._scalar(schema, value, place, _go_type(schema), _test_of(schema))
+        return self._scalar(value, place, _go_type(schema), _test_of(schema))
 
     def _object(self, name: str, fields: dict[str, Schema], value: Doc, place: _Place) -> Doc:
         struct = name.rpartition(".")[2]
@@ -338,29 +305,17 @@ class _Walk:
         }  # fmt: skip
         return kept if any(kept[key] is not item for key, item in value.items()) else value
 
-    def _quantity(self, value: Any, place: _Place) -> Any:
-        if type(value) in (int, float) and _parses(str(value)):
-            return str(value)
-        if _is_quantity(value):
-            return value
+    def _formed(self, form: Form, go_type: str, value: Any, place: _Place) -> Any:
+        if type(value) is not str:
+            return self._wrong(value, go_type, place)
         try:
-            quantities.parse(value if isinstance(value, str) else str(value).lower())
+            form(value)
         except ValueError as error:
             self._cause(str(error), place)
         return value
 
-    def _scalar(self, schema: Schema, value: Any, place: _Place, go_type: str, test: _Test) -> Any:
-        if test(value):
-            return value
-        if type(value) is str and schema.get("format") == "date-time":
-            self._cause(
-                f'parsing time "{value}" as "2006-01-02T15:04:05Z07:00": cannot parse', place
-            )
-            return value
-        if type(value) is str and schema.get("format") == "byte":
-            self._cause("illegal base64 data", place)
-            return value
-        return self._wrong(value, go_type, place)
+    def _scalar(self, value: Any, place: _Place, go_type: str, test: _Test) -> Any:
+        return value if test(value) else self._wrong(value, go_type, place)
 
     def _wrong(self, value: Any, go_type: str, place: _Place) -> Any:
         where = f"struct field {place.struct}.{place.go_path}" if place.struct else "value"
@@ -372,6 +327,11 @@ class _Walk:
 
     def _cause(self, message: str, place: _Place) -> None:
         self.causes.append(Cause("FieldValueTypeInvalid", message, place.path))
+
+
+def _as_text(value: Any) -> str:
+    """What Go's decoder of quantities looks at: numbers are quantities as well."""
+    return value if type(value) is str else str(value).lower()
 
 
 def _zero(schema: Schema) -> Any:

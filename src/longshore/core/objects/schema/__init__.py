@@ -20,6 +20,8 @@ Schema: TypeAlias = dict[str, Any]
 REF = "#/definitions/"
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+TIME = "io.k8s.apimachinery.pkg.apis.meta.v1.Time"
+MICRO_TIME = "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime"
 _GZIP = 31  # zlib's window bits for one gzip member
 
 
