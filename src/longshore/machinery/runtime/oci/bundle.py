@@ -22,6 +22,7 @@ from longshore.machinery.runtime.linux import (
     open_beneath,
 )
 from longshore.machinery.runtime.oci import host, limits, records
+from longshore.machinery.runtime.oci.filters import Filters
 from longshore.machinery.runtime.oci.layout import Layout
 from longshore.machinery.runtime.oci.live import Live
 from longshore.machinery.runtime.oci.records import ContainerRecord
@@ -73,18 +74,18 @@ def lay_out(layout: Layout, live: Live, images: ImageStore, stored: StoredImage)
 
 def configure(
     live: Live,
-    pod: Pod,
-    pid: str | None,
+    frame: Frame,
     spec: ContainerSpec,
     images: ImageStore,
     stored: StoredImage,
+    filters: Filters,
 ) -> ContainerRecord:
     """The configuration, the record, and where the log goes: the record, which knows the user now. Raises
     ValueError, ImageMissing or OSError."""
     user = host.user_of(live.directory / "rootfs", spec.security.user or stored.image.user)
     shown = replace(spec, mounts=show_images(live.directory, images, spec.mounts))
-    config = configuration(shown, stored.image, user, frame(live, pod, spec, pid))
-    (live.directory / "config.json").write_bytes(orjson.dumps(config))
+    config = configuration(shown, stored.image, user, frame)
+    (live.directory / "config.json").write_bytes(orjson.dumps(filters.told(config)))
     Path(spec.log_path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     who = (user.uid, user.gid, *groups(spec.security, user))
     record = replace(live.record, container=replace(live.container, user=who))
@@ -100,7 +101,7 @@ def group_of(directory: Path) -> str:
     return ""
 
 
-def frame(live: Live, pod: Pod, spec: ContainerSpec, pid: str | None) -> Frame:
+def frame_of(live: Live, pod: Pod, spec: ContainerSpec, pid: str | None) -> Frame:
     """What a container is put into; pid as Frame has it. Raises ValueError for a device or a profile
     that is none, OSError for one that is not there."""
     bounding = host.bounding_capabilities()

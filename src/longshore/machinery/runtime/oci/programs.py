@@ -14,15 +14,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from longshore.machinery.runtime.oci import cgroups
+from longshore.machinery.runtime.oci.sealed import sealed
 from longshore.machinery.runtime.protocol import RuntimeFailure, StartFailed
 
 _PATHS = ":/usr/sbin:/sbin"
 _V2_BESIDE_V1 = Path("/sys/fs/cgroup/unified")
 # In a mount namespace of its own, which ends with it. Propagation stays as it is, for volumes that
-# share mounts with the host, but for the tree from which something is taken away.
-_WITHOUT_V2 = (
-    f'mount --make-private {_V2_BESIDE_V1.parent} && umount {_V2_BESIDE_V1} && exec "$0" "$@"'
-)
+# share mounts with the host, but for what is covered: unshare makes that private to mount a proc on it. crun
+# makes directories there all the same, in a tmpfs that goes with the namespace.
+_COVERED = f"--mount-proc={_V2_BESIDE_V1}"
+_WITHOUT_V2 = f'mount -t tmpfs none {_V2_BESIDE_V1} && exec "$0" "$@"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class Programs:
 
 def _makers(run: Path) -> list[Maker]:
     found = []
-    if words := _crun():
+    if words := _crun(run / "programs"):
         found.append(Maker("crun", words, run / "crun", reads_start=True))
     if runc := _which("runc"):
         found.append(Maker("runc", (runc,), run / "runc"))
@@ -107,18 +108,22 @@ def _brought(run: Path, directory: Path) -> Iterator[Maker]:
         if not path.is_file() or not os.access(path, os.X_OK):
             continue
         is_crun = path.resolve().name == "crun"
-        words = (*_crun()[:-1], str(path)) if is_crun else (str(path),)
+        words = (*_crun(run / "programs")[:-1], str(path)) if is_crun else (str(path),)
         yield Maker(path.name, words, run / f"handler-{path.name}", reads_start=is_crun)
 
 
-def _crun() -> tuple[str, ...]:
-    """The words by which crun works on this machine; none if it does not."""
-    crun, unshare, busybox = _which("crun"), _which("unshare"), _which("busybox")
-    if not crun or not _is_in_its_way():
-        return (crun,) if crun else ()
-    # busybox starts faster than any other shell, and has umount in it.
-    shell = (unshare, "--mount", "--propagation=unchanged", busybox, "sh", "-c")
-    return (*shell, _WITHOUT_V2, crun) if unshare and busybox else ()
+def _crun(copies: Path) -> tuple[str, ...]:
+    """The words by which crun works on this machine; none if it does not. Its sealed copy is in copies."""
+    found, unshare, busybox = _which("crun"), _which("unshare"), _which("busybox")
+    in_its_way = _is_in_its_way()
+    if not found or (in_its_way and not (unshare and busybox)):
+        return ()
+    crun = sealed(found, copies)
+    if not in_its_way:
+        return (crun,)
+    # busybox starts faster than any other shell, and has mount in it.
+    shell = (unshare, "--mount", "--propagation=unchanged", _COVERED, busybox, "sh", "-c")
+    return (*shell, _WITHOUT_V2, crun)
 
 
 def _is_in_its_way() -> bool:

@@ -32,6 +32,7 @@ from longshore.machinery.runtime.oci import (
 from longshore.machinery.runtime.oci.attaching import attach
 from longshore.machinery.runtime.oci.destroy import end_processes, remove_tree
 from longshore.machinery.runtime.oci.exec import exec_sync
+from longshore.machinery.runtime.oci.filters import Filters
 from longshore.machinery.runtime.oci.layout import Layout
 from longshore.machinery.runtime.oci.live import Live
 from longshore.machinery.runtime.oci.programs import Programs
@@ -93,6 +94,7 @@ class OciRuntime:
         self.only = ""
         self._programs: Programs
         self._sandboxes: Sandboxes
+        self._filters = Filters()
         self._live: dict[str, Live] = {}
         self._starting: set[str] = set()
         self._watch = Watch(self._live, clock, log)
@@ -224,7 +226,8 @@ class OciRuntime:
     async def _start(self, live: Live, spec: ContainerSpec, stored: StoredImage, pod: Pod) -> None:
         pid = await self._pids(pod, spec)
         bundle.lay_out(self._layout, live, self._images, stored)
-        live.record = bundle.configure(live, pod, pid, spec, self._images, stored)
+        frame = bundle.frame_of(live, pod, spec, pid)
+        live.record = bundle.configure(live, frame, spec, self._images, stored, self._filters)
         container = live.container
         order = conmon.Order(
             id=container.id,
@@ -248,6 +251,7 @@ class OciRuntime:
         live.record = replace(
             live.record, container=replace(container, state=State.RUNNING, started_at=at)
         )
+        self._filters.learn(live.directory, programs.maker.state / container.id)
         self._keep(live)
         self._in_the_open.append(live)
         if live.ended.is_set():
