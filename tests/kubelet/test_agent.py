@@ -31,6 +31,13 @@ async def running(w: World, doc: dict[str, object] | None = None, name: str = "w
     await until(lambda: w.phase(name) == "Running")
 
 
+async def told(w: World, reason: str) -> dict[str, int]:
+    """How often which messages of that reason were told."""
+    await w.clock.advance(0.2)
+    events = (await w.client.list(kinds.EVENT)).items
+    return {e["message"]: e["count"] for e in events if e["reason"] == reason}
+
+
 async def test_a_node_registers_and_keeps_its_lease(w: World) -> None:
     await until(lambda: w.registry.cache.get(kinds.LEASE, "kube-node-lease", NODE))
     node = await w.client.get(kinds.NODE, "", NODE)
@@ -133,7 +140,18 @@ async def test_a_crash_is_restarted_at_once_then_held_back(w: World) -> None:
     await w.clock.advance(0.2)
     await until(lambda: w.container()["restartCount"] == 2)
     assert len(await w.runtime.containers()) == 2, "attempts older than the last two are removed"
-    assert any(line.startswith("BackOff: Back-off restarting") for line in await w.events())
+    assert await told(w, "BackOff") == {
+        f"Back-off restarting failed container main in pod web_shop({uid})": 1
+    }
+
+
+async def test_each_crash_is_told_of_however_quick(w: World) -> None:
+    w.runtime.unstartable["main"] = "no such file: /bin/app"
+    await w.run_pod(pod())
+    await until(lambda: w.waiting() == "CrashLoopBackOff")
+    await w.clock.advance(11)
+    await until(lambda: w.container()["restartCount"] == 2)
+    assert list((await told(w, "BackOff")).values()) == [2]
 
 
 async def test_an_agent_that_starts_again_adopts_and_counts_on(w: World) -> None:
@@ -175,7 +193,11 @@ async def test_an_image_that_cannot_be_pulled_backs_off_and_recovers(w: World) -
     await w.clock.advance(8)
     await until(lambda: w.phase() == "Running")
     assert len(w.runtime.pulled) == 2
-    assert any("manifest unknown" in line for line in await w.events())
+    assert await told(w, "Failed") == {
+        f'Failed to pull image "{reference}": manifest unknown': 1,
+        "Error: ErrImagePull": 1,
+        "Error: ImagePullBackOff": 1,
+    }
 
 
 async def test_never_pull_is_honoured(w: World) -> None:
@@ -183,6 +205,7 @@ async def test_never_pull_is_honoured(w: World) -> None:
     await w.run_pod(pod(container(imagePullPolicy="Never")))
     await until(lambda: w.waiting() == "ErrImageNeverPull")
     assert w.runtime.pulled == []
+    assert await told(w, "Failed") == {"Error: ErrImageNeverPull": 1}
 
 
 async def test_a_start_that_fails_counts_as_an_end(w: World) -> None:
@@ -297,6 +320,9 @@ async def test_a_changed_config_map_reaches_a_running_pod(w: World) -> None:
 async def test_a_missing_config_map_is_waited_for(w: World) -> None:
     await w.run_pod(pod(volumes=[{"name": "conf", "configMap": {"name": "late"}}]))
     await until(lambda: "not found" in (w.status().get("message") or ""))
+    await w.clock.advance(10.1)
+    missing = 'MountVolume.SetUp failed for volume "conf" : configmap "late" not found'
+    assert await told(w, "FailedMount") == {missing: 2}
     await w.create(kinds.CONFIG_MAP, {"metadata": {"name": "late", "namespace": "shop"}})
     await w.clock.advance(10.1)
     await until(lambda: w.phase() == "Running")

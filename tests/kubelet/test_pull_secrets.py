@@ -150,4 +150,9 @@ async def test_an_invalid_reference_is_not_pulled(w: World) -> None:
     await w.run_pod(pod({**container(), "image": "Not-A-Reference"}))
     await until(lambda: w.waiting() == "InvalidImageName")
     assert w.runtime.pulled == []
-    assert await told(w, 'InspectFailed: Failed to apply default image tag "Not-A-Reference"')
+    assert await told(
+        w,
+        'InspectFailed: Failed to apply default image tag "Not-A-Reference": '
+        'couldn\'t parse image name "Not-A-Reference": invalid reference format: ',
+    )
+    assert await told(w, "Failed: Error: InvalidImageName")

@@ -11,7 +11,7 @@ from longshore.core.objects import kinds
 from longshore.core.objects.errors import BadRequest, InternalError, NotFound
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Update
-from longshore.core.streams.protocols import ExecOptions, Session
+from longshore.core.streams.protocols import ExecOptions, LogOptions, Session
 from longshore.machinery.kubelet.run import Kubelet
 from longshore.machinery.kubelet.statistics.measuring import Measured, rate
 from longshore.machinery.runtime.protocol import RuntimeFailure, State, Usage
@@ -82,6 +82,24 @@ async def agent_with(w: World, doc: Doc) -> Kubelet:
     await w.run_pod(doc)
     await until(lambda: w.phase() in ("Running", "Failed"))
     return agent
+
+
+async def test_logs_of_what_has_not_started_say_what_it_waits_for(w: World) -> None:
+    agent, image = w.start_agent(), container()["image"]
+    w.runtime.missing.add(image)
+    w.runtime.unpullable[image] = "manifest unknown"
+    await w.run_pod(pod(container(), inits=[container("init")]))
+    waits = 'container "{}" in pod "web" is waiting to start: {}'
+    await until(
+        lambda: w.status().get("initContainerStatuses") and w.waiting("init") == "ErrImagePull"
+    )
+    for name, why in (("main", "PodInitializing"), ("init", "image can't be pulled")):
+        with pytest.raises(BadRequest, match=waits.format(name, why)):
+            agent.logs("shop", "web", name, LogOptions())
+    await w.clock.advance(2)
+    await until(lambda: w.waiting("init") == "ImagePullBackOff")
+    with pytest.raises(BadRequest, match="trying and failing to pull image"):
+        agent.logs("shop", "web", "init", LogOptions())
 
 
 async def test_a_command_goes_to_the_newest_container_of_that_name(w: World) -> None:

@@ -17,6 +17,7 @@ from longshore.machinery.runtime.rotated import delete_log, in_order, pack, rota
 from longshore.testing.clock import VirtualClock
 
 STAMPS = [f"2026-11-21T08:00:{second:02}.123456789+00:00" for second in range(60)]
+SHOWN = [stamp.replace("+00:00", "Z") for stamp in STAMPS]
 
 
 def line(second: int, text: str, *, stream: str = "stdout", tag: str = "F") -> str:
@@ -55,8 +56,8 @@ def path(tmp_path: Path) -> Path:
         (LogOptions(since=1795248005.0), "four\n"),
         (LogOptions(since=1795248002.1), "\nthree\nfour\n"),
         (LogOptions(since=1795248059.0), ""),
-        (LogOptions(tail_lines=1, timestamps=True), f"{STAMPS[5]} four\n"),
-        (LogOptions(tail_lines=2, timestamps=True), f"{STAMPS[3]} three\n{STAMPS[5]} four\n"),
+        (LogOptions(tail_lines=1, timestamps=True), f"{SHOWN[5]} four\n"),
+        (LogOptions(tail_lines=2, timestamps=True), f"{SHOWN[3]} three\n{SHOWN[5]} four\n"),
     ],
 )
 async def test_options(path: Path, options: LogOptions, text: str) -> None:

@@ -13,6 +13,7 @@ from longshore.machinery.runtime.log_format import Entry, parse
 # How often a followed file is looked at. A container's log has no one to announce it.
 FOLLOW_PERIOD_S = 0.1
 _PIECE_MAX_BYTES = 256 * 1024
+_UTC = b"+00:00"
 
 
 async def read(
@@ -71,7 +72,12 @@ class _Printer:
             self._inside.add(entry.stream)
         else:
             self._inside.discard(entry.stream)
-        return entry.timestamp + b" " + entry.text if stamped else entry.text
+        return _rfc3339(entry.timestamp) + b" " + entry.text if stamped else entry.text
+
+
+def _rfc3339(timestamp: bytes) -> bytes:
+    """UTC is Z, whatever the runtime writes: `kubectl logs --timestamps` is compared as text."""
+    return timestamp.removesuffix(_UTC) + b"Z" if timestamp.endswith(_UTC) else timestamp
 
 
 def _seconds(timestamp: bytes) -> float:

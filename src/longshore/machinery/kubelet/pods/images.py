@@ -48,7 +48,7 @@ class PodImages:
         try:
             repository = repository_of(normalise(reference))
         except ValueError as error:
-            self._invalid(container, reference, str(error))
+            self._invalid(container, reference, error)
             return None
         present = None if policy == "Always" else await self._tools.runtime.image(reference)
         if present is not None and await self._may_use(present, reference, repository):
@@ -57,6 +57,7 @@ class PodImages:
             return present
         if policy == "Never":
             message = f'Container image "{reference}" is not present with pull policy of Never'
+            self._record.event("Warning", "ErrImageNeverPull", message)
             self._trouble(container, reference, "ErrImageNeverPull", message, RETRY_S)
             return None
         return await self._pull(container, reference, repository)
@@ -122,8 +123,9 @@ class PodImages:
         message = f'failed to pull image "{reference}": {why}'
         self._trouble(container, reference, "ErrImagePull", message, backoff.delay_s)
 
-    def _invalid(self, container: str, reference: str, why: str) -> None:
-        message = f'Failed to apply default image tag "{reference}": {why}'
+    def _invalid(self, container: str, reference: str, why: ValueError) -> None:
+        unread = f'couldn\'t parse image name "{reference}": invalid reference format: {why}'
+        message = f'Failed to apply default image tag "{reference}": {unread}'
         self._record.event("Warning", "InspectFailed", message)
         self._trouble(container, reference, "InvalidImageName", message, RETRY_S)
 

@@ -185,16 +185,15 @@ class PodRecord:
             self.backoffs[name] = next_backoff(self.backoffs.get(name), ended.finished_at, now)
 
     def trouble(self, name: str, trouble: Trouble) -> None:
-        """A container cannot start just now. Told once, however often it is tried."""
-        before = self.troubles.get(name)
-        if before is None or before.message != trouble.message:
-            self.event("Warning", "Failed", f"Error: {trouble.message}")
+        """A container cannot start just now. Of an image's troubles the reason is told here, and the rest
+        where it was tried (pkg/kubelet/kuberuntime: startContainer)."""
+        told = trouble.reason if trouble.image else trouble.message
+        self.event("Warning", "Failed", f"Error: {told}")
         self.troubles[name] = trouble
 
     def block(self, trouble: Trouble) -> None:
         """The whole pod cannot go on just now."""
-        if self.pod_trouble is None or self.pod_trouble.message != trouble.message:
-            self.event("Warning", trouble.reason, trouble.message)
+        self.event("Warning", trouble.reason, trouble.message)
         self.pod_trouble = trouble
 
     def event(self, type_: EventType, reason: str, message: str) -> None:

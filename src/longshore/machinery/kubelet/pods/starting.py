@@ -75,7 +75,7 @@ class Starter:
         self._record.actual.pop(step.name, None)
         self._record.back_off(step.name, self._tools.clock.now())
         self._record.note(started)
-        if started.state is not State.EXITED:
+        if started.id:
             self._record.event("Normal", "Created", f"Created container: {step.name}")
             self._record.event("Normal", "Started", f"Started container {step.name}")
             self._tools.metrics.container_started(self._record.pod, step.name)

@@ -26,6 +26,7 @@ from longshore.machinery.kubelet.lifecycle.model import (
     PodView,
     Trouble,
     Verdict,
+    full_name,
     key_of,
 )
 from longshore.machinery.kubelet.lifecycle.plan import (
@@ -166,6 +167,11 @@ class PodWorker:
     def running(self) -> Iterable[Container]:
         return self._record.running()
 
+    def waits_for(self, container: str) -> str:
+        """The reason of its waiting, as was reported last; empty if it does not wait."""
+        known = (after for _, after in _pairs({}, self._record.reported))
+        return next((_waiting(s).get("reason", "") for s in known if s["name"] == container), "")
+
     def limits(self, container: str) -> Resources:
         """Of a container, but for its CPUs."""
         memory = whole(self._tools.allocatable().get("memory", 0))
@@ -303,13 +309,13 @@ class PodWorker:
 
     def _tell_backoffs(self, status: Doc) -> None:
         for before, after in _pairs(self._record.reported, status):
-            was = ((before.get("state") or {}).get("waiting") or {}).get("reason")
-            waiting = after["state"].get("waiting") or {}
-            now = waiting.get("reason")
-            if now != was and now == "CrashLoopBackOff":
+            was, waiting = _waiting(before), _waiting(after)
+            again = before.get("restartCount") != after["restartCount"]
+            news = again or waiting.get("reason") != was.get("reason")
+            if news and waiting.get("reason") == "CrashLoopBackOff":
                 self._record.event("Warning", "BackOff", f"Back-off restarting failed container "
-                            f"{after['name']} in pod {key_of(self.pod)}")  # fmt: skip
-            if now != was and now == "ImagePullBackOff":
+                            f"{after['name']} in pod {full_name(self.pod)}")  # fmt: skip
+            if news and waiting.get("reason") == "ImagePullBackOff":
                 said = waiting["message"].partition(": ErrImagePull")[0]
                 self._record.event("Normal", "BackOff", said)
                 self._record.event("Warning", "Failed", "Error: ImagePullBackOff")
@@ -452,6 +458,11 @@ class PodWorker:
             assert status["phase"] in TERMINAL_PHASES, f"{key_of(self.pod)}: {status['phase']}"
             await tools.writer.finish(self.pod, status)
         self.done = True
+
+
+def _waiting(status: Doc) -> Doc:
+    waiting: Doc = (status.get("state") or {}).get("waiting") or {}
+    return waiting
 
 
 def _pairs(before: Doc, after: Doc) -> Iterable[tuple[Doc, Doc]]:

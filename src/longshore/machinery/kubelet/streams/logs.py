@@ -13,6 +13,11 @@ from longshore.core.streams.protocols import LogOptions
 from longshore.machinery.runtime import logs
 from longshore.machinery.runtime.protocol import Container, State
 
+_WAITING = {
+    "ErrImagePull": "image can't be pulled",
+    "ImagePullBackOff": "trying and failing to pull image",
+}
+
 
 class LogSource(Protocol):
     """The pod whose containers have written."""
@@ -23,6 +28,10 @@ class LogSource(Protocol):
     def has_container(self, name: str) -> bool: ...
 
     def newest(self, container: str, previous: bool) -> Container | None: ...
+
+    def waits_for(self, container: str) -> str:
+        """The reason of its waiting, if it does."""
+        ...
 
     def log_path(self, container: Container) -> str: ...
 
@@ -39,9 +48,9 @@ def read_logs(
     if container is None and options.previous:
         raise BadRequest(f'previous terminated container "{name}" in pod "{pod}" not found')
     if container is None:
-        raise BadRequest(
-            f'container "{name}" in pod "{pod}" is waiting to start: ContainerCreating'
-        )
+        why = source.waits_for(name)
+        said = _WAITING.get(why, why or "ContainerCreating")
+        raise BadRequest(f'container "{name}" in pod "{pod}" is waiting to start: {said}')
     attempt = container.attempt
 
     def ended() -> bool:

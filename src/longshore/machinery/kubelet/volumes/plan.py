@@ -97,16 +97,26 @@ def _volume(volume: Doc, facts: Facts, sources: Sources, gid: int | None) -> Vol
         return _empty_dir(name, volume["emptyDir"] or {}, facts, gid)
     if claimed := claim_name(facts.pod, volume):
         return _claimed(name, claimed, volume, facts, sources)
+    try:
+        if (payload := _payload(volume, facts, sources, gid)) is not None:
+            return payload
+    except ConfigMissing as error:
+        raise ConfigMissing(f'MountVolume.SetUp failed for volume "{name}" : {error}') from error
+    if "image" in volume:
+        return ImageVolume(name, volume["image"].get("reference") or "")
+    # support.refused() has turned away everything else; a volume with no source is an emptyDir.
+    return EmptyDir(name, gid=gid)
+
+
+def _payload(volume: Doc, facts: Facts, sources: Sources, gid: int | None) -> Payload | None:
+    name = volume["name"]
     if "projected" in volume:
         return _projected(name, volume["projected"], facts, sources, gid)
     for kind in ("configMap", "secret", "downwardAPI"):
         if kind in volume:
             files = _source(kind, volume[kind] or {}, facts, sources)
             return Payload(name, _masked(files, gid), kind == "secret", gid)
-    if "image" in volume:
-        return ImageVolume(name, volume["image"].get("reference") or "")
-    # support.refused() has turned away everything else; a volume with no source is an emptyDir.
-    return EmptyDir(name, gid=gid)
+    return None
 
 
 def _claimed(name: str, claimed: str, volume: Doc, facts: Facts, sources: Sources) -> HostPath:

@@ -56,7 +56,7 @@ class PodVolumes:
             try:
                 self._sources[volume.name] = self._set_up(volume, stamp)
             except OSError as error:
-                raise VolumeFailure(f'MountVolume.SetUp failed for volume "{volume.name}": '
+                raise VolumeFailure(f'MountVolume.SetUp failed for volume "{volume.name}" : '
                                     f"{error}") from error  # fmt: skip
 
     def _set_up(self, volume: HostPath | EmptyDir | Payload, stamp: str) -> Path:
