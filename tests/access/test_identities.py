@@ -19,7 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from longshore.base.clock import SystemClock
 from longshore.core.objects import kinds
 from longshore.core.pki import requests
-from longshore.core.pki.authority import Authority
+from longshore.core.pki.authority import Authority, certificate_of
 from longshore.core.pki.pairs import Pair
 from longshore.core.pki.tls import client_context, server_context
 from tests.doors.rig import Kube, Raw, echo, kube, serving
@@ -135,7 +135,9 @@ async def _turned_away(front: Front, shown: Pair) -> None:
 async def test_a_certificate_of_another_authority_of_the_same_name(front: Front) -> None:
     (front.folder / "other").mkdir()
     other = Front(front.folder / "other")
-    assert other.authority.pair.read().subject == front.authority.pair.read().subject
+    assert (
+        certificate_of(other.authority.pair).subject == certificate_of(front.authority.pair).subject
+    )
     await _turned_away(front, other.authority.client("eve", "root", [MASTERS]))
 
 
@@ -151,7 +153,7 @@ async def test_a_certificate_signed_with_another_certificate_of_ours(front: Fron
     jane = front.authority.client("jane", "jane", [])
     signer = serialization.load_pem_private_key(jane.key.read_bytes(), None)
     assert isinstance(signer, ec.EllipticCurvePrivateKey)
-    shown = _made_by_hand(front, requests.new_key(), signer, jane.read().subject)
+    shown = _made_by_hand(front, requests.new_key(), signer, certificate_of(jane).subject)
     chain = shown.certificate.read_bytes() + jane.certificate.read_bytes()
     await _turned_away(front, front.kept(shown.key.read_bytes(), chain))
 
@@ -162,7 +164,7 @@ def _made_by_hand(
     signer: ec.EllipticCurvePrivateKey,
     issuer: x509.Name,
 ) -> Pair:
-    like = front.authority.client("like", "root", [MASTERS]).read()
+    like = certificate_of(front.authority.client("like", "root", [MASTERS]))
     made = (
         x509.CertificateBuilder()
         .subject_name(like.subject).issuer_name(issuer).public_key(key.public_key())

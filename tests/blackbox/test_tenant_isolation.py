@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from longshore.core.pki.requests import Wanted, make
+from longshore.core.pki.pairs import Wanted
+from longshore.core.pki.requests import make
 
 from .driver import Cluster, eventually
 

@@ -18,7 +18,7 @@ from longshore.cluster.renewal import Renewals
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.pki import tls
-from longshore.core.pki.authority import Authority
+from longshore.core.pki.authority import Authority, certificate_of
 from longshore.core.pki.token_keys import TokenKeys
 from longshore.core.registry.client import Create, Update
 from longshore.core.registry.inprocess import InProcess
@@ -97,16 +97,16 @@ class Cluster:
 
     def check(self) -> None:
         """Everything is valid now, and signed by the authority that everybody is told of."""
-        authority, now = self.authority.pair.read(), self.clock.now()
+        authority, now = certificate_of(self.authority.pair), self.clock.now()
         for pair in (self.authority.pair, *self.servers, *self.node):
             life = pair.lifetime
             assert life.begins <= now < life.ends, (pair, life, now)
-            pair.read().verify_directly_issued_by(authority)
+            certificate_of(pair).verify_directly_issued_by(authority)
         told = self.registry.cache.get(kinds.CONFIG_MAP, "default", "kube-root-ca.crt")
         assert told is not None
         believed = x509.load_pem_x509_certificate(told["data"]["ca.crt"].encode())
         for pair in (*self.servers, *self.node):
-            pair.read().verify_directly_issued_by(believed)
+            certificate_of(pair).verify_directly_issued_by(believed)
         assert now < believed.not_valid_after_utc.timestamp()
 
 
@@ -141,12 +141,12 @@ async def cluster(directory: Path) -> AsyncIterator[Cluster]:
 async def test_nothing_ends_in_ten_years(tmp_path: Path) -> None:
     async with cluster(tmp_path) as world:
         keys = [pair.key.read_bytes() for pair in world.node]
-        first = world.authority.pair.read()
+        first = certificate_of(world.authority.pair)
         for _ in range(122):
             await world.clock.advance(30 * DAY_S)
             world.check()
         assert world.clock.monotonic() > 3650 * DAY_S
-        assert world.authority.pair.read().serial_number != first.serial_number
+        assert certificate_of(world.authority.pair).serial_number != first.serial_number
         assert all(pair.key.read_bytes() != key for pair, key in zip(world.node, keys, strict=True))
         for name in ("n1-client.key", "n1-server.key"):
             assert 11 <= world.renewed.count(name) <= 15, (name, world.renewed)

@@ -12,15 +12,16 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from longshore.base.chance import Chance
 from longshore.base.users import User, loop_user
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.pki import requests
-from longshore.core.pki.authority import Authority
-from longshore.core.pki.pairs import lifetime_of
-from longshore.core.pki.requests import Wanted
+from longshore.core.pki.authority import Authority, certificate_of
+from longshore.core.pki.lifetimes import Lifetime, lifetime_of
+from longshore.core.pki.pairs import Wanted
 from longshore.core.registry.client import Create, Update
 from longshore.core.registry.identity import bootstrap_tokens as tokens
 from longshore.core.registry.inprocess import InProcess
@@ -117,6 +118,10 @@ def issued(doc: Doc) -> x509.Certificate | None:
     return x509.load_pem_x509_certificate(pem) if pem else None
 
 
+def life_of(certificate: x509.Certificate) -> Lifetime:
+    return lifetime_of(certificate.public_bytes(serialization.Encoding.PEM))
+
+
 def conditions(doc: Doc) -> list[tuple[str, str]]:
     found = (doc.get("status") or {}).get("conditions") or []
     return [(one["type"], one["message"]) for one in found]
@@ -137,9 +142,9 @@ async def test_a_node_gets_what_it_shows_to_servers(
         assert conditions(doc) == [("Approved", message)]
         certificate = issued(doc)
         assert certificate is not None
-        certificate.verify_directly_issued_by(desk.authority.pair.read())
+        certificate.verify_directly_issued_by(certificate_of(desk.authority.pair))
         assert certificate.subject.rfc4514_string() == "CN=system:node:n1,O=system:nodes"
-        life = lifetime_of(certificate)
+        life = life_of(certificate)
         assert life.ends - desk.clock.now() == 365 * 86_400
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         assert [one.dotted_string for one in usage] == ["1.3.6.1.5.5.7.3.2"]
@@ -187,7 +192,7 @@ async def test_what_a_person_approves_is_signed_for_as_long_as_asked(tmp_path: P
         await desk.ask(JANE, CLIENT, Wanted("jane", ("team",)), TO_SERVERS, expirationSeconds=3600)
         certificate = issued(await desk.decide("Approved"))
         assert certificate is not None
-        assert lifetime_of(certificate).ends - desk.clock.now() == 3600
+        assert life_of(certificate).ends - desk.clock.now() == 3600
 
 
 async def test_a_certificate_for_a_purpose_alone_can_be_used(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from cryptography.x509.oid import NameOID
 from longshore.base.clock import Clock, rfc3339
 from longshore.cluster.config import ClusterPaths, default_root
 from longshore.cluster.renewal import SERVER_PAIRS, SHARE
-from longshore.core.pki.pairs import Pair, lifetime_of
+from longshore.core.pki.authority import certificate_of
+from longshore.core.pki.pairs import Pair
 
 _DAY_S = 86_400
 
@@ -27,8 +28,8 @@ def certificates(name: str, root: Path | None, clock: Clock) -> list[dict[str, A
 
 
 def _shown(pair: Pair, now: float) -> dict[str, Any]:
-    certificate = pair.read()
-    life, name = lifetime_of(certificate), pair.certificate.stem
+    certificate = certificate_of(pair)
+    life, name = pair.lifetime, pair.certificate.stem
     by_server = name == "ca" or name in SERVER_PAIRS
     return {
         "name": name,

@@ -39,6 +39,7 @@ from longshore.cluster.settings import admission, audit, encryption, issuers
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.podsecurity.policy import LEVELS, Policy, Standard
+from longshore.core.pki.authority import certificate_of
 from longshore.core.pki.pairs import Pair
 from longshore.core.registry.admission.chain import enabled
 from longshore.core.registry.client import Client, Create
@@ -81,7 +82,7 @@ def gather(config: ClusterConfig, paths: ClusterPaths, clock: Clock, say: Say) -
         listeners=_listeners(paths),
         reviews=reviews,
         authority=(paths.pki / "ca.crt").read_text(),
-        administrators=groups_of(Pair.named(paths.pki, "admin").read()),
+        administrators=groups_of(certificate_of(Pair.named(paths.pki, "admin"))),
         objects=objects,
         etcd=_etcd(config, paths),
     )

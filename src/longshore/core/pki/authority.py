@@ -21,8 +21,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from longshore.base.clock import Clock
 from longshore.base.files import write_private
 from longshore.core.pki import requests
-from longshore.core.pki.pairs import Pair, lifetime_of
-from longshore.core.pki.requests import Asked, Wanted
+from longshore.core.pki.pairs import Pair, Wanted
+from longshore.core.pki.requests import Asked
 
 AUTHORITY_S, LEAF_S = 3650 * 86_400, 365 * 86_400
 # A certificate is valid from a little before it was made: clocks differ.
@@ -65,6 +65,11 @@ class _Leaf:
     lifetime_s: float = LEAF_S
 
 
+def certificate_of(pair: Pair) -> x509.Certificate:
+    """What its file has."""
+    return x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+
+
 class Authority:
     """Made at first use and kept in a directory, as ca.crt and ca.key."""
 
@@ -74,7 +79,7 @@ class Authority:
         self.pair = Pair.named(directory, "ca")
         if not self.pair.exists:
             self._create()
-        self._certificate = self.pair.read()
+        self._certificate = certificate_of(self.pair)
 
     @property
     def pem(self) -> str:
@@ -106,7 +111,7 @@ class Authority:
         if pair == self.pair:
             self._renew_itself()
             return
-        old, key = pair.read(), requests.new_key()
+        old, key = certificate_of(pair), requests.new_key()
         leaf = _Leaf(old.subject, key.public_key(), tuple(old.extensions))
         pair.write(requests.pem_of(key), self._signed(leaf))
 
@@ -120,7 +125,7 @@ class Authority:
         return pair
 
     def _signed(self, leaf: _Leaf) -> bytes:
-        left = lifetime_of(self._certificate).ends - self._clock.now()
+        left = self._certificate.not_valid_after_utc.timestamp() - self._clock.now()
         builder = self._builder(leaf.subject, leaf.key, min(leaf.lifetime_s, left))
         builder = builder.issuer_name(self._certificate.subject)
         for one in leaf.extensions:
@@ -141,7 +146,7 @@ class Authority:
 
     def _renew_itself(self) -> None:
         write_private(self.pair.certificate, self._own(self._certificate.subject, self._key))
-        self._certificate = self.pair.read()
+        self._certificate = certificate_of(self.pair)
 
     def _own(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> bytes:
         signed = (
@@ -191,7 +196,8 @@ def _has_names(pair: Pair, wanted: x509.SubjectAlternativeName) -> bool:
     """Whether a kept certificate has all names that it is wanted for."""
     if not list(wanted):
         return True
-    kept = pair.read().extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    said = certificate_of(pair).extensions
+    kept = said.get_extension_for_class(x509.SubjectAlternativeName).value
     return set(kept) >= set(wanted)
 
 

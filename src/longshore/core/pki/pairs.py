@@ -1,26 +1,21 @@
-"""A certificate and its key as files, and how long the certificate is good for."""
+"""A certificate and its key: what it shall say, and their files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography import x509
-
 from longshore.base.files import write_private
+from longshore.core.pki.lifetimes import Lifetime, lifetime_of
 
 
 @dataclass(frozen=True, slots=True)
-class Lifetime:
-    """From when to when a certificate is valid, in seconds since the epoch."""
+class Wanted:
+    """What a certificate shall say. names are DNS names and IP addresses."""
 
-    begins: float
-    ends: float
-
-    def renewal(self, share: float) -> float:
-        """The moment at which that share of it is over (client-go util/certificate renews between
-        0.7 and 0.9, so that not everybody does so at once)."""
-        return self.begins + share * (self.ends - self.begins)
+    common_name: str
+    organizations: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +33,11 @@ class Pair:
     def exists(self) -> bool:
         return self.certificate.exists() and self.key.exists()
 
-    def read(self) -> x509.Certificate:
-        return x509.load_pem_x509_certificate(self.certificate.read_bytes())
-
     @property
     def lifetime(self) -> Lifetime:
-        return lifetime_of(self.read())
+        return lifetime_of(self.certificate.read_bytes())
 
     def write(self, key: bytes, certificate: bytes) -> None:
         """Both in PEM form, mode 0600; each file is replaced whole, the key first."""
         write_private(self.key, key)
         write_private(self.certificate, certificate)
-
-
-def lifetime_of(certificate: x509.Certificate) -> Lifetime:
-    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    return Lifetime(begins.timestamp(), ends.timestamp())

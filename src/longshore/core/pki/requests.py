@@ -14,21 +14,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from longshore.core.pki.pairs import Wanted
+
 _TAKEN_OVER = (x509.DNSName, x509.IPAddress, x509.RFC822Name, x509.UniformResourceIdentifier)
 G = TypeVar("G", x509.DNSName, x509.RFC822Name, x509.UniformResourceIdentifier)
 
 
 class BadRequestForCertificate(Exception):
     """What was to be signed is no request; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a certificate shall say. names are DNS names and IP addresses."""
-
-    common_name: str
-    organizations: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cryptography import x509
-
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
-from longshore.core.pki import requests
-from longshore.core.pki.pairs import Pair, lifetime_of
-from longshore.core.pki.requests import Wanted
+from longshore.core.pki.lifetimes import lifetime_of
+from longshore.core.pki.pairs import Pair, Wanted
 from longshore.core.registry.client import Client, Create
 
 log = logging.getLogger("longshore.kubelet.certificates")
@@ -96,6 +93,9 @@ class Renewal:
 async def obtain(client: Client, clock: Clock, purpose: Purpose) -> tuple[bytes, bytes]:
     """A new key and a certificate for it, in PEM form, once it is issued. Raises NotIssued or
     ApiError."""
+    # What makes keys is 9 MB of memory, for a moment once in a year.
+    from longshore.core.pki import requests
+
     key, request = requests.make(purpose.wanted)
     asked = await client.write(Create(kinds.CSR, _document(purpose, request)))
     name, deadline = asked["metadata"]["name"], clock.monotonic() + ISSUE_S
@@ -140,6 +140,6 @@ def _certificate(doc: Doc) -> bytes:
 def _check(certificate: bytes) -> None:
     """Raises NotIssued for what is no certificate: nothing that works is replaced by it."""
     try:
-        lifetime_of(x509.load_pem_x509_certificate(certificate))
+        lifetime_of(certificate)
     except ValueError as error:
         raise NotIssued(f"what was issued is no certificate: {error}") from None
