@@ -12,6 +12,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.run import Kubelet
 from longshore.machinery.kubelet.statistics.measuring import Links
 from longshore.machinery.network.counters import Traffic, parse
+from longshore.machinery.runtime.pressure import MACHINE, RESOURCES, Pressure, Pressures, Stall
 from longshore.machinery.runtime.protocol import Usage
 
 from .docs import container, pod
@@ -37,6 +38,17 @@ class Counting(Measured):
             for one, use in each.items()
         }
         return Usage(9 * 10**9, 90 * MIB, 80 * MIB, 0), used
+
+    async def pressure(self) -> dict[str, Pressures]:
+        """The machine has waited for a second in all, the pod for two, its container for three."""
+        (one,) = await self.containers()
+        waits = {MACHINE: 1, one.sandbox: 2, one.id: 3}
+        return {who: dict.fromkeys(RESOURCES, waited(seconds)) for who, seconds in waits.items()}
+
+
+def waited(seconds: int) -> Pressure:
+    """Of which half a second was everybody's."""
+    return Pressure(Stall(seconds * 10**6, 1.5, 0.5, 0.25), Stall(500_000, 0.0, 0.0, 0.0))
 
 
 class Node(World):
@@ -96,7 +108,18 @@ async def test_a_summary_has_everything(node: Node) -> None:
 async def test_who_wants_cpu_and_memory_only_costs_no_look_at_files(node: Node) -> None:
     told = await node.kubelet.statistics.summary(only_cpu_and_memory=True)
     (shown,) = told["pods"]
-    assert set(shown) == {"podRef", "startTime", "containers", "cpu", "memory"}
+    assert set(shown) == {"podRef", "startTime", "containers", "cpu", "memory", "io"}
+
+
+async def test_pressure_is_told_of_node_pod_and_container(node: Node) -> None:
+    told = await node.summary()
+    (shown,) = told["pods"]
+    for who, seconds in ((told["node"], 1), (shown, 2), (shown["containers"][0], 3)):
+        for resource in ("cpu", "memory", "io"):
+            assert who[resource]["psi"] == {
+                "full": {"total": 500_000, "avg10": 0.0, "avg60": 0.0, "avg300": 0.0},
+                "some": {"total": seconds * 10**6, "avg10": 1.5, "avg60": 0.5, "avg300": 0.25},
+            }
 
 
 async def test_cadvisors_names_and_labels(node: Node) -> None:
@@ -115,6 +138,8 @@ async def test_cadvisors_names_and_labels(node: Node) -> None:
     assert f'container_cpu_usage_seconds_total{{{everything},cpu="total"}} 9' in told
     assert f'container_network_transmit_errors_total{{{everything},interface="eth0"}} 3' in told
     assert "machine_cpu_cores 4" in told
+    assert f"container_pressure_io_waiting_seconds_total{{{whole}}} 2" in told
+    assert f"container_pressure_cpu_stalled_seconds_total{{{main}}} 0.5" in told
 
 
 async def test_resource_metrics(node: Node) -> None:

@@ -17,12 +17,11 @@ from longshore.machinery.kubelet.statistics.measuring import (
     Measured,
     PodMeasured,
     Snapshot,
-    together,
 )
 from longshore.machinery.network.counters import Traffic
 from longshore.machinery.runtime.protocol import Container
 
-_NS = 10**9
+_NS, _US = 10**9, 10**6
 _LABELS = ("container", "id", "image", "name", "namespace", "pod")
 _PERIOD_US = 100_000
 
@@ -41,6 +40,7 @@ def lines(measured: Snapshot, capacity: dict[str, str]) -> Iterator[str]:
     """In Prometheus' text format. capacity is the machine's, quantities by resource."""
     rows = list(_rows(measured))
     yield from _used(rows)
+    yield from _waited(rows)
     yield from _said(rows)
     yield from _disk(measured)
     yield from _network(measured)
@@ -51,8 +51,8 @@ def _rows(measured: Snapshot) -> Iterator[_Row]:
     if measured.node is not None:
         yield _Row(("", "/", "", "", "", ""), measured.node)
     for pod in measured.pods:
-        if pod.known:
-            yield _Row(_of_pod(pod), together([one for _, one in pod.known]))
+        if pod.whole:
+            yield _Row(_of_pod(pod), pod.whole)
         for container, one in pod.known:
             yield _Row(_of(pod, container), one, container, _document(pod.doc, container.name))
 
@@ -109,6 +109,25 @@ def _faults(rows: list[_Row]) -> Iterator[tuple[Labels, float]]:
             ("pgmajfault", usage.major_page_faults),
         ):
             yield (*row.labels, kind, "hierarchy"), count
+
+
+def _waited(rows: list[_Row]) -> Iterator[str]:
+    """Pressure, where the kernel tells of it."""
+    for resource, words in (("cpu", "CPU"), ("memory", "memory"), ("io", "IO")):
+        told = [
+            (r.labels, r.measured.pressure[resource])
+            for r in rows
+            if resource in r.measured.pressure
+        ]
+        for name, help_text, stalls in (
+            ("stalled", "no tasks in the container could make progress due to",
+             [(labels, one.full) for labels, one in told]),
+            ("waiting", "tasks in the container have waited due to",
+             [(labels, one.some) for labels, one in told]),
+        ):  # fmt: skip
+            yield from counter(f"container_pressure_{resource}_{name}_seconds_total",
+                               f"Total time duration {help_text} {words} congestion.", _LABELS,
+                               [(labels, one.total_us / _US) for labels, one in stalls])  # fmt: skip
 
 
 def _said(rows: list[_Row]) -> Iterator[str]:

@@ -7,7 +7,7 @@ rate is the mean since the measurement before; that of a container measured for 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from longshore.base.clock import Clock
 from longshore.core.objects.kinds import Doc
@@ -15,6 +15,7 @@ from longshore.machinery.kubelet.resources.gauges import Gauges
 from longshore.machinery.kubelet.resources.meter import Meter, PodFiles
 from longshore.machinery.kubelet.resources.use import Reading
 from longshore.machinery.network.counters import Traffic
+from longshore.machinery.runtime.pressure import MACHINE, CanTellPressure, Pressures
 from longshore.machinery.runtime.protocol import (
     CanMeasure,
     CanWeigh,
@@ -35,13 +36,14 @@ OnePod = tuple[Doc, Sequence[Container]]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A container's or a node's use at a moment. cores_ns is CPU time per second, window_s the time
-    that it is the mean of."""
+    """A container's, a pod's or a node's use at a moment. cores_ns is CPU time per second, window_s the
+    time that it is the mean of; pressure is what it waited for."""
 
     at: float
     usage: Usage
     cores_ns: int
     window_s: float
+    pressure: Pressures = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,17 @@ class PodMeasured:
     traffic: Traffic | None = None
     files: PodFiles | None = None
     written: Mapping[str, DiskUse] = field(default_factory=dict)
+    pressure: Pressures = field(default_factory=dict)
 
     @property
     def known(self) -> list[tuple[Container, Measured]]:
         return [(container, one) for container, one in self.containers if one is not None]
+
+    @property
+    def whole(self) -> Measured | None:
+        """The pod's own use; None while none of its containers is known."""
+        known = [one for _, one in self.known]
+        return replace(together(known), pressure=self.pressure) if known else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,7 @@ class Measuring:
         self._traffic: Mapping[str, Traffic] = {}
         self._files: dict[str, PodFiles] = {}
         self._written: Mapping[str, DiskUse] = {}
+        self._pressure: Mapping[str, Pressures] = {}
 
     async def snapshot(
         self, pods: Sequence[OnePod], gauges: Gauges, links: Links, *, files: bool
@@ -117,6 +127,7 @@ class Measuring:
             theirs.seen_from_the_other_end() if theirs is not None else None,
             self._files.get(uid),
             {one.name: self._written[one.id] for one in running if one.id in self._written},
+            self._pressure.get(running[0].sandbox, {}) if running else {},
         )
 
     async def _measure(self, running: Mapping[str, Container]) -> bool:
@@ -133,8 +144,10 @@ class Measuring:
         self, runtime: CanMeasure, running: Mapping[str, Container], now: float
     ) -> None:
         node, each = await runtime.usage()
+        if isinstance(runtime, CanTellPressure):
+            self._pressure = await runtime.pressure()
         self._each = {
-            one: rate(usage, now, self._each.get(one), running[one].started_at)
+            one: self._told(one, rate(usage, now, self._each.get(one), running[one].started_at))
             for one, usage in each.items()
             if one in running
         }
@@ -142,7 +155,10 @@ class Measuring:
             together = sum(one.cores_ns for one in self._each.values())
             before = self._node
             first = Measured(now, node, together, MEASURE_EVERY_S)
-            self._node = rate(node, now, before, now) if before else first
+            self._node = self._told(MACHINE, rate(node, now, before, now) if before else first)
+
+    def _told(self, who: str, measured: Measured) -> Measured:
+        return replace(measured, pressure=self._pressure.get(who, {}))
 
     async def _weigh(self, pods: Sequence[OnePod]) -> None:
         now = self._clock.now()

@@ -11,10 +11,10 @@ from longshore.machinery.kubelet.statistics.measuring import (
     Measured,
     PodMeasured,
     Snapshot,
-    together,
 )
 from longshore.machinery.network.counters import Traffic
 from longshore.machinery.runtime.disk import together as disk_together
+from longshore.machinery.runtime.pressure import Pressure, Stall
 from longshore.machinery.runtime.protocol import Container, DiskUse
 
 _LOOPBACK = "lo"
@@ -63,7 +63,7 @@ def _pod_core(pod: PodMeasured) -> Doc:
         "startTime": (pod.doc.get("status") or {}).get("startTime"),
         "containers": [_container(*one) for one in known],
     }
-    return shown | (_figures(together([one for _, one in known])) if known else {})
+    return shown | (_figures(pod.whole) if pod.whole else {})
 
 
 def _container(container: Container, measured: Measured) -> Doc:
@@ -130,14 +130,16 @@ def _interface(name: str, traffic: Traffic) -> Doc:
 
 
 def _figures(measured: Measured) -> Doc:
-    """cpu and memory as stats/v1alpha1 has them; and the window, which it lacks, in seconds."""
+    """cpu, memory and io as stats/v1alpha1 has them; and the window, which it lacks, in seconds."""
     time, usage = rfc3339(measured.at), measured.usage
-    return {
+    told = {name: {"psi": _psi(pressure)} for name, pressure in measured.pressure.items()}
+    shown: Doc = {
         "cpu": {
             "time": time,
             "usageNanoCores": measured.cores_ns,
             "usageCoreNanoSeconds": usage.cpu_ns,
             "windowSeconds": round(measured.window_s, 3),
+            **told.get("cpu", {}),
         },
         "memory": {
             "time": time,
@@ -146,5 +148,17 @@ def _figures(measured: Measured) -> Doc:
             "rssBytes": usage.rss_bytes,
             "pageFaults": usage.page_faults,
             "majorPageFaults": usage.major_page_faults,
+            **told.get("memory", {}),
         },
     }
+    return shown | ({"io": {"time": time, **told["io"]}} if "io" in told else {})
+
+
+def _psi(pressure: Pressure) -> Doc:
+    return {"full": _stall(pressure.full), "some": _stall(pressure.some)}
+
+
+def _stall(stall: Stall) -> Doc:
+    """The total in microseconds: upstream hands the kernel's own figure on."""
+    means = {"avg10": stall.avg10, "avg60": stall.avg60, "avg300": stall.avg300}
+    return {"total": stall.total_us, **means}

@@ -28,7 +28,8 @@ from longshore.machinery.runtime.cri.mirror import Mirror
 from longshore.machinery.runtime.cri.network import Handover
 from longshore.machinery.runtime.oci import cgroups, limits
 from longshore.machinery.runtime.oci.layout import Layout
-from longshore.machinery.runtime.oci.usage import measure, measure_all
+from longshore.machinery.runtime.oci.usage import measure, measure_all, pressure_on
+from longshore.machinery.runtime.pressure import Pressures
 from longshore.machinery.runtime.protocol import (
     Container,
     ContainerSpec,
@@ -334,14 +335,23 @@ class CriRuntime:
     # -- measuring --
 
     async def usage(self) -> tuple[Usage | None, dict[str, Usage]]:
-        """protocol.CanMeasure: a container's group is named by its id, in its pod's."""
+        """protocol.CanMeasure."""
+        groups = self._groups()
+        return await asyncio.to_thread(lambda: (measure(self._layout.parent), measure_all(groups)))
+
+    async def pressure(self) -> dict[str, Pressures]:
+        """pressure.CanTellPressure."""
+        pods = {name: pod.frame.group for name, pod in self._mirror.book.pods.items()}
+        return await asyncio.to_thread(pressure_on, pods | self._groups())
+
+    def _groups(self) -> dict[str, str]:
+        """Of what runs: a container's group is named by its id, in its pod's."""
         pods = self._mirror.book.pods
-        groups = {
+        return {
             one.id: f"{pods[one.sandbox].frame.group}/{one.id}"
             for one in self._mirror.book.listed()
             if one.state is State.RUNNING
         }
-        return await asyncio.to_thread(lambda: (measure(self._layout.parent), measure_all(groups)))
 
     async def written(self, container_ids: Collection[str]) -> dict[str, DiskUse]:
         """protocol.CanWeigh: containerd looks at its snapshots every ten seconds by itself."""

@@ -39,8 +39,9 @@ from longshore.machinery.runtime.oci.programs import Programs
 from longshore.machinery.runtime.oci.records import ContainerRecord
 from longshore.machinery.runtime.oci.rotating import reopen_log
 from longshore.machinery.runtime.oci.sandboxes import Pod, Sandboxes
-from longshore.machinery.runtime.oci.usage import measure, measure_all
+from longshore.machinery.runtime.oci.usage import measure, measure_all, pressure_on
 from longshore.machinery.runtime.oci.watch import Said, Watch
+from longshore.machinery.runtime.pressure import Pressures
 from longshore.machinery.runtime.protocol import (
     Container,
     ContainerSpec,
@@ -349,10 +350,19 @@ class OciRuntime:
 
     async def usage(self) -> tuple[Usage | None, dict[str, Usage]]:
         """protocol.CanMeasure."""
-        groups = {
-            live.container.id: live.group for live in self._live.values() if not live.ended.is_set()
-        }
+        groups = self._groups()
         return await asyncio.to_thread(lambda: (measure(self._layout.parent), measure_all(groups)))
+
+    async def pressure(self) -> dict[str, Pressures]:
+        """pressure.CanTellPressure."""
+        pods = ((one.id, self._sandboxes.get(one.id)) for one in self._sandboxes.list())
+        groups = {name: pod.group for name, pod in pods if pod is not None}
+        return await asyncio.to_thread(pressure_on, groups | self._groups())
+
+    def _groups(self) -> dict[str, str]:
+        """Of what runs."""
+        every = self._live.values()
+        return {live.container.id: live.group for live in every if not live.ended.is_set()}
 
     async def written(self, container_ids: Collection[str]) -> dict[str, DiskUse]:
         """protocol.CanWeigh."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from longshore.machinery.runtime.oci.cgroups import hierarchies
+from longshore.machinery.runtime.oci.cgroups import hierarchies, is_unified
+from longshore.machinery.runtime.pressure import MACHINE, RESOURCES, Pressure, Pressures, parse
 from longshore.machinery.runtime.protocol import Usage
 
 
@@ -26,6 +28,21 @@ def measure(group: str) -> Usage | None:
     rss = stat.get("total_rss", stat.get("anon", 0))
     faults, major = stat.get("pgfault", 0), stat.get("pgmajfault", 0)
     return Usage(cpu_ns, used, max(0, used - inactive), rss, faults, major, _pids(group))
+
+
+def pressure_on(groups: Mapping[str, str]) -> dict[str, Pressures]:
+    """On each group that there is, and on the machine. Empty where version 2 is not alone, as upstream has it."""
+    if not is_unified():
+        return {}
+    every = {MACHINE: "/", **groups}
+    return {name: dict(_pressures(group)) for name, group in every.items()}
+
+
+def _pressures(group: str) -> Iterator[tuple[str, Pressure]]:
+    directory = hierarchies()["unified"] / group.lstrip("/")
+    for resource in RESOURCES:
+        with contextlib.suppress(OSError, ValueError):  # gone, or a kernel that does not count it
+            yield resource, parse((directory / f"{resource}.pressure").read_text())
 
 
 def _cpu_ns(group: str) -> int:

@@ -1,0 +1,26 @@
+"""The kernel's pressure files as they are read: pure."""
+
+from __future__ import annotations
+
+import pytest
+
+from longshore.machinery.runtime.pressure import Stall, parse
+
+FILE = """\
+some avg10=1.50 avg60=0.25 avg300=0.00 total=123456
+full avg10=0.00 avg60=0.00 avg300=0.00 total=7
+"""
+
+
+def test_a_pressure_file_says_who_waited_and_for_how_long() -> None:
+    found = parse(FILE)
+    assert found.some == Stall(123456, 1.5, 0.25, 0.0)
+    assert found.full.total_us == 7
+
+
+@pytest.mark.parametrize(
+    "text", ["", "some avg10=0.00 avg60=0.00 avg300=0.00 total=1\n", FILE.replace("total=7", "")]
+)
+def test_half_a_file_is_none(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse(text)
