@@ -110,7 +110,7 @@ def examine() -> list[Finding]:
     findings.append(Finding("root", os.geteuid() == 0, "run as root, or use --hollow"))
     findings += [_command(*entry) for entry in COMMANDS]
     findings += [_optional(*entry) for entry in (*OPTIONAL_COMMANDS, *CRI_COMMANDS, UNASKED)]
-    findings.append(_file("overlayfs", Path("/proc/filesystems"), "\toverlay", "modprobe overlay"))
+    findings.append(Finding("overlayfs", mountable("overlay"), "modprobe overlay"))
     findings.append(
         Finding("cgroups", Path("/sys/fs/cgroup").is_dir(), "mount them on /sys/fs/cgroup")
     )
@@ -167,8 +167,15 @@ def _optional(command: str, package: str, purpose: str) -> Finding:
     )
 
 
-def _file(what: str, path: Path, needle: str, mend: str) -> Finding:
-    return Finding(what, path.exists() and needle in path.read_text(), mend)
+def mountable(name: str, root: Path = Path("/")) -> bool:
+    """Whether the kernel of the machine whose files are below root has that file system, or a module of it, which it
+    loads when one is mounted: on a fresh machine nobody has done that yet."""
+    known = root / "proc/filesystems"
+    modules = root / "lib/modules" / os.uname().release / "modules.dep"
+    return any(
+        path.exists() and word in path.read_text()
+        for path, word in ((known, f"\t{name}\n"), (modules, f"/{name}.ko"))
+    )
 
 
 def _inotify() -> Finding:
