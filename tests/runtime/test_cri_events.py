@@ -123,3 +123,20 @@ async def test_what_a_failed_call_means(tmp_path: Path) -> None:
     with pytest.raises(Silent, match=f"the container runtime at {tmp_path}/nobody does not answer"):
         await ask(calls.VERSION, rpc.VersionRequest())
     await ask.close()
+
+
+async def test_containerd_that_has_only_begun_is_to_be_asked_again(tmp_path: Path) -> None:
+    async def refuse(asked: Message, context: Message) -> Message:
+        await context.abort(grpc.StatusCode.UNKNOWN, "server is not initialized yet")
+
+    server = grpc.aio.server()
+    handlers = {"Version": grpc.unary_unary_rpc_method_handler(refuse)}
+    served = grpc.method_handlers_generic_handler("runtime.v1.RuntimeService", handlers)
+    server.add_generic_rpc_handlers((served,))
+    server.add_insecure_port(f"unix:{tmp_path}/s")
+    await server.start()
+    ask = Calls(f"unix://{tmp_path}/s")
+    with pytest.raises(Silent, match=f"the container runtime at {tmp_path}/s is starting"):
+        await ask(calls.VERSION, rpc.VersionRequest())
+    await ask.close()
+    await server.stop(None)

@@ -32,6 +32,9 @@ _OPTIONS = (
     # Go checks the authority, and a socket's path is none.
     ("grpc.default_authority", "localhost"),
 )
+# What containerd says at its socket before it knows its containers, with the code of any error
+# (internal/cri/instrument/instrumented_service.go).
+_BEGINNING = "server is not initialized yet"
 
 
 class NotThere(RuntimeFailure):
@@ -43,7 +46,7 @@ class Unserved(RuntimeFailure):
 
 
 class Silent(RuntimeFailure):
-    """Nobody answers at the socket."""
+    """Nobody answers at the socket, or not yet."""
 
 
 class Late(RuntimeFailure):
@@ -137,6 +140,8 @@ class Calls:
     def failure(self, error: grpc.aio.AioRpcError) -> RuntimeFailure:
         """What a failed call means."""
         words = error.details() or error.code().name
+        if words == _BEGINNING:
+            return Silent(f"the container runtime at {self.socket} is starting")
         match error.code():
             case grpc.StatusCode.NOT_FOUND:
                 return NotThere(words)

@@ -87,19 +87,25 @@ class CriRuntime:
         """Take up what the runtime shows of this node. Raises RuntimeFailure if it does not answer for half a
         minute, or cannot be used."""
         deadline = self._clock.monotonic() + _PATIENCE_S
-        while not await self._introduced(last=self._clock.monotonic() > deadline):
+        while not await self._taken_up(last=self._clock.monotonic() > deadline):
             await self._clock.sleep(_RETRY_S)
-        await self._mirror.read()
 
-    async def _introduced(self, *, last: bool) -> bool:
-        """Whether the runtime has told who it is, and can begin."""
+    async def _taken_up(self, *, last: bool) -> bool:
+        """Whether all is known. A runtime may end in the midst of its answers."""
         try:
-            version = await self._ask(calls.VERSION, rpc.VersionRequest())
-            status = await self._ask(calls.STATUS, rpc.StatusRequest(verbose=True))
+            if not await self._introduced(last=last):
+                return False
+            await self._mirror.read()
         except Silent:
             if last:
                 raise
             return False
+        return True
+
+    async def _introduced(self, *, last: bool) -> bool:
+        """Whether the runtime has told who it is, and can begin."""
+        version = await self._ask(calls.VERSION, rpc.VersionRequest())
+        status = await self._ask(calls.STATUS, rpc.StatusRequest(verbose=True))
         self._about = about(version, status)
         self._images.own = self._about.own_image or self._images.own
         # No registry has an image of ours: whoever started the runtime is about to load it.
