@@ -130,7 +130,7 @@ async def test_containerd_that_has_only_begun_is_to_be_asked_again(tmp_path: Pat
         await context.abort(grpc.StatusCode.UNKNOWN, "server is not initialized yet")
 
     server = grpc.aio.server()
-    handlers = {"Version": grpc.unary_unary_rpc_method_handler(refuse)}
+    handlers: dict[str, Any] = {"Version": grpc.unary_unary_rpc_method_handler(refuse)}
     served = grpc.method_handlers_generic_handler("runtime.v1.RuntimeService", handlers)
     server.add_generic_rpc_handlers((served,))
     server.add_insecure_port(f"unix:{tmp_path}/s")
