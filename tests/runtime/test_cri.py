@@ -38,6 +38,7 @@ from longshore.testing.runtime_suite import one, refused
 from tests.ports import free_port
 from tests.runtime.conftest import build_busybox
 from tests.runtime.cri_world import GROUP, CriHarness, Machine, machine
+from tests.runtime.groups import commands_in
 from tests.runtime.registries import USER, private_registry, push
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
@@ -104,8 +105,8 @@ async def test_a_sandbox_that_was_lost_is_made_anew(harness: CriHarness) -> None
     first = await begun(harness, harness.running("a"))
     (pause,) = (
         pid
-        for pid in cgroups.processes(f"{GROUP}/n1/besteffort/pod{first.sandbox}")
-        if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"/pause")
+        for pid, command in commands_in(f"{GROUP}/n1/besteffort/pod{first.sandbox}").items()
+        if command.startswith(b"/pause")
     )
     os.kill(pause, signal.SIGKILL)
     again = replace(harness.running("a"), attempt=1)

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from longshore.base.clock import SystemClock
 from longshore.machinery.runtime.oci import cgroups
 from longshore.machinery.runtime.protocol import (
     Container,
@@ -26,6 +25,7 @@ from longshore.machinery.runtime.protocol import (
     State,
 )
 from longshore.testing.runtime_suite import one, until_ended
+from tests.runtime.groups import gone
 from tests.runtime.test_oci import FOREVER, OciHarness, harness
 
 __all__ = ["harness"]
@@ -76,7 +76,7 @@ async def test_who_holds_the_processes_outlives_the_agent_and_not_the_pod(
     for each in (first, second):
         await harness.runtime.stop_container(each.id, 0)
     await harness.runtime.remove_sandbox(sandbox.id)
-    assert cgroups.existing(f"{harness.cgroup_parent}/n1/besteffort/pod{sandbox.id}") == []
+    assert cgroups.existing(harness.pod_group(sandbox.id)) == []
 
 
 async def test_processes_that_outlive_their_container_end_with_it(harness: OciHarness) -> None:
@@ -86,16 +86,14 @@ async def test_processes_that_outlive_their_container_end_with_it(harness: OciHa
     main = await harness.runtime.start_container(sandbox.id, spec)
     await harness.ready(main)
     await harness.runtime.stop_container(main.id, 5.0)
-    group = f"{harness.cgroup_parent}/n1/besteffort/pod{sandbox.id}/{main.id}"
-    while cgroups.processes(group):
-        await SystemClock().sleep(0.005)
+    await gone(f"{harness.pod_group(sandbox.id)}/{main.id}")
 
 
 async def test_a_new_holder_comes_when_the_old_one_is_killed(harness: OciHarness) -> None:
     sandbox = replace(harness.sandbox("a"), pids=Pids.POD)
     await harness.runtime.run_sandbox(sandbox)
     main = await harness.runtime.start_container(sandbox.id, harness.running("main"))
-    group = f"{harness.cgroup_parent}/n1/besteffort/pod{sandbox.id}/pause"
+    group = f"{harness.pod_group(sandbox.id)}/pause"
     (holder,) = cgroups.processes(group)
     os.kill(holder, signal.SIGKILL)
     done = await until_ended(harness, main.id, 0.0)

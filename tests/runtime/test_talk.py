@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -14,13 +13,14 @@ import pytest
 from longshore.base.clock import SystemClock
 from longshore.core.streams.protocols import ExecOptions, Session
 from longshore.machinery.runtime.images import ImageStore
-from longshore.machinery.runtime.oci import cgroups, destroy_all
+from longshore.machinery.runtime.oci import destroy_all
 from longshore.machinery.runtime.protocol import (
     CanMeasure,
     Container,
     ContainerSpec,
     RuntimeFailure,
 )
+from tests.runtime.groups import commands_in, gone
 from tests.runtime.test_oci import OciHarness
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
@@ -63,30 +63,16 @@ async def heard(session: Session, until: bytes = b"") -> dict[int, bytes]:
                 return said
 
 
-async def commands_in(harness: OciHarness, container: Container) -> set[bytes]:
-    group = f"{harness.cgroup_parent}/n1/besteffort/pod{container.sandbox}"
-    found = set()
-    for pid in cgroups.processes(group):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just gone
-            found.add(Path(f"/proc/{pid}/cmdline").read_bytes())
-    return found
-
-
-async def gone(harness: OciHarness, container: Container, *commands: bytes) -> None:
-    """Killed processes take a moment to go."""
-    async with asyncio.timeout(10):
-        while set(commands) & await commands_in(harness, container):
-            await SystemClock().sleep(0.01)
-
-
 async def test_what_nobody_reads_is_not_gathered(harness: OciHarness) -> None:
     container = await started(harness)
     session = await harness.runtime.exec(container.id, asked("/bin/sh", "-c", "cat /dev/zero"))
+    assert (await session.read())[0] == 1
     await SystemClock().sleep(0.2)
-    assert b"cat\x00/dev/zero\x00" in await commands_in(harness, container)
+    group = harness.pod_group(container.sandbox)
+    assert b"cat\x00/dev/zero\x00" in commands_in(group).values()
     assert (await session.read())[0] == 1
     await session.close()
-    await gone(harness, container, b"cat\x00/dev/zero\x00")
+    await gone(group, b"cat\x00/dev/zero\x00")
 
 
 async def test_a_terminal_has_the_size_it_is_given(harness: OciHarness) -> None:
@@ -113,8 +99,9 @@ async def test_a_closed_session_ends_all_its_processes_and_no_other(harness: Oci
     session = await harness.runtime.exec(container.id, asked("/bin/sh", "-c", script))
     await heard(session, b"ready")
     await session.close()
-    await gone(harness, container, b"sleep\x007701\x00", b"sleep\x007702\x00")
-    assert b"sleep\x007703\x00" in await commands_in(harness, container)
+    group = harness.pod_group(container.sandbox)
+    await gone(group, b"sleep\x007701\x00", b"sleep\x007702\x00")
+    assert b"sleep\x007703\x00" in commands_in(group).values()
     await other.close()
     assert await session.read() == (0, b"")
 

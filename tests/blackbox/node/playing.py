@@ -20,7 +20,7 @@ from ..driver import Cluster
 Doc: TypeAlias = dict[str, Any]
 Until: TypeAlias = Callable[[Doc], bool]
 IMAGE = "busybox:1.36"
-PATIENCE_S = 60
+PATIENCE_S = 120
 # The parts of the client that have no types.
 _connect: Any = config.new_client_from_config
 _watch: Any = watch.Watch
