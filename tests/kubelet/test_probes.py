@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from longshore.base.version import KUBERNETES_VERSION
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.probes.handlers import RealChecker, Target
 from longshore.machinery.kubelet.probes.outcome import Outcome
@@ -22,7 +23,7 @@ from longshore.machinery.runtime.protocol import RuntimeFailure
 
 from .docs import container
 
-HERE = "127.0.0.1"
+HERE, RELEASE = "127.0.0.1", KUBERNETES_VERSION.removeprefix("v").removesuffix(".0")
 
 
 @given(st.lists(st.booleans(), max_size=30), st.integers(1, 4), st.integers(1, 4))
@@ -61,7 +62,8 @@ def test_the_failed_probe_brings_its_own_grace_period() -> None:
 
 @pytest.fixture
 async def server() -> AsyncIterator[tuple[int, list[bytes]]]:
-    """Answers /good with 200, /moved with 302, /bad with 500, /slow with nothing."""
+    """Answers /good with 200, /moved with 302, /bad with 500, /slow with nothing, /to?WHERE with a
+    redirect, /loop with one to itself."""
     asked: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -69,8 +71,15 @@ async def server() -> AsyncIterator[tuple[int, list[bytes]]]:
         asked.append(head)
         codes = {b"/good": b"200", b"/moved": b"302", b"/bad": b"500"}
         words = head.split(b" ")
-        if len(words) > 1 and words[1] in codes:
+        if head.startswith(b"\x16\x03"):  # TLS, of which a server of plain HTTP makes nothing
+            writer.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+        elif len(words) > 1 and words[1] in codes:
             writer.write(b"HTTP/1.1 " + codes[words[1]] + b" X\r\n\r\n")
+        elif len(words) > 1 and words[1].startswith((b"/to?", b"/loop")):
+            there = words[1].removeprefix(b"/to?")
+            writer.write(
+                b"HTTP/1.1 307 X\r\nLocation: " + there + b"\r\nContent-Length: 5\r\n\r\nThere"
+            )
         elif len(words) > 1 and words[1] == b"/slow":
             await reader.read()
         writer.close()
@@ -85,12 +94,19 @@ async def check(handler: Doc, **more: object) -> Outcome:
     return await RealChecker(None).check(handler, Target(main, "id", HERE), 0.15)
 
 
+async def carry_out(handler: Doc) -> Outcome:
+    return await RealChecker(None).carry_out(handler, Target(container(), "id", HERE), 5)
+
+
 async def test_http_probes_ask_and_judge(server: tuple[int, list[bytes]]) -> None:
     port, asked = server
     headers = [{"name": "X-Who", "value": "probe"}]
     good = {"httpGet": {"path": "/good", "port": "web", "httpHeaders": headers}}
     assert await check(good, port=port) == Outcome(True)
-    assert b"x-who: probe\r\n" in asked[0]
+    assert asked[0].decode().splitlines() == [
+        "GET /good HTTP/1.1", f"Host: {HERE}:{port}", f"User-Agent: kube-probe/{RELEASE}",
+        "X-Who: probe", "Accept: */*", "Connection: close", "",
+    ]  # fmt: skip
     assert (await check({"httpGet": {"path": "/moved", "port": port}})).good
     bad = await check({"httpGet": {"path": "/bad", "port": port}})
     assert bad == Outcome(False, "HTTP probe failed with statuscode: 500")
@@ -102,6 +118,57 @@ async def test_http_probes_ask_and_judge(server: tuple[int, list[bytes]]) -> Non
     )
     empty = await check({"httpGet": {"path": "none", "port": port}})
     assert empty == Outcome(False, f'Get "http://{HERE}:{port}/none": EOF')
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({"Host": "shop.example", "user-agent": "me"}, ["Host: shop.example", "User-Agent: me"]),
+        ({"accept": "", "x-a": "1"}, [f"User-Agent: kube-lifecycle/{RELEASE}", "X-A: 1"]),
+    ],
+)
+async def test_a_hook_says_who_asks_unless_its_headers_do(
+    server: tuple[int, list[bytes]], given: dict[str, str], sent: list[str]
+) -> None:
+    port, asked = server
+    headers = [{"name": name, "value": value} for name, value in given.items()]
+    handler = {"httpGet": {"path": "/bad", "port": port, "httpHeaders": headers}}
+    assert await carry_out(handler) == Outcome(True), "whatever the answer is"
+    lines = asked[0].decode().splitlines()
+    assert set(sent) <= set(lines)
+    assert ("Accept: */*" in lines) == ("accept" not in given)
+
+
+async def test_redirects_are_followed_on_their_own_host(server: tuple[int, list[bytes]]) -> None:
+    port, asked = server
+
+    async def redirected(there: str) -> Outcome:
+        return await check({"httpGet": {"path": f"/to?{there}", "port": port}})
+
+    assert await redirected("/good") == Outcome(True)
+    assert await redirected("/bad") == Outcome(False, "HTTP probe failed with statuscode: 500")
+    assert await redirected(f"http://{HERE}:{port}/to?/good") == Outcome(True)
+    asked.clear()
+    elsewhere = await redirected("http://elsewhere.invalid/bad")
+    assert elsewhere == Outcome(True, warning="Probe terminated redirects, Response body: There")
+    assert len(asked) == 1
+    around = await check({"httpGet": {"path": "/to?/loop", "port": port}})
+    assert around == Outcome(False, f'Get "http://{HERE}:{port}/loop": stopped after 10 redirects')
+
+
+async def test_a_hook_falls_back_where_there_is_no_tls(server: tuple[int, list[bytes]]) -> None:
+    port, asked = server
+    secret = [{"name": "authorization", "value": "Basic eA=="}]
+    get = {"path": "/good", "port": port, "scheme": "HTTPS", "httpHeaders": secret}
+    target = Target(container(), "id", HERE)
+    probed = await RealChecker(None).check({"httpGet": get}, target, 5)
+    why = "http: server gave HTTP response to HTTPS client"
+    assert probed == Outcome(False, f'Get "https://{HERE}:{port}/good": {why}')
+    called = await carry_out({"httpGet": get})
+    where = f"request to HTTPS lifecycle hook {HERE}:{port}"
+    assert called == Outcome(True, warning=f"{where} got HTTP response, retry with HTTP succeeded")
+    assert asked[-1].startswith(b"GET /good HTTP/1.1\r\n")
+    assert b"Authorization" not in asked[-1]
 
 
 async def test_tcp_probes_only_connect(server: tuple[int, list[bytes]]) -> None:

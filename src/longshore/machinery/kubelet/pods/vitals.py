@@ -39,7 +39,7 @@ class Vitals:
             self._tools.checker,
             self._tools.clock,
             self._changed,
-            lambda sentence: self._record.event("Warning", "Unhealthy", sentence),
+            partial(self._record.event, "Warning"),
         )
         prober.told = partial(self._tools.metrics.probed, self._record.pod, container.name)
         if before is not None:
@@ -72,11 +72,14 @@ class Vitals:
             await self._tools.clock.sleep(min(float(hook["sleep"]["seconds"]), within_s))
             return True
         target = self._target(document, container)
-        outcome = await self._tools.checker.check(hook, target, min(within_s, HOOK_MAX_S))
+        outcome = await self._tools.checker.carry_out(hook, target, min(within_s, HOOK_MAX_S))
         if not outcome.good:
             title = name[0].upper() + name[1:]
             sentence = f"{title}Hook failed: {outcome.message}"
             self._record.event("Warning", f"Failed{title}Hook", sentence)
+        elif outcome.warning:
+            self._tools.metrics.fallbacks.add(())
+            self._record.event("Warning", "LifecycleHTTPFallback", outcome.warning)
         return outcome.good
 
     def _target(self, document: Doc, container: Container) -> Target:

@@ -8,17 +8,26 @@ pods are reached directly.
 from __future__ import annotations
 
 import asyncio
-import ssl
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.probes.grpc_health import check_health
+from longshore.machinery.kubelet.probes.http_get import (
+    PlainAnswer,
+    Unanswered,
+    address,
+    agent_of,
+    headers_of,
+    http_get,
+    url_of,
+)
 from longshore.machinery.kubelet.probes.outcome import Outcome
 from longshore.machinery.network.errors import unreached
 from longshore.machinery.runtime.protocol import CanExec, RuntimeFailure
 
-USER_AGENT = "kube-probe/1.37"
+_PROBE, _HOOK = "probe", "lifecycle"
 _OUTPUT_MAX_BYTES = 10 * 1024
 
 
@@ -34,7 +43,15 @@ class Target:
 class Checker(Protocol):
     """Carries out handlers; tests give one that needs no network."""
 
-    async def check(self, handler: Doc, target: Target, timeout_s: float) -> Outcome: ...
+    async def check(self, handler: Doc, target: Target, timeout_s: float) -> Outcome:
+        """Of a probe."""
+
+    async def carry_out(self, handler: Doc, target: Target, timeout_s: float) -> Outcome:
+        """Of a hook."""
+
+
+_Get = Callable[[Doc, str, int], Awaitable[Outcome]]
+"""What is made of an httpGet handler, given the host and the port."""
 
 
 class RealChecker:
@@ -44,23 +61,29 @@ class RealChecker:
         self._execs = execs
 
     async def check(self, handler: Doc, target: Target, timeout_s: float) -> Outcome:
+        return await self._within(handler, target, timeout_s, _probed)
+
+    async def carry_out(self, handler: Doc, target: Target, timeout_s: float) -> Outcome:
+        return await self._within(handler, target, timeout_s, _called)
+
+    async def _within(self, handler: Doc, target: Target, timeout_s: float, get: _Get) -> Outcome:
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._check(handler, target, timeout_s)
+                return await self._done(handler, target, timeout_s, get)
         except TimeoutError:
             return Outcome(False, _too_late(handler, target, timeout_s))
-        except (OSError, ValueError, RuntimeFailure) as error:
+        except (OSError, ValueError, RuntimeFailure, Unanswered) as error:
             return Outcome(False, str(error))
 
-    async def _check(self, handler: Doc, target: Target, timeout_s: float) -> Outcome:
-        if "httpGet" in handler:
-            return await _http_get(handler["httpGet"], target)
+    async def _done(self, handler: Doc, target: Target, timeout_s: float, get: _Get) -> Outcome:
+        if (asked := handler.get("httpGet")) is not None:
+            return await get(asked, *_place(asked, target))
         if "tcpSocket" in handler:
             return await _tcp_socket(handler["tcpSocket"], target)
         if "grpc" in handler:
             asked = handler["grpc"]
             service = asked.get("service") or ""
-            return await check_health(target.pod_ip, int(asked["port"]), service, USER_AGENT)
+            return await check_health(target.pod_ip, int(asked["port"]), service, agent_of(_PROBE))
         assert self._execs is not None, f"support.refused() let this handler through: {handler}"
         command = list(handler["exec"].get("command") or [])
         code, output = await self._execs.exec_sync(target.container_id, command, timeout_s)
@@ -71,10 +94,10 @@ class RealChecker:
 def _too_late(handler: Doc, target: Target, timeout_s: float) -> str:
     if (get := handler.get("httpGet")) is not None:
         late = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-        return f'Get "{_url(get, *_place(get, target))}": {late}'
+        return f'Get "{url_of(get, *_place(get, target))}": {late}'
     if (connect := handler.get("tcpSocket")) is not None:
         host, port = _place(connect, target)
-        return f"dial tcp {host}:{port}: i/o timeout"
+        return f"dial tcp {address(host, port)}: i/o timeout"
     if "grpc" in handler:
         return f"timeout: health rpc did not complete within {timeout_s:g}s"
     command = " ".join(handler["exec"].get("command") or [])
@@ -95,70 +118,28 @@ async def _tcp_socket(doc: Doc, target: Target) -> Outcome:
     return Outcome(True)
 
 
-async def _http_get(doc: Doc, target: Target) -> Outcome:
-    host, port = _place(doc, target)
+async def _probed(doc: Doc, host: str, port: int) -> Outcome:
+    answer = await http_get(url_of(doc, host, port), headers_of(doc, _PROBE))
+    if 200 <= answer.code < 300:
+        return Outcome(True)
+    if 300 <= answer.code < 400:
+        warning = f"Probe terminated redirects, Response body: {answer.body}"
+        return Outcome(True, warning=warning)
+    return Outcome(False, f"HTTP probe failed with statuscode: {answer.code}")
+
+
+async def _called(doc: Doc, host: str, port: int) -> Outcome:
+    """A hook has run once it is answered, whatever that says. What once was asked in plain HTTP whatever
+    its scheme said still is where there is no TLS (pkg/kubelet/lifecycle/handlers.go)."""
+    headers = headers_of(doc, _HOOK)
     try:
-        line = await _first_line(doc, host, port)
-    except ConnectionResetError:
-        why = f"read tcp {host}:{port}: read: connection reset by peer"
-        return Outcome(False, f'Get "{_url(doc, host, port)}": {why}')
-    except OSError as error:
-        return Outcome(False, f'Get "{_url(doc, host, port)}": {unreached(error, host, port)}')
-    if not line:
-        return Outcome(False, f'Get "{_url(doc, host, port)}": EOF')
-    code = _status_code(line)
-    # Redirects count as success, as for upstream's probes that do not leave their host.
-    good = 200 <= code < 400
-    return Outcome(good, "" if good else f"HTTP probe failed with statuscode: {code}")
-
-
-async def _first_line(doc: Doc, host: str, port: int) -> str:
-    """Of the answer; empty if there is none. Raises OSError."""
-    tls = _unverified() if _scheme(doc) == "https" else None
-    reader, writer = await asyncio.open_connection(host, port, ssl=tls)
-    try:
-        writer.write(_request(doc, host, port))
-        return (await reader.readline()).decode("latin-1")
-    finally:
-        writer.close()
-
-
-def _scheme(doc: Doc) -> str:
-    scheme: str = doc.get("scheme") or "HTTP"
-    return scheme.lower()
-
-
-def _path(doc: Doc) -> str:
-    path: str = doc.get("path") or "/"
-    return path if path.startswith("/") else f"/{path}"
-
-
-def _url(doc: Doc, host: str, port: int) -> str:
-    return f"{_scheme(doc)}://{host}:{port}{_path(doc)}"
-
-
-def _unverified() -> ssl.SSLContext:
-    """Probes do not verify certificates (pkg/probe/http): they ask about health, not identity."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _request(doc: Doc, host: str, port: int) -> bytes:
-    headers = {"host": f"{host}:{port}", "user-agent": USER_AGENT, "accept": "*/*"}
-    headers |= {h["name"].lower(): h["value"] for h in doc.get("httpHeaders") or []}
-    lines = [f"GET {_path(doc)} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    if any("\r" in line or "\n" in line for line in lines):
-        raise ValueError("a line break in the path or a header of an httpGet probe")
-    return ("\r\n".join([*lines, "connection: close"]) + "\r\n\r\n").encode()
-
-
-def _status_code(line: str) -> int:
-    match line.split(" ", 2):
-        case [version, code, *_] if version.startswith("HTTP/") and code.strip().isdigit():
-            return int(code)
-    raise ValueError(f"malformed HTTP response {line[:80]!r}")
+        await http_get(url_of(doc, host, port), headers)
+    except PlainAnswer:
+        known = [one for one in headers if one[0] != "Authorization"]
+        await http_get(url_of({**doc, "scheme": "HTTP"}, host, port), known)
+        where = f"request to HTTPS lifecycle hook {address(host, port)}"
+        return Outcome(True, warning=f"{where} got HTTP response, retry with HTTP succeeded")
+    return Outcome(True)
 
 
 def port_of(port: int | str, container: Doc) -> int:

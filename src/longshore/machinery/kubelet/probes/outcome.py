@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Whether it went well, and what to tell people if it did not."""
+    """Whether it went well, and what to tell people if it did not; a warning is told if it did."""
 
     good: bool
     message: str = ""
+    warning: str = ""

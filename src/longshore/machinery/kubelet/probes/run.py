@@ -13,7 +13,7 @@ from longshore.machinery.kubelet.probes.plan import Probe, Tally, health, probes
 
 class Prober:
     """The probes of one attempt of a container. changed() is called when its health does;
-    unhealthy(sentence) whenever a probe fails."""
+    tell(reason, sentence) whenever there is a warning to give."""
 
     def __init__(
         self,
@@ -21,13 +21,13 @@ class Prober:
         checker: Checker,
         clock: Clock,
         changed: Callable[[], None],
-        unhealthy: Callable[[str], None],
+        tell: Callable[[str, str], None],
     ) -> None:
         self._target = target
         self._checker = checker
         self._clock = clock
         self._changed = changed
-        self._unhealthy = unhealthy
+        self._tell = tell
         self._probes = probes_of(target.container)
         self._tallies: dict[str, Tally] = {}
         self.told: Callable[[str, bool], None] = lambda probe, good: None
@@ -84,8 +84,11 @@ class Prober:
     async def _once(self, probe: Probe) -> None:
         outcome = await self._checker.check(probe.handler, self._target, probe.timeout_s)
         self.told(probe.name, outcome.good)
+        name = probe.name.capitalize()
         if not outcome.good:
-            self._unhealthy(f"{probe.name.capitalize()} probe failed: {outcome.message}")
+            self._tell("Unhealthy", f"{name} probe failed: {outcome.message}")
+        elif outcome.warning:
+            self._tell("ProbeWarning", f"{name} probe warning: {outcome.warning}")
         before = self.health
         tally = self._tallies.get(probe.name, Tally())
         self._tallies[probe.name] = tally.after(probe, outcome.good)

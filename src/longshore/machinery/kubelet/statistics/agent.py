@@ -54,6 +54,11 @@ class AgentMetrics:
             "Cumulative number pod admission rejections by the Kubelet.",
             ("reason",),
         )
+        self.fallbacks = Counter(
+            "kubelet_lifecycle_handler_http_fallbacks_total",
+            "The number of times lifecycle handlers successfully fell back to http from https.",
+            (),
+        )
         self._starts = Histogram(
             "kubelet_pod_start_duration_seconds",
             "Duration in seconds from kubelet seeing a pod for the first time to the pod starting to run",
@@ -125,6 +130,7 @@ class AgentMetrics:
             self._containers,
             self.evictions,
             self.rejections,
+            self.fallbacks,
             self.devices,
         ):
             yield from one.lines()
