@@ -48,10 +48,11 @@ def sizes(cpu: str, memory: str, cpu_limit: str = "", memory_limit: str = "") ->
 
 SMALL, LARGE = sizes("10m", "20Mi"), sizes("20m", "40Mi")
 BURST, WIDER = sizes("10m", "20Mi", "20m", "40Mi"), sizes("20m", "20Mi", "40m", "60Mi")
-SAME = sizes("0.01", "20480Ki", "0.02", "40960Ki")
+# No group of processes tells them apart: both are less than the least that it takes.
+FEW, FEWER = sizes("2m", "20Mi", "10m", "40Mi"), sizes("1m", "20Mi", "5m", "40Mi")
 RESIZES = {
     "six-mixed": ([SMALL, LARGE, BURST, WIDER, SMALL, BURST], [LARGE, SMALL, WIDER, BURST, SMALL, WIDER]),
-    "equivalent": ([BURST], [SAME]),
+    "equivalent": ([FEW], [FEWER]),
     "three-increase": ([SMALL, SMALL, SMALL], [LARGE, LARGE, SMALL]),
     "three-decrease": ([LARGE, LARGE, SMALL], [SMALL, SMALL, SMALL]),
     "three-mixed": ([SMALL, LARGE, SMALL], [LARGE, SMALL, LARGE]),
