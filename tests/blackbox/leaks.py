@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from longshore.base.clock import SystemClock
-from longshore.cluster.config import ClusterPaths
+from longshore.cluster.config import CONTAINERD, ClusterPaths
 from longshore.machinery.runtime.oci import cgroups
 
 Found = dict[str, set[str]]
@@ -18,13 +18,13 @@ Found = dict[str, set[str]]
 
 def held(paths: ClusterPaths) -> Found:
     """Mounts, control groups, network namespaces, files and processes of a cluster's pods."""
-    nodes = paths.home / "nodes"
+    nodes, containerd = paths.home / "nodes", paths.home / CONTAINERD
     return {
-        "mounts": set(_mounts(nodes)),
+        "mounts": {*_mounts(nodes), *_mounts(containerd)},
         "groups": {str(path) for path in _groups(paths.cgroup_parent)},
         "addresses": {str(path) for path in paths.namespaces.glob("*-pods/pods/*")},
         "files": {str(path) for path in _files(nodes)},
-        "processes": set(_processes(nodes)),
+        "processes": {*processes_below(nodes), *_shims(containerd)},
     }
 
 
@@ -41,7 +41,7 @@ def machine(root: Path) -> Found:
         "groups": {
             str(path) for top in cgroups.hierarchies().values() for path in top.glob(parents)
         },
-        "processes": set(_processes(root)),
+        "processes": set(processes_below(root)),
     }
 
 
@@ -96,7 +96,12 @@ def _files(nodes: Path) -> Iterator[Path]:
         yield from nodes.glob(f"*/{pattern}")
 
 
-def _processes(root: Path) -> Iterator[str]:
+def _shims(containerd: Path) -> Iterator[str]:
+    """What keeps a pod's containers for containerd, which may itself be another process by now."""
+    return (one for one in processes_below(containerd) if "shim" in one)
+
+
+def processes_below(root: Path) -> Iterator[str]:
     """Those whose command names a path there; the ones in containers are in control groups besides."""
     marker = re.compile(re.escape(str(root).encode()) + rb"[/\0]")
     for path in Path("/proc").glob("[0-9]*/cmdline"):

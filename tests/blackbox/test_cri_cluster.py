@@ -17,6 +17,7 @@ from longshore.machinery.runtime.oci.destroy import mounts_below
 
 from .conftest import started
 from .driver import Cluster, eventually, longshore
+from .leaks import processes_below
 
 pytestmark = [pytest.mark.slow, pytest.mark.root]
 
@@ -120,9 +121,7 @@ async def test_down_leaves_nothing_whatever_was_killed(cri: Cluster) -> None:
     assert not paths.home.exists()
     assert mounts_below(paths.home) == []
     assert cgroups.existing(cgroups.checked(paths.cgroup_parent)) == []
-    marker = f"{paths.home}/".encode()
-    left = [one for one in Path("/proc").glob("[0-9]*/cmdline") if marker in one.read_bytes()]
-    assert left == []
+    assert list(processes_below(paths.home)) == []
 
 
 def test_what_it_cannot_do_is_refused(short_root: Path) -> None:

@@ -88,7 +88,7 @@ async def test_ports_of_a_node_lead_to_its_pods_with_another_agent_too(cluster: 
         ]
         return [cluster.in_lan("wget", "-q", "-O", "-", page).stdout for page in pages]
 
-    await eventually(lambda: told() == ["published\n"] * 2, "both answer", patience_s=5)
+    await eventually(lambda: told() == ["published\n"] * 2, "both answer")
     process(cluster, "node-2").kill(signal.SIGKILL)
     cluster.longshore("start")
     await eventually(lambda: told() == ["published\n"] * 2, "both answer again")

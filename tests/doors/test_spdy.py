@@ -228,14 +228,14 @@ async def test_a_goodbye_ends_it_once_no_stream_is_left(peer: Peer) -> None:
     await peer.accepted[0].finish()
     assert not running.done()
     peer.say(Data(1, b"", fin=True))
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 30)
 
 
 async def test_a_broken_rule_ends_it_with_a_word(peer: Peer) -> None:
     running = asyncio.ensure_future(peer.session.run())
     peer.say(Open(1, {}))
     peer._said.put_nowait(struct.pack(">II", 1, FRAME_MAX_BYTES + 1))
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 30)
     assert peer.heard == [Opened(1, {}), GoAway(1, PROTOCOL_ERROR)]
 
 

@@ -196,7 +196,7 @@ async def balancing(cluster: HandCluster, lan: Lan) -> AsyncIterator[tuple[Balan
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not true():
             await settle(1)
 
@@ -207,7 +207,7 @@ async def hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def get(port: int) -> bytes:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         answer = await reader.read()
         writer.close()
@@ -265,7 +265,7 @@ async def test_a_node_port_that_is_taken_is_a_sentence(lan: Lan) -> None:
     cluster = HandCluster((SERVICE, doc))
     with taken:
         async with balancing(cluster, lan) as (_, journal):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while not cluster.written:
                     await settle(1)
                     await journal.flush()

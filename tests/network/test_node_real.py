@@ -46,7 +46,7 @@ async def said(netns: str, *command: str) -> str:
 async def listening(netns: str, ip: str, port: int) -> None:
     """Wait for a server that has just been started."""
     loop = asyncio.get_running_loop()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             with namespaces.socket_in(netns) as probe:
                 probe.setblocking(False)

@@ -84,7 +84,7 @@ async def ask(netns: str, ip: str, port: int, kind: int = socket.SOCK_STREAM) ->
     client.setblocking(False)
     loop = asyncio.get_running_loop()
     with client:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await loop.sock_connect(client, (ip, port))
             if kind == socket.SOCK_DGRAM:
                 await loop.sock_sendall(client, b"?")
@@ -153,7 +153,7 @@ async def test_every_way_to_a_service(lan: Lan) -> None:
 
 async def until_text(routing: ServiceRouting, lan: Lan, present: str, absent: str = "\0") -> None:
     """Wait for the kernel's table to say so."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             text = await off_loop(lambda: listed(lan.node_ns(0)))
             if present in text and absent not in text:

@@ -55,7 +55,7 @@ class DeviceWorld(World):
         return {} if spec is None else dict(spec.env)
 
 
-async def until(true: Callable[[], object], seconds: float = 20.0) -> None:
+async def until(true: Callable[[], object], seconds: float = 60.0) -> None:
     """gRPC is real, so this waits in real time."""
     clock, deadline = SystemClock(), time.perf_counter() + seconds
     while not true():
