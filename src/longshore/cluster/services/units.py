@@ -27,7 +27,9 @@ def server_unit(command: Sequence[str], environment: str, state: str) -> Unit:
     directory it writes to, environment a file that may be there."""
     return Unit(SERVER, f"""[Unit]
 Description=Longshore server
-{_kept(command, environment)}LimitNOFILE=1048576
+{_kept(command, environment)}# What is to be written to must be there before the rest of the machine is shut off.
+ExecStartPre=+{command_line(["/bin/mkdir", "-p", "-m", "0700", state])}
+LimitNOFILE=1048576
 UMask=0077
 ReadWritePaths={_word(state)}
 ProtectSystem=strict
