@@ -1,7 +1,7 @@
 """A process that stands for a Lease on an etcd, and writes ConfigMaps without a pause while it leads.
 
-Their names are NAME-TERM-NUMBER. On standard output it says "leads TERM" when a term begins, and
-"over" when it ends.
+Their names are NAME-TERM-NUMBER. On standard output it says "leads TERM" when a term begins, "wrote" when
+something of it is there, and "over" when it ends.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ class Writer:
     """What leads."""
 
     def __init__(self, name: str, registry: Registry) -> None:
-        self._name, self._registry = name, registry
+        self._name, self._registry, self._told = name, registry, False
 
     async def lead(self, term: Fence) -> None:
         print(f"leads {term.transitions}", flush=True)
         client = InProcess(self._registry, loop_user("writer"), term)
+        self._told = False
         prefix = f"{self._name}-{term.transitions}"
         numbers = itertools.count()
         try:
@@ -57,6 +58,13 @@ class Writer:
                 await client.write(Create(CONFIG_MAP, doc))
             except ApiError:
                 await SystemClock().sleep(0.01)
+            else:
+                self._tell()
+
+    def _tell(self) -> None:
+        if not self._told:
+            self._told = True
+            print("wrote", flush=True)
 
 
 async def main(name: str, endpoint: str) -> None:

@@ -276,14 +276,14 @@ async def test_a_server_that_lacks_a_key_says_so_and_hears_on_when_it_has_it(
     old, new = AesGcm("old", b"o" * 32), AesGcm("new", b"n" * 32)
     a.store.turn_to(Sealing({kinds.SECRET.prefix: [new, old, Identity()]}))
     await a.create(kinds.SECRET, {"metadata": {"name": "s"}, "stringData": {"key": "value"}})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while hears(b):
             await SystemClock().sleep(0.01)
     with pytest.raises(Unavailable, match="this server lacks a key of what another one encrypts"):
         await b.registry.confirm()
     assert b.names(kinds.SECRET) == []
     b.store.turn_to(Sealing({kinds.SECRET.prefix: [old, new, Identity()]}))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not hears(b):
             await SystemClock().sleep(0.01)
     assert await b.newest(kinds.SECRET) == ["s"]
@@ -314,7 +314,7 @@ async def test_without_a_majority_writers_and_readers_are_told_and_the_rest_goes
             again = [server.registry.confirm() for _ in range(3)]
             answers = await both(*works, *again)
             assert {type(answer) for answer in answers} == {Timeout, Unavailable}
-            assert clock.monotonic() - begun < 40
+            assert clock.monotonic() - begun < 100
             assert not hears(server)
             begun = clock.monotonic()
             for refused in (
@@ -324,7 +324,7 @@ async def test_without_a_majority_writers_and_readers_are_told_and_the_rest_goes
                 with pytest.raises(Unavailable, match="the store does not answer") as told:
                     await refused
                 assert told.value.retry_after_s
-            assert clock.monotonic() - begun < 1
+            assert clock.monotonic() - begun < 10, "it was known, and not asked for again"
             assert server.registry.get(ADMIN, ref("one")).doc == made, "as resourceVersion=0 has it"
             for member in cluster.members[:2]:
                 cluster.start(member)
