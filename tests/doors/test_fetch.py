@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from pathlib import Path
 
+import pytest
+
 from longshore.base.clock import SystemClock
 from longshore.core.pki.authority import Authority
-from longshore.doors.kit.fetch import Pool
+from longshore.doors.kit import fetch
+from longshore.doors.kit.fetch import FetchError, Pool
 
 
 async def test_a_request_given_up_at_any_moment_of_connecting_leaves_its_socket_to_its_transport(
@@ -42,3 +46,12 @@ def contexts(directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     served.load_cert_chain(pair.certificate, pair.key)
     return served, ssl.create_default_context(cafile=str(directory / "ca.crt"))
+
+
+async def test_a_server_that_says_nothing_has_timed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is stopped, or has no time: its kernel accepts, and that is all."""
+    monkeypatch.setattr(fetch, "CONNECT_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        pool = Pool([f"https://127.0.0.1:{deaf.getsockname()[1]}"], ssl.create_default_context())
+        with pytest.raises(FetchError, match=r"https://127.0.0.1:\d+: timed out"):
+            await pool.fetch("GET", "/", {})

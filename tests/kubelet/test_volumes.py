@@ -200,7 +200,7 @@ def test_a_sub_path_cannot_lead_out_of_its_volume(tmp_path: Path) -> None:
 
 def test_host_paths_are_checked_by_type(tmp_path: Path) -> None:
     volumes = PodVolumes(tmp_path / "pod")
-    with pytest.raises(VolumeFailure, match="is not a Directory"):
+    with pytest.raises(VolumeFailure, match="is not a directory"):
         volumes.set_up([HostPath("h", str(tmp_path / "none"), "Directory")], "v1")
     volumes.set_up([HostPath("h", str(tmp_path / "made"), "DirectoryOrCreate")], "v1")
     mount = {"name": "h", "mountPath": "data", "readOnly": True}

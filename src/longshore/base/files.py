@@ -15,3 +15,12 @@ def write_private(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.rename(path)
+
+
+def told(error: Exception) -> str:
+    """An error for people: one of the system's is `/data: no space left on device`, as Go's programs have
+    it, without its number."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return str(error)
+    where = f"{error.filename}: " if error.filename else ""
+    return where + os.strerror(error.errno).lower()

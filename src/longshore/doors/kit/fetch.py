@@ -18,6 +18,8 @@ from weakref import WeakSet
 
 import httptools
 
+from longshore.base.files import told
+
 # A whole answer must be there within this time (a shorter one where another server can be asked, as
 # the kubelet gives the renewal of its Lease), a connection made within that.
 ANSWER_S, ANSWER_OF_SEVERAL_S = 30.0, 10.0
@@ -264,7 +266,7 @@ class Pool:
                 async with asyncio.timeout(CONNECT_S):
                     return await self._connect_to(server)
             except (OSError, TimeoutError) as error:
-                reasons.append(f"{server}: {error or 'timed out'}")
+                reasons.append(f"{server}: {told(error) or 'timed out'}")
                 self._leave(server)
         raise FetchError("no server can be reached: " + "; ".join(reasons), sent=False)
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
+from longshore.base.files import told
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.config import RETRY_S
@@ -64,7 +65,7 @@ class Starter:
             async with self._tools.starts:
                 started = await self._start_from(container, image, step.attempt)
         except (ConfigMissing, VolumeFailure, ApiError, OSError) as error:
-            self._trouble(container, "CreateContainerConfigError", str(error), RETRY_S)
+            self._trouble(container, "CreateContainerConfigError", told(error), RETRY_S)
             return None
         except ImageMissing as error:
             self._images.failed(step.name, container["image"], str(error))

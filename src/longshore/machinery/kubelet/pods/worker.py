@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import replace
 
+from longshore.base.files import told
 from longshore.base.quantities import whole
 from longshore.core.objects.errors import ApiError
 from longshore.core.objects.kinds import Doc
@@ -246,7 +247,7 @@ class PodWorker:
                 await self._sync()
             except Exception as error:  # noqa: BLE001  the rim: no pod's failure is its neighbours'
                 _log.warning("pod %s: %r", key_of(self.pod), error)
-                self._record.event("Warning", "FailedSync", f"error syncing pod: {error}")
+                self._record.event("Warning", "FailedSync", f"error syncing pod: {told(error)}")
                 self._tools.alarm(self.uid, RETRY_S)
 
     async def _sync(self) -> None:
@@ -337,7 +338,7 @@ class PodWorker:
             self._blocked("FailedPrepareDynamicResources", message, RETRY_S)
         except (RuntimeFailure, NetworkFailure, OSError) as error:
             self._blocked(
-                "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}", RETRY_S
+                "FailedCreatePodSandBox", f"Failed to create pod sandbox: {told(error)}", RETRY_S
             )
         except ApiError as error:
             self._blocked("FailedMount", error.message, RETRY_S)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from longshore.base.files import told
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.containers.facts import ConfigMissing
 from longshore.machinery.kubelet.volumes import mounting
@@ -57,7 +58,7 @@ class PodVolumes:
                 self._sources[volume.name] = self._set_up(volume, stamp)
             except OSError as error:
                 raise VolumeFailure(f'MountVolume.SetUp failed for volume "{volume.name}" : '
-                                    f"{error}") from error  # fmt: skip
+                                    f"{told(error)}") from error  # fmt: skip
 
     def _set_up(self, volume: HostPath | EmptyDir | Payload, stamp: str) -> Path:
         match volume:
@@ -149,6 +150,18 @@ class PodVolumes:
         self._sources.clear()
 
 
+# How a hostPath's type is checked, and named where it is not that (pkg/volume/hostpath: hostPathTypeChecker).
+_TYPES: Mapping[str, tuple[Callable[[int], bool], str]] = {
+    "Directory": (stat.S_ISDIR, "directory"),
+    "DirectoryOrCreate": (stat.S_ISDIR, "directory"),
+    "File": (stat.S_ISREG, "file"),
+    "FileOrCreate": (stat.S_ISREG, "file"),
+    "Socket": (stat.S_ISSOCK, "socket file"),
+    "CharDevice": (stat.S_ISCHR, "character device"),
+    "BlockDevice": (stat.S_ISBLK, "block device"),
+}
+
+
 def _host_path(volume: HostPath) -> Path:
     path = Path(volume.path)
     match volume.type:
@@ -157,7 +170,8 @@ def _host_path(volume: HostPath) -> Path:
         case "FileOrCreate":
             path.touch(mode=0o644, exist_ok=True)
     if volume.type and not _is(path, volume.type):
-        raise OSError(f"hostPath type check failed: {volume.path} is not a {volume.type}")
+        what = _TYPES[volume.type][1]
+        raise OSError(f"hostPath type check failed: {volume.path} is not a {what}")
     if not volume.type and not path.exists():
         # Without a type nothing is checked; the runtime would make a directory (as Docker did).
         path.mkdir(mode=0o755, parents=True)
@@ -169,12 +183,7 @@ def _is(path: Path, kind: str) -> bool:
         mode = path.stat().st_mode
     except FileNotFoundError:
         return False
-    checks = {
-        "Directory": stat.S_ISDIR, "DirectoryOrCreate": stat.S_ISDIR,
-        "File": stat.S_ISREG, "FileOrCreate": stat.S_ISREG,
-        "Socket": stat.S_ISSOCK, "CharDevice": stat.S_ISCHR, "BlockDevice": stat.S_ISBLK,
-    }  # fmt: skip
-    return kind in checks and checks[kind](mode)
+    return _TYPES[kind][0](mode)
 
 
 def pin_sub_path(volume: Path, sub: str, pin: Path) -> Path:
