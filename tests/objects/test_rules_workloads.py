@@ -201,6 +201,9 @@ ENDINGS = 'valid values: "OnFailure", "Never"'
          'spec.volumeMode: Unsupported value: "Tape": supported values: "Block", "Filesystem"'),
         (PV, {"nfs": {"server": "s", "path": "/"}},
          "spec.nfs: Forbidden: may not specify more than 1 volume type"),
+        (PV, {"hostPath": {"path": "/a", "type": "Folder"}},
+         'spec.hostPath.type: Unsupported value: "Folder": supported values: "", "BlockDevice", '
+         '"CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"'),
         (PV, {"persistentVolumeReclaimPolicy": "Burn"},
          'spec.persistentVolumeReclaimPolicy: Unsupported value: "Burn": supported values: "Delete", '
          '"Recycle", "Retain"'),

@@ -8,7 +8,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.objects.rules.metadata import label_selector
 from longshore.core.objects.rules.placement import node_selector_terms
 from longshore.core.objects.rules.problems import SPEC, Path, Problems, Rule, UpdateRule
-from longshore.core.objects.rules.volumes import REQUIRED
+from longshore.core.objects.rules.volumes import REQUIRED, host_path
 from longshore.core.objects.volumes import NOT_SOURCES
 
 _ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
@@ -173,10 +173,11 @@ def _source(spec: Doc, problems: Problems) -> None:
 
 
 def _host_path(spec: Doc, problems: Problems) -> None:
-    where, path = spec["hostPath"].get("path", ""), ((SPEC, "hostPath"), "path")
-    if ".." in where.split("/"):
-        problems.invalid(path, where, "must not contain '..'")
-    if where == "/" and spec.get("persistentVolumeReclaimPolicy") == "Recycle":
+    host_path(spec["hostPath"], (SPEC, "hostPath"), problems)
+    if (
+        spec["hostPath"].get("path") == "/"
+        and spec.get("persistentVolumeReclaimPolicy") == "Recycle"
+    ):
         why = "may not be 'recycle' for a hostPath mount of '/'"
         problems.forbidden((SPEC, "persistentVolumeReclaimPolicy"), why)
 

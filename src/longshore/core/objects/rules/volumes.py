@@ -72,7 +72,7 @@ def _source(volume: Doc, path: Path, problems: Problems) -> None:
         _files(source, at, problems)
     match kind:
         case "hostPath":
-            _host_path(source, at, problems)
+            host_path(source, at, problems)
         case "emptyDir":
             _empty_dir(source, at, problems)
         case "projected":
@@ -97,7 +97,8 @@ def _mode(value: int | None, path: Path, problems: Problems) -> None:
         problems.invalid(path, value, _MODE)
 
 
-def _host_path(source: Doc, path: Path, problems: Problems) -> None:
+def host_path(source: Doc, path: Path, problems: Problems) -> None:
+    """Of a pod's volume and of a PersistentVolume alike."""
     where = source.get("path", "")
     if ".." in where.split("/"):
         problems.invalid((path, "path"), where, "must not contain '..'")
