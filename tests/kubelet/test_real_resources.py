@@ -126,18 +126,19 @@ async def test_what_is_used_is_told(node: Bounded) -> None:
 
 
 async def test_who_prints_as_fast_as_it_can_does_not_fill_the_disk(node: Bounded) -> None:
-    """Three rotated files and the current one, each of what came between two looks."""
+    """Rotated files and the current one, each of what came between two looks, which is bounded too."""
     await node.run_pod(pod(shell("exec /bin/busybox yes"), name="flood"))
     await until(lambda: node.runs("flood"))
     clock, sizes, counts = SystemClock(), [0], [0]
-    for _ in range(40):
+    while len(sizes) < 40 or max(counts) < 2:
+        assert len(sizes) < 600, "it is never rotated"
         await clock.sleep(0.05)
         files = [one for one in node.root.glob("agent/logs/shop_flood_*/main/*") if one.exists()]
         sizes.append(disk_use(node.root / "agent" / "logs").bytes)
         counts.append(len(files))
     print(f"at most {max(counts)} files of {max(sizes) >> 20} MiB together")
-    assert 1 < max(counts) <= 5 + 1, "one more while it is rotated or packed"
-    assert max(sizes) < 200 * MIB
+    assert max(counts) <= 5 + 1, "one more while it is rotated or packed"
+    assert max(sizes) <= (5 + 1) * 50 * MIB
     assert (await node.logs(name="flood", tail_lines=2)).startswith("y\ny\n")
 
 
