@@ -19,7 +19,7 @@ from longshore.cluster.config import ClusterPaths
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache"
 EXAMPLES = ROOT / "examples"
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 def longshore(*words: str, code: int = 0, env: dict[str, str] | None = None) -> str:
@@ -40,7 +40,7 @@ def longshore_run(
         capture_output=True,
         text=True,
         env={**os.environ, **(env or {})},
-        timeout=120,
+        timeout=180,
     )
 
 
@@ -111,7 +111,7 @@ class Cluster:
             capture_output=True,
             text=True,
             env=environment,
-            timeout=120,
+            timeout=180,
         )
 
     def in_lan(self, *command: str) -> subprocess.CompletedProcess[str]:
@@ -142,7 +142,7 @@ def within(cluster: Cluster, namespace: str) -> Iterator[Cluster]:
     cluster.kubectl("config", "set-context", "--current", f"--namespace={namespace}")
     yield cluster
     cluster.kubectl("config", "set-context", "--current", "--namespace=default")
-    cluster.kubectl("delete", "namespace", namespace, "--timeout=60s")
+    cluster.kubectl("delete", "namespace", namespace, "--timeout=120s")
 
 
 def is_ready(pod: dict[str, Any]) -> bool:

@@ -32,7 +32,7 @@ _ROUTER = "router"
 
 def run(*command: str, code: int | None = 0) -> str:
     """What a command prints; it must end with that code."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert code is None or done.returncode == code, (command, done.stdout, done.stderr)
     return done.stdout
 
@@ -56,7 +56,7 @@ class Machines:
     def kubectl(self, *words: str, stdin: str | None = None, code: int | None = 0) -> str:
         kubeconfig = str(self.home / "root" / "m" / "kubeconfig")
         command = [*self._on("server"), kubectl_program(), "--kubeconfig", kubeconfig, *words]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=180)
         assert code is None or done.returncode == code, (words, done.stdout, done.stderr)
         return done.stdout
 

@@ -51,7 +51,7 @@ def kube(hollow: Cluster, request: pytest.FixtureRequest) -> Iterator[Cluster]:
 
 async def test_autoscale_top_get_and_describe(kube: Cluster) -> None:
     kube.apply(deployment())
-    kube.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    kube.kubectl("rollout", "status", "deployment/web", "--timeout=120s")
     kube.kubectl("annotate", "deployment", "web", f"{LOAD}=340m")
     # Of a CPU's use the first window counts only once it has passed since the pod became ready.
     await eventually(lambda: kube.kubectl_run("top", "pods").returncode == 0, "it is measured")
@@ -79,7 +79,7 @@ async def test_autoscale_top_get_and_describe(kube: Cluster) -> None:
 
 async def test_what_pods_say_is_read_and_scales(kube: Cluster) -> None:
     kube.apply(deployment())
-    kube.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    kube.kubectl("rollout", "status", "deployment/web", "--timeout=120s")
     (pod,) = kube.pods("app=web", "autoscaling")
     name = pod["metadata"]["name"]
     kube.kubectl("annotate", "pod", name, f'{SAYS}=requests{{path="/"}} 25\nrequests 5')
@@ -116,7 +116,7 @@ async def test_a_container_that_burns_cpus_is_scaled_up(cluster: Cluster) -> Non
     command = ["/bin/sh", "-c", _BURNING]
     cluster.apply(deployment("busybox:1.36", command=command, resources=limits))
     try:
-        cluster.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+        cluster.kubectl("rollout", "status", "deployment/web", "--timeout=120s")
         cluster.kubectl("autoscale", "deployment", "web", "--min=1", "--max=2", "--cpu-percent=50")
         await eventually(lambda: wanted(cluster) == 2, "it is scaled up", patience_s=120)
         told = cluster.kubectl("describe", "hpa", "web")

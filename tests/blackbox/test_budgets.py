@@ -25,7 +25,7 @@ def kube(hollow: Cluster) -> Iterator[Cluster]:
 async def run(kube: Cluster, replicas: int) -> list[str]:
     """Names of the pods of a Deployment web with so many replicas, once they are ready."""
     kube.kubectl("create", "deployment", "web", "--image=nginx", f"--replicas={replicas}")
-    kube.kubectl("rollout", "status", "deploy/web", "--timeout=60s")
+    kube.kubectl("rollout", "status", "deploy/web", "--timeout=120s")
     pods = [pod for pod in kube.pods("app=web", SPACE) if is_ready(pod)]
     return [pod["metadata"]["name"] for pod in pods]
 

@@ -310,7 +310,7 @@ def run_pods(cluster: Cluster, image: str, **more: Any) -> None:
         with_secret("lacking", image, "no-such", **more),
     ):
         cluster.kubectl("create", "-f", "-", stdin=json.dumps(doc))
-    cluster.kubectl("wait", "--for=condition=Ready", "pod/fine", "--timeout=60s")
+    cluster.kubectl("wait", "--for=condition=Ready", "pod/fine", "--timeout=120s")
 
 
 def talk_to_pods(api: Api) -> None:
@@ -324,7 +324,7 @@ def talk_to_pods(api: Api) -> None:
                      (lost, "waiting.reason}=CreateContainerConfigError")):  # fmt: skip
         api.cluster.apply(doc)
         until = f"--for=jsonpath={{.status.containerStatuses[0].state.{why}"
-        api.cluster.kubectl("wait", f"pod/{doc['metadata']['name']}", until, "--timeout=60s")
+        api.cluster.kubectl("wait", f"pod/{doc['metadata']['name']}", until, "--timeout=120s")
     told, plain = api.cluster.kubectl, api.canaries.planted["stringData"]
     assert told("exec", "fine", "--", "sh", "-c", "echo $PASSWORD").strip() == plain
     assert told("exec", "fine", "--", "cat", "/files/plain") == plain

@@ -34,7 +34,7 @@ def test_version_and_help_name_every_command() -> None:
 @pytest.mark.slow
 def test_hollow_nodes_run_everything_but_containers(hollow: Cluster) -> None:
     hollow.kubectl("apply", "-f", str(EXAMPLES))
-    hollow.kubectl("rollout", "status", "deployment/nginx-deployment", "--timeout=30s")
+    hollow.kubectl("rollout", "status", "deployment/nginx-deployment", "--timeout=120s")
     assert len(hollow.running("app=nginx")) == NODES
     pod = hollow.running("app=nginx")[0]["metadata"]["name"]
     assert "hollow" in hollow.kubectl("logs", pod, code=1)
@@ -153,7 +153,7 @@ async def test_down_leaves_nothing_and_says_beforehand_what_it_removes(
     cluster.longshore("image load", str(images[1]))
     cluster.kubectl("apply", "-f", str(EXAMPLES / "dockchat-deployment.yaml"))
     cluster.kubectl("apply", "-f", str(EXAMPLES / "frontend-service.yaml"))
-    cluster.kubectl("rollout", "status", "deployment/dockchat-frontend", "--timeout=60s")
+    cluster.kubectl("rollout", "status", "deployment/dockchat-frontend", "--timeout=120s")
     during = machine(root)
     for unchanged in ("links", "addresses", "routes", "rules"):
         assert during[unchanged] == before[unchanged]

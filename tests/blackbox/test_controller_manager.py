@@ -32,7 +32,7 @@ async def test_who_leads_is_told_in_leases(hollow: Cluster) -> None:
 async def test_queues_and_zones_are_counted(hollow: Cluster) -> None:
     before = metrics(hollow)
     hollow.kubectl("create", "deployment", "counted", "--image=nginx:1")
-    hollow.kubectl("wait", "deployment/counted", "--for=condition=Available", "--timeout=30s")
+    hollow.kubectl("wait", "deployment/counted", "--for=condition=Available", "--timeout=120s")
     after = metrics(hollow)
     hollow.kubectl("delete", "deployment", "counted")
     for queue in ("deployment", "replicaset"):

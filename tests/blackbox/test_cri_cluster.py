@@ -67,7 +67,7 @@ def keeper_of(cluster: Cluster) -> Process:
 async def test_pods_run_are_talked_to_and_end(cri: Cluster) -> None:
     cri.apply(pod("talker", "echo hello; trap 'exit 0' TERM; while :; do sleep 0.05; done"))
     cri.apply(pod("done", "echo over; exit 3", restartPolicy="Never", hostNetwork=True))
-    cri.kubectl("wait", "--for=condition=Ready", "pod/talker", "--timeout=30s")
+    cri.kubectl("wait", "--for=condition=Ready", "pod/talker", "--timeout=120s")
     assert cri.kubectl("logs", "talker") == "hello\n"
     assert cri.kubectl("exec", "-i", "talker", "--", "cat", stdin="there and back") == (
         "there and back"
@@ -81,17 +81,17 @@ async def test_pods_run_are_talked_to_and_end(cri: Cluster) -> None:
     node = cri.get("node", "node-1")
     assert status["podIP"] == node["status"]["addresses"][0]["address"]
     assert node["status"]["nodeInfo"]["containerRuntimeVersion"].startswith("containerd://1.")
-    cri.kubectl("delete", "pod", "talker", "done", "--timeout=30s")
+    cri.kubectl("delete", "pod", "talker", "done", "--timeout=120s")
     paths = ClusterPaths(cri.root, cri.name)
     assert [one for one in mounts_below(paths.home / "containerd") if "k8s.io" in str(one)] == []
 
 
 async def test_a_killed_containerd_is_started_again_and_pods_do_not_notice(cri: Cluster) -> None:
     cri.apply(pod("steady", "while :; do sleep 0.05; done"))
-    cri.kubectl("wait", "--for=condition=Ready", "pod/steady", "--timeout=30s")
+    cri.kubectl("wait", "--for=condition=Ready", "pod/steady", "--timeout=120s")
     before = cri.get("pod", "steady")["status"]["containerStatuses"][0]
     cri.apply(pod("ending", "sleep 1; exit 5", restartPolicy="Never"))
-    cri.kubectl("wait", "--for=jsonpath={.status.phase}=Running", "pod/ending", "--timeout=30s")
+    cri.kubectl("wait", "--for=jsonpath={.status.phase}=Running", "pod/ending", "--timeout=120s")
     killed = containerd_of(cri)
     os.kill(killed, signal.SIGKILL)
     await eventually(lambda: containerd_of(cri) not in (0, killed), "containerd is started again")
@@ -102,7 +102,7 @@ async def test_a_killed_containerd_is_started_again_and_pods_do_not_notice(cri: 
     assert after == before
     assert cri.kubectl("exec", "steady", "--", "echo", "still") == "still\n"
     cri.apply(pod("late", "echo late; sleep 1000"))
-    cri.kubectl("wait", "--for=condition=Ready", "pod/late", "--timeout=30s")
+    cri.kubectl("wait", "--for=condition=Ready", "pod/late", "--timeout=120s")
 
 
 async def test_a_cluster_that_was_stopped_starts_its_pods_again(cri: Cluster) -> None:
@@ -111,7 +111,7 @@ async def test_a_cluster_that_was_stopped_starts_its_pods_again(cri: Cluster) ->
     assert mounts_below(paths.home / "containerd") == []
     cri.longshore("start")
     await eventually(lambda: restarts(cri, "steady") >= 1, "the pod runs again")
-    cri.kubectl("wait", "--for=condition=Ready", "pod/steady", "pod/late", "--timeout=30s")
+    cri.kubectl("wait", "--for=condition=Ready", "pod/steady", "pod/late", "--timeout=120s")
 
 
 async def test_down_leaves_nothing_whatever_was_killed(cri: Cluster) -> None:

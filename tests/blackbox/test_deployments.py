@@ -37,7 +37,7 @@ def deployment(replicas: int, image: str = "nginx:1", gates: bool = False, **spe
 
 
 def rolled_out(kube: Cluster) -> None:
-    kube.kubectl("rollout", "status", "deploy/web", "--timeout=60s")
+    kube.kubectl("rollout", "status", "deploy/web", "--timeout=120s")
 
 
 def sizes(kube: Cluster) -> dict[str, int]:
@@ -135,7 +135,7 @@ async def test_a_rollout_gives_way_to_the_next(kube: Cluster) -> None:
 
 async def test_the_life_of_a_deployment(kube: Cluster) -> None:
     kube.apply(deployment(1))
-    kube.kubectl("wait", "deploy/web", "--for=condition=Available", "--timeout=60s")
+    kube.kubectl("wait", "deploy/web", "--for=condition=Available", "--timeout=120s")
     assert "web" in kube.kubectl("get", "deploy", "-A", "-l", "app=web")
     kube.kubectl("patch", "deploy/web", "-p",
                  '{"metadata":{"labels":{"patched":"yes"}},"spec":{"replicas":2}}')  # fmt: skip
@@ -146,7 +146,7 @@ async def test_the_life_of_a_deployment(kube: Cluster) -> None:
     del there["metadata"]["resourceVersion"]
     kube.kubectl("replace", "-f", "-", stdin=json.dumps(there))
     rolled_out(kube)
-    kube.kubectl("delete", "deploy", "-l", "patched=yes", "--timeout=60s")
+    kube.kubectl("delete", "deploy", "-l", "patched=yes", "--timeout=120s")
     await eventually(lambda: not kube.pods("app=web", SPACE), "nothing left")
     assert kube.get("rs", "-l", "app=web")["items"] == []
 

@@ -34,7 +34,7 @@ def controller(name: str, replicas: int) -> dict[str, Any]:
 async def run(kube: Cluster, name: str, replicas: int) -> None:
     kube.apply(controller(name, replicas))
     ready = f"--for=jsonpath={{.status.readyReplicas}}={replicas}"
-    kube.kubectl("wait", f"rc/{name}", ready, "--timeout=60s")
+    kube.kubectl("wait", f"rc/{name}", ready, "--timeout=120s")
 
 
 def delete(kube: Cluster, what: str, policy: str) -> None:
@@ -55,12 +55,12 @@ def reference(kube: Cluster, what: str, **more: Any) -> dict[str, Any]:
 
 async def gone(kube: Cluster, *what: str) -> None:
     for one in what:
-        kube.kubectl("wait", "--for=delete", one, "--timeout=60s")
+        kube.kubectl("wait", "--for=delete", one, "--timeout=120s")
 
 
 async def test_in_the_background_a_deployments_replica_sets_go(kube: Cluster) -> None:
     kube.kubectl("create", "deployment", "web", "--image=nginx")
-    kube.kubectl("rollout", "status", "deploy/web", "--timeout=60s")
+    kube.kubectl("rollout", "status", "deploy/web", "--timeout=120s")
     delete(kube, "deploy/web", "background")
     await eventually(lambda: not kube.get("rs")["items"], "no replica sets")
 
@@ -111,7 +111,7 @@ async def test_pods_with_another_owner_that_stays_are_kept(kube: Cluster) -> Non
 
 async def test_a_deployments_replica_set_is_left_behind(kube: Cluster) -> None:
     kube.kubectl("create", "deployment", "web", "--image=nginx")
-    kube.kubectl("rollout", "status", "deploy/web", "--timeout=60s")
+    kube.kubectl("rollout", "status", "deploy/web", "--timeout=120s")
     delete(kube, "deploy/web", "orphan")
     await gone(kube, "deploy/web")
     (left,) = kube.get("rs")["items"]

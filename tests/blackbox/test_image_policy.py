@@ -43,13 +43,13 @@ async def test_images_are_judged_whoever_makes_the_pods(short_root: Path, tmp_pa
 
         try:
             await kubectl("create", "deployment", "good", "--image=good/a", "--replicas=3")
-            said = await kubectl("rollout", "status", "deployment/good", "--timeout=20s")
+            said = await kubectl("rollout", "status", "deployment/good", "--timeout=120s")
             assert "successfully rolled out" in said
             said = await kubectl("run", "bad", "--image=bad/a")
             assert said.strip().endswith("denied one or more images: not from the house")
             await kubectl("create", "deployment", "bad", "--image=bad/a")
             why = "jsonpath={.status.conditions[?(@.type=='ReplicaFailure')].message}"
-            wait = ("wait", "deployment/bad", "--for=condition=ReplicaFailure", "--timeout=20s")
+            wait = ("wait", "deployment/bad", "--for=condition=ReplicaFailure", "--timeout=120s")
             await kubectl(*wait)
             assert "not from the house" in await kubectl("get", "deployment", "bad", "-o", why)
             named = ("--name", cluster.name, "--root", str(cluster.root), "--json")

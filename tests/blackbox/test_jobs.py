@@ -52,7 +52,7 @@ def pods_of(kube: Cluster, name: str) -> list[dict[str, Any]]:
 
 def ended(kube: Cluster, name: str, how: str = "Complete") -> dict[str, Any]:
     """The Job's status once it is over."""
-    kube.kubectl("wait", f"job/{name}", f"--for=condition={how}", "--timeout=60s")
+    kube.kubectl("wait", f"job/{name}", f"--for=condition={how}", "--timeout=120s")
     found: dict[str, Any] = kube.get("job", name)["status"]
     return found
 
@@ -127,7 +127,7 @@ def test_every_index_succeeds(kube: Cluster) -> None:
 async def test_a_deleted_job_takes_its_pods_along(kube: Cluster) -> None:
     kube.apply(job("gone", "0 after 600", parallelism=2, completions=2))
     await eventually(lambda: len(pods_of(kube, "gone")) == 2, "two pods")
-    kube.kubectl("delete", "job", "gone", "--timeout=60s")
+    kube.kubectl("delete", "job", "gone", "--timeout=120s")
     await eventually(lambda: not pods_of(kube, "gone"), "its pods are gone")
 
 
@@ -157,14 +157,14 @@ def test_too_many_failed_indexes(kube: Cluster) -> None:
 
 async def test_the_life_of_a_job(kube: Cluster) -> None:
     kube.apply(job("life", "0 after 1", suspend=True, completions=2, parallelism=1))
-    kube.kubectl("wait", "job/life", "--for=condition=Suspended", "--timeout=60s")
+    kube.kubectl("wait", "job/life", "--for=condition=Suspended", "--timeout=120s")
     assert pods_of(kube, "life") == []
     kube.kubectl("patch", "job", "life", "-p", '{"spec":{"parallelism":2}}')
     there = kube.get("job", "life")
     there["spec"]["suspend"] = False
     kube.kubectl("replace", "-f", "-", stdin=json.dumps(there))
     assert ended(kube, "life")["succeeded"] == 2
-    kube.kubectl("delete", "jobs", "-l", "t=life", "--timeout=60s")
+    kube.kubectl("delete", "jobs", "-l", "t=life", "--timeout=120s")
     assert kube.get("jobs", "-l", "t=life")["items"] == []
     await eventually(lambda: not pods_of(kube, "life"), "its pods are gone")
 
@@ -199,7 +199,7 @@ async def test_a_cron_job_makes_jobs_and_a_suspended_one_makes_none(kube: Cluste
     made = [one["metadata"]["name"] for one in kube.get("jobs")["items"]]
     assert any(name.startswith("tick-") for name in made)
     assert not any(name.startswith("still-") for name in made)
-    kube.kubectl("delete", "cronjob", "tick", "still", "--timeout=60s")
+    kube.kubectl("delete", "cronjob", "tick", "still", "--timeout=120s")
     await eventually(lambda: "tick-" not in kube.kubectl("get", "jobs"), "its Jobs go with it")
 
 
@@ -224,7 +224,7 @@ def test_the_life_of_a_cron_job(kube: Cluster) -> None:
     kube.kubectl("patch", "cronjob", "api", "--subresource=status", "--type=merge", "-p", patch)
     assert "2026-01-01" in kube.kubectl("get", "cronjob", "api", "-o", "yaml")
     assert "Concurrency Policy:            Forbid" in kube.kubectl("describe", "cronjob", "api")
-    kube.kubectl("delete", "cronjobs", "-l", "t=api", "--timeout=60s")
+    kube.kubectl("delete", "cronjobs", "-l", "t=api", "--timeout=120s")
     assert kube.get("cronjobs", "-l", "t=api")["items"] == []
 
 

@@ -75,7 +75,7 @@ async def test_a_machine_becomes_a_node_and_stays_it(
         )
     hollow.longshore("token delete", token_of(hollow, invitation))
     with agent(invitation, "edge", home):
-        hollow.kubectl("delete", "pod", "there", "--timeout=30s")
+        hollow.kubectl("delete", "pod", "there", "--timeout=120s")
 
 
 async def test_a_token_that_was_withdrawn_lets_nobody_in(

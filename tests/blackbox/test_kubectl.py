@@ -24,8 +24,8 @@ NGINX = "app=nginx"
 def nginx(cluster: Cluster) -> Cluster:
     """The examples, applied and running."""
     cluster.kubectl("apply", "-f", str(EXAMPLES))
-    cluster.kubectl("rollout", "status", "deployment/nginx-deployment", "--timeout=60s")
-    cluster.kubectl("rollout", "status", "deployment/dockchat-frontend", "--timeout=60s")
+    cluster.kubectl("rollout", "status", "deployment/nginx-deployment", "--timeout=120s")
+    cluster.kubectl("rollout", "status", "deployment/dockchat-frontend", "--timeout=120s")
     return cluster
 
 
@@ -181,12 +181,12 @@ async def test_scale_roll_out_and_undo(nginx: Cluster) -> None:
     await eventually(lambda: len(nginx.running(NGINX)) == 5, "five replicas")
     nginx.kubectl("set", "env", "deployment/nginx-deployment", "GENERATION=two")
     assert "successfully rolled out" in nginx.kubectl(
-        "rollout", "status", "deployment/nginx-deployment", "--timeout=60s"
+        "rollout", "status", "deployment/nginx-deployment", "--timeout=120s"
     )
     history = nginx.kubectl("rollout", "history", "deployment/nginx-deployment")
     assert [line.split()[0] for line in history.splitlines() if line[:1].isdigit()] == ["1", "2"]
     nginx.kubectl("rollout", "undo", "deployment/nginx-deployment")
-    nginx.kubectl("rollout", "status", "deployment/nginx-deployment", "--timeout=60s")
+    nginx.kubectl("rollout", "status", "deployment/nginx-deployment", "--timeout=120s")
     template = nginx.get("deployment", "nginx-deployment")["spec"]["template"]
     assert "env" not in template["spec"]["containers"][0]
     nginx.kubectl("scale", "deployment/nginx-deployment", "--replicas=3")
@@ -236,5 +236,5 @@ async def test_deleting_ends_everything(cluster: Cluster) -> None:
     pod = client_pod("p", "trap 'exit 0' TERM; while true; do sleep 0.1; done")
     cluster.kubectl("-n", "short-lived", "apply", "-f", "-", stdin=json.dumps(pod))
     await eventually(lambda: cluster.pods("run=p", "short-lived"), "a pod in the namespace")
-    cluster.kubectl("delete", "namespace", "short-lived", "--timeout=60s")
+    cluster.kubectl("delete", "namespace", "short-lived", "--timeout=120s")
     assert "NotFound" in cluster.kubectl("get", "namespace", "short-lived", code=1)

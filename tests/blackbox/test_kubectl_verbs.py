@@ -25,14 +25,14 @@ def kube(request: pytest.FixtureRequest, hollow: Cluster) -> Iterator[Cluster]:
     own.kubectl("config", "set-context", "--current", f"--namespace={name}")
     yield own
     own.kubectl("config", "set-context", "--current", "--namespace=default")
-    own.kubectl("delete", "namespace", name, "--timeout=60s")
+    own.kubectl("delete", "namespace", name, "--timeout=120s")
 
 
 @pytest.fixture(scope="module")
 def web(kube: Cluster) -> Cluster:
     """A deployment that runs."""
     kube.kubectl("create", "deployment", "web", "--image=nginx", "--replicas=2", "--port=80")
-    kube.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    kube.kubectl("rollout", "status", "deployment/web", "--timeout=120s")
     return kube
 
 
@@ -44,7 +44,7 @@ def config_map(name: str, **data: str) -> str:
 
 def test_rollouts(web: Cluster) -> None:
     web.kubectl("set", "env", "deployment/web", "A=b")
-    web.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    web.kubectl("rollout", "status", "deployment/web", "--timeout=120s")
     assert (
         len(web.kubectl("rollout", "history", "deployment/web").split("\n\n")[0].split("\n")) == 4
     )
@@ -52,7 +52,7 @@ def test_rollouts(web: Cluster) -> None:
     web.kubectl("rollout", "restart", "deployment/web")
     web.kubectl("rollout", "pause", "deployment/web")
     web.kubectl("rollout", "resume", "deployment/web")
-    web.kubectl("wait", "deployment/web", "--for=condition=Available", "--timeout=60s")
+    web.kubectl("wait", "deployment/web", "--for=condition=Available", "--timeout=120s")
 
 
 def test_scale_expose_autoscale(web: Cluster) -> None:
@@ -68,12 +68,12 @@ def test_scale_expose_autoscale(web: Cluster) -> None:
 
 def test_run_and_wait(kube: Cluster) -> None:
     kube.kubectl("run", "one", "--image=nginx", "--restart=Never", "--labels=app=one")
-    kube.kubectl("wait", "pod/one", "--for=condition=Ready", "--timeout=60s")
+    kube.kubectl("wait", "pod/one", "--for=condition=Ready", "--timeout=120s")
     columns = "-o=custom-columns=NAME:.metadata.name,PHASE:.status.phase"
     assert kube.kubectl("get", "pod", "one", columns).split()[2:] == ["one", "Running"]
     named = kube.kubectl("get", "pods", "-l", "app=one", "-o=jsonpath={.items[*].metadata.name}")
     assert named == "one"
-    kube.kubectl("delete", "pod", "one", "--timeout=60s")
+    kube.kubectl("delete", "pod", "one", "--timeout=120s")
 
 
 def test_label_annotate_patch_edit_replace(kube: Cluster, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_nodes_are_cordoned_tainted_and_drained(web: Cluster) -> None:
     web.kubectl("cordon", "node-3")
     drained = web.kubectl(
         "drain", "node-3", "--ignore-daemonsets", "--force", "--delete-emptydir-data",
-        "--timeout=60s",
+        "--timeout=120s",
     )  # fmt: skip
     assert "node/node-3 drained" in drained
     web.kubectl("uncordon", "node-3")

@@ -51,9 +51,9 @@ def world(short_root: Path, images: list[Path]) -> Iterator[World]:
         with containerd_at(made, NODE, images[2]) as containerd:
             world = World(made, containerd)
             world.join()
-            made.kubectl("wait", "--for=create", "sa/default", "--timeout=30s")
+            made.kubectl("wait", "--for=create", "sa/default", "--timeout=120s")
             made.apply(POD)
-            made.kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=30s")
+            made.kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=120s")
             yield world
 
 
@@ -74,7 +74,7 @@ def test_a_killed_agent_takes_its_pods_up_again(world: World) -> None:
     world.join()
     made.kubectl("delete", "pod", "late", "--ignore-not-found")
     made.apply({**POD, "metadata": {"name": "late"}})
-    made.kubectl("wait", "--for=condition=Ready", "pod/late", "--timeout=30s")
+    made.kubectl("wait", "--for=condition=Ready", "pod/late", "--timeout=120s")
     assert made.get("pod", "web")["status"]["containerStatuses"][0] == before
 
 

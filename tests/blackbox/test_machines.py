@@ -55,9 +55,9 @@ def world(short_root: Path, images: list[Path]) -> Iterator[Machines]:
                 home = str(world.directory(node))
                 world.longshore(node, "image", "load", str(images[2]), "--dir", home)
             world.join(node)
-        world.kubectl("wait", "--for=create", "sa/default", "--timeout=30s")
+        world.kubectl("wait", "--for=create", "sa/default", "--timeout=120s")
         world.apply(*(web(node) for node in NODES), SERVICE)
-        world.kubectl("wait", "--for=condition=Ready", "pod", "-l", "app=web", "--timeout=30s")
+        world.kubectl("wait", "--for=condition=Ready", "pod", "-l", "app=web", "--timeout=120s")
         yield world
 
 
@@ -139,7 +139,7 @@ def test_a_machine_that_is_shut_down_ends_its_pods_in_order(world: Machines) -> 
         if critical:
             pod["spec"]["priorityClassName"] = "system-node-critical"
         world.apply(pod)
-    world.kubectl("wait", "--for=condition=Ready", "pod/plain", "pod/vital", "--timeout=30s")
+    world.kubectl("wait", "--for=condition=Ready", "pod/plain", "pod/vital", "--timeout=120s")
     world.longshore("far", "shutdown", "--dir", str(world.directory("far")))
     world.agents.pop("far").wait(10)
     plain, vital = (world.get("pod", name)["status"] for name in ("plain", "vital"))
@@ -154,7 +154,7 @@ def test_a_machine_that_is_shut_down_ends_its_pods_in_order(world: Machines) -> 
     assert reason_of(world.get("node", "far")["status"], "Ready") == ("False", "KubeletNotReady")
     world.join("far")
     ready = "--for=condition=Ready"
-    world.kubectl("wait", ready, "node/far", "--timeout=30s")
+    world.kubectl("wait", ready, "node/far", "--timeout=120s")
 
 
 def reason_of(status: dict[str, Any], condition: str) -> tuple[str, str]:

@@ -19,7 +19,7 @@ PATH = f"/api/v1/namespaces/{NAME}"
 def kube(hollow: Cluster) -> Iterator[Cluster]:
     hollow.kubectl("create", "namespace", NAME)
     yield hollow
-    hollow.kubectl("delete", "namespace", NAME, "--ignore-not-found", "--timeout=60s")
+    hollow.kubectl("delete", "namespace", NAME, "--ignore-not-found", "--timeout=120s")
 
 
 def test_patched(kube: Cluster) -> None:
@@ -61,7 +61,7 @@ def test_all_that_is_in_it_goes_with_it(kube: Cluster, kind: str) -> None:
     words = ("run",) if kind == "pod" else ("create", "service", "clusterip")
     last = "--image=nginx" if kind == "pod" else "--tcp=80"
     kube.kubectl(*words, "one", last, "-n", NAME)
-    kube.kubectl("delete", "ns", NAME, "--timeout=60s")
+    kube.kubectl("delete", "ns", NAME, "--timeout=120s")
     kube.kubectl("create", "namespace", NAME)
     assert kube.get(kind, "-n", NAME)["items"] == []
 
@@ -85,4 +85,4 @@ async def test_pods_go_before_what_they_may_need(kube: Cluster) -> None:
     assert "deletionTimestamp" not in kube.get("configmap", "needed", "-n", NAME)["metadata"]
     kube.kubectl("patch", "pod", "held", "-n", NAME, "--type=merge", "-p",
                  '{"metadata":{"finalizers":null}}')  # fmt: skip
-    kube.kubectl("wait", "--for=delete", f"ns/{NAME}", "--timeout=60s")
+    kube.kubectl("wait", "--for=delete", f"ns/{NAME}", "--timeout=120s")

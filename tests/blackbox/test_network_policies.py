@@ -72,7 +72,7 @@ def teams(cluster: Cluster) -> Iterator[Teams]:
         newest.kubectl("expose", "pod", "server", "--port=80", "--target-port=web", "-n", namespace)
     for namespace in (_GREEN, _GREY):
         newest.kubectl(
-            "wait", "pod", "--all", "--for=condition=Ready", "--timeout=60s", "-n", namespace
+            "wait", "pod", "--all", "--for=condition=Ready", "--timeout=120s", "-n", namespace
         )
     yield Teams(newest)
     newest.kubectl("delete", "namespace", _GREEN, _GREY)
@@ -127,7 +127,7 @@ async def test_tenants_are_apart_from_their_first_moment(teams: Teams) -> None:
         cluster.apply(container_pod("server", name, _SERVE))
         cluster.apply(container_pod("client", name, "exec sleep 7777"))
     for name in names:
-        ready = ("--for=condition=Ready", "--timeout=60s", "-n", name)
+        ready = ("--for=condition=Ready", "--timeout=120s", "-n", name)
         cluster.kubectl("wait", "pod", "--all", *ready)
     red, blue = names
     for name in names:

@@ -48,7 +48,7 @@ def world(short_root: Path, images: list[Path]) -> Iterator[Machines]:
                 NODE, "agent", "--join", str(world.home / "join.yaml"), "--node", NODE,
                 "--dir", home, "--config", str(settings),
             )  # fmt: skip
-            world.kubectl("wait", "--for=create", "sa/default", "--timeout=30s")
+            world.kubectl("wait", "--for=create", "sa/default", "--timeout=120s")
             yield world
         finally:
             world.kill(NODE)
@@ -67,7 +67,7 @@ def pressed(world: Machines) -> str:
 
 async def test_a_full_disk_is_told_of_and_outlived(world: Machines) -> None:
     world.apply(pod("before"))
-    world.kubectl("wait", "--for=condition=Ready", "pod/before", "--timeout=30s")
+    world.kubectl("wait", "--for=condition=Ready", "pod/before", "--timeout=120s")
     filler = home_of(world) / "filler"
     with pytest.raises(OSError, match="No space left"):
         filler.write_bytes(bytes(128 << 20))
@@ -80,4 +80,4 @@ async def test_a_full_disk_is_told_of_and_outlived(world: Machines) -> None:
     filler.unlink()
     await eventually(lambda: pressed(world) == "False", "there is room again")
     world.apply(pod("after"))
-    world.kubectl("wait", "--for=condition=Ready", "pod/after", "--timeout=30s")
+    world.kubectl("wait", "--for=condition=Ready", "pod/after", "--timeout=120s")

@@ -85,7 +85,7 @@ def night(short_root: Path, faults: Path, images: list[Path]) -> Iterator[Cluste
 @pytest.fixture(scope="module")
 def before(night: Cluster) -> dict[str, set[str]]:
     """What the node has without pods."""
-    night.kubectl("wait", "--for=create", "sa/default", "--timeout=30s")
+    night.kubectl("wait", "--for=create", "sa/default", "--timeout=120s")
     return held(paths_of(night))
 
 
@@ -94,7 +94,7 @@ def busy(night: Cluster, faults: Path, before: dict[str, set[str]]) -> Cluster:
     """All of them at once, after one that had no luck."""
     faults.write_text("one\n")
     night.apply(pod("unlucky", "sh", "-c", FOREVER))
-    night.kubectl("wait", "--for=condition=Ready", "pod/unlucky", "--timeout=30s")
+    night.kubectl("wait", "--for=condition=Ready", "pod/unlucky", "--timeout=120s")
     night.apply({"apiVersion": "v1", "kind": "List", "items": PODS})
     return night
 
@@ -129,7 +129,7 @@ async def test_a_thousand_children_are_ended_with_their_pod(busy: Cluster) -> No
     await eventually(lambda: is_ready(busy.get("pod", "bomb")), "it runs")
     (group,) = await eventually(lambda: crowded(busy), "its children are there")
     assert int(read(group.with_name("pids.max"))) < 10_000
-    busy.kubectl("delete", "pod", "bomb", "--timeout=20s")
+    busy.kubectl("delete", "pod", "bomb", "--timeout=120s")
     assert not group.exists()
 
 
@@ -146,7 +146,7 @@ def read(path: Path) -> str:
 
 async def test_who_does_not_hear_is_ended_all_the_same(busy: Cluster) -> None:
     await eventually(lambda: is_ready(busy.get("pod", "deaf")), "it runs")
-    busy.kubectl("delete", "pod", "deaf", "--timeout=10s")
+    busy.kubectl("delete", "pod", "deaf", "--timeout=120s")
 
 
 async def test_who_prints_without_end_fills_no_disk(busy: Cluster) -> None:
@@ -159,7 +159,7 @@ async def test_who_prints_without_end_fills_no_disk(busy: Cluster) -> None:
     sizes = [await eventually(printed, "its size") for _ in range(10)]
     assert max(sizes) < _LOG_MOST_BYTES
     assert set(busy.kubectl("logs", "chatty", "--tail=1")) == {"x", "\n"}
-    busy.kubectl("delete", "pod", "chatty", "--timeout=20s")
+    busy.kubectl("delete", "pod", "chatty", "--timeout=120s")
     assert printed() == 0
 
 
@@ -209,5 +209,5 @@ async def test_the_others_never_noticed_and_nothing_is_left_in_the_morning(
 ) -> None:
     assert is_ready(busy.get("pod", "steady"))
     assert container(busy, "steady")["restartCount"] == 0
-    busy.kubectl("delete", "pods", "--all", "--timeout=30s")
+    busy.kubectl("delete", "pods", "--all", "--timeout=120s")
     assert await until_nothing_new(paths_of(busy), before) == {}

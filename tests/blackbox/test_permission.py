@@ -33,7 +33,7 @@ def team(hollow: Cluster) -> Iterator[Cluster]:
     yield hollow
     hollow.kubectl("delete", "clusterrolebinding", "role-writer")
     hollow.kubectl("delete", "clusterrole", "role-writer")
-    hollow.kubectl("delete", "namespace", "team", "--timeout=60s")
+    hollow.kubectl("delete", "namespace", "team", "--timeout=120s")
 
 
 def can(cluster: Cluster, user: str, *words: str) -> bool:

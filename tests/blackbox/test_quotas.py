@@ -114,7 +114,7 @@ async def test_a_pod_is_counted_with_what_it_asks_for(kube: Cluster) -> None:
     patch = {"spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": "900m"}}}]}}
     kube.kubectl("patch", "pod", "one", "-p", json.dumps(patch), code=1)
     await used(kube, cpu="500m")
-    kube.kubectl("delete", "pod", "one", "--timeout=60s")
+    kube.kubectl("delete", "pod", "one", "--timeout=120s")
     await used(kube, pods="0", cpu="0", memory="0")
 
 
@@ -132,7 +132,7 @@ async def test_a_controller_is_counted_while_it_is_there(
     await used(kube, **{key: "1"})
     other = {**controller(kind, 0), "metadata": {"name": "other"}}
     assert "exceeded quota" in refused(kube, other)
-    kube.kubectl("delete", kind, "web", "--timeout=60s")
+    kube.kubectl("delete", kind, "web", "--timeout=120s")
     await used(kube, **{key: "0"})
 
 
@@ -145,7 +145,7 @@ async def test_short_lived_pods_have_a_scope_of_their_own(kube: Cluster) -> None
     kube.apply(pod("short", requests={"cpu": "300m"}, activeDeadlineSeconds=3600))
     await used(kube, "ending", pods="1", cpu="300m")
     await used(kube, "lasting", pods="1")
-    kube.kubectl("delete", "pod", "long", "short", "--timeout=60s")
+    kube.kubectl("delete", "pod", "long", "short", "--timeout=120s")
     await used(kube, "ending", pods="0", cpu="0")
     await used(kube, "lasting", pods="0", cpu="0")
 
@@ -159,7 +159,7 @@ async def test_pods_that_ask_for_nothing_have_a_scope_of_their_own(kube: Cluster
     kube.apply(pod("some", requests={"cpu": "100m"}))
     await used(kube, "busy", pods="1")
     await used(kube, "idle", pods="1")
-    kube.kubectl("delete", "pod", "nothing", "some", "--timeout=60s")
+    kube.kubectl("delete", "pod", "nothing", "some", "--timeout=120s")
     await used(kube, "idle", pods="0")
     await used(kube, "busy", pods="0")
 

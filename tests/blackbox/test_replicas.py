@@ -113,7 +113,7 @@ async def test_its_life(kube: Cluster, kind: str) -> None:
     kube.kubectl("replace", "-f", "-", stdin=json.dumps(there))
     await run(kube, 3)
     assert "web" in kube.kubectl("get", kind, "-A", "-l", "patched=yes")
-    kube.kubectl("delete", kind, "-l", "patched=yes", "--timeout=60s")
+    kube.kubectl("delete", kind, "-l", "patched=yes", "--timeout=120s")
     await run(kube, 0)
     assert kube.get(kind)["items"] == []
 

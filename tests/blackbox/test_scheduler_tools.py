@@ -165,7 +165,7 @@ async def test_rebalance_honours_a_budget(tools: Cluster) -> None:
     tools.apply(budget)
     tools.kubectl(
         "wait", "pdb/web", "-n", "tools", "--for=jsonpath={.status.currentHealthy}=6",
-        "--timeout=20s",
+        "--timeout=120s",
     )  # fmt: skip
     tools.kubectl("uncordon", "node-2", "node-3")
     done = json.loads(ask(tools, "rebalance", "--apply", "-n", "tools", "--json"))

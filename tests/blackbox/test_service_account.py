@@ -31,7 +31,7 @@ def robot(cluster: Cluster) -> Iterator[Cluster]:
     newest = replace(cluster, program=kubectl_versions()[-1])
     newest.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "robots"}})
     newest.apply(MANIFEST)
-    newest.kubectl("-n", "robots", "wait", "pod/robot", "--for=condition=Ready", "--timeout=60s")
+    newest.kubectl("-n", "robots", "wait", "pod/robot", "--for=condition=Ready", "--timeout=120s")
     yield newest
     newest.kubectl("delete", "namespace", "robots")
 

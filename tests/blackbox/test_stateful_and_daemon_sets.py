@@ -88,7 +88,7 @@ async def test_pods_come_and_go_in_order_and_halt_at_a_sick_one(kube: Cluster) -
     for number in range(3):
         await there_are(kube, [f"web-{n}" for n in range(number + 1)])
         well(kube, f"web-{number}", "True")
-    kube.kubectl("wait", "sts/web", "--for=jsonpath={.status.readyReplicas}=3", "--timeout=30s")
+    kube.kubectl("wait", "sts/web", "--for=jsonpath={.status.readyReplicas}=3", "--timeout=120s")
     well(kube, "web-0", "False")
     await eventually(lambda: kube.get("sts", "web")["status"]["readyReplicas"] == 2, "a sick pod")
     kube.kubectl("scale", "sts/web", "--replicas=1")
@@ -110,7 +110,7 @@ async def test_a_parallel_set_bursts(kube: Cluster) -> None:
 
 async def test_what_was_evicted_comes_back_under_its_name(kube: Cluster) -> None:
     kube.apply(stateful(1))
-    kube.kubectl("rollout", "status", "sts/web", "--timeout=30s")
+    kube.kubectl("rollout", "status", "sts/web", "--timeout=120s")
     before = uids(kube, "app=web")
     say(kube, "web-0", {"phase": "Failed", "reason": "Evicted"})
     await eventually(
@@ -130,7 +130,7 @@ def test_scaling_by_the_subresource(kube: Cluster) -> None:
     scale["spec"]["replicas"] = 2
     kube.kubectl("replace", "--raw", path, "-f", "-", stdin=json.dumps(scale))
     assert kube.get("sts", "web")["spec"]["replicas"] == 2
-    kube.kubectl("wait", "sts/web", "--for=jsonpath={.status.readyReplicas}=2", "--timeout=30s")
+    kube.kubectl("wait", "sts/web", "--for=jsonpath={.status.readyReplicas}=2", "--timeout=120s")
 
 
 def test_a_set_is_listed_patched_and_deleted_with_others(kube: Cluster) -> None:
@@ -138,32 +138,32 @@ def test_a_set_is_listed_patched_and_deleted_with_others(kube: Cluster) -> None:
     assert "web" in kube.kubectl("get", "sts", "-A", "-l", "app=web")
     patch = {"metadata": {"labels": {"patched": "yes"}}, "spec": {"replicas": 2}}
     kube.kubectl("patch", "sts/web", "-p", json.dumps(patch))
-    kube.kubectl("wait", "sts/web", "--for=jsonpath={.status.readyReplicas}=2", "--timeout=30s")
-    kube.kubectl("delete", "sts", "-l", "patched=yes", "--timeout=30s")
+    kube.kubectl("wait", "sts/web", "--for=jsonpath={.status.readyReplicas}=2", "--timeout=120s")
+    kube.kubectl("delete", "sts", "-l", "patched=yes", "--timeout=120s")
     assert kube.get("sts")["items"] == []
 
 
 async def test_canaries_and_phased_updates(kube: Cluster) -> None:
     strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": 3}}
     kube.apply(stateful(3, updateStrategy=strategy))
-    kube.kubectl("wait", "sts/web", "--for=jsonpath={.status.readyReplicas}=3", "--timeout=30s")
+    kube.kubectl("wait", "sts/web", "--for=jsonpath={.status.readyReplicas}=3", "--timeout=120s")
     kube.kubectl("set", "image", "sts/web", "c=nginx:2")
     expected = {3: ["nginx:1"] * 3, 2: ["nginx:1", "nginx:1", "nginx:2"], 0: ["nginx:2"] * 3}
     for partition, wanted in expected.items():
         moved = {"spec": {"updateStrategy": {"rollingUpdate": {"partition": partition}}}}
         kube.kubectl("patch", "sts/web", "-p", json.dumps(moved))
         await run_images(kube, wanted)
-    kube.kubectl("rollout", "status", "sts/web", "--timeout=30s")
+    kube.kubectl("rollout", "status", "sts/web", "--timeout=120s")
     status = kube.get("sts", "web")["status"]
     assert status["currentRevision"] == status["updateRevision"]
 
 
 async def test_a_stateful_update_is_undone(kube: Cluster) -> None:
     kube.apply(stateful(2))
-    kube.kubectl("rollout", "status", "sts/web", "--timeout=30s")
+    kube.kubectl("rollout", "status", "sts/web", "--timeout=120s")
     kube.kubectl("set", "image", "sts/web", "c=nginx:2")
     await eventually(lambda: images(kube, "app=web") == ["nginx:2"] * 2, "the update")
-    kube.kubectl("rollout", "status", "sts/web", "--timeout=30s")
+    kube.kubectl("rollout", "status", "sts/web", "--timeout=120s")
     history = kube.kubectl("rollout", "history", "sts/web")
     assert [line.split()[0] for line in history.strip().splitlines()[2:]] == ["1", "2"]
     shown = kube.kubectl("rollout", "history", "sts/web", "--revision=2")
@@ -178,19 +178,19 @@ async def test_a_stateful_update_is_undone(kube: Cluster) -> None:
 @pytest.mark.parametrize("kind", ["sts/web", "ds/agent"])
 def test_a_status_is_a_resource_of_its_own(kube: Cluster, kind: str) -> None:
     kube.apply(stateful(1) if kind == "sts/web" else daemon_set())
-    kube.kubectl("rollout", "status", kind, "--timeout=30s")
+    kube.kubectl("rollout", "status", kind, "--timeout=120s")
     condition = {"type": "StatusPatched", "status": "True", "reason": "Test", "message": "set"}
     patch = json.dumps({"status": {"conditions": [condition]}})
     kube.kubectl("patch", kind, "--subresource=status", "--type=merge", "-p", patch)
     kube.kubectl("rollout", "restart", kind)
-    kube.kubectl("rollout", "status", kind, "--timeout=30s")
+    kube.kubectl("rollout", "status", kind, "--timeout=120s")
     (found,) = kube.get(kind)["status"]["conditions"]
     assert found["type"] == "StatusPatched"
 
 
 async def test_every_node_has_a_daemon_and_gets_it_again(kube: Cluster) -> None:
     kube.apply(daemon_set())
-    kube.kubectl("rollout", "status", "ds/agent", "--timeout=30s")
+    kube.kubectl("rollout", "status", "ds/agent", "--timeout=120s")
     pods = kube.pods("app=agent", "sets")
     assert {pod["spec"]["nodeName"] for pod in pods} == {"node-1", "node-2", "node-3"}
     gone = pods[0]["metadata"]["name"]
@@ -203,7 +203,7 @@ async def test_every_node_has_a_daemon_and_gets_it_again(kube: Cluster) -> None:
 
 async def test_a_daemon_that_fails_is_tried_again(kube: Cluster) -> None:
     kube.apply(daemon_set())
-    kube.kubectl("rollout", "status", "ds/agent", "--timeout=30s")
+    kube.kubectl("rollout", "status", "ds/agent", "--timeout=120s")
     failed = names(kube, "app=agent")[0]
     say(kube, failed, {"phase": "Failed"})
     await eventually(
@@ -235,9 +235,9 @@ async def test_a_daemon_follows_the_labels_of_nodes(kube: Cluster) -> None:
 
 async def test_a_daemons_update_and_rollback_restart_no_more_than_they_must(kube: Cluster) -> None:
     kube.apply(daemon_set())
-    kube.kubectl("rollout", "status", "ds/agent", "--timeout=30s")
+    kube.kubectl("rollout", "status", "ds/agent", "--timeout=120s")
     kube.kubectl("set", "image", "ds/agent", "c=nginx:2")
-    kube.kubectl("rollout", "status", "ds/agent", "--timeout=60s")
+    kube.kubectl("rollout", "status", "ds/agent", "--timeout=120s")
     assert images(kube, "app=agent") == ["nginx:2"] * 3
     before = uids(kube, "app=agent")
     kube.kubectl("set", "image", "ds/agent", "c=broken:1")
@@ -245,24 +245,24 @@ async def test_a_daemons_update_and_rollback_restart_no_more_than_they_must(kube
         lambda: kube.get("ds", "agent")["status"].get("updatedNumberScheduled") == 1, "a bad pod"
     )
     assert "rolled back" in kube.kubectl("rollout", "undo", "ds/agent")
-    kube.kubectl("rollout", "status", "ds/agent", "--timeout=60s")
+    kube.kubectl("rollout", "status", "ds/agent", "--timeout=120s")
     assert images(kube, "app=agent") == ["nginx:2"] * 3
     assert len(before & uids(kube, "app=agent")) == 2
 
 
 def test_daemon_sets_are_listed_and_deleted_with_others(kube: Cluster) -> None:
     kube.apply(daemon_set())
-    kube.kubectl("rollout", "status", "ds/agent", "--timeout=30s")
+    kube.kubectl("rollout", "status", "ds/agent", "--timeout=120s")
     row = kube.kubectl("get", "ds", "agent", "--no-headers").split()
     assert row[:7] == ["agent", "3", "3", "3", "3", "3", "<none>"]
-    kube.kubectl("delete", "ds", "-l", "app=agent", "--timeout=30s")
+    kube.kubectl("delete", "ds", "-l", "app=agent", "--timeout=120s")
     assert kube.get("ds")["items"] == []
     assert kube.get("controllerrevisions")["items"] == []
 
 
 async def test_the_life_of_a_revision(kube: Cluster) -> None:
     kube.apply(daemon_set())
-    kube.kubectl("rollout", "status", "ds/agent", "--timeout=30s")
+    kube.kubectl("rollout", "status", "ds/agent", "--timeout=120s")
     (first,) = kube.get("controllerrevisions", "-l", "app=agent")["items"]
     name = first["metadata"]["name"]
     assert kube.kubectl("get", "controllerrevision", name, "--no-headers").split()[:3] == [

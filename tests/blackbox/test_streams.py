@@ -43,7 +43,7 @@ POD = {
 def talking(cluster: Cluster) -> Iterator[Cluster]:
     """A pod with a shell."""
     cluster.apply(POD)
-    cluster.kubectl("wait", "pod/talking", "--for=condition=Ready", "--timeout=60s")
+    cluster.kubectl("wait", "pod/talking", "--for=condition=Ready", "--timeout=120s")
     yield cluster
     cluster.kubectl("delete", "pod", "talking", "--now")
 
@@ -59,7 +59,7 @@ def web(cluster: Cluster) -> Cluster:
     """The examples, running, as the newest kubectl sees them."""
     newest = replace(cluster, program=kubectl_versions()[-1])
     newest.kubectl("apply", "-f", str(EXAMPLES))
-    newest.kubectl("rollout", "status", "deployment/nginx-deployment", "--timeout=60s")
+    newest.kubectl("rollout", "status", "deployment/nginx-deployment", "--timeout=120s")
     return newest
 
 

@@ -41,7 +41,7 @@ def as_user(cluster: Cluster, folder: Path, user: str, *groups: str) -> Cluster:
     api = {"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest"}
     cluster.apply({**api, "metadata": {"name": user}, "spec": spec})
     cluster.kubectl("certificate", "approve", user)
-    cluster.kubectl("wait", f"csr/{user}", "--for=jsonpath={.status.certificate}", "--timeout=20s")
+    cluster.kubectl("wait", f"csr/{user}", "--for=jsonpath={.status.certificate}", "--timeout=120s")
     issued = cluster.get("csr", user)["status"]["certificate"]
     config = yaml.safe_load(Path(cluster.kubeconfig).read_text())
     for one in config["users"]:
@@ -66,11 +66,11 @@ def teams(hollow: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     blue.kubectl("create", "secret", "generic", CANARY, f"--from-literal=a={CANARY}", *here)
     blue.kubectl("create", "deployment", CANARY, "--image=nginx", *here)
     blue.kubectl("expose", "deployment", CANARY, "--port=80", *here)
-    blue.kubectl("rollout", "status", "deployment", CANARY, "--timeout=30s", *here)
+    blue.kubectl("rollout", "status", "deployment", CANARY, "--timeout=120s", *here)
     yield Teams(hollow, red, blue)
     for name in ("red", "red-blue"):
         hollow.longshore("tenant delete", name)
-        hollow.kubectl("wait", "--for=delete", f"namespace/{name}", "--timeout=60s")
+        hollow.kubectl("wait", "--for=delete", f"namespace/{name}", "--timeout=120s")
         assert "no tenant has the name" in hollow.longshore("tenant show", name, code=2)
     hollow.kubectl("delete", "csr", "ann", "bob")
 
@@ -115,7 +115,7 @@ def test_a_refusal_is_the_same_for_what_is_there_and_what_is_not(teams: Teams) -
 async def test_each_team_works_in_its_own(teams: Teams) -> None:
     here = ("-n", "red")
     teams.red.kubectl("create", "deployment", "web", "--image=nginx", "--replicas=3", *here)
-    teams.red.kubectl("rollout", "status", "deployment", "web", "--timeout=30s", *here)
+    teams.red.kubectl("rollout", "status", "deployment", "web", "--timeout=120s", *here)
     assert CANARY not in teams.red.kubectl(
         "get", "all,events,secrets,configmaps", "-o", "yaml", *here
     )
@@ -164,4 +164,4 @@ def test_what_is_written_to_a_file_is_what_kubectl_applies(teams: Teams, tmp_pat
     teams.cluster.kubectl("apply", "--server-side", "-f", str(file))
     assert "green" in teams.cluster.longshore("tenant list")
     teams.cluster.longshore("tenant delete", "green")
-    teams.cluster.kubectl("wait", "--for=delete", "namespace/green", "--timeout=60s")
+    teams.cluster.kubectl("wait", "--for=delete", "namespace/green", "--timeout=120s")

@@ -38,7 +38,7 @@ def test_a_team_has_a_quota_limits_and_a_level(hollow: Cluster) -> None:
         "limited: pods=2" in third.stderr
     )
     hollow.kubectl(
-        *team, "wait", "quota/small", "--for=jsonpath={.status.used.pods}=2", "--timeout=20s"
+        *team, "wait", "quota/small", "--for=jsonpath={.status.used.pods}=2", "--timeout=120s"
     )
     described = hollow.kubectl("describe", "namespace", "team").split()
     wanted = ["pods", "2", "2", "requests.cpu", "600m", "1"]

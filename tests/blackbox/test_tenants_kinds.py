@@ -24,7 +24,7 @@ def kube(request: pytest.FixtureRequest, hollow: Cluster) -> Iterator[Cluster]:
     own.kubectl("config", "set-context", "--current", f"--namespace={name}")
     yield own
     own.kubectl("config", "set-context", "--current", "--namespace=default")
-    own.kubectl("delete", "namespace", name, "--timeout=60s")
+    own.kubectl("delete", "namespace", name, "--timeout=120s")
 
 
 def apply(kube: Cluster, api_version: str, kind: str, name: str, spec: Any, **more: Any) -> str:
@@ -47,9 +47,9 @@ def test_a_gang(kube: Cluster) -> None:
             "Gang",
         ]
         apply(kube, "v1", "Pod", name, pod_spec(schedulingGroup={"podGroupName": "team"}))
-    kube.kubectl("wait", "pod/a", "pod/b", "--for=condition=Ready", "--timeout=60s")
+    kube.kubectl("wait", "pod/a", "pod/b", "--for=condition=Ready", "--timeout=120s")
     wanted = "--for=condition=PodGroupInitiallyScheduled"
-    kube.kubectl("wait", "podgroup/team", wanted, "--timeout=60s")
+    kube.kubectl("wait", "podgroup/team", wanted, "--timeout=120s")
     assert "minCount" in kube.kubectl("explain", "podgroup.spec.schedulingPolicy.gang")
 
 
@@ -65,10 +65,10 @@ def test_queues(kube: Cluster) -> None:
         for pod in ("first", "second"):
             labels = {"kueue.x-k8s.io/queue-name": "batch"}
             apply(kube, "v1", "Pod", pod, pod_spec(), labels=labels)
-            kube.kubectl("wait", "pod/first", "--for=condition=Ready", "--timeout=60s")
-        kube.kubectl("wait", "pod/second", "--for=condition=PodScheduled=False", "--timeout=60s")
+            kube.kubectl("wait", "pod/first", "--for=condition=Ready", "--timeout=120s")
+        kube.kubectl("wait", "pod/second", "--for=condition=PodScheduled=False", "--timeout=120s")
         wanted = "--for=jsonpath={.status.pendingWorkloads}=1"
-        kube.kubectl("wait", f"clusterqueue/{name}", wanted, "--timeout=60s")
+        kube.kubectl("wait", f"clusterqueue/{name}", wanted, "--timeout=120s")
         assert kube.kubectl("get", "lq", "--no-headers").split()[:4] == ["batch", name, "1", "1"]
         assert "insufficient unused quota for cpu" in kube.kubectl("describe", "pod", "second")
         assert "borrowingLimit" in kube.kubectl("explain", "cq", "--recursive")
@@ -81,7 +81,7 @@ def test_offers(kube: Cluster) -> None:
     spec = {"schedulerName": "other", "leaseDurationSeconds": 120}
     try:
         apply(kube, "scheduling.longshore.io/v1", "Offer", name, spec)
-        kube.kubectl("wait", f"offer/{name}", "--for=condition=Offered", "--timeout=60s")
+        kube.kubectl("wait", f"offer/{name}", "--for=condition=Offered", "--timeout=120s")
         shown = kube.kubectl("get", "offers", name, "--no-headers").split()
         assert shown[:2] == [name, "other"]
         node = kube.kubectl("get", "offer", name, "-o", "jsonpath={.spec.nodeName}")
@@ -91,6 +91,6 @@ def test_offers(kube: Cluster) -> None:
             "metadata": {"name": "theirs", "annotations": {"scheduling.longshore.io/offer": name}},
         }  # fmt: skip
         kube.kubectl("create", "-f", "-", stdin=json.dumps(binding))
-        kube.kubectl("wait", "pod/theirs", "--for=condition=Ready", "--timeout=60s")
+        kube.kubectl("wait", "pod/theirs", "--for=condition=Ready", "--timeout=120s")
     finally:
         kube.kubectl("delete", "offer", name)
