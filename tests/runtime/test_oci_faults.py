@@ -13,7 +13,7 @@ import pytest
 
 from longshore.base.clock import SystemClock
 from longshore.machinery.runtime.oci import cgroups
-from longshore.machinery.runtime.protocol import Pids, Resources, StartFailed, State
+from longshore.machinery.runtime.protocol import Pids, Resources, Security, StartFailed, State
 from longshore.testing.runtime_suite import one, until_ended
 from tests.runtime.test_oci import OciHarness, harness
 
@@ -122,6 +122,16 @@ async def test_a_start_that_takes_too_long_fails_and_leaves_nothing(
         await harness.runtime.start_container(sandbox.id, harness.running("main"))
     assert containers(harness) == []
     await all_ended(harness)
+
+
+async def test_a_container_that_cannot_be_described_leaves_no_conmon(harness: OciHarness) -> None:
+    sandbox = await harness.runtime.run_sandbox(harness.sandbox("a"))
+    spec = replace(harness.running("a"), security=Security(user="nobody-knows"))
+    with pytest.raises(StartFailed, match='no user "nobody-knows"'):
+        await harness.runtime.start_container(sandbox.id, spec)
+    assert (working(harness), containers(harness)) == ([], [])
+    again = await harness.runtime.start_container(sandbox.id, harness.running("a"))
+    await harness.ready(again)
 
 
 async def test_conmon_and_container_killed_at_once_end_once(harness: OciHarness) -> None:

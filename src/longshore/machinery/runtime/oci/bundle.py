@@ -66,9 +66,14 @@ def record_of(
     return ContainerRecord(container, shares_pids)
 
 
-def lay_out(layout: Layout, live: Live, images: ImageStore, stored: StoredImage) -> None:
-    """Directory and root file system."""
+def make_room(live: Live) -> None:
+    """Its directory, and where its log goes."""
     live.directory.mkdir(mode=0o700)
+    Path(live.container.log_path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+
+
+def lay_out(layout: Layout, live: Live, images: ImageStore, stored: StoredImage) -> None:
+    """The root file system."""
     _mount_root(live.directory, layout.written(live.directory), images.layers_dir, stored)
 
 
@@ -80,13 +85,11 @@ def configure(
     stored: StoredImage,
     filters: Filters,
 ) -> ContainerRecord:
-    """The configuration, the record, and where the log goes: the record, which knows the user now. Raises
-    ValueError, ImageMissing or OSError."""
+    """The configuration and the record, which knows the user now. Raises ValueError, ImageMissing or OSError."""
     user = host.user_of(live.directory / "rootfs", spec.security.user or stored.image.user)
     shown = replace(spec, mounts=show_images(live.directory, images, spec.mounts))
     config = configuration(shown, stored.image, user, frame)
     (live.directory / "config.json").write_bytes(orjson.dumps(filters.told(config)))
-    Path(spec.log_path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     who = (user.uid, user.gid, *groups(spec.security, user))
     record = replace(live.record, container=replace(live.container, user=who))
     records.write_container(live.directory, record)

@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import os
 import select
-from collections.abc import Iterable
+import signal
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import orjson
 from longshore.base.clock import Clock
 from longshore.machinery.runtime.oci import cgroups, host
 from longshore.machinery.runtime.oci.programs import Maker, Programs
-from longshore.machinery.runtime.protocol import StartFailed
+from longshore.machinery.runtime.protocol import ContainerSpec, StartFailed
 from longshore.machinery.runtime.waiting import either, within
 from longshore.machinery.runtime.words import last_complaint
 
@@ -34,17 +35,63 @@ class Order:
 
     id: str
     bundle: Path
-    log_path: str
+    spec: ContainerSpec
     log_max_bytes: int
     patience_s: float
-    tty: bool = False
-    stdin: bool = False
-    stdin_once: bool = False
 
 
-async def create(programs: Programs, order: Order, clock: Clock) -> int:
-    """Make the container, stopped before its first instruction; its pid in this namespace. Raises
-    StartFailed with its maker's own words; whoever asked ends one that takes too long."""
+class Keeper:
+    """A conmon that has been started, and waits for the word to have its container made."""
+
+    def __init__(self, order: Order, pid: int, say: int, hear: int) -> None:
+        self._order = order
+        self._pid = pid
+        self._say = say
+        self._hear = hear
+        self._told = False
+
+    async def create(self, clock: Clock) -> int:
+        """Make the container, stopped before its first instruction; its pid in this namespace. Raises
+        StartFailed with its maker's own words; whoever asked ends one that takes too long."""
+        self._told = True
+        with contextlib.suppress(BrokenPipeError):  # then it has left its complaint
+            os.write(self._say, b"go\n")
+        return _judge(await self._report(clock), self._order)
+
+    async def _report(self, clock: Clock) -> bytes:
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+        loop.add_reader(self._hear, ready.set)
+        try:
+            if not await within(clock, self._order.patience_s, ready):
+                raise StartFailed(f"the container was not made within {self._order.patience_s:g} s")
+        finally:
+            loop.remove_reader(self._hear)
+        return os.read(self._hear, _REPORT_MAX_BYTES)
+
+    def close(self) -> None:
+        """One that was told nothing is ended: it would take our silence for the word."""
+        if not self._told:
+            os.kill(self._pid, signal.SIGKILL)
+        os.close(self._say)
+        os.close(self._hear)
+        # Its first process ends as soon as it has forked the one that stays.
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self._pid, 0)
+
+
+@contextlib.contextmanager
+def started(programs: Programs, order: Order) -> Iterator[Keeper]:
+    """Start one in a bundle directory that may still be empty: it gets up while that is filled. The directory
+    of the log must be there. Raises StartFailed."""
+    keeper = _start(programs, order)
+    try:
+        yield keeper
+    finally:
+        keeper.close()
+
+
+def _start(programs: Programs, order: Order) -> Keeper:
     sync_out, sync_in = os.pipe()
     start_out, start_in = os.pipe()
     try:
@@ -56,26 +103,7 @@ async def create(programs: Programs, order: Order, clock: Clock) -> int:
     finally:
         os.close(sync_in)
         os.close(start_out)
-    try:
-        os.write(start_in, b"go\n")
-        report = await _report(sync_out, order, clock)
-    finally:
-        os.close(start_in)
-        os.close(sync_out)
-        _reap(pid)
-    return _judge(report, order)
-
-
-async def _report(fd: int, order: Order, clock: Clock) -> bytes:
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    loop.add_reader(fd, ready.set)
-    try:
-        if not await within(clock, order.patience_s, ready):
-            raise StartFailed(f"the container was not made within {order.patience_s:g} s")
-    finally:
-        loop.remove_reader(fd)
-    return os.read(fd, _REPORT_MAX_BYTES)
+    return Keeper(order, pid, start_in, sync_out)
 
 
 async def release(maker: Maker, container_id: str, ended: asyncio.Event) -> None:
@@ -150,14 +178,14 @@ def _spawn(programs: Programs, order: Order, sync_fd: int, start_fd: int) -> int
         "--container-pidfile", f"{bundle}/pid", "--conmon-pidfile", f"{bundle}/conmon.pid",
         "--runtime", maker.command[0],
         *(f"--runtime-arg={word}" for word in (*maker.command[1:], maker.root)),
-        "--log-path", f"k8s-file:{order.log_path}", "--log-level", "error", "--no-sync-log",
+        "--log-path", f"k8s-file:{order.spec.log_path}", "--log-level", "error", "--no-sync-log",
     ]  # fmt: skip
     if order.log_max_bytes:
         arguments += ["--log-size-max", str(order.log_max_bytes)]
-    if order.tty:
+    if order.spec.tty:
         arguments.append("--terminal")
-    if order.stdin:
-        arguments += ["--stdin"] if order.stdin_once else ["--stdin", "--leave-stdin-open"]
+    if order.spec.stdin:
+        arguments += ["--stdin"] if order.spec.stdin_once else ["--stdin", "--leave-stdin-open"]
     said = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     return os.posix_spawn(
         programs.conmon,
@@ -195,12 +223,6 @@ async def _readable(fd: int, ended: asyncio.Event | None) -> None:
         await (ready.wait() if ended is None else either(ready, ended))
     finally:
         loop.remove_reader(fd)
-
-
-def _reap(pid: int) -> None:
-    """conmon's first process ends as soon as it has forked the one that stays."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, 0)
 
 
 def _judge(report: bytes, order: Order) -> int:

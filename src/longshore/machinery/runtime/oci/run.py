@@ -225,23 +225,18 @@ class OciRuntime:
         return live.container
 
     async def _start(self, live: Live, spec: ContainerSpec, stored: StoredImage, pod: Pod) -> None:
-        pid = await self._pids(pod, spec)
-        bundle.lay_out(self._layout, live, self._images, stored)
-        frame = bundle.frame_of(live, pod, spec, pid)
-        live.record = bundle.configure(live, frame, spec, self._images, stored, self._filters)
-        container = live.container
-        order = conmon.Order(
-            id=container.id,
-            bundle=live.directory,
-            log_path=spec.log_path,
-            log_max_bytes=self._log_max_bytes,
-            tty=spec.tty,
-            stdin=spec.stdin,
-            stdin_once=spec.stdin_once,
-            patience_s=self.patience_s,
-        )
         programs = self._programs.serving(pod.record.handler)
-        await conmon.create(programs, order, self._clock)
+        pid = await self._pids(pod, spec)
+        bundle.make_room(live)
+        order = conmon.Order(
+            live.container.id, live.directory, spec, self._log_max_bytes, self.patience_s
+        )
+        with conmon.started(programs, order) as keeper:
+            bundle.lay_out(self._layout, live, self._images, stored)
+            frame = bundle.frame_of(live, pod, spec, pid)
+            live.record = bundle.configure(live, frame, spec, self._images, stored, self._filters)
+            await keeper.create(self._clock)
+        container = live.container
         if not self._watch.begin(live):
             raise StartFailed("the container ended before it was started")
         await pod.settled()
