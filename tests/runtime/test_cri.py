@@ -40,6 +40,7 @@ from tests.runtime.conftest import build_busybox
 from tests.runtime.cri_world import GROUP, CriHarness, Machine, machine
 from tests.runtime.groups import commands_in
 from tests.runtime.registries import USER, private_registry, push
+from tests.runtime.unified import UnifiedSuite
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -62,6 +63,10 @@ async def harness(tmp_path: Path, running: Machine, netns: str) -> AsyncIterator
 
 
 class TestCri(ContainerSuite, ProgramSuite):
+    pass
+
+
+class TestCriUnified(UnifiedSuite):
     pass
 
 

@@ -34,6 +34,7 @@ from longshore.testing.container_suite import ContainerSuite
 from longshore.testing.program_suite import ProgramSuite
 from longshore.testing.runtime_suite import one, until_ended
 from tests.runtime.groups import gone
+from tests.runtime.unified import UnifiedSuite
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -140,6 +141,11 @@ class TestOci(ContainerSuite):
 
 @pytest.mark.parametrize("harness", ["runc", "crun"], indirect=True)
 class TestOciPrograms(ProgramSuite):
+    pass
+
+
+@pytest.mark.parametrize("harness", ["runc", "crun"], indirect=True)
+class TestOciUnified(UnifiedSuite):
     pass
 
 
