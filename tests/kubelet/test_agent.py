@@ -64,6 +64,19 @@ async def test_a_node_that_vanished_or_was_declared_lost_comes_back(w: World) ->
     assert {c["status"] for c in node["status"]["conditions"]} == {"True", "False"}
 
 
+async def test_a_node_lives_on_while_its_runtime_does_not_answer(w: World) -> None:
+    await running(w)
+    await w.clock.advance(10)
+    before = await w.client.get(kinds.NODE, "", NODE)
+    w.runtime.silent = True
+    await w.client.write(Delete(kinds.NODE, "", NODE, DeleteOptions()))
+    await w.clock.advance(20)
+    after = await w.client.get(kinds.NODE, "", NODE)
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]
+    assert after["status"]["images"] == before["status"]["images"] != []
+    assert w.phase("web") == "Running"
+
+
 async def test_a_node_shows_its_pod_range_also_if_somebody_else_made_it(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         by_hand = {"metadata": {"name": NODE, "labels": {"mine": "yes"}}}

@@ -31,6 +31,7 @@ from longshore.machinery.runtime.protocol import (
     Image,
     ImagePullFailed,
     Login,
+    RuntimeFailure,
     StartFailed,
 )
 from longshore.machinery.runtime.waiting import within
@@ -55,10 +56,16 @@ class Recording(HollowRuntime):
         self.stops: list[tuple[str, float]] = []
         self.pulled: list[str] = []
         self.stubborn = False
+        self.silent = False
         self.killed = asyncio.Event()
 
     async def image(self, reference: str) -> Image | None:
         return None if reference in self.missing else await super().image(reference)
+
+    async def images(self) -> list[Image]:
+        if self.silent:
+            raise RuntimeFailure("the container runtime does not answer")
+        return await super().images()
 
     async def pull(self, reference: str, login: Login | None = None) -> Image:
         """private is who may have an image; with a gate, pulls wait for it."""

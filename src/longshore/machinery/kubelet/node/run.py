@@ -26,7 +26,13 @@ from longshore.machinery.kubelet.node.plan import (
     node_status,
 )
 from longshore.machinery.kubelet.resources.allocatable import allocatable
-from longshore.machinery.runtime.protocol import HasHandlers, HasVersion, Runtime
+from longshore.machinery.runtime.protocol import (
+    HasHandlers,
+    HasVersion,
+    Image,
+    Runtime,
+    RuntimeFailure,
+)
 
 _RETRY_S = 1.0
 _log = logging.getLogger("longshore.kubelet.node")
@@ -74,6 +80,7 @@ class NodeKeeper:
         self.devices: Offered = NoDevices()
         self.unready = ""
         """Why the node takes no pods, if it does not."""
+        self._known_images: list[Image] = []
         self._news = asyncio.Event()
         self.known = asyncio.Event()
         """Set once the API server has the node."""
@@ -118,7 +125,7 @@ class NodeKeeper:
         except AlreadyExists:
             await self._take_over(wanted)
         self.known.set()
-        old, images = self.node.get("status") or {}, await self._runtime.images()
+        old, images = self.node.get("status") or {}, await self._images()
         await self._report(node_status(self._config, facts, images, old, self._clock.now()))
         await self._renew()
         message = f"Node {self._config.node_name} status is now: NodeReady"
@@ -184,11 +191,19 @@ class NodeKeeper:
             _log.warning("node %s vanished; registering it again", self._config.node_name)
             return await self.register()
         self.node = newest
-        old, images = newest.get("status") or {}, await self._runtime.images()
+        old, images = newest.get("status") or {}, await self._images()
         status = node_status(self._config, self._look(), images, old, self._clock.now())
         old_enough = self._clock.now() - self._reported_at >= NODE_STATUS_REPORT_S
         if old_enough or not materially_equal(status, old):
             await self._report(status)
+
+    async def _images(self) -> list[Image]:
+        """What there is; while the runtime does not answer, what there was."""
+        try:
+            self._known_images = await self._runtime.images()
+        except RuntimeFailure as error:
+            _log.warning("node %s: images: %s", self._config.node_name, error)
+        return self._known_images
 
     async def _report(self, status: Doc) -> None:
         patch = Patch(kinds.NODE, "", self._config.node_name, {"status": status}, "status")
