@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from longshore.cluster.config import ClusterConfig, ClusterPaths, UnknownCluster
-from longshore.cluster.doctor import examine_store
+from longshore.cluster.store_doctor import examine_store
 from longshore.core.store.protocol import Write
 from longshore.core.store.sqlite import SqliteStore
 

@@ -14,8 +14,8 @@ from longshore.cluster import stores
 from longshore.cluster.backup.restore import REVISION_STEP, RestoreRequest, restore
 from longshore.cluster.backup.take import backup
 from longshore.cluster.config import ClusterConfig, ClusterError, ClusterPaths, StoreConfig
-from longshore.cluster.doctor import examine_store
 from longshore.cluster.settings import encryption
+from longshore.cluster.store_doctor import examine_store
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import Expired
 from longshore.core.registry.registry import Registry

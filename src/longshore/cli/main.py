@@ -432,9 +432,11 @@ def _progress(what: str) -> None:
 def doctor(install: bool, store: bool, name: str, root: Path | None, as_json: bool) -> None:
     """What this machine lacks for real containers, and how to mend it."""
     from longshore.cluster.config import ClusterPaths, default_root
-    from longshore.cluster.doctor import examine, examine_store, install_missing
+    from longshore.cluster.doctor import examine, install_missing
 
     if store:
+        from longshore.cluster.store_doctor import examine_store
+
         findings = examine_store(ClusterPaths(root or default_root(), name))
     else:
         findings = install_missing(click.echo) if install else examine()

@@ -10,10 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
-from longshore.base.clock import Clock
 from longshore.cluster.config import ClusterConfig, ClusterError, ClusterPaths
-from longshore.cluster.renewal import SHARE
-from longshore.core.pki.authority import Authority
 from longshore.core.pki.pairs import Pair
 from longshore.machinery.network import namespaces
 from longshore.machinery.network.lan import node_path
@@ -21,7 +18,7 @@ from longshore.machinery.network.ranges import HostNet, member_net
 
 PACKAGE = "etcd-server"
 CLIENT_PORT, PEER_PORT = 2379, 2380
-_CLIENT = "server-to-etcd"
+CLIENT = "server-to-etcd"
 # A LAN on one machine is quick: an election is begun after half of etcd's own default.
 _HEARTBEAT_MS, _ELECTION_MS = 50, 500
 # etcd's own advice for the largest store (2 GB by default); it grows with what is kept.
@@ -54,19 +51,7 @@ def authority_of(paths: ClusterPaths) -> Path:
 
 def client_pair(paths: ClusterPaths) -> Pair:
     """What servers show to members."""
-    return Pair.named(paths.etcd_pki, _CLIENT)
-
-
-def certify(config: ClusterConfig, paths: ClusterPaths, clock: Clock) -> None:
-    """Make what is missing of the certificates, and anew what ends soon: members read their files at
-    every handshake, and servers at their start. Idempotent."""
-    paths.etcd_pki.mkdir(mode=0o700, exist_ok=True)
-    authority = Authority(paths.etcd_pki, clock)
-    pairs = [authority.client(_CLIENT, "longshore:server", [])]
-    pairs += [authority.peer(place.name, [place.lan_ip, place.name]) for place in places(config)]
-    for pair in (authority.pair, *pairs):
-        if clock.now() >= pair.lifetime.renewal(SHARE):
-            authority.renew(pair)
+    return Pair.named(paths.etcd_pki, CLIENT)
 
 
 def main(config: ClusterConfig, paths: ClusterPaths, name: str) -> None:

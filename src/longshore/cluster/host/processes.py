@@ -6,19 +6,23 @@ to somebody else since is never taken for ours.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import orjson
 
 from longshore.base.clock import Clock
 from longshore.base.files import write_private
+from longshore.cluster.config import ClusterError
 
 POLL_S = 0.01
+_DONE = "done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,41 @@ def spawn(role: str, records: Path, log: Path, main: Callable[[], None]) -> Proc
     finally:
         sys.stderr.flush()
         os._exit(status)
+
+
+def aside(work: Callable[[], None]) -> None:
+    """Do it in a child and wait: what it imports is not in the memory of those who are forked later. Raises
+    ClusterError with what the child says of a failure.
+
+    The caller must have no other thread.
+    """
+    hear, tell = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.close(hear)
+        _do(work, tell)
+    os.close(tell)
+    with os.fdopen(hear, "rb") as pipe:
+        said = pipe.read().decode()
+    with contextlib.suppress(ChildProcessError):  # nobody's, where ended children are ignored
+        os.waitpid(pid, 0)
+    if said != _DONE:
+        raise ClusterError(said or "a process that was to prepare the start was killed")
+
+
+def _do(work: Callable[[], None], tell: int) -> NoReturn:
+    said = "a process that was to prepare the start failed"
+    try:
+        work()
+        said = _DONE
+    except (ClusterError, OSError) as error:
+        said = str(error)
+    except BaseException:  # noqa: BLE001 - the rim of the process: whoever waits is told, here it is shown
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stderr.flush()
+        os.write(tell, said.encode())
+        os._exit(0)
 
 
 def record(role: str, records: Path) -> None:

@@ -14,7 +14,6 @@ from longshore.cluster.config import (
     ClusterError,
 )
 from longshore.cluster.host import etcd
-from longshore.cluster.settings import encryption
 from longshore.machinery.election.plan import Rules
 
 SERVER_COUNTS = (1, 3)
@@ -67,6 +66,8 @@ def _check_rules(request: UpRequest) -> None:
     """Who may what, as files tell it. Raises ClusterError. What reads them is the server's, and imported for
     those who have such files: the agents that are forked here would have it in memory as well."""
     if request.encryption_config is not None:
+        from longshore.cluster.settings import encryption
+
         encryption.read(request.encryption_config)
     if not request.rules:
         return

@@ -31,15 +31,11 @@ from longshore.cluster.config import (
     Unready,
 )
 from longshore.cluster.host import containerd, etcd
-from longshore.cluster.host.processes import Process, recorded, spawn
+from longshore.cluster.host.processes import Process, aside, recorded, spawn
 from longshore.cluster.local.listening import News, listen
 from longshore.cluster.local.phases import Timer
 from longshore.cluster.nodes.roster import locked
-from longshore.cluster.server.certified import MASTERS, certify_server
-from longshore.cluster.settings import encryption
 from longshore.core.pki.pairs import Pair
-from longshore.core.pki.token_keys import TokenKeys
-from longshore.machinery.network.ranges import node_net, server_net
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +87,9 @@ class Start:
         what = f"{config.nodes} nodes Ready" if config.nodes > 1 else "node Ready"
         self._timer("nodes", what, lambda: self._await_nodes(wait_s))
         if merge:
-            content = kubeconfig.kubeconfig(config, self._authority.pair.certificate, self._admin)
+            pki = self._paths.pki
+            shown = Pair.named(pki, "admin")
+            content = kubeconfig.kubeconfig(config, Pair.named(pki, "ca").certificate, shown)
             kubeconfig.merge(content, kubeconfig.user_file())
         return UpResult(
             config.name, config.server, str(self._paths.kubeconfig), config.context, config.nodes,
@@ -99,22 +97,12 @@ class Start:
         )  # fmt: skip
 
     def _certificates(self) -> None:
-        config = self._config
-        self._authority = certify_server(config, self._paths, _addresses_of_servers(config))
-        self._admin = Pair.named(self._paths.pki, "admin")
-        for node, number in config.places.items():
-            if config.has_lan:
-                self._authority.client(f"{node}-client", f"system:node:{node}", ["system:nodes"])
-                self._authority.server(f"{node}-server", [node_net(node, number).lan_ip, node])
-        if config.shared:
-            self._shared_secrets()
+        aside(self._certify)
 
-    def _shared_secrets(self) -> None:
-        """What the only server makes when it starts, and several must find."""
-        etcd.certify(self._config, self._paths, SystemClock())
-        self._authority.client(GATEWAY, f"longshore:{GATEWAY}", [MASTERS])
-        TokenKeys(self._paths.pki, SystemClock())
-        encryption.of_cluster(self._paths)
+    def _certify(self) -> None:
+        from longshore.cluster.local import certificates
+
+        certificates.make(self._config, self._paths)
 
     def _network(self) -> None:
         from longshore.cluster.host.machine import build_network
@@ -239,12 +227,6 @@ class Start:
 def make_machines(config: ClusterConfig, paths: ClusterPaths, nodes: Sequence[str]) -> None:
     """Make what is below some nodes of a running cluster, and do not wait for them."""
     Start(config, paths, None, Timer(lambda _: nullcontext())).machines(nodes)
-
-
-def _addresses_of_servers(config: ClusterConfig) -> list[str]:
-    """The addresses of several servers on the LAN, which their certificate names."""
-    names = config.server_names if config.shared else []
-    return [server_net(name, number).lan_ip for number, name in enumerate(names, 1)]
 
 
 def _freeze() -> None:
