@@ -61,6 +61,8 @@ def test_an_agent_is_kept_and_its_secret_is_in_a_file_of_its_own(
     assert "agent --join /etc/longshore/join.yaml --node edge --dir /var/lib/edge\n" in unit
     ending = (prefix / UNITS / "longshore-agent-shutdown.service").read_text()
     assert "longshore shutdown --dir /var/lib/edge\n" in ending
+    # Units end in the reverse order: pods while whatever runs them is still there.
+    assert "containerd.service crio.service longshore-agent.service\n" in ending
     assert "TimeoutStopSec=60\n" in ending
     kept = prefix / "etc/longshore/join.yaml"
     assert kept.read_bytes() == invited.read_bytes()

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 SERVER, AGENT, SHUTDOWN = "longshore-server", "longshore-agent", "longshore-agent-shutdown"
+# What may run a node's containers: it begins before the agent, and when the machine goes down it ends after it.
+_RUNTIMES = "containerd.service crio.service"
 # Beyond the grace of pods, what stopping takes.
 _STOP_S = 30
 
@@ -64,6 +66,7 @@ def agent_unit(command: Sequence[str], environment: str) -> Unit:
     last life, and filters on system calls would be its containers' too. So it has neither."""
     return Unit(AGENT, f"""[Unit]
 Description=Longshore agent
+After={_RUNTIMES}
 {_kept(command, environment)}# Containers go on while the agent is away.
 KillMode=process
 Delegate=yes
@@ -85,7 +88,7 @@ def shutdown_unit(command: Sequence[str], grace_s: float) -> Unit:
     """Is stopped before the agent when the machine goes down, and ends the pods then."""
     return Unit(SHUTDOWN, f"""[Unit]
 Description=Ends the pods of this node when the machine goes down
-After=network-online.target {AGENT}.service
+After=network-online.target {_RUNTIMES} {AGENT}.service
 
 [Service]
 Type=oneshot
