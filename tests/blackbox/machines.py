@@ -87,7 +87,7 @@ class Machines:
         """SIGKILL its agent or server."""
         process = self.agents.pop(machine)
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
     def leave(self, machine: str) -> None:
         """Be no node any more, if it was one."""

@@ -291,7 +291,7 @@ def _etcd_takes(paths: ClusterPaths, pair: Pair) -> bool:
     context = client_context(pair, paths.etcd_pki / "ca.crt")
     context.set_alpn_protocols(["h2"])
     with socket_in(lan_namespace(paths)) as plain:
-        plain.settimeout(5)
+        plain.settimeout(30)
         plain.connect(("10.90.0.6", 2379))
         try:
             with context.wrap_socket(plain, server_hostname="10.90.0.6") as line:
@@ -339,7 +339,7 @@ def answers(cluster: Cluster) -> bool:
     if not port:
         return False
     try:
-        with urlopen(f"http://127.0.0.1:{port}/", timeout=3) as reply:
+        with urlopen(f"http://127.0.0.1:{port}/", timeout=10) as reply:
             return bool(reply.status == 200)
     except OSError:
         return False

@@ -44,7 +44,7 @@ class Door:
         """The message of a Status with which what is sent is refused in time."""
         client = await self.client()
         client.send(sent)
-        code, headers, body = await asyncio.wait_for(client.reply(), 10)
+        code, headers, body = await asyncio.wait_for(client.reply(), 60)
         await client.close()
         refused = json.loads(body)
         assert (code, refused["code"], refused["reason"]) == (status, status, reason), refused
@@ -56,7 +56,7 @@ class Door:
     async def still_serves(self) -> None:
         client = await self.client()
         client.send(_request("GET", MAPS))
-        assert (await asyncio.wait_for(client.reply(), 10))[0] == 200
+        assert (await asyncio.wait_for(client.reply(), 60))[0] == 200
         await client.close()
 
 
@@ -126,7 +126,7 @@ async def test_a_chunked_body_without_end_is_cut_off(door: Door) -> None:
         for _ in range(REQUEST_BODY_MAX_BYTES // 65536 + 1):
             client.send(chunk)
             await client.writer.drain()
-        status, headers, body = await asyncio.wait_for(client.reply(), 10)
+        status, headers, body = await asyncio.wait_for(client.reply(), 60)
     assert (status, json.loads(body)["reason"]) == (413, "RequestEntityTooLarge")
     assert headers["connection"] == "close"
     await client.close()
@@ -137,7 +137,7 @@ async def test_a_body_just_small_enough_is_read(door: Door) -> None:
     doc = json.dumps(config_map("large")).encode()
     client = await door.client()
     client.send(_request("POST", MAPS, body=doc + b" " * (REQUEST_BODY_MAX_BYTES - len(doc))))
-    assert (await asyncio.wait_for(client.reply(), 10))[0] == 201
+    assert (await asyncio.wait_for(client.reply(), 60))[0] == 201
     await client.close()
 
 
@@ -212,7 +212,7 @@ async def test_of_what_is_wrong_very_often_a_part_is_listed(door: Door) -> None:
     doc["metadata"]["labels"] = {f"/{n}": "" for n in range(20_000)}
     client = await door.client()
     client.send(_request("POST", MAPS, body=json.dumps(doc).encode()))
-    status, _, body = await asyncio.wait_for(client.reply(), 10)
+    status, _, body = await asyncio.wait_for(client.reply(), 60)
     causes = json.loads(body)["details"]["causes"]
     assert (status, len(causes)) == (422, 1001)
     assert causes[-1]["message"].startswith("and 19") and len(body) < MEGABYTE
@@ -230,7 +230,7 @@ async def test_long_heads_and_targets_are_refused(door: Door) -> None:
     ):
         client = await door.client()
         client.send(head)
-        status, _, body = await asyncio.wait_for(client.reply(), 10)
+        status, _, body = await asyncio.wait_for(client.reply(), 60)
         assert (status, json.loads(body)["code"]) == (431, 431)
         await client.close()
     await door.still_serves()
@@ -266,7 +266,7 @@ async def test_bad_chunks_are_refused(door: Door, body: bytes) -> None:
     if body.startswith(b"3;"):  # nothing is wrong with it yet but that it does not end
         for _ in range(500):
             client.send(b"x" * 65536)
-    status, _, answer = await asyncio.wait_for(client.reply(), 10)
+    status, _, answer = await asyncio.wait_for(client.reply(), 60)
     assert status in (400, 413, 431), answer
     await client.close()
     await door.still_serves()
@@ -275,7 +275,7 @@ async def test_bad_chunks_are_refused(door: Door, body: bytes) -> None:
 async def test_only_100_continue_can_be_expected(door: Door) -> None:
     client = await door.client()
     client.send(_request("POST", MAPS, "Expect: tea", "Content-Length: 2"))
-    assert (await asyncio.wait_for(client.reply(), 10))[0] == 417
+    assert (await asyncio.wait_for(client.reply(), 60))[0] == 417
     await client.close()
 
 
@@ -303,20 +303,20 @@ async def test_odd_paths_and_queries_mean_what_they_decode_to(
 ) -> None:
     client = await door.client()
     client.send(_request("GET", path))
-    assert (await asyncio.wait_for(client.reply(), 10))[0] == status
+    assert (await asyncio.wait_for(client.reply(), 60))[0] == status
     await client.close()
 
 
 async def test_old_clients_and_heads_are_answered(door: Door) -> None:
     client = await door.client()
     client.send(f"GET {MAPS} HTTP/1.0\r\n\r\n".encode())
-    assert (await asyncio.wait_for(client.reply(), 10))[0] == 200
+    assert (await asyncio.wait_for(client.reply(), 60))[0] == 200
     assert await client.closed()
     await client.close()
     client = await door.client()
     client.send(_request("HEAD", MAPS) + _request("GET", MAPS))
     assert (await client.head()).startswith("HTTP/1.1 200 ")
-    assert (await asyncio.wait_for(client.reply(), 10))[0] == 200
+    assert (await asyncio.wait_for(client.reply(), 60))[0] == 200
     await client.close()
 
 
@@ -329,7 +329,7 @@ async def test_repeated_headers_of_groups_stay_apart(door: Door) -> None:
     )
     path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
     client.send(_request("POST", path, *lines, body=b"{}"))
-    _, _, body = await asyncio.wait_for(client.reply(), 10)
+    _, _, body = await asyncio.wait_for(client.reply(), 60)
     groups = json.loads(body)["status"]["userInfo"]["groups"]
     assert groups == ["a, b", "system:masters", "system:authenticated"]
     await client.close()

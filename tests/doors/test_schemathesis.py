@@ -81,7 +81,7 @@ def _served() -> Iterator[str]:
     thread = threading.Thread(target=lambda: loop.run_until_complete(served.run(ready, stop)))
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(60)
         yield f"http://127.0.0.1:{served.port}"
     finally:
         loop.call_soon_threadsafe(stop.set)

@@ -258,7 +258,7 @@ async def test_a_client_begins_streams_and_hears_their_end() -> None:
     accepted: list[Stream] = []
     server = Session(Cable(there, back), accepted.append)
     client = Session(Cable(back, there), None)
-    async with asyncio.timeout(10), asyncio.TaskGroup() as both:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as both:
         running = [both.create_task(one.run()) for one in (server, client)]
         first = await client.begin({"streamtype": "stdin"})
         second = await client.begin({"streamtype": "stdout"})

@@ -224,7 +224,7 @@ def real_lan(directory: Path, count: int = 2) -> Iterator[Lan]:
         tear_down(directory)
 
 
-def shell(namespace: str, *command: str, timeout_s: float = 10) -> subprocess.CompletedProcess[str]:
+def shell(namespace: str, *command: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
     """Run a command to its end inside a namespace."""
     with namespaces.entered(namespace):
         return subprocess.run(

@@ -87,7 +87,7 @@ async def test_a_terminal_has_the_size_it_is_given(harness: OciHarness) -> None:
     await session.resize(80, 24)
     assert b"24 80" in (await heard(session, b"24 80"))[1]
     await session.write(b"\x03")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert await session.exit_code() == 130
     await session.close()
 
