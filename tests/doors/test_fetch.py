@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,36 @@ async def test_a_request_given_up_at_any_moment_of_connecting_leaves_its_socket_
         assert isinstance(outcome, asyncio.CancelledError)
     for writer in writers:
         writer.transport.abort()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_connections_that_a_burst_has_left_are_closed_and_the_one_in_use_is_kept() -> None:
+    there: set[asyncio.StreamWriter] = set()
+    ever = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal ever
+        ever += 1
+        there.add(writer)
+        with suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                await SystemClock().sleep(0.02)
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        there.discard(writer)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    pool = Pool([f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"], None, keep_s=0.5)
+    await asyncio.gather(*(pool.fetch("GET", "/", {}) for _ in range(6)))
+    assert (len(there), ever) == (6, 6)
+    async with asyncio.timeout(20):
+        while len(there) > 1:
+            await pool.fetch("GET", "/", {})
+        while there:
+            await SystemClock().sleep(0.02)
+    assert ever == 6
+    pool.close()
     server.close()
     await server.wait_closed()
 

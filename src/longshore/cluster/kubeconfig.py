@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from longshore.base.files import write_private
 from longshore.cluster.config import ClusterConfig, ClusterError, ClusterPaths
 from longshore.core.pki.pairs import Pair
@@ -56,6 +54,8 @@ def rewrite(config: ClusterConfig, paths: ClusterPaths) -> None:
 
 
 def render(content: dict[str, Any]) -> bytes:
+    import yaml
+
     return yaml.safe_dump(content, sort_keys=False).encode()
 
 
@@ -107,6 +107,8 @@ def mentions(name: str, path: Path) -> bool:
 def _read(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
+    import yaml
+
     try:
         content = yaml.safe_load(path.read_text()) or {}
     except yaml.YAMLError as error:

@@ -19,9 +19,8 @@ from longshore.cluster.host import containerd
 from longshore.cluster.host.cri import CriPlace, driver
 from longshore.cluster.host.machine import node_namespace, node_nets, servers_of
 from longshore.cluster.host.process import (
-    AGENT_GC_THRESHOLDS,
     SHUT_DOWN,
-    prepare_process,
+    prepare_agent,
     run_to_the_end,
     until_signalled,
 )
@@ -69,7 +68,7 @@ class Setting:
 
 def main(config: ClusterConfig, paths: ClusterPaths, node: str) -> None:
     """The life of a local cluster's agent, until SIGTERM; its containers go on without it."""
-    prepare_process(f"longshore-{node}", AGENT_GC_THRESHOLDS)
+    prepare_agent(f"longshore-{node}")
     namespaces.enter(node_namespace(paths, node))
     run_to_the_end(until_signalled(Agent(setting_of(config, paths, node)).run()))
 

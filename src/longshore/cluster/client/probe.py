@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import ssl
 from typing import Any
 
@@ -38,6 +37,8 @@ async def _await_nodes(config: ClusterConfig, paths: ClusterPaths, wait_s: float
 
 def ready_nodes(config: ClusterConfig, context: ssl.SSLContext) -> int:
     """How many nodes are Ready; 0 while the server cannot be reached."""
+    import http.client  # half a megabyte, of which agents that are forked later would have a copy
+
     connection = http.client.HTTPSConnection("127.0.0.1", config.port, context=context, timeout=5)
     try:
         connection.request("GET", "/api/v1/nodes")

@@ -30,8 +30,7 @@ from longshore.cluster.agent.run import Agent, Setting, kubelet_config
 from longshore.cluster.config import NAME_FORM, ClusterError, ClusterPaths
 from longshore.cluster.host.cri import CriRequest, settle
 from longshore.cluster.host.process import (
-    AGENT_GC_THRESHOLDS,
-    prepare_process,
+    prepare_agent,
     run_to_the_end,
     until_signalled,
 )
@@ -94,7 +93,7 @@ def join(request: JoinRequest) -> None:
         raise ClusterError(f"{paths.home} has an agent that runs: end that one first")
     for directory in (paths.home, paths.pki, paths.processes):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    prepare_process(f"longshore-{request.node}", AGENT_GC_THRESHOLDS)
+    prepare_agent(f"longshore-{request.node}")
     record(_ROLE, paths.processes)
     joining = _Joining(request, invited, paths, SystemClock())
     if request.runtime == "hollow":

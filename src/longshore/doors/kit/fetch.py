@@ -26,8 +26,8 @@ ANSWER_S, ANSWER_OF_SEVERAL_S = 30.0, 10.0
 CONNECT_S = 5.0
 # What a server says that cannot serve at the moment: another one may be able to.
 _UNABLE = (503, 504)
-# A kept connection is not used again after this long: servers drop idle ones at 90 s.
-KEEP_S = 60.0
+# A kept connection is closed after this long: servers drop idle ones at 90 s. A kubelet asks every 10 s.
+KEEP_S = 20.0
 # What a stream may hold unread before the connection is told to wait.
 _STREAM_BUFFER_BYTES = 1024 * 1024
 
@@ -176,14 +176,17 @@ class Pool:
         socket_factory: SocketFactory | None = None,
         connections_max: int = 16,
         answer_s: float = 0.0,
+        keep_s: float = KEEP_S,
     ) -> None:
         assert servers, "a client needs a server"
         self._servers = deque(servers)
         self._answer_s = answer_s or (ANSWER_S if len(servers) == 1 else ANSWER_OF_SEVERAL_S)
+        self._keep_s = keep_s
         self._ssl = ssl_context
         self._socket_factory = socket_factory
         self._room = asyncio.Semaphore(connections_max)
         self._idle: list[_Connection] = []
+        self._tidying: asyncio.TimerHandle | None = None
         self._streams: WeakSet[_Connection] = WeakSet()
         self._closed = False
 
@@ -210,6 +213,8 @@ class Pool:
 
     def close(self) -> None:
         self._closed = True
+        if self._tidying is not None:
+            self._tidying.cancel()
         while self._idle:
             self._idle.pop().abort()
 
@@ -243,20 +248,30 @@ class Pool:
             raise
 
     def _kept(self) -> _Connection | None:
-        now = asyncio.get_running_loop().time()
+        """The one that was used last, so that those of a burst rest until they are closed."""
         while self._idle:
             connection = self._idle.pop()
-            if connection.reusable and now - connection.idle_since < KEEP_S:
+            if connection.reusable:
                 return connection
-            connection.abort()
         return None
 
     def _keep(self, connection: _Connection) -> None:
-        if connection.reusable and not self._closed:
-            connection.idle_since = asyncio.get_running_loop().time()
-            self._idle.append(connection)
-        else:
-            connection.abort()
+        if not connection.reusable or self._closed:
+            return connection.abort()
+        loop = asyncio.get_running_loop()
+        connection.idle_since = loop.time()
+        self._idle.append(connection)
+        if self._tidying is None:
+            self._tidying = loop.call_later(self._keep_s, self._tidy)
+
+    def _tidy(self) -> None:
+        """Close what has rested for long: a connection is 50 KB here and as much at the server."""
+        loop, self._tidying = asyncio.get_running_loop(), None
+        rested = loop.time() - self._keep_s
+        while self._idle and (self._idle[0].idle_since <= rested or not self._idle[0].reusable):
+            self._idle.pop(0).abort()
+        if self._idle:
+            self._tidying = loop.call_at(self._idle[0].idle_since + self._keep_s, self._tidy)
 
     async def _connect(self) -> _Connection:
         reasons = []
