@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -11,13 +12,28 @@ import pytest
 from longshore.core.objects import kinds
 from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Delete, DeleteOptions, Patch
+from longshore.core.registry.inprocess import InProcess
+from longshore.core.registry.registry import Registry
 from longshore.machinery.kubelet.volumes.following import FOLLOWED_AFTER_S, FOLLOWED_MAX
 from longshore.machinery.kubelet.volumes.mounting import unmount_below
 
 from .docs import container, pod
-from .world import NODE, World, until, world
+from .world import ADMIN, NODE, World, until, world
 
 SOON_S = FOLLOWED_AFTER_S + 0.1
+
+
+class Slow(InProcess):
+    """An API server that thinks about every ConfigMap until it may answer."""
+
+    def __init__(self, registry: Registry) -> None:
+        super().__init__(registry, ADMIN)
+        self.may_answer = asyncio.Event()
+
+    async def get(self, kind: kinds.Kind, namespace: str, name: str) -> Doc:
+        if kind is kinds.CONFIG_MAP:
+            await self.may_answer.wait()
+        return await super().get(kind, namespace, name)
 
 
 @pytest.fixture
@@ -36,6 +52,24 @@ async def running(w: World, volume: Doc, name: str = "web", **metadata: object) 
     await w.run_pod({**doc, "metadata": {**doc["metadata"], **metadata}})
     await until(lambda: w.phase(name) == "Running")
     return next(Path(m.source) for m in w.runtime.started[-1].mounts if m.target == "/v")
+
+
+async def test_the_sandbox_is_made_while_the_api_server_is_asked(w: World) -> None:
+    await w.stop_agent()
+    slow = Slow(w.registry)
+    w.start_agent(slow)
+    await config_map(w, "app")
+    main = container(volumeMounts=[{"name": "v", "mountPath": "/v"}])
+    for name in ("web", "brief"):
+        await w.run_pod(pod(main, name=name, volumes=[{"name": "v", "configMap": {"name": "app"}}]))
+    await w.clock.advance(1)
+    assert {one.name for one in await w.runtime.sandboxes()} == {"web", "brief"}
+    assert (w.phase(), w.runtime.started) == ("Pending", [])
+    await w.delete("brief")
+    slow.may_answer.set()
+    await until(lambda: runs(w, "web"))
+    await until(lambda: w.gone("brief"))
+    assert [one.name for one in await w.runtime.sandboxes()] == ["web"]
 
 
 async def config_map(w: World, name: str, **more: object) -> None:

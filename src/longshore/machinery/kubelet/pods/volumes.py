@@ -33,9 +33,17 @@ class VolumeKeeper:
         self._version = 0
         self.refresh_at = _FOREVER
 
-    async def set_up(self) -> None:
+    async def fetched(self) -> Sources | ApiError:
+        """What the volumes are made of; a failure as a value, for whoever does something else meanwhile."""
+        try:
+            return await self._tools.fetcher.volumes(self._record.pod)
+        except ApiError as error:
+            return error
+
+    async def set_up(self, sources: Sources | ApiError) -> None:
         """See that the volumes are there. Raises ConfigMissing, VolumeFailure, ApiError or OSError."""
-        sources = await self._tools.fetcher.volumes(self._record.pod)
+        if isinstance(sources, ApiError):
+            raise sources
         try:
             self._volumes = plan_volumes(self._facts(), sources)
         except ConfigMissing:

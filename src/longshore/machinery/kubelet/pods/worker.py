@@ -350,18 +350,19 @@ class PodWorker:
     async def _attach_and_mount(self) -> None:
         tools, pod, record = self._tools, self.pod, self._record
         hostname = full_hostname_of(pod, tools.config.node_name, tools.config.cluster_domain)
+        # The API server is asked, and the guard at work, while the frame is made.
+        sources = tools.crew.create_task(self._volumes.fetched())
         await tools.devices.prepare(pod)
         netns = await self._attach()
-        # Files are made ready meanwhile.
         admission = tools.crew.create_task(admission_of(pod, record.ips[0], tools.guard))
         self._place.prepare(pod, record.ips, tools.node_resolv_conf)
-        await self._volumes.set_up()
-        if (failure := await admission) is not None:
-            raise failure
         frame = sandbox_spec(self._facts(), hostname, netns, self._place.logs)
         handler = await tools.fetcher.handler(pod["spec"])
         with tools.metrics.operation("run_podsandbox"):
             await tools.runtime.run_sandbox(replace(frame, handler=handler))
+        await self._volumes.set_up(await sources)
+        if (failure := await admission) is not None:
+            raise failure
         record.sandbox, record.pod_trouble = True, None
 
     async def _attach(self) -> str:
