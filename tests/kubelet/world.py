@@ -36,6 +36,7 @@ from longshore.machinery.runtime.protocol import (
 )
 from longshore.machinery.runtime.waiting import within
 from longshore.testing.clock import VirtualClock, settle
+from tests.threads import no_threads
 
 ADMIN = User("admin", ("system:masters",))
 NODE = "node-1"
@@ -221,7 +222,7 @@ NO_ACCOUNTS = RegistryConfig(admission=AdmissionConfig(disable=("ServiceAccount"
 
 
 async def until(true: Callable[[], object], turns: int = 4000) -> None:
-    """Let everything run until it is so. Threads are waited for too: each settling takes time."""
+    """Let everything run until it is so."""
     for _ in range(turns):
         if true():
             return
@@ -240,6 +241,7 @@ async def world(root: Path) -> AsyncIterator[World]:
 
 @asynccontextmanager
 async def world_of(sort: type[W], root: Path) -> AsyncIterator[W]:
+    no_threads()
     clock = VirtualClock()
     registry = Registry(MemoryStore(), clock, Chance.seeded(1), NO_ACCOUNTS)
     await registry.open()
