@@ -67,6 +67,7 @@ async def test_usage_is_kept_through_a_restart_and_recommendations_follow(own: C
         lambda: len(list(filter(is_ready, own.pods("app=web", "shop")))) == 2, "it runs"
     )
     assert "was not measured yet" in refusal(own, "recommend", "-n", "shop", "deploy/web")
+    assert "written every quarter of an hour" in ask(own, "recommend", "-n", "shop")
     began = SystemClock().monotonic()
     await eventually(lambda: SystemClock().monotonic() > began + 2, "seconds to be counted")
     # What is there when a server begins is measured at once; what is not written yet, and what workloads

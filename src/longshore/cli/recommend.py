@@ -42,6 +42,6 @@ def recommend(
     elif known := [one for one in found if one.target is not None]:
         click.echo(table([report.TITLES, *map(report.row, known)]))
     elif not found:
-        click.echo(f"no workload of {namespace} was measured yet")
+        click.echo(f"no workload of {namespace} was measured yet: {run.MEASURED}")
     for line in report.notes(found, needed_s):
         click.echo(line, err=True)

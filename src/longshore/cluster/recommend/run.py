@@ -9,6 +9,8 @@ from longshore.core.objects.errors import NotFound
 from longshore.core.objects.kinds import WORKLOAD_USAGE, Doc, Kind
 from longshore.doors.kubernetes.client import HttpClient
 
+MEASURED = "what workloads use is written every quarter of an hour, once their pods run"
+
 
 def for_namespace(access: Access, namespace: str, needed_s: float) -> list[Advice]:
     """For all workloads of a namespace that were measured. needed_s is how many seconds of history a
@@ -65,10 +67,7 @@ async def _usage(client: HttpClient, namespace: str, kind: Kind, name: str) -> D
     try:
         return await client.get(WORKLOAD_USAGE, namespace, f"{kind.singular}-{name}")
     except NotFound:
-        raise ClusterError(
-            f"{kind.singular}/{name} was not measured yet: what workloads use is written every "
-            "quarter of an hour, once their pods run"
-        ) from None
+        raise ClusterError(f"{kind.singular}/{name} was not measured yet: {MEASURED}") from None
 
 
 async def _workload(client: HttpClient, namespace: str, target: Doc) -> Doc | None:
