@@ -41,7 +41,7 @@ FOLDED = "(combined from similar events): "
 
 @dataclass(slots=True)
 class _Told:
-    """One Event as it stands; doc is how it was first written, the rest what has changed since."""
+    """One Event as it stands; doc is how it is first written, and let go of then."""
 
     namespace: str
     name: str
@@ -49,7 +49,6 @@ class _Told:
     message: str
     count: int
     last: float
-    written: bool = False
 
 
 class _News(NamedTuple):
@@ -145,10 +144,16 @@ class Journal:
         if told is None or news.at - told.last >= REPEAT_WINDOW_S:
             told = self._first(news, message)
             _remember(self._told, key, told)
+            self._forget_before(news.at - REPEAT_WINDOW_S)
         else:
             told.count, told.last, told.message = told.count + 1, news.at, message
             self._told.move_to_end(key)
         self._waiting[key] = told
+
+    def _forget_before(self, at: float) -> None:
+        """What nothing can be counted on any more; the oldest come first."""
+        while next(iter(self._told.values())).last <= at:
+            self._told.popitem(last=False)
 
     async def _write_some(self) -> None:
         """One batch of what waits."""
@@ -157,7 +162,7 @@ class Journal:
             del self._waiting[key]
         operations = [_operation(told) for told in batch.values()]
         for told in batch.values():
-            told.written = True
+            told.doc = {}
         try:
             self._judge(batch, await self._client.submit(operations))
         except ApiError as error:
@@ -215,12 +220,13 @@ def _reference(about: Doc) -> Doc:
 
 def _operation(told: _Told) -> Operation:
     newest = {"message": told.message, "count": told.count, "lastTimestamp": rfc3339(told.last)}
-    if told.written:
-        return Patch(kinds.EVENT, told.namespace, told.name, newest)
-    return Create(kinds.EVENT, told.doc | newest)
+    if told.doc:
+        return Create(kinds.EVENT, told.doc | newest)
+    return Patch(kinds.EVENT, told.namespace, told.name, newest)
 
 
 def _remember(memory: OrderedDict[_Key, T], key: _Key, value: T) -> None:
     memory[key] = value
+    memory.move_to_end(key)
     if len(memory) > REMEMBERED_MAX:
         memory.popitem(last=False)
