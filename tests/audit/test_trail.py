@@ -13,10 +13,12 @@ import pytest
 from longshore.core.objects.errors import Unavailable
 from longshore.doors.kubernetes.audit.trail import AuditLog
 from longshore.testing.clock import VirtualClock, settle
+from tests.threads import no_threads
 
 
 @asynccontextmanager
 async def running(path: Path, **limits: Any) -> AsyncIterator[tuple[AuditLog, VirtualClock]]:
+    no_threads()
     clock = VirtualClock()
     log = AuditLog(path, clock, **limits)
     async with asyncio.TaskGroup() as crew:
@@ -27,7 +29,7 @@ async def running(path: Path, **limits: Any) -> AsyncIterator[tuple[AuditLog, Vi
 
 
 async def flushed(clock: VirtualClock, path: Path, content: bytes) -> None:
-    """Wait for a thread, in real time, but not for long."""
+    """Let the turn of the log come, or that of another try."""
     for _ in range(200):
         await clock.advance(0.1)
         if path.exists() and path.read_bytes() == content:
