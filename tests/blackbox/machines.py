@@ -132,7 +132,7 @@ def containerd_at(world: Machines, machine: str, image: Path) -> Iterator[Contai
         command = ["nsenter", netns, *containerd.command()]
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        assert asyncio.run(containerd.listening(SystemClock(), 20))
+        assert asyncio.run(containerd.listening(SystemClock(), 60))
         containerd.make_pause_image()
         containerd.load(image)
         yield containerd
@@ -187,7 +187,7 @@ def serve(world: Machines) -> None:
     before = world.said("server").count("serving")
     server = world.start("server", "server", "--root", root, "--name", "m", "--address", address)
     clock = SystemClock()
-    deadline = clock.monotonic() + 30
+    deadline = clock.monotonic() + 120
     while world.said("server").count("serving") == before:
         assert server.poll() is None and clock.monotonic() < deadline, world.said("server")
         run("sleep", "0.05")

@@ -51,7 +51,7 @@ def machine(home: Path, *archives: Path) -> Iterator[Machine]:
     made = Machine(home)
     made.start()
     try:
-        assert asyncio.run(made.containerd.listening(SystemClock(), 20))
+        assert asyncio.run(made.containerd.listening(SystemClock(), 60))
         made.containerd.make_pause_image()
         for archive in archives:
             made.containerd.load(archive)
