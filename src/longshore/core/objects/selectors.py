@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from longshore.base.remembering import LONGEST, remembered
 from longshore.core.objects import names
@@ -23,10 +23,11 @@ _TOKEN = re.compile(r"\s*(==|!=|=|!|,|\(|\)|>|<|[^\s=!,()<>]+)")
 _DOC_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
 _NODE_OPERATORS = {**_DOC_OPERATORS, "Gt": "gt", "Lt": "lt"}
 _CACHED = 1024
+# Selectors of that many workloads, a few hundred bytes each: their loops ask at every look.
+_OF_WORKLOADS = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(NamedTuple):
     """One term. operator: in, notin, exists, ! (does not exist), gt, lt. Values are sorted."""
 
     key: str
@@ -75,7 +76,10 @@ class Selector:
     __slots__ = ("_exact_items", "_others", "exact", "requirements")
 
     def __init__(self, requirements: Iterable[Requirement]) -> None:
-        self.requirements = tuple(sorted(set(requirements), key=lambda r: (r.key, str(r))))
+        distinct = set(requirements)
+        self.requirements = tuple(
+            sorted(distinct, key=lambda r: (r.key, str(r))) if len(distinct) > 1 else distinct
+        )
         self.exact = {r.key: r.values[0] for r in self.requirements if r.names_one}
         # The last of several for one key is in exact; the others, being contradictory, are asked.
         self._others = tuple(
@@ -124,10 +128,11 @@ def from_doc(doc: Doc | None) -> Selector | None:
     selects everything. Raises BadRequest for operators and values that rules/ would refuse."""
     if doc is None:
         return None
-    requirements = [
-        Requirement(key, "in", (value,)) for key, value in (doc.get("matchLabels") or {}).items()
-    ]
-    for one in doc.get("matchExpressions") or ():
+    labels = doc.get("matchLabels") or {}
+    if not doc.get("matchExpressions"):
+        return _of_labels(tuple(labels.items()))
+    requirements = [Requirement(key, "in", (value,)) for key, value in labels.items()]
+    for one in doc["matchExpressions"]:
         operator = _DOC_OPERATORS.get(one.get("operator", ""))
         if operator is None:
             raise BadRequest(f"{one.get('operator', '')!r} is not a valid label selector operator")
@@ -135,10 +140,15 @@ def from_doc(doc: Doc | None) -> Selector | None:
     return Selector(requirements)
 
 
+@lru_cache(maxsize=_OF_WORKLOADS)
+def _of_labels(labels: tuple[tuple[str, str], ...]) -> Selector:
+    return Selector(Requirement(key, "in", (value,)) for key, value in labels)
+
+
 def from_map(labels: Mapping[str, str] | None) -> Selector | None:
     """A plain map, as spec.selector of a Service: all must be equal; absent or empty selects
     nothing and gives None."""
-    return Selector(Requirement(k, "in", (v,)) for k, v in labels.items()) if labels else None
+    return _of_labels(tuple(labels.items())) if labels else None
 
 
 def node_requirement(one: Doc, key: str = "") -> Requirement:

@@ -53,6 +53,7 @@ from longshore.core.registry.sent import (
     metadata_of,
 )
 from longshore.core.registry.services import ServiceAddresses
+from longshore.core.registry.versions import as_version
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.stored import Stored
 
@@ -264,6 +265,20 @@ class Planner:
             return self._changed(kind, new, there, entries, options)
 
         return plan
+
+    def restated(self, ref: Ref, doc: Doc, options: WriteOptions) -> Plan:
+        """An update of the status by a loop. Of doc nothing but metadata and status counts, so the
+        rest, which is mostly the cache's own, is neither copied nor looked at again."""
+        said = {"metadata": {**doc["metadata"]}}
+        if "status" in doc:
+            said["status"] = copied(doc["status"])
+
+        def changed(old: Stored) -> Doc:
+            there = as_version(ref.kind, old).doc
+            new = {name: part for name, part in there.items() if name != "status"} | said
+            return self.replacement(ref, new, options, known=there)[0]
+
+        return self.update(ref, changed, options)
 
     def application(
         self, ref: Ref, config: Doc, options: WriteOptions, warnings: list[str]

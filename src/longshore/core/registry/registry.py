@@ -373,6 +373,8 @@ class Registry(Writing):
                 metadata = doc["metadata"]
                 ref = Ref(kind, metadata.get("namespace", ""), metadata["name"], subresource)
                 self._authorize(who, "update", ref)
+                if subresource == "status":
+                    return ref, self._planner.restated(ref, doc, options)
                 new, _ = self._planner.replacement(ref, doc, options)
                 return ref, self._planner.update(ref, lambda _: new, options)
             case Patch(kind, namespace, name, patch, subresource):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from longshore.core.objects.kinds import Doc, Kind
 from longshore.core.objects.selectors import Selector
@@ -43,8 +43,7 @@ def reference(kind: Kind, owner: Doc) -> Doc:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(NamedTuple):
     """Of all candidates: which are the owner's, which it should take, which let go."""
 
     mine: tuple[Doc, ...]

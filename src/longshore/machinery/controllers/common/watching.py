@@ -105,6 +105,8 @@ class Claims:
     def of_owner(self, event: Frame) -> tuple[str, str]:
         """Learn of a changed owner; its key."""
         metadata = event.doc["metadata"]
+        if event.old is not None and event.old.get("spec") is event.doc["spec"]:
+            return metadata["namespace"], metadata["name"]  # nothing but its status has changed
         gone = event.type == "DELETED"
         selector = None if gone else selectors.of_workload(event.doc)
         self._selectors.put(metadata["namespace"], metadata["name"], selector)

@@ -65,6 +65,12 @@ def notes(doc: Doc) -> Mapping[str, str]:
     return doc["metadata"].get("annotations") or {}
 
 
+def noted(deployment: Doc, number: int) -> Doc:
+    """The Deployment with the revision of its current set."""
+    annotations = {**notes(deployment), REVISION: str(number)}
+    return {**deployment, "metadata": {**deployment["metadata"], "annotations": annotations}}
+
+
 def new_set(deployment: Doc, old: Sequence[Doc], replicas: int, most: int) -> Doc:
     """The ReplicaSet for the Deployment's template, at a size."""
     metadata, spec = deployment["metadata"], deployment["spec"]

@@ -13,7 +13,6 @@ from longshore.core.registry.client import (
     Create,
     Delete,
     DeleteOptions,
-    Patch,
     Update,
 )
 from longshore.core.watch.cache import Cache
@@ -21,6 +20,7 @@ from longshore.core.watch.frames import Frame
 from longshore.machinery.controllers.common import owners
 from longshore.machinery.controllers.common.answers import raise_first
 from longshore.machinery.controllers.common.claiming import Claimer
+from longshore.machinery.controllers.common.own_status import OwnStatuses
 from longshore.machinery.controllers.common.watching import Claims
 from longshore.machinery.controllers.deployment import plan as planning
 from longshore.machinery.controllers.deployment import revisions, sizes
@@ -42,13 +42,15 @@ class Deployments:
         self._clock = clock
         self._recorder = recorder.named("deployment-controller")
         self._claims = Claims(kinds.DEPLOYMENT)
+        self._statuses: OwnStatuses[Key] = OwnStatuses(client, kinds.DEPLOYMENT)
         self._claimer = Claimer(cache, client, kinds.DEPLOYMENT, kinds.REPLICA_SET)
 
     def keys(self, event: Frame) -> Iterable[Key]:
         if event.kind is kinds.POD:
             return self._waiting_for(event) if event.type == "DELETED" else ()
         if event.kind is kinds.DEPLOYMENT:
-            return (self._claims.of_owner(event),)
+            key = self._claims.of_owner(event)
+            return () if self._statuses.is_echo(key, event) else (key,)
         return self._claims.of_owned(event)
 
     async def reconcile(self, key: Key) -> Answer:
@@ -66,7 +68,7 @@ class Deployments:
         ]))  # fmt: skip
         for reason, message in plan.events:
             self._recorder.event(deployment, "Normal", reason, message)
-        await self._say(deployment, plan)
+        await self._say(key, deployment, plan)
         return sooner(plan.wake_after_s)
 
     def _pods(self, sets: Iterable[Doc]) -> list[Doc]:
@@ -109,17 +111,16 @@ class Deployments:
                 )
             raise
 
-    async def _say(self, deployment: Doc, plan: planning.DeploymentPlan) -> None:
-        metadata = deployment["metadata"]
+    async def _say(self, key: Key, deployment: Doc, plan: planning.DeploymentPlan) -> None:
+        """In one write, since that of a status may change annotations too (upstream's
+        getNewReplicaSet likewise notes the revision with UpdateStatus)."""
+        said = deployment
         if plan.revision is not None:
-            note = {"metadata": {"annotations": {revisions.REVISION: str(plan.revision)}}}
-            deployment = await self._client.write(
-                Patch(kinds.DEPLOYMENT, metadata["namespace"], metadata["name"], note)
-            )
+            said = revisions.noted(deployment, plan.revision)
         if plan.status != (deployment.get("status") or {}):
-            await self._client.write(
-                Update(kinds.DEPLOYMENT, {**deployment, "status": plan.status}, "status")
-            )
+            said = {**said, "status": plan.status}
+        if said is not deployment:
+            await self._statuses.write(key, said)
 
 
 def _is_same(deployment: Doc, replica_set: Doc) -> bool:

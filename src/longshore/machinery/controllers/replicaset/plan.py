@@ -50,6 +50,12 @@ def plan(
     return ReplicaPlan(0, tuple(active[:surplus]), status, wake)
 
 
+def says_nothing(replica_set: Doc, pods: Sequence[Doc]) -> bool:
+    """Whether all that the status could say before the first pods come is that there are none."""
+    status = replica_set.get("status") or {}
+    return not (pods or status.get("replicas") or status.get("conditions"))
+
+
 def in_order_of_ending(active: Sequence[Doc], related: Iterable[Doc], now: float) -> list[Doc]:
     """The pods whose loss is least first."""
     crowd = Counter(pod_state.node_name(pod) for pod in related if pod_state.is_active(pod))

@@ -8,13 +8,14 @@ from longshore.base.clock import Clock, rfc3339
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import ApiError, NotFound
 from longshore.core.objects.kinds import Doc, Kind
-from longshore.core.registry.client import Client, Create, Delete, DeleteOptions, Update
+from longshore.core.registry.client import Client, Create, Delete, DeleteOptions
 from longshore.core.watch.cache import Cache
 from longshore.core.watch.frames import Frame
 from longshore.machinery.controllers.common import owners
 from longshore.machinery.controllers.common import pods as pod_state
 from longshore.machinery.controllers.common.answers import first_error, namespace_ends
 from longshore.machinery.controllers.common.claiming import Claimer
+from longshore.machinery.controllers.common.own_status import OwnStatuses
 from longshore.machinery.controllers.common.watching import Claims, is_news
 from longshore.machinery.controllers.replicaset import plan as planning
 from longshore.machinery.loop.answers import DONE, Answer, sooner
@@ -37,11 +38,13 @@ class ReplicaSets:
         self._clock = clock
         self._recorder = recorder.named(self.component)
         self._claims = Claims(self.kind)
+        self._statuses: OwnStatuses[Key] = OwnStatuses(client, self.kind)
         self._claimer = Claimer(cache, client, self.kind, kinds.POD)
 
     def keys(self, event: Frame) -> Iterable[Key]:
         if event.kind is self.kind:
-            return (self._claims.of_owner(event),)
+            key = self._claims.of_owner(event)
+            return () if self._statuses.is_echo(key, event) else (key,)
         concerned = self._claims.of_owned(event) + self._claims.former(event)
         return concerned if concerned and is_news(event, pod_state.standing) else ()
 
@@ -59,12 +62,15 @@ class ReplicaSets:
         elif plan.delete:
             failure = await self._delete(replica_set, plan.delete)
         if failure is None:
+            if plan.create and planning.says_nothing(replica_set, pods):
+                return DONE  # its pods' own news brings the look that counts them
             status = planning.recovered(status)
         elif not namespace_ends(failure):
             reason = "FailedCreate" if plan.create else "FailedDelete"
             now = rfc3339(self._clock.now())
             status = planning.failed(status, reason, failure.message, now)
-        await self._write_status(replica_set, status)
+        if status != (replica_set.get("status") or {}):
+            await self._statuses.write(key, {**replica_set, "status": status})
         if failure is not None and not namespace_ends(failure):
             raise failure
         unfinished = 0.0 if max(plan.create, len(plan.delete)) == planning.BURST else None
@@ -119,11 +125,6 @@ class ReplicaSets:
 
     def _tell(self, replica_set: Doc, reason: str, message: str) -> None:
         self._recorder.event(replica_set, "Normal", reason, message)
-
-    async def _write_status(self, replica_set: Doc, status: Doc) -> None:
-        if status == (replica_set.get("status") or {}):
-            return
-        await self._client.write(Update(self.kind, {**replica_set, "status": status}, "status"))
 
 
 class ReplicationControllers(ReplicaSets):
