@@ -54,7 +54,7 @@ def _statuses(pod: Doc, of: str = "containerStatuses") -> list[Doc]:
 def live(name: str, script: str, handler: Doc, delay_s: int = 1) -> Case:
     """Its liveness probe finds nothing wrong, so that it ends by itself. A busy machine may let it begin to
     listen a little later than it is asked."""
-    probe = {**handler, **AT_ONCE, "failureThreshold": 3, "initialDelaySeconds": delay_s}
+    probe = {**handler, **AT_ONCE, "failureThreshold": 2, "initialDelaySeconds": delay_s}
     return Case(name, pod(container(f"{script}; sleep {LIFE_S}", livenessProbe=probe)))
 
 
