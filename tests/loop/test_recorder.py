@@ -103,6 +103,30 @@ async def test_many_different_messages_are_folded_into_one() -> None:
     assert last.doc["count"] == 40
 
 
+async def test_what_was_folded_is_told_in_full_again_after_a_quiet_while() -> None:
+    """Ten rollouts in a year are no flood."""
+    paper, clock = Paper(), VirtualClock()
+    told = journal(paper, clock)
+    for number in range(room.SIMILAR_MAX + 5):
+        told.recorder("deployment-controller").event(POD, "Normal", "Scaled", f"to {number}")
+        await told.flush()
+        await clock.advance(room.REPEAT_WINDOW_S)
+    said = [op.doc["message"] for op in paper.written if isinstance(op, Create)]
+    assert said == [f"to {number}" for number in range(room.SIMILAR_MAX + 5)]
+
+
+async def test_parts_of_an_object_are_told_of_apart() -> None:
+    paper = Paper()
+    told = journal(paper, VirtualClock())
+    for name in ("main", "side", "main"):
+        field = f"spec.containers{{{name}}}"
+        told.recorder("kubelet").event(POD, "Normal", "Pulled", "it is there", field)
+    await told.flush()
+    first, second = (op.doc for op in paper.written if isinstance(op, Create))
+    assert (first["involvedObject"]["fieldPath"], first["count"]) == ("spec.containers{main}", 2)
+    assert (second["involvedObject"]["fieldPath"], second["count"]) == ("spec.containers{side}", 1)
+
+
 async def test_a_refused_event_begins_anew() -> None:
     paper = Paper()
     paper.refusing = True

@@ -12,11 +12,15 @@ EventType: TypeAlias = Literal["Normal", "Warning"]
 class Recorder(Protocol):
     """Records Events without waiting; repeats are counted, floods are dropped."""
 
-    def event(self, about: Doc, type_: EventType, reason: str, message: str) -> None: ...
+    def event(
+        self, about: Doc, type_: EventType, reason: str, message: str, field: str = ""
+    ) -> None: ...
 
 
 class NoRecorder:
     """Says nothing (simulations of thousands of nodes)."""
 
-    def event(self, about: Doc, type_: EventType, reason: str, message: str) -> None:
+    def event(
+        self, about: Doc, type_: EventType, reason: str, message: str, field: str = ""
+    ) -> None:
         return None

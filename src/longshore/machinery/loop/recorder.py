@@ -61,9 +61,18 @@ class _News(NamedTuple):
     type: str
     reason: str
     message: str
+    field: str
 
 
-_Key: TypeAlias = tuple[str, str, str, str, str]
+@dataclass(slots=True)
+class _Similar:
+    """The different messages of one reason about one object, and when the last one was told."""
+
+    messages: set[str]
+    last: float
+
+
+_Key: TypeAlias = tuple[str, str, str, str, str, str]
 
 
 class Recorder:
@@ -77,9 +86,12 @@ class Recorder:
     def named(self, component: str) -> Recorder:
         return Recorder(self._journal, component, self._host)
 
-    def event(self, about: Doc, type_: EventType, reason: str, message: str) -> None:
-        """Note that something happened to an object. Returns at once."""
-        self._journal.note(self._component, self._host, about, type_, reason, message)
+    def event(
+        self, about: Doc, type_: EventType, reason: str, message: str, field: str = ""
+    ) -> None:
+        """Note that something happened to an object, or to a part of it (`spec.containers{main}`). Returns
+        at once."""
+        self._journal.note(self._component, self._host, about, type_, reason, message, field)
 
 
 class Journal:
@@ -89,7 +101,7 @@ class Journal:
         self._client = client
         self._clock = clock
         self._told: OrderedDict[_Key, _Told] = OrderedDict()
-        self._messages: OrderedDict[_Key, set[str]] = OrderedDict()
+        self._similar: OrderedDict[_Key, _Similar] = OrderedDict()
         self._heard: deque[_News] = deque()
         self._waiting: dict[_Key, _Told] = {}
         self._serial = itertools.count()
@@ -101,12 +113,19 @@ class Journal:
         return Recorder(self, component, host)
 
     def note(
-        self, component: str, host: str, about: Doc, type_: EventType, reason: str, message: str
+        self,
+        component: str,
+        host: str,
+        about: Doc,
+        type_: EventType,
+        reason: str,
+        message: str,
+        field: str = "",
     ) -> None:
         """Take one Event in; see Recorder.event. In a burst of bindings that is asked for at each of
         them, so it is only noted: it is made when it is written."""
         now = self._clock.now()
-        self._heard.append(_News(about, now, component, host, type_, reason, message))
+        self._heard.append(_News(about, now, component, host, type_, reason, message, field))
         if len(self._heard) + len(self._waiting) > WAITING_MAX:
             self._sort(sys.maxsize)
         self._some.set()
@@ -179,15 +198,16 @@ class Journal:
     def _folded(self, news: _News) -> tuple[_Key, str]:
         """Under which key this is counted, and how it reads."""
         uid = news.about["metadata"].get("uid", "")
-        group = (uid, news.component, news.type, news.reason, "")
-        seen = self._messages.get(group)
-        if seen is None:
-            seen = set()
-            _remember(self._messages, group, seen)
-        if news.message not in seen and len(seen) >= SIMILAR_MAX:
+        group = (uid, news.component, news.type, news.reason, news.field, "")
+        similar = self._similar.get(group)
+        if similar is None or news.at - similar.last >= REPEAT_WINDOW_S:
+            similar = _Similar(set(), news.at)
+            _remember(self._similar, group, similar)
+        similar.last = news.at
+        if news.message not in similar.messages and len(similar.messages) >= SIMILAR_MAX:
             return group, FOLDED + news.message
-        seen.add(news.message)
-        return (*group[:4], news.message), news.message
+        similar.messages.add(news.message)
+        return (*group[:5], news.message), news.message
 
     def _first(self, news: _News, message: str) -> _Told:
         metadata, now = news.about["metadata"], news.at
@@ -198,7 +218,7 @@ class Journal:
             "apiVersion": kinds.EVENT.api_version,
             "kind": kinds.EVENT.name,
             "metadata": {"name": name, "namespace": namespace},
-            "involvedObject": _reference(news.about),
+            "involvedObject": _reference(news.about, news.field),
             "reason": news.reason,
             "type": news.type,
             "source": {"component": news.component} | ({"host": news.host} if news.host else {}),
@@ -209,12 +229,14 @@ class Journal:
         return _Told(namespace, name, doc, message, 1, now)
 
 
-def _reference(about: Doc) -> Doc:
+def _reference(about: Doc, part: str) -> Doc:
     metadata = about["metadata"]
     reference = {"apiVersion": about["apiVersion"], "kind": about["kind"], "name": metadata["name"]}
     for field in ("namespace", "uid", "resourceVersion"):
         if metadata.get(field):
             reference[field] = metadata[field]
+    if part:
+        reference["fieldPath"] = part
     return reference
 
 
