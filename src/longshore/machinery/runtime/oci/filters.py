@@ -36,10 +36,11 @@ class Filters:
     def learn(self, bundle: Path, state: Path) -> None:
         """What was compiled for a container that was made: bundle has its configuration, state is what its
         maker keeps of it."""
-        config = orjson.loads((bundle / "config.json").read_bytes())
-        if ANNOTATION in config["annotations"] or not (state / _FILE).exists():
+        described = (bundle / "config.json").read_bytes()
+        if ANNOTATION.encode() in described or not (state / _FILE).exists():
             return
-        self._known[_rules(config)] = b64encode((state / _FILE).read_bytes()).decode()
+        rules = _rules(orjson.loads(described))
+        self._known[rules] = b64encode((state / _FILE).read_bytes()).decode()
         if len(self._known) > _MOST:
             del self._known[next(iter(self._known))]
 
