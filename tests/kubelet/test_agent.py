@@ -158,6 +158,17 @@ async def test_a_crash_is_restarted_at_once_then_held_back(w: World) -> None:
     }
 
 
+async def test_events_name_the_container_that_they_are_about(w: World) -> None:
+    await running(w, pod(container("main"), inits=[container("init", restartPolicy="Always")]))
+    await w.clock.advance(0.2)
+    events = (await w.client.list(kinds.EVENT)).items
+    about = [e["involvedObject"] for e in events if e["involvedObject"]["kind"] == "Pod"]
+    assert {one.get("fieldPath") for one in about} == {
+        "spec.containers{main}",
+        "spec.initContainers{init}",
+    }
+
+
 async def test_each_crash_is_told_of_however_quick(w: World) -> None:
     w.runtime.unstartable["main"] = "no such file: /bin/app"
     await w.run_pod(pod())

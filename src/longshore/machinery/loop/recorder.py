@@ -91,7 +91,8 @@ class Recorder:
     ) -> None:
         """Note that something happened to an object, or to a part of it (`spec.containers{main}`). Returns
         at once."""
-        self._journal.note(self._component, self._host, about, type_, reason, message, field)
+        at, who = self._journal.clock.now(), (self._component, self._host)
+        self._journal.note(_News(about, at, *who, type_, reason, message, field))
 
 
 class Journal:
@@ -99,7 +100,7 @@ class Journal:
 
     def __init__(self, client: Client, clock: Clock) -> None:
         self._client = client
-        self._clock = clock
+        self.clock = clock
         self._told: OrderedDict[_Key, _Told] = OrderedDict()
         self._similar: OrderedDict[_Key, _Similar] = OrderedDict()
         self._heard: deque[_News] = deque()
@@ -112,20 +113,10 @@ class Journal:
     def recorder(self, component: str, host: str = "") -> Recorder:
         return Recorder(self, component, host)
 
-    def note(
-        self,
-        component: str,
-        host: str,
-        about: Doc,
-        type_: EventType,
-        reason: str,
-        message: str,
-        field: str = "",
-    ) -> None:
+    def note(self, news: _News) -> None:
         """Take one Event in; see Recorder.event. In a burst of bindings that is asked for at each of
         them, so it is only noted: it is made when it is written."""
-        now = self._clock.now()
-        self._heard.append(_News(about, now, component, host, type_, reason, message, field))
+        self._heard.append(news)
         if len(self._heard) + len(self._waiting) > WAITING_MAX:
             self._sort(sys.maxsize)
         self._some.set()
@@ -134,12 +125,12 @@ class Journal:
         """Write until cancelled. What cannot be written is logged, never retried: it is only news."""
         while True:
             await self._some.wait()
-            await self._clock.sleep(GATHER_S)
+            await self.clock.sleep(GATHER_S)
             self._some.clear()
             while self._sort():
                 await self._write_some()
                 if self._sort():  # news must not crowd out the writes that it is about
-                    await give_way(self._clock)
+                    await give_way(self.clock)
 
     async def flush(self) -> None:
         """Write what waits now."""

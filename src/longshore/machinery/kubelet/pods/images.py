@@ -53,11 +53,13 @@ class PodImages:
         present = None if policy == "Always" else await self._tools.runtime.image(reference)
         if present is not None and await self._may_use(present, reference, repository):
             message = f'Container image "{reference}" already present on machine'
-            self._record.event("Normal", "Pulled", f"{message} and can be accessed by the pod")
+            self._record.event(
+                "Normal", "Pulled", f"{message} and can be accessed by the pod", container
+            )
             return present
         if policy == "Never":
             message = f'Container image "{reference}" is not present with pull policy of Never'
-            self._record.event("Warning", "ErrImageNeverPull", message)
+            self._record.event("Warning", "ErrImageNeverPull", message, container)
             self._trouble(container, reference, "ErrImageNeverPull", message, RETRY_S)
             return None
         return await self._pull(container, reference, repository)
@@ -90,7 +92,7 @@ class PodImages:
     async def _pull(self, container: str, reference: str, repository: str) -> Image | None:
         """Fetch it; a pod that is to end does not wait for its images."""
         began = self._tools.clock.now()
-        self._record.event("Normal", "Pulling", f'Pulling image "{reference}"')
+        self._record.event("Normal", "Pulling", f'Pulling image "{reference}"', container)
         self._report()
         try:
             credentials = await self._credentials(repository)
@@ -109,7 +111,7 @@ class PodImages:
         waited = self._tools.clock.now() - began
         self._record.event(
             "Normal", "Pulled", f'Successfully pulled image "{reference}" in {pulled.took_s:.3f}s '
-            f"({waited:.3f}s including waiting). Image size: {pulled.image.size} bytes.",
+            f"({waited:.3f}s including waiting). Image size: {pulled.image.size} bytes.", container,
         )  # fmt: skip
         return pulled.image
 
@@ -119,14 +121,16 @@ class PodImages:
         self._record.pulls[reference] = backoff = next_backoff(
             self._record.pulls.get(reference), now, now
         )
-        self._record.event("Warning", "Failed", f'Failed to pull image "{reference}": {why}')
+        self._record.event(
+            "Warning", "Failed", f'Failed to pull image "{reference}": {why}', container
+        )
         message = f'failed to pull image "{reference}": {why}'
         self._trouble(container, reference, "ErrImagePull", message, backoff.delay_s)
 
     def _invalid(self, container: str, reference: str, why: ValueError) -> None:
         unread = f'couldn\'t parse image name "{reference}": invalid reference format: {why}'
         message = f'Failed to apply default image tag "{reference}": {unread}'
-        self._record.event("Warning", "InspectFailed", message)
+        self._record.event("Warning", "InspectFailed", message, container)
         self._trouble(container, reference, "InvalidImageName", message, RETRY_S)
 
     def _trouble(

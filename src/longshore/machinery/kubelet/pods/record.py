@@ -97,8 +97,18 @@ class PodRecord:
 
     def _read(self) -> None:
         spec = self.pod["spec"]
-        every = (*init_containers(spec), *main_containers(spec), *ephemeral_containers(spec))
-        self.documents = {container["name"]: container for container in every}
+        every = {
+            "initContainers": init_containers(spec),
+            "containers": main_containers(spec),
+            "ephemeralContainers": ephemeral_containers(spec),
+        }
+        self.documents = {one["name"]: one for known in every.values() for one in known}
+        # As kubelets' Events name them (pkg/kubelet/container: fieldPath).
+        self._fields = {
+            one["name"]: f"spec.{kind}{{{one['name']}}}"
+            for kind, known in every.items()
+            for one in known
+        }
 
     @property
     def uid(self) -> str:
@@ -188,7 +198,7 @@ class PodRecord:
         """A container cannot start just now. Of an image's troubles the reason is told here, and the rest
         where it was tried (pkg/kubelet/kuberuntime: startContainer)."""
         told = trouble.reason if trouble.image else trouble.message
-        self.event("Warning", "Failed", f"Error: {told}")
+        self.event("Warning", "Failed", f"Error: {told}", name)
         self.troubles[name] = trouble
 
     def block(self, trouble: Trouble) -> None:
@@ -196,8 +206,10 @@ class PodRecord:
         self.event("Warning", trouble.reason, trouble.message)
         self.pod_trouble = trouble
 
-    def event(self, type_: EventType, reason: str, message: str) -> None:
-        self._events.event(self.pod, type_, reason, message)
+    def event(self, type_: EventType, reason: str, message: str, container: str = "") -> None:
+        """Tell of the pod, or of one of its containers."""
+        field = self._fields.get(container, "")
+        self._events.event(self.pod, type_, reason, message, field)
 
 
 def _generation(pod: Doc) -> int:

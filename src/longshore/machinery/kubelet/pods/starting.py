@@ -77,8 +77,8 @@ class Starter:
         self._record.back_off(step.name, self._tools.clock.now())
         self._record.note(started)
         if started.id:
-            self._record.event("Normal", "Created", f"Created container: {step.name}")
-            self._record.event("Normal", "Started", f"Started container {step.name}")
+            self._record.event("Normal", "Created", f"Created container: {step.name}", step.name)
+            self._record.event("Normal", "Started", f"Started container {step.name}", step.name)
             self._tools.metrics.container_started(self._record.pod, step.name)
         return started
 
@@ -119,7 +119,7 @@ class Starter:
 
     def _never_ran(self, container: Doc, image: Image, attempt: int, why: Exception) -> Container:
         """A start that failed counts as a container that ended at once, as upstream has it."""
-        self._record.event("Warning", "Failed", f"Error: {why}")
+        self._record.event("Warning", "Failed", f"Error: {why}", container["name"])
         self._record.messages[container["name"], attempt] = str(why)
         now = self._tools.clock.now()
         return Container(

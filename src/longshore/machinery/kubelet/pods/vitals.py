@@ -39,7 +39,7 @@ class Vitals:
             self._tools.checker,
             self._tools.clock,
             self._changed,
-            partial(self._record.event, "Warning"),
+            partial(self._record.event, "Warning", container=container.name),
         )
         prober.told = partial(self._tools.metrics.probed, self._record.pod, container.name)
         if before is not None:
@@ -76,10 +76,10 @@ class Vitals:
         if not outcome.good:
             title = name[0].upper() + name[1:]
             sentence = f"{title}Hook failed: {outcome.message}"
-            self._record.event("Warning", f"Failed{title}Hook", sentence)
+            self._record.event("Warning", f"Failed{title}Hook", sentence, container.name)
         elif outcome.warning:
             self._tools.metrics.fallbacks.add(())
-            self._record.event("Warning", "LifecycleHTTPFallback", outcome.warning)
+            self._record.event("Warning", "LifecycleHTTPFallback", outcome.warning, container.name)
         return outcome.good
 
     def _target(self, document: Doc, container: Container) -> Target:

@@ -315,11 +315,11 @@ class PodWorker:
             news = again or waiting.get("reason") != was.get("reason")
             if news and waiting.get("reason") == "CrashLoopBackOff":
                 self._record.event("Warning", "BackOff", f"Back-off restarting failed container "
-                            f"{after['name']} in pod {full_name(self.pod)}")  # fmt: skip
+                            f"{after['name']} in pod {full_name(self.pod)}", after["name"])  # fmt: skip
             if news and waiting.get("reason") == "ImagePullBackOff":
                 said = waiting["message"].partition(": ErrImagePull")[0]
-                self._record.event("Normal", "BackOff", said)
-                self._record.event("Warning", "Failed", "Error: ImagePullBackOff")
+                self._record.event("Normal", "BackOff", said, after["name"])
+                self._record.event("Warning", "Failed", "Error: ImagePullBackOff", after["name"])
 
     # -- preparing ---------------------------------------------------------------------------
 
@@ -410,7 +410,7 @@ class PodWorker:
     async def _kill(self, kill: Kill) -> RuntimeFailure | None:
         """The failure as a value: a failed task would end its siblings."""
         self._vitals.leave(kill.name)
-        self._record.event("Normal", "Killing", kill.message)
+        self._record.event("Normal", "Killing", kill.message, kill.name)
         began = self._tools.clock.now()
         container = self._record.newest(kill.name)
         assert container is not None, f"killing {kill.name}, which was never seen"
