@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.lifecycle.model import Backoff, Health, Trouble, Verdict
+from longshore.machinery.kubelet.lifecycle.recall import recalled
 from longshore.machinery.kubelet.lifecycle.status import pod_status
 
 from .docs import NOW, container, deleting, exited, pod, running, view
@@ -33,6 +35,13 @@ def test_a_pod_that_is_being_made() -> None:
         "message": "containers with unready status: [main]",
     }  # fmt: skip
     assert "podIP" not in status
+
+
+def test_an_image_is_told_with_what_made_its_id() -> None:
+    ran = replace(running(), image_id="41" * 32)
+    assert state(pod_status(view(pod(), ran)))["imageID"] == "sha256:" + "41" * 32
+    told = {**pod(), "status": pod_status(view(pod(), ran))}
+    assert [one.image_id for one in recalled(told, {}, NOW)] == ["41" * 32]
 
 
 def test_a_running_pod_is_ready() -> None:

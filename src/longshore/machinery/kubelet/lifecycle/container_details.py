@@ -5,6 +5,14 @@ from __future__ import annotations
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.runtime.protocol import Container
 
+_DIGEST_CHARS = 64
+
+
+def image_id(container: Container) -> str:
+    """sha256:ID, as containerd has an image that no registry gave a digest of: scanners go by it."""
+    known = container.image_id
+    return f"sha256:{known}" if len(known) == _DIGEST_CHARS else known
+
 
 def details(container: Doc, newest: Container) -> Doc:
     """Fields of a ContainerStatus, as far as the runtime tells."""

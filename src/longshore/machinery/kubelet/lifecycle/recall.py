@@ -53,7 +53,7 @@ def _recalled(entry: Doc, uid: str, now: float) -> Container | None:
         name=entry["name"],
         attempt=entry.get("restartCount", 0),
         image=entry.get("image", ""),
-        image_id=entry.get("imageID", ""),
+        image_id=entry.get("imageID", "").removeprefix("sha256:"),
         state=State.EXITED,
         started_at=_seconds(ended.get("startedAt"), now),
         finished_at=_seconds(ended.get("finishedAt"), now),

@@ -11,7 +11,7 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.objects.resizing import IN_PROGRESS, PENDING
 from longshore.machinery.kubelet.config import IMAGE_ERROR_SHOWN_S, RECONCILE_S
 from longshore.machinery.kubelet.lifecycle.allotment import WHOLE, conditions
-from longshore.machinery.kubelet.lifecycle.container_details import details
+from longshore.machinery.kubelet.lifecycle.container_details import details, image_id
 from longshore.machinery.kubelet.lifecycle.model import (
     TERMINAL_PHASES,
     PodView,
@@ -285,7 +285,7 @@ def _container_status(view: PodView, container: Doc, init: bool) -> Doc:
     status: Doc = {
         "name": name,
         "image": container["image"],
-        "imageID": newest.image_id if newest is not None else "",
+        "imageID": image_id(newest) if newest is not None else "",
         "restartCount": (newest or last_round or _NEVER).attempt,
         "state": state,
         "lastState": last,
