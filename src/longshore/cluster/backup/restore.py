@@ -13,7 +13,6 @@ same file, may have handed those out.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,6 +35,7 @@ from longshore.cluster.config import (
     config_of,
     default_root,
 )
+from longshore.cluster.host.ports import free_port
 from longshore.cluster.host.processes import recorded
 from longshore.cluster.settings import encryption
 from longshore.core.store.protocol import StoreError
@@ -132,15 +132,7 @@ def _port(config: ClusterConfig, paths: ClusterPaths) -> int:
     """The port that the cluster has already; else the backup's, or another if that is taken."""
     if paths.config.exists():
         return paths.load().port
-    for port in (config.port, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise ClusterError("there is no free port on 127.0.0.1")
+    return free_port(paths, config.port)
 
 
 # --- whether it can be done ---

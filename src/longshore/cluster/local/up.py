@@ -14,6 +14,7 @@ from longshore.cluster.config import (
     check_name,
     default_root,
 )
+from longshore.cluster.host.ports import free_port
 from longshore.cluster.host.processes import recorded
 from longshore.cluster.local.listening import listen
 from longshore.cluster.local.phases import Phase, Timer
@@ -33,7 +34,7 @@ def up(request: UpRequest, phase: Phase, warn: Say) -> UpResult:
         raise ClusterError(
             f"there is a cluster {request.name!r} already: longshore start, down, or another --name"
         )
-    listener = listen(0, shared=request.servers > 1)
+    listener = listen(free_port(paths), shared=request.servers > 1)
     config = ClusterConfig(
         name=request.name,
         nodes=request.nodes,
