@@ -197,3 +197,18 @@ async def test_an_orphaned_set_is_adopted() -> None:
         (adopted,) = world.cache.all(kinds.REPLICA_SET, "default")
         assert adopted["metadata"]["ownerReferences"][0]["kind"] == "Deployment"
         assert {pod["metadata"]["name"] for pod in world.pods()} == names
+
+
+async def test_the_revision_goes_with_the_first_status() -> None:
+    """One write, as upstream's UpdateStatus: its entry owns the annotation too."""
+    async with running() as world:
+        feed = world.cache.subscribe(kinds.DEPLOYMENT)
+        await world.create(kinds.DEPLOYMENT, deployment())
+        await world.play()
+        first, *_ = (one.doc for one in feed.take() if one.type == "MODIFIED")
+        feed.close()
+    assert first["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "1"
+    assert condition(first, "Progressing")["reason"] == "NewReplicaSetCreated"
+    (entry,) = (one for one in first["metadata"]["managedFields"] if "subresource" in one)
+    owned = entry["fieldsV1"]["f:metadata"]["f:annotations"]
+    assert "f:deployment.kubernetes.io/revision" in owned

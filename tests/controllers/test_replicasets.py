@@ -70,3 +70,22 @@ async def test_many_pods_come_in_one_go() -> None:
         assert len(world.pods()) == 700
         assert all(pod["spec"].get("nodeName") for pod in world.pods())
         assert len(world.events("SuccessfulCreate")) <= 11, "told in a few Events, not 700"
+
+
+async def test_a_new_set_says_first_what_it_has_made() -> None:
+    async with running() as world:
+        feed = world.cache.subscribe(kinds.REPLICA_SET)
+        await world.create(kinds.REPLICA_SET, replica_set(2))
+        await world.play()
+        said = [one.doc["status"] for one in feed.take() if one.type == "MODIFIED"]
+        feed.close()
+    assert [one["replicas"] for one in said] == [2] * len(said)
+    assert (said[-1]["readyReplicas"], said[-1]["observedGeneration"]) == (2, 1)
+
+
+async def test_a_new_set_without_pods_says_that_it_was_seen() -> None:
+    async with running() as world:
+        await world.create(kinds.REPLICA_SET, replica_set(0))
+        await world.play()
+        status = world.get(kinds.REPLICA_SET, "set")["status"]
+        assert status == {"replicas": 0, "observedGeneration": 1}

@@ -274,6 +274,24 @@ async def test_what_a_loop_hands_in_stays_its_own(desk: Desk) -> None:
     assert orjson.dumps(shared) == before
 
 
+async def test_of_a_status_that_a_loop_writes_nothing_else_counts(desk: Desk) -> None:
+    await desk.create(kinds.POD, pod())
+    there = await desk.client.get(kinds.POD, "default", "p")
+    metadata = {**there["metadata"], "annotations": {"noted": "yes"}}
+    status = {**there["status"], "phase": "Running"}
+    said = {**there, "metadata": metadata, "spec": {"containers": []}, "status": status}
+    after = await desk.client.write(Update(kinds.POD, said, "status"))
+    assert (after["spec"], after["status"]["phase"]) == (there["spec"], "Running")
+    assert after["metadata"]["annotations"] == {"noted": "yes"}
+    status["phase"] = "Failed"
+    assert (await desk.client.get(kinds.POD, "default", "p"))["status"]["phase"] == "Running"
+    with pytest.raises(Conflict):
+        await desk.client.write(Update(kinds.POD, said, "status"))
+    wrong = {**after, "status": {"phase": 5}}
+    with pytest.raises(BadRequest, match="cannot be handled as a Pod"):
+        await desk.client.write(Update(kinds.POD, wrong, "status"))
+
+
 async def test_who_holds_nothing_may_do_nothing(desk: Desk) -> None:
     nobody = User("nobody", ("system:authenticated",))
     await desk.create(kinds.POD, pod())
