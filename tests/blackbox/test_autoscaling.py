@@ -56,7 +56,7 @@ async def test_autoscale_top_get_and_describe(kube: Cluster) -> None:
     # Of a CPU's use the first window counts only once it has passed since the pod became ready.
     await eventually(lambda: kube.kubectl_run("top", "pods").returncode == 0, "it is measured")
     kube.kubectl("autoscale", "deployment", "web", "--min=1", "--max=5", "--cpu-percent=80")
-    await eventually(lambda: wanted(kube) == 4, "it is scaled up", patience_s=90)
+    await eventually(lambda: wanted(kube) == 4, "it is scaled up")
     await eventually(lambda: "340m" not in kube.kubectl("top", "pods"), "the load is shared")
     await eventually(
         lambda: "cpu: 85%/80%" in kube.kubectl("get", "hpa", "web"),
@@ -102,7 +102,7 @@ async def test_what_pods_say_is_read_and_scales(kube: Cluster) -> None:
             "spec": spec,
         }
     )
-    await eventually(lambda: wanted(kube) == 3, "it is scaled up", patience_s=40)
+    await eventually(lambda: wanted(kube) == 3, "it is scaled up")
     assert '"requests" on pods' in kube.kubectl("describe", "hpa", "web")
 
 
