@@ -79,7 +79,7 @@ def test_a_server_has_nothing_of_the_machine_but_its_files(tmp_path: Path) -> No
     unit = (prefix / UNITS / "longshore-server.service").read_text().splitlines()
     assert "ProtectSystem=strict" in unit
     assert "ExecStartPre=+/bin/mkdir -p -m 0700 /srv/longshore" in unit
-    assert "ReadWritePaths=/srv/longshore" in unit
+    assert "ReadWritePaths=-/srv/longshore" in unit
     assert "NoNewPrivileges=yes" in unit
 
 

@@ -29,11 +29,11 @@ def server_unit(command: Sequence[str], environment: str, state: str) -> Unit:
     directory it writes to, environment a file that may be there."""
     return Unit(SERVER, f"""[Unit]
 Description=Longshore server
-{_kept(command, environment)}# What is to be written to must be there before the rest of the machine is shut off.
+{_kept(command, environment)}# What is to be written to is made before the rest of the machine is shut off; for this command it may be missing.
 ExecStartPre=+{command_line(["/bin/mkdir", "-p", "-m", "0700", state])}
 LimitNOFILE=1048576
 UMask=0077
-ReadWritePaths={_word(state)}
+ReadWritePaths={_word(f"-{state}")}
 ProtectSystem=strict
 ProtectHome=read-only
 ProtectProc=invisible
