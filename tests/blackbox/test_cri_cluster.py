@@ -12,6 +12,7 @@ import pytest
 
 from longshore.cluster.config import ClusterPaths
 from longshore.cluster.host.processes import Process, recorded
+from longshore.machinery.kubelet.lifecycle.qos import POD_PIDS_MAX
 from longshore.machinery.runtime.oci import cgroups
 from longshore.machinery.runtime.oci.destroy import mounts_below
 
@@ -51,6 +52,13 @@ def restarts(cluster: Cluster, name: str) -> int:
     return int(cluster.get("pod", name)["status"]["containerStatuses"][0]["restartCount"])
 
 
+def process_limits(uid: str) -> set[str]:
+    """What the control groups of a pod as a whole say."""
+    found = cgroups.hierarchies()
+    place = found.get("pids") or found["unified"]
+    return {file.read_text().strip() for file in place.glob(f"**/*{uid}/pids.max")}
+
+
 def containerd_of(cluster: Cluster) -> int:
     """The pid of containerd itself, a child of who keeps it; 0 if there is none now."""
     keeper = keeper_of(cluster).pid
@@ -81,6 +89,7 @@ async def test_pods_run_are_talked_to_and_end(cri: Cluster) -> None:
     node = cri.get("node", "node-1")
     assert status["podIP"] == node["status"]["addresses"][0]["address"]
     assert node["status"]["nodeInfo"]["containerRuntimeVersion"].startswith("containerd://1.")
+    assert process_limits(cri.get("pod", "talker")["metadata"]["uid"]) == {str(POD_PIDS_MAX)}
     cri.kubectl("delete", "pod", "talker", "done", "--timeout=120s")
     paths = ClusterPaths(cri.root, cri.name)
     assert [one for one in mounts_below(paths.home / "containerd") if "k8s.io" in str(one)] == []

@@ -28,6 +28,7 @@ systemReserved: {cpu: 1, memory: 1Gi}
 kubeReserved: {cpu: 200m}
 imageGCHighThresholdPercent: 90
 containerLogMaxSize: 20Mi
+podPidsLimit: 500
 cpuManagerPolicy: static
 reservedSystemCPUs: "0"
 memoryManagerPolicy: None
@@ -38,6 +39,7 @@ enforceNodeAllocatable: [pods]
     assert told.eviction_hard == {"memory.available": "200Mi"}
     assert told.eviction_soft_grace_s == {"memory.available": 90.0}
     assert (told.eviction_transition_s, told.image_gc_high_percent) == (300.0, 90)
+    assert told.pod_pids_limit == 500
     assert told.system_reserved == {"cpu": "1", "memory": "1Gi"}
     assert told.kube_reserved == {"cpu": "500m", "memory": "100Mi"}
     assert (told.cpu_manager_policy, told.reserved_cpus) == ("static", "0")
@@ -59,6 +61,7 @@ enforceNodeAllocatable: [pods]
         ("evictionSoft: {memory.available: 1Gi}", "grace period must be specified"),
         ("imageGCHighThresholdPercent: 120", "must be between 0 and 100"),
         ("containerLogMaxFiles: 1", "containerLogMaxFiles: must be greater than 1"),
+        ("podPidsLimit: 0", "podPidsLimit: 0 is neither a number of 1 or more nor -1"),
         ("systemReserved: {disks: 3}", "disks: 3 cannot be reserved"),
         ("systemReserved: [1]", "systemReserved: "),
         ("evictionPressureTransitionPeriod: soon", "'soon' is no span of time"),

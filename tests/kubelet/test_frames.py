@@ -84,6 +84,13 @@ def test_a_pod_is_bounded_by_the_sum_of_its_containers(
     assert pod_resources(pod(*containers)["spec"]) == bounds
 
 
+@pytest.mark.parametrize("spec", [pod(container())["spec"], pod(limited("a", "1", "1Gi"))["spec"]])
+def test_a_node_bounds_the_processes_of_its_pods(spec: Doc) -> None:
+    assert pod_resources(spec, 500).pids_limit == 500
+    assert pod_resources(spec, -1) == pod_resources(spec)
+    assert pod_resources(spec).pids_limit == 0
+
+
 def test_overhead_raises_what_is_bounded() -> None:
     spec = {**pod(limited("a", "1", "1Gi"))["spec"], "overhead": {"cpu": "1", "memory": "1Gi"}}
     assert pod_resources(spec) == Resources(2048, 2000, 2 * GIB)

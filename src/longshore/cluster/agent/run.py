@@ -27,6 +27,7 @@ from longshore.cluster.host.process import (
 from longshore.doors.kit.server import Server
 from longshore.doors.kubernetes.client import HttpClient, Introduction
 from longshore.machinery.kubelet.config import KubeletConfig
+from longshore.machinery.kubelet.lifecycle.qos import POD_PIDS_MAX
 from longshore.machinery.kubelet.resource_settings import (
     LINUX_EVICTION_HARD,
     SHARED_DISK_EVICTION_HARD,
@@ -106,6 +107,14 @@ def kubelet_config(place: NodeNet, paths: ClusterPaths, **more: Any) -> KubeletC
     )
 
 
+def _told(setting: Setting) -> KubeletConfig:
+    """What the kubelet is told. A CRI runtime gives containers no limit of processes, so pods get one."""
+    kubelet = setting.kubelet
+    if setting.cri is None or kubelet.resources.pod_pids_limit:
+        return kubelet
+    return replace(kubelet, resources=replace(kubelet.resources, pod_pids_limit=POD_PIDS_MAX))
+
+
 async def _told_to_shut_down() -> None:
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(SHUT_DOWN, told.set)
@@ -131,7 +140,7 @@ class Agent:
             self._place, self._paths.namespaces / f"{self._place.name}-pods", self._clock
         )
         network = NodeNetwork(self._place, client, pods, self._clock, outside=setting.outside)
-        kubelet = Kubelet(setting.kubelet, client, self._runtime(), pods, self._clock, self._chance)
+        kubelet = Kubelet(_told(setting), client, self._runtime(), pods, self._clock, self._chance)
         kubelet.tokens = client
         kubelet.guard = network
         kubelet.statistics.links = Links(read_traffic, lambda uid: _link(pods, uid))

@@ -107,6 +107,12 @@ def _number(value: Any) -> int:
     return value
 
 
+def _pids(value: Any) -> int:
+    if not isinstance(value, int) or not (value >= 1 or value == -1):
+        raise ValueError(f"{value} is neither a number of 1 or more nor -1")
+    return value
+
+
 def _files(value: Any) -> int:
     if not isinstance(value, int) or value < 2:
         raise ValueError("must be greater than 1")
@@ -141,5 +147,6 @@ _FIELDS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "containerLogMaxFiles": ("log_max_files", _files),
     "containerLogMonitorInterval": ("log_look_every_s", _duration),
     "allowedUnsafeSysctls": ("allowed_unsafe_sysctls", namespaced),
+    "podPidsLimit": ("pod_pids_limit", _pids),
     "cpuManagerPolicy": ("cpu_manager_policy", str),
 }

@@ -20,7 +20,7 @@ from longshore.cluster.audit_config.verdicts import (
     passed,
 )
 from longshore.doors.kit.pulse import ServerLimits
-from longshore.machinery.kubelet.lifecycle.qos import PIDS_MAX
+from longshore.machinery.kubelet.lifecycle.qos import PIDS_MAX, POD_PIDS_MAX
 
 Judge: TypeAlias = Callable[[Door], Verdict]
 
@@ -100,7 +100,10 @@ KUBELET = (
     Control("4.2.11", "agents rotate their serving certificate", of_nodes(_ROTATED)),
     Control("4.2.12", "strong ciphers of agents", by_door(doors.strong_ciphers)),
     Control("4.2.13", "pods have a limit of processes", of_nodes(always(
-        passed(f"a container may have {PIDS_MAX} processes and threads"),
+        passed(
+            f"a container may have {PIDS_MAX} processes and threads, or, where its runtime sets no limit "
+            f"and podPidsLimit no other one, all of its pod {POD_PIDS_MAX}"
+        ),
     ))),
     Control("4.2.14", "seccomp by default", of_nodes(always(
         passed("a container that names no profile runs with the runtime's default one"),

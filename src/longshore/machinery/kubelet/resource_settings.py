@@ -50,6 +50,8 @@ class ResourceSettings:
     """How often logs are looked at that do not grow fast (containerLogMonitorInterval)."""
     allowed_unsafe_sysctls: tuple[str, ...] = ()
     """Sysctls that pods may set besides the safe ones; what ends in * is a beginning."""
+    pod_pids_limit: int = 0
+    """Processes and threads of a pod; -1: no limit, 0: nothing is said of it."""
     cpu_manager_policy: str = "none"
     reserved_cpus: str = ""
     """A list as "0-1,4": no pod gets these for itself. Only with the static policy."""

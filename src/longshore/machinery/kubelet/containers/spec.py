@@ -47,8 +47,10 @@ class Place:
     """Below it are the profiles that pods bring along."""
 
 
-def sandbox_spec(facts: Facts, hostname: str, netns: str, log_directory: str) -> SandboxSpec:
-    """Everything the runtime must know to make the pod's frame."""
+def sandbox_spec(
+    facts: Facts, hostname: str, netns: str, log_directory: str, pids_limit: int = 0
+) -> SandboxSpec:
+    """Everything the runtime must know to make the pod's frame; pids_limit as of pod_resources()."""
     metadata, spec = facts.pod["metadata"], facts.pod["spec"]
     return SandboxSpec(
         id=metadata["uid"],
@@ -64,7 +66,7 @@ def sandbox_spec(facts: Facts, hostname: str, netns: str, log_directory: str) ->
         sysctls=_sysctls(spec),
         log_directory=log_directory,
         qos=qos_class(spec),
-        resources=pod_resources(spec),
+        resources=pod_resources(spec, pids_limit),
         privileged=any(
             (one.get("securityContext") or {}).get("privileged")
             for one in (*(spec.get("initContainers") or ()), *spec["containers"])

@@ -15,6 +15,8 @@ SHARES_PER_CPU = 1024
 PIDS_MAX = 4096
 """Processes and threads that one container may have: a fork bomb is its own trouble. (The kubelet's
 podPidsLimit bounds a pod; it has no limit unless it is given one.)"""
+POD_PIDS_MAX = 4 * PIDS_MAX
+"""Those of a pod whose containers have no limit of their own, since their runtime knows of none."""
 _OOM_GUARANTEED, _OOM_BEST_EFFORT = -997, 1000
 _NODE_CRITICAL = "system-node-critical"
 
@@ -38,17 +40,19 @@ def cgroup_resources(container: Doc) -> Resources:
     )
 
 
-def pod_resources(spec: Doc) -> Resources:
+def pod_resources(spec: Doc, pids_limit: int = 0) -> Resources:
     """The bounds of a pod's cgroup (pkg/kubelet/cm: ResourceConfigForPod): the sum of what its containers
-    have, where each of them says it."""
+    have, where each of them says it, and of processes what the node says (podPidsLimit; below 1: nothing)."""
+    pids = max(pids_limit, 0)
     requests, limits = requests_of(spec), limits_of(spec)
     if qos_class(spec) == "BestEffort":
-        return Resources(cpu_shares=CPU_SHARES_MIN)
+        return Resources(cpu_shares=CPU_SHARES_MIN, pids_limit=pids)
     declared = {name for name in ("cpu", "memory") if _all_limited(spec, name)}
     return Resources(
         cpu_shares=cpu_shares(requests.get("cpu", 0)),
         cpu_limit_millis=limits.get("cpu", 0) if "cpu" in declared else 0,
         memory_limit_bytes=limits.get("memory", 0) if "memory" in declared else 0,
+        pids_limit=pids,
     )
 
 

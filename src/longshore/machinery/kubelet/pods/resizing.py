@@ -82,7 +82,10 @@ class Resizer:
         assert isinstance(runtime, CanUpdate), "the gate grants nothing that the runtime cannot do"
         changes = [self._change_of(one) for one in record.running() if one.name in record.actual]
         await self._check_memory(changes)
-        new, old = pod_resources(record.pod["spec"]), pod_resources(self._as_it_runs()["spec"])
+        pids_limit = self._tools.config.resources.pod_pids_limit
+        new, old = (
+            pod_resources(pod["spec"], pids_limit) for pod in (record.pod, self._as_it_runs())
+        )
         if grows(new, old):
             await runtime.update_sandbox(record.uid, meanwhile(new, old))
         for container, after, before in sorted(changes, key=lambda c: not shrinks(c[1], c[2])):

@@ -356,7 +356,8 @@ class PodWorker:
         netns = await self._attach()
         admission = tools.crew.create_task(admission_of(pod, record.ips[0], tools.guard))
         self._place.prepare(pod, record.ips, tools.node_resolv_conf)
-        frame = sandbox_spec(self._facts(), hostname, netns, self._place.logs)
+        pids_limit = tools.config.resources.pod_pids_limit
+        frame = sandbox_spec(self._facts(), hostname, netns, self._place.logs, pids_limit)
         handler = await tools.fetcher.handler(pod["spec"])
         with tools.metrics.operation("run_podsandbox"):
             await tools.runtime.run_sandbox(replace(frame, handler=handler))

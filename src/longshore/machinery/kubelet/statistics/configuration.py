@@ -32,6 +32,7 @@ def kubelet_configuration(config: KubeletConfig) -> Doc:
         "containerLogMaxSize": told.log_max_size,
         "containerLogMaxFiles": told.log_max_files,
         "allowedUnsafeSysctls": list(told.allowed_unsafe_sysctls),
+        "podPidsLimit": told.pod_pids_limit or -1,
         "cpuManagerPolicy": told.cpu_manager_policy,
         "reservedSystemCPUs": told.reserved_cpus,
     }
