@@ -19,7 +19,7 @@ def begun(module: str, *words: str) -> subprocess.Popen[str]:
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     """How it ended and what it printed."""
     try:
-        said, why = process.communicate(timeout=280)
+        said, why = process.communicate(timeout=850)
     finally:
         process.kill()
     assert process.returncode in (0, 1), why

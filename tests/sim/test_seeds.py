@@ -27,10 +27,10 @@ BUSY = ("--ticks", "30", "--nodes", "2", "--pace", "0.25", "--faults", "none")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_short_seeds_hold() -> None:
     processes = [begun(SIMULATOR, "--quiet", *words) for words in SHORT]
-    for process in processes:
-        code, said = ended(process)
+    for code, said in [ended(process) for process in processes]:
         if code or said:
             pytest.fail(said, pytrace=False)
 

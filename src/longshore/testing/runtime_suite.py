@@ -23,7 +23,7 @@ from longshore.machinery.runtime.protocol import (
     State,
 )
 
-_PATIENCE_S = 20.0
+_PATIENCE_S = 60.0
 
 
 class Harness(Protocol):
