@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from longshore.core.streams.protocols import LogOptions
 from longshore.machinery.runtime import logs
 from longshore.machinery.runtime.log_files import LogFiles
+from longshore.machinery.runtime.log_format import parse, text_of
 from longshore.machinery.runtime.rotated import delete_log, in_order, pack, rotated_name
 from longshore.testing.clock import VirtualClock
 
@@ -260,3 +261,12 @@ async def test_the_tail_of_a_log_that_grows_meanwhile_is_that_of_its_opening(
     assert await files.read(1 << 20) == line % 8 + line % 9
     assert await files.read(1 << 20) == b""
     files.close()
+
+
+@given(
+    st.lists(st.sampled_from([b"t", b"stdout", b"stderr", b"F", b"P", b"P:x", b"Q", b"", b"a b"])),
+)
+def test_the_text_alone_is_that_of_the_whole_line(words: list[bytes]) -> None:
+    line = b" ".join(words)
+    entry = parse(line)
+    assert text_of(line) == (b"" if entry is None else entry.text)

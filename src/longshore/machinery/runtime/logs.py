@@ -8,7 +8,7 @@ from pathlib import Path
 from longshore.base.clock import Clock, parse_rfc3339
 from longshore.core.streams.protocols import LogOptions
 from longshore.machinery.runtime.log_files import LogFiles
-from longshore.machinery.runtime.log_format import Entry, parse
+from longshore.machinery.runtime.log_format import Entry, parse, text_of
 
 # How often a followed file is looked at. A container's log has no one to announce it.
 FOLLOW_PERIOD_S = 0.1
@@ -55,7 +55,10 @@ class _Printer:
         return self._left is not None and self._left <= 0
 
     def print(self, lines: list[bytes]) -> bytes:
-        shown = b"".join(self._shown(entry) for entry in map(parse, lines) if entry is not None)
+        if self._late_enough and not self._options.timestamps:
+            shown = b"".join(map(text_of, lines))
+        else:
+            shown = b"".join(self._shown(entry) for entry in map(parse, lines) if entry is not None)
         if self._left is not None:
             shown = shown[: max(0, self._left)]
             self._left -= len(shown)
