@@ -94,7 +94,7 @@ class CriHarness:
         """Real time passes by itself."""
 
     async def ready(self, container: Container) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "ready" not in Path(container.log_path).read_text():
                 await SystemClock().sleep(0.005)
 

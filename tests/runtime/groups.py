@@ -22,6 +22,6 @@ def commands_in(group: str) -> dict[int, bytes]:
 async def gone(group: str, *commands: bytes) -> None:
     """Wait until nobody there runs any of these, or without them until nobody is there at all: who was
     killed takes a moment to go."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (there := commands_in(group)) and (not commands or {*commands} & {*there.values()}):
             await SystemClock().sleep(0.005)

@@ -16,7 +16,7 @@ import pytest
 from longshore.base.clock import SystemClock
 from longshore.machinery.runtime.cri import calls, plan
 from longshore.machinery.runtime.cri import rpc_pb2 as rpc
-from longshore.machinery.runtime.cri.calls import Calls
+from longshore.machinery.runtime.cri.calls import Calls, Silent
 from longshore.machinery.runtime.images import ImageConfig, build_image
 from longshore.machinery.runtime.oci import cgroups
 from longshore.machinery.runtime.protocol import (
@@ -85,7 +85,7 @@ async def test_a_runtime_that_was_killed_is_found_again_with_all_that_ended(
     assert words == f"the container runtime at {running.containerd.socket} does not answer"
     started = harness.runtime.start_container
     again = replace(harness.running("steady"), attempt=1)
-    assert "does not answer" in await refused(lambda: started(steady.sandbox, again), StartFailed)
+    assert "does not answer" in await refused(lambda: started(steady.sandbox, again), Silent)
     running.start()
     ended = await until_known(harness, ending.id)
     assert (ended.exit_code, ended.reason) == (4, "Error")
@@ -94,9 +94,49 @@ async def test_a_runtime_that_was_killed_is_found_again_with_all_that_ended(
     assert (await harness.runtime.exec_sync(steady.id, ["echo", "here"], 5.0))[1] == b"here\n"
 
 
+async def test_each_start_is_done_once_though_the_runtime_ends_meanwhile(
+    harness: CriHarness, running: Machine
+) -> None:
+    """Whatever had no answer is found: a sandbox, a container that never ran, one that runs."""
+    ran, clock = harness.root / "ran", SystemClock()
+    ran.mkdir()
+    for turn, after_s in enumerate((0.02, 0.06, 0.1)):
+        spec = harness.shell(f"once-{turn}", f"echo run >> /ran/{turn}; exec sleep 1000")
+        spec = replace(spec, mounts=(Mount(str(ran), "/ran"),))
+        asking = asyncio.ensure_future(begun(harness, spec))
+        await clock.sleep(after_s)
+        running.kill()
+        running.start()
+        await asyncio.wait({asking})
+        assert asking.exception() is None or isinstance(asking.exception(), RuntimeFailure)
+        await begun_at_last(harness, spec)
+        async with asyncio.timeout(60):
+            while not (ran / str(turn)).exists():
+                await clock.sleep(0.02)
+        assert (ran / str(turn)).read_text() == "run\n"
+    ask = Calls(harness.containerd.endpoint)
+    labels = {plan.NODE_LABEL: harness.node}
+    sandboxes = rpc.ListSandboxRequest(filter=rpc.SandboxFilter(label_selector=labels))
+    assert len((await ask(calls.LIST_SANDBOXES, sandboxes)).items) == turn + 1
+    containers = rpc.ListContainersRequest(filter=rpc.ContainerFilter(label_selector=labels))
+    assert len((await ask(calls.LIST, containers)).containers) == turn + 1
+    await ask.close()
+
+
+async def begun_at_last(harness: CriHarness, spec: ContainerSpec) -> Container:
+    """As a kubelet does, which asks again after a failure."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                return await begun(harness, spec)
+            except RuntimeFailure as error:
+                print(type(error), error)
+                await SystemClock().sleep(0.05)
+
+
 async def until_known(harness: CriHarness, container_id: str) -> Container:
     """As a kubelet does, which asks again after a failure."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(RuntimeFailure):
                 found = await one(harness.runtime, container_id)
@@ -120,7 +160,7 @@ async def test_a_sandbox_that_was_lost_is_made_anew(harness: CriHarness) -> None
         while True:
             await harness.runtime.changed()
 
-    async with asyncio.timeout(20), asyncio.TaskGroup() as crew:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as crew:
         listening = crew.create_task(listen())
         second = None
         while second is None or (await one(harness.runtime, first.id)).state is State.RUNNING:

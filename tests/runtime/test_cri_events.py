@@ -65,7 +65,7 @@ def exited(container_id: str, process: str) -> rpc.Envelope:
 
 async def heard(ends: Ends) -> str:
     """The next end that has a name."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (found := await ends.next()):
             pass
         return found
@@ -108,7 +108,7 @@ async def test_where_nobody_tells_all_are_looked_at(tmp_path: Path) -> None:
     ask = Calls(f"unix://{teller.socket}")
     said: list[str] = []
     ends = Ends(ask, SystemClock(), said.append)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert [await ends.next() for _ in range(4)] == [ALL] * 4
     assert said == []
     ends.close()

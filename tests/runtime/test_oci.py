@@ -82,7 +82,7 @@ class OciHarness:
 
     async def heard(self, container: Container, word: str) -> None:
         """Return once a container has said it."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while word not in Path(container.log_path).read_text():
                 await SystemClock().sleep(0.005)
 
@@ -480,7 +480,7 @@ async def test_following_a_log_ends_with_the_container(harness: OciHarness) -> N
         async for piece in logs.read(Path(spec.log_path), options, SystemClock(), ended.is_set):
             pieces.append(piece)
 
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         group.create_task(follow())
         await until_ended(harness, started.id, 0.0)
         ended.set()

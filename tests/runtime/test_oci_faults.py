@@ -40,7 +40,7 @@ def working(harness: OciHarness) -> list[bytes]:
 
 async def all_ended(harness: OciHarness) -> None:
     """What is killed takes a moment to go."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while working(harness):
             await SystemClock().sleep(0.005)
 

@@ -53,7 +53,7 @@ def asked(*command: str, stdin: bool = False, tty: bool = False) -> ExecOptions:
 async def heard(session: Session, until: bytes = b"") -> dict[int, bytes]:
     """All that it says, by stream; or what it said when stdout has that word."""
     said = {1: b"", 2: b""}
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             stream, piece = await session.read()
             if not stream:

@@ -135,6 +135,6 @@ async def _limits(runtime: Runtime, container: Container) -> tuple[int, int]:
 
 async def _until_said(log: Path, word: str) -> None:
     """Return once there is a line with that word."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while word not in (text := log.read_text()) or "\n" not in text:
             await asyncio.to_thread(log.stat)

@@ -35,7 +35,7 @@ from longshore.machinery.runtime.protocol import (
 from longshore.testing.container_suite import ContainerHarness
 from longshore.testing.runtime_suite import one, refused, until_ended
 
-_PATIENCE_S = 20.0
+_PATIENCE_S = 60.0
 _CLOCK = SystemClock()
 
 
