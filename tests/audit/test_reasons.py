@@ -156,7 +156,7 @@ async def test_the_last_line_of_a_talk_has_the_exit_code(
     async with world(tmp_path, auditor(log)) as it:
         path = f"{EXEC}?command=exit&command={code}&stdout=true"
         await messages(await it.open(path, "v5.channel.k8s.io", method=method))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(talked := [e for e in log.events if "exec" in e["requestURI"]]) < 2:
                 await settle(1)
         started, complete = talked

@@ -39,7 +39,7 @@ class Client:
             await self._write(self._encoder.encode(frame))
 
     async def until_ended(self, *streams: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not {*streams} <= self.ended:
                 for frame in self._decoder.feed(await self._read() or b""):
                     self._take(frame)

@@ -196,7 +196,7 @@ async def messages(answer: Answering) -> list[bytes]:
     """Everything that comes until the server says goodbye."""
     socket = WebSocket(answer, client=True)
     found = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (message := await socket.receive()) is not None:
             found.append(message)
     answer.close()

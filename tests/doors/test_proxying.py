@@ -106,7 +106,7 @@ async def ask(port: int, method: str, path: str, body: bytes = b"", *headers: st
     client = await Raw.to(port)
     lines = [f"{method} {path} HTTP/1.1", "Host: api", f"Content-Length: {len(body)}", *headers]
     client.send("\r\n".join([*lines, "", ""]).encode() + body)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         answer = await client.reply()
     await client.close()
     return answer

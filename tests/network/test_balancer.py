@@ -136,7 +136,7 @@ async def count_then_answer(reader: asyncio.StreamReader, writer: asyncio.Stream
 
 
 async def through_and_back() -> None:
-    async with spliced(count_then_answer) as address, asyncio.timeout(20):
+    async with spliced(count_then_answer) as address, asyncio.timeout(60):
         reader, writer = await asyncio.open_connection(*address)
         writer.write(BIG)
         writer.write_eof()
@@ -168,7 +168,7 @@ async def test_a_reader_that_is_slow_slows_the_writer() -> None:
 
     sent: list[int] = []
     hung_up = asyncio.Event()
-    async with spliced(chatter) as address, asyncio.timeout(20):
+    async with spliced(chatter) as address, asyncio.timeout(60):
         reader, writer = await asyncio.open_connection(*address, limit=1024)
         await reader.read(1)
         await settle(2000)

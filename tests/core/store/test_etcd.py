@@ -385,7 +385,7 @@ def test_addresses_that_are_none(address: str) -> None:
 async def taken(feed: AsyncIterator[Changes], count: int) -> list[Change]:
     """The first changes of a feed, at least so many, as told until there are."""
     made: list[Change] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(made) < count:
             told = await anext(feed)
             assert not told.made or told.revision >= told.made[-1].revision
