@@ -60,12 +60,15 @@ async def test_connections_that_a_burst_has_left_are_closed_and_the_one_in_use_i
     pool = Pool([f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"], None, keep_s=0.5)
     await asyncio.gather(*(pool.fetch("GET", "/", {}) for _ in range(6)))
     assert (len(there), ever) == (6, 6)
+    clock, longest_s = SystemClock(), 0.0
     async with asyncio.timeout(60):
         while len(there) > 1:
+            began = clock.monotonic()
             await pool.fetch("GET", "/", {})
+            longest_s = max(longest_s, clock.monotonic() - began)
         while there:
-            await SystemClock().sleep(0.02)
-    assert ever == 6
+            await clock.sleep(0.02)
+    assert ever == 6 or longest_s > 0.4, "another is made if the machine stood still"
     pool.close()
     server.close()
     await server.wait_closed()
