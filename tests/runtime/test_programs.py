@@ -1,4 +1,4 @@
-"""How makers of containers are asked: by a sealed copy, with filters that were compiled before."""
+"""How makers of containers are asked: by a sealed copy, with what was found out before."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from longshore.machinery.runtime.oci import cgroups
 from longshore.machinery.runtime.oci.filters import ANNOTATION, Filters
+from longshore.machinery.runtime.oci.host import Users
 from longshore.machinery.runtime.oci.sealed import sealed
 from longshore.machinery.runtime.protocol import CanExec
 from tests.runtime.test_oci import OciHarness, harness
@@ -66,6 +67,19 @@ def test_rules_that_were_not_asked_for_for_long_are_forgotten(tmp_path: Path) ->
         assert ANNOTATION in _made(tmp_path, f"again{number}", filters, 0)
     assert ANNOTATION not in _made(tmp_path, "one", filters, 1)
     assert ANNOTATION in _made(tmp_path, "last", filters, 65)
+
+
+def test_an_images_users_are_looked_up_once_for_each_name(tmp_path: Path) -> None:
+    users, passwd = Users(), tmp_path / "etc" / "passwd"
+    passwd.parent.mkdir()
+    passwd.write_text("web:x:101:102::/srv:\n")
+    assert users.find("image", tmp_path, "web").uid == 101
+    passwd.write_text("web:x:201:202::/srv:\nother:x:301:302::/:\n")
+    assert users.find("image", tmp_path, "web").uid == 101
+    assert users.find("another", tmp_path, "web").uid == 201
+    assert users.find("image", tmp_path, "other").uid == 301
+    with pytest.raises(ValueError, match='no user "nobody"'):
+        users.find("image", tmp_path, "nobody")
 
 
 @pytest.mark.root

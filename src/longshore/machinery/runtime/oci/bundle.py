@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,14 @@ from longshore.machinery.runtime.protocol import (
 )
 
 _PAGE_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was found out for earlier containers and holds for others like them."""
+
+    filters: Filters = field(default_factory=Filters)
+    users: host.Users = field(default_factory=host.Users)
 
 
 def container_id(sandbox_id: str, spec: ContainerSpec) -> str:
@@ -83,13 +91,14 @@ def configure(
     spec: ContainerSpec,
     images: ImageStore,
     stored: StoredImage,
-    filters: Filters,
+    known: Known,
 ) -> ContainerRecord:
     """The configuration and the record, which knows the user now. Raises ValueError, ImageMissing or OSError."""
-    user = host.user_of(live.directory / "rootfs", spec.security.user or stored.image.user)
+    wanted = spec.security.user or stored.image.user
+    user = known.users.find(stored.image.id, live.directory / "rootfs", wanted)
     shown = replace(spec, mounts=show_images(live.directory, images, spec.mounts))
     config = configuration(shown, stored.image, user, frame)
-    (live.directory / "config.json").write_bytes(orjson.dumps(filters.told(config)))
+    (live.directory / "config.json").write_bytes(orjson.dumps(known.filters.told(config)))
     who = (user.uid, user.gid, *groups(spec.security, user))
     record = replace(live.record, container=replace(live.container, user=who))
     records.write_container(live.directory, record)

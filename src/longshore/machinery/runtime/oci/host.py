@@ -17,6 +17,7 @@ from longshore.machinery.runtime.oci.users import ProcessUser, find_user
 from longshore.machinery.runtime.protocol import Device
 
 _PASSWD_MAX_BYTES = 1024 * 1024
+_USERS_MOST = 256
 _SIGNAL = re.compile(r"(?:SIG)?(\w+?)([+-]\d{1,2})?")
 
 
@@ -29,6 +30,22 @@ def user_of(rootfs: Path, wanted: str) -> ProcessUser:
         )
     finally:
         os.close(root)
+
+
+class Users:
+    """Who containers run as, by image: what an image's files say of a name is looked up once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], ProcessUser] = {}
+
+    def find(self, image_id: str, rootfs: Path, wanted: str) -> ProcessUser:
+        """rootfs shows the image as it is, nothing has been written there. Raises ValueError."""
+        key = (image_id, wanted)
+        if key not in self._known:
+            if len(self._known) == _USERS_MOST:
+                self._known.clear()
+            self._known[key] = user_of(rootfs, wanted)
+        return self._known[key]
 
 
 def _read_beneath(root: int, path: str) -> str:

@@ -32,7 +32,6 @@ from longshore.machinery.runtime.oci import (
 from longshore.machinery.runtime.oci.attaching import attach
 from longshore.machinery.runtime.oci.destroy import end_processes, remove_tree
 from longshore.machinery.runtime.oci.exec import exec_sync
-from longshore.machinery.runtime.oci.filters import Filters
 from longshore.machinery.runtime.oci.layout import Layout
 from longshore.machinery.runtime.oci.live import Live
 from longshore.machinery.runtime.oci.programs import Programs
@@ -95,7 +94,7 @@ class OciRuntime:
         self.only = ""
         self._programs: Programs
         self._sandboxes: Sandboxes
-        self._filters = Filters()
+        self._known = bundle.Known()
         self._live: dict[str, Live] = {}
         self._starting: set[str] = set()
         self._watch = Watch(self._live, clock, log)
@@ -234,7 +233,7 @@ class OciRuntime:
         with conmon.started(programs, order) as keeper:
             bundle.lay_out(self._layout, live, self._images, stored)
             frame = bundle.frame_of(live, pod, spec, pid)
-            live.record = bundle.configure(live, frame, spec, self._images, stored, self._filters)
+            live.record = bundle.configure(live, frame, spec, self._images, stored, self._known)
             await keeper.create(self._clock)
         container = live.container
         if not self._watch.begin(live):
@@ -247,7 +246,7 @@ class OciRuntime:
         live.record = replace(
             live.record, container=replace(container, state=State.RUNNING, started_at=at)
         )
-        self._filters.learn(live.directory, programs.maker.state / container.id)
+        self._known.filters.learn(live.directory, programs.maker.state / container.id)
         self._keep(live)
         self._in_the_open.append(live)
         if live.ended.is_set():
