@@ -129,8 +129,7 @@ async def begun_at_last(harness: CriHarness, spec: ContainerSpec) -> Container:
         while True:
             try:
                 return await begun(harness, spec)
-            except RuntimeFailure as error:
-                print(type(error), error)
+            except RuntimeFailure:
                 await SystemClock().sleep(0.05)
 
 

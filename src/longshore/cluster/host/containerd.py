@@ -20,7 +20,7 @@ Images: TypeAlias = list[Image]
 
 # How long it may take to listen: it reads what it knows of containers before.
 _BEGIN_S = 30.0
-_PAUSE_MIN_S, _PAUSE_MAX_S = 0.1, 10.0
+_PAUSE_MIN_S, _PAUSE_MAX_S = 0.1, 2.0
 # Who ran this long has not ended over and over.
 _SOUND_S = 60.0
 

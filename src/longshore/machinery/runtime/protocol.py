@@ -272,7 +272,8 @@ class Runtime(Protocol):
     async def sandboxes(self) -> list[Sandbox]: ...
 
     async def start_container(self, sandbox_id: str, spec: ContainerSpec) -> Container:
-        """Create and start. Raises ImageMissing or StartFailed; returns when its process runs."""
+        """Create and start. Raises ImageMissing or StartFailed; returns when its process runs. After another
+        RuntimeFailure it may run, or not: who asks for the same attempt again is told what became of it."""
 
     async def stop_container(self, container_id: str, grace_s: float) -> None:
         """Its stop signal, then SIGKILL after the grace. Returns when it is gone. Idempotent."""

@@ -53,6 +53,10 @@ class Late(RuntimeFailure):
     """It took longer than it may."""
 
 
+NO_ANSWER = (Silent, Late)
+"""After these nobody knows what was done."""
+
+
 @dataclass(frozen=True, slots=True)
 class Method(Generic[Asked, Answered]):
     """One method: its path, what is asked and what is answered."""

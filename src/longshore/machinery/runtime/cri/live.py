@@ -26,10 +26,12 @@ class Pod:
 
 @dataclass(slots=True)
 class Live:
-    """A container. stop_signal is that of its specification, empty if it has none."""
+    """A container. stop_signal is that of its specification, empty if it has none; doubted: its start had no
+    answer."""
 
     container: Container
     stop_signal: str = ""
+    doubted: bool = False
 
     @property
     def ended(self) -> bool:
@@ -37,11 +39,13 @@ class Live:
 
 
 class Book:
-    """Sandboxes by the pod's uid, containers by id."""
+    """Sandboxes by the pod's uid, containers by id. doubted are uids of which there may be more than is known
+    here: the runtime did not answer when something was to be made."""
 
     def __init__(self) -> None:
         self.pods: dict[str, Pod] = {}
         self.live: dict[str, Live] = {}
+        self.doubted: set[str] = set()
 
     def members(self, uid: str) -> list[Live]:
         return [one for one in self.live.values() if one.container.sandbox == uid]

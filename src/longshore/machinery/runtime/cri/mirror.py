@@ -130,6 +130,29 @@ class Mirror:
         asked = rpc.ContainerStatusRequest(container_id=container_id)
         return (await self._ask(calls.INSPECT, asked)).status
 
+    async def settle(self, uid: str) -> None:
+        """Remove what was made of a doubted pod and nobody knows of: it keeps the names of what is to be made."""
+        if uid not in self.book.doubted:
+            return
+        pod = self.book.pods.get(uid)
+        known = {pod.id, *pod.former} if pod is not None else set()
+        for sandbox in await self._sandboxes():
+            if sandbox.metadata.uid == uid and sandbox.id not in known:
+                await self.discard_sandbox(sandbox.id)
+        for container in await self._containers():
+            if container.pod_sandbox_id in known and container.id not in self.book.live:
+                await self.discard(container.id)
+        self.book.doubted.discard(uid)
+
+    async def became(self, live: Live) -> Live | None:
+        """What became of a container whose start had no answer; None if it never ran, and is gone now."""
+        if await self.look_at(live) and live.container.state is not State.CREATED:
+            live.doubted = False
+            return live
+        await self.discard(live.container.id)
+        self.book.live.pop(live.container.id, None)
+        return None
+
     async def discard(self, container_id: str) -> None:
         """Remove a container, whether or not it runs. Idempotent."""
         with contextlib.suppress(NotThere):

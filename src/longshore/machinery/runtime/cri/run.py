@@ -19,7 +19,7 @@ from longshore.core.streams.protocols import ExecOptions, Session
 from longshore.machinery.runtime.cri import calls, plan, stopping, streaming
 from longshore.machinery.runtime.cri import rpc_pb2 as rpc
 from longshore.machinery.runtime.cri.about import About, about
-from longshore.machinery.runtime.cri.calls import Calls, NotThere, Silent
+from longshore.machinery.runtime.cri.calls import NO_ANSWER, Calls, NotThere, Silent
 from longshore.machinery.runtime.cri.containerd import PAUSE_IMAGE
 from longshore.machinery.runtime.cri.events import ALL, Ends
 from longshore.machinery.runtime.cri.images import Images
@@ -159,7 +159,9 @@ class CriRuntime:
         if spec.resources != Resources():
             await asyncio.to_thread(limits.bound, frame.group, spec.resources)
         pod = Pod(sandbox, frame, "")
-        await self._run(pod)
+        async with self._slots:
+            await self._mirror.settle(spec.id)
+            await self._run(pod)
         self._mirror.book.pods[spec.id] = pod
         return sandbox
 
@@ -171,6 +173,9 @@ class CriRuntime:
         try:
             self._networks.give(sandbox.id, frame.netns, frame.ips)
             pod.id = (await self._ask(calls.RUN_SANDBOX, asked)).pod_sandbox_id
+        except NO_ANSWER:
+            self._mirror.book.doubted.add(sandbox.id)
+            raise
         except OSError as error:
             raise RuntimeFailure(f"sandbox {sandbox.id} cannot be made: {error}") from error
         finally:
@@ -189,6 +194,7 @@ class CriRuntime:
             pod.lost = False
 
     async def remove_sandbox(self, sandbox_id: str) -> None:
+        await self._mirror.settle(sandbox_id)
         pod = self._mirror.book.pods.get(sandbox_id)
         if pod is None:
             return
@@ -216,6 +222,8 @@ class CriRuntime:
         if pod is None:
             raise StartFailed(f"sandbox {sandbox_id} does not exist")
         known = self._mirror.book.find(sandbox_id, spec.name, spec.attempt)
+        if known is not None and known.doubted:
+            known = await self._mirror.became(known)
         if known is not None and known.container.state is State.CREATED:
             raise StartFailed(f"container {spec.name} is being started already")
         if known is not None:
@@ -226,9 +234,10 @@ class CriRuntime:
             if image is None:
                 raise ImageMissing(f'image "{spec.image}" is not on this node')
             async with self._slots:
+                await self._mirror.settle(sandbox_id)
                 await self._ready(pod)
                 return await self._start(pod, spec, image)
-        except (ImageMissing, StartFailed):
+        except (ImageMissing, StartFailed, *NO_ANSWER):
             raise
         except (RuntimeFailure, OSError) as error:
             raise StartFailed(str(error)) from error
@@ -246,17 +255,28 @@ class CriRuntime:
             config=config,
             sandbox_config=plan.sandbox_config(pod.sandbox, frame, self._node, pod.attempt),
         )
-        made = await self._ask(calls.CREATE, asked)
         try:
+            made = await self._ask(calls.CREATE, asked)
             # It is known before it runs: its end may be told before its start is.
             live = await mirror.take_up(made.container_id, pod)
+        except BaseException:
+            mirror.book.doubted.add(pod.sandbox.id)
+            raise
+        await self._run_it(live)
+        return live.container
+
+    async def _run_it(self, live: Live) -> None:
+        mirror, made = self._mirror, rpc.ContainerId(container_id=live.container.id)
+        try:
             await self._ask(calls.START, made)
             await mirror.look_at(live)
+        except NO_ANSWER:
+            live.doubted = True
+            raise
         except BaseException:
             mirror.book.live.pop(made.container_id, None)
             await mirror.discard(made.container_id)
             raise
-        return live.container
 
     def _target(self, pod: Pod, name: str) -> str:
         """The id of a running container of the pod. Raises StartFailed."""
