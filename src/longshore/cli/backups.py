@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from longshore.cli.options import (
+    chosen,
     echo_json,
     json_option,
     name_option,
@@ -72,7 +73,7 @@ def restore(as_json: bool, **options: Any) -> None:
         return
     click.echo(_as_text(done))
     if not done["dryRun"]:
-        click.echo(f"longshore start --name {done['cluster']} starts it")
+        click.echo(f"longshore start{chosen(done['cluster'], options['root'])} starts it")
 
 
 def _as_text(done: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from longshore.cli.bench import bench
 from longshore.cli.machines import agent, leave, machine_option, shutdown
 from longshore.cli.nodes import node
 from longshore.cli.options import (
+    chosen,
     echo_json,
     json_option,
     name_option,
@@ -178,7 +179,7 @@ def stop(name: str, root: Path | None) -> None:
     from longshore.cluster.local.down import stop
 
     stop(name, root)
-    click.echo(f"{name} is stopped; longshore start{_named(name)} brings it back")
+    click.echo(f"{name} is stopped; longshore start{chosen(name, root)} brings it back")
 
 
 @main.command()
@@ -472,7 +473,3 @@ def version(as_json: bool) -> None:
         click.echo(f'{{"longshore": "{__version__}", "kubernetes": "{KUBERNETES_VERSION}"}}')
     else:
         click.echo(f"longshore {__version__} (Kubernetes API {KUBERNETES_VERSION})")
-
-
-def _named(name: str) -> str:
-    return "" if name == "default" else f" --name {name}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from longshore.cli.options import echo_json, json_option, name_option, root_option
+from longshore.cli.options import chosen, echo_json, json_option, name_option, root_option
 
 wait_option = click.option(
     "--wait", default=120.0, show_default=True, help="Seconds to wait until the agent has ended."
@@ -54,7 +54,7 @@ def node_shutdown(node_name: str, wait: float, name: str, root: Path | None) -> 
     from longshore.cluster.agent.shutting_down import of_cluster
 
     of_cluster(name, root, node_name, wait)
-    click.echo(f"{node_name} is shut down; longshore start --name {name} brings it back")
+    click.echo(f"{node_name} is shut down; longshore start{chosen(name, root)} brings it back")
 
 
 @node.command("remove")

@@ -18,6 +18,12 @@ root_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 
 
+def chosen(name: str, root: Path | None) -> str:
+    """The words by which another command finds the same cluster, as far as they are needed."""
+    words = {"--name": name if name != "default" else None, "--root": root}
+    return "".join(f" {option} {word}" for option, word in words.items() if word is not None)
+
+
 _STORE = {
     "address": (
         "--store", "sqlite|etcd://HOST:PORT[,HOST:PORT...]",
