@@ -7,6 +7,8 @@ import subprocess
 import sys
 
 SIMULATOR, PLANTED = "longshore.testing.simulator", "tests.sim.planted"
+# A minute of two cores, on machines of any speed that have other things to do.
+PATIENCE_S = 850
 
 
 def begun(module: str, *words: str) -> subprocess.Popen[str]:
@@ -18,10 +20,11 @@ def begun(module: str, *words: str) -> subprocess.Popen[str]:
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     """How it ended and what it printed."""
-    try:
-        said, why = process.communicate(timeout=850)
-    finally:
-        process.kill()
+    with process:
+        try:
+            said, why = process.communicate(timeout=PATIENCE_S)
+        finally:
+            process.kill()
     assert process.returncode in (0, 1), why
     return process.returncode, said
 

@@ -10,7 +10,9 @@ import pytest
 
 from longshore.testing.simulator.checkers import CHECKERS
 from tests.sim.planted import BUGS, SEEDS
-from tests.sim.processes import PLANTED, run
+from tests.sim.processes import PATIENCE_S, PLANTED, run
+
+pytestmark = pytest.mark.timeout(PATIENCE_S + 50)
 
 
 @pytest.fixture(scope="module")

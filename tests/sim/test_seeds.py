@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.sim.processes import PLANTED, SIMULATOR, begun, ended, run
+from tests.sim.processes import PATIENCE_S, PLANTED, SIMULATOR, begun, ended, run
+
+pytestmark = pytest.mark.timeout(PATIENCE_S + 50)
 
 FOUND = Path(__file__).parent / "found"
 # Faults after which all is well again within seconds.
@@ -27,7 +29,6 @@ BUSY = ("--ticks", "30", "--nodes", "2", "--pace", "0.25", "--faults", "none")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_short_seeds_hold() -> None:
     processes = [begun(SIMULATOR, "--quiet", *words) for words in SHORT]
     for code, said in [ended(process) for process in processes]:
