@@ -77,9 +77,7 @@ def examine() -> list[Finding]:
     findings += [_command(*entry) for entry in COMMANDS]
     findings += [_optional(*entry) for entry in (*OPTIONAL_COMMANDS, *CRI_COMMANDS, UNASKED)]
     findings.append(Finding("overlayfs", mountable("overlay"), "modprobe overlay"))
-    findings.append(
-        Finding("cgroups", Path("/sys/fs/cgroup").is_dir(), "mount them on /sys/fs/cgroup")
-    )
+    findings.append(control_groups())
     findings.append(_inotify())
     return findings
 
@@ -131,6 +129,29 @@ def _optional(command: str, package: str, purpose: str) -> Finding:
     return Finding(
         f"{command} ({purpose}, optional)", found(command), f"apt-get install {package}", True
     )
+
+
+def control_groups(root: Path = Path("/sys/fs/cgroup")) -> Finding:
+    """Whether groups can be made that have controllers. Within a container version 2 alone may refuse that: there the
+    mount's root is a group like any other (it has a type), and one with processes in it hands no controller on
+    (cgroup-v2.rst, No Internal Process Constraint)."""
+    mend = ""
+    if not root.is_dir():
+        mend = f"mount them on {root}"
+    elif (root / "cgroup.controllers").exists() and not os.access(root, os.W_OK):
+        mend = f"{root} is mounted read-only: a container that is to have containers has to be privileged"
+    elif (root / "cgroup.type").exists() and not _hands_on(root):
+        mend = (
+            f"mkdir -p {root}/init && xargs -n1 < {root}/cgroup.procs > {root}/init/cgroup.procs: "
+            "while this container's processes are in its root group, no other can be bounded"
+        )
+    return Finding("cgroups", not mend, mend)
+
+
+def _hands_on(group: Path) -> bool:
+    """Whether it does, or can."""
+    handed = (group / "cgroup.subtree_control").read_text().split()
+    return "memory" in handed or not (group / "cgroup.procs").read_text().strip()
 
 
 def mountable(name: str, root: Path = Path("/")) -> bool:
