@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
+from longshore.base.durations import duration
 from longshore.base.users import User
 from longshore.cluster.readings.statistics import HollowStatistics
 from longshore.core.objects import kinds
@@ -13,7 +14,6 @@ from longshore.core.objects.kinds import Doc
 from longshore.core.registry.client import Bind
 from longshore.core.streams.samples import NodeSample, PodSample, Use
 from longshore.doors.kubernetes.door import DoorConfig
-from longshore.doors.kubernetes.metrics import duration
 
 from .rig import ADMIN, TABLE, Kube, kube, pod
 
@@ -78,7 +78,7 @@ async def test_nodes_are_shown_as_metrics_server_shows_them() -> None:
             },
             "timestamp": "2026-01-01T00:00:00Z",
             "window": "12.5s",
-            "usage": {"cpu": "1000000000n", "memory": "65536Ki"},
+            "usage": {"cpu": "1", "memory": "64Mi"},
         }  # fmt: skip
         kind = {"kind": "NodeMetrics", "apiVersion": "metrics.k8s.io/v1beta1"}
         assert one.doc == kind | expected
@@ -101,7 +101,7 @@ async def test_pods_are_chosen_by_namespace_and_selectors() -> None:
         assert names((await k("GET", f"{path}?labelSelector=app=web")).doc) == ["a"]
         assert names((await k("GET", f"{path}?fieldSelector=metadata.name=b")).doc) == ["b"]
         one = (await k("GET", f"{path}/a")).doc
-        usage = {"cpu": "250000000n", "memory": "3072Ki"}
+        usage = {"cpu": "250m", "memory": "3Mi"}
         assert one["containers"] == [{"name": "main", "usage": usage}]
         assert one["metadata"]["labels"] == {"app": "web"}
         missing = (await k("GET", f"{path}/waiting")).doc["message"]

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from longshore.base import quantities
 from longshore.base.clock import Clock, rfc3339
+from longshore.base.durations import duration
 from longshore.base.users import User
 from longshore.core.objects import kinds
 from longshore.core.objects.columns import printer
@@ -132,14 +134,5 @@ def _frame(doc: Doc, at: float, window_s: float) -> Doc:
 
 
 def _usage(use: Use) -> Doc:
-    return {"cpu": f"{use.cpu_ns}n", "memory": f"{-(-use.memory_bytes // 1024)}Ki"}
-
-
-def duration(seconds: float) -> str:
-    """As Go writes a time.Duration: 9.5s, 1m0s, 2h0m5s."""
-    minutes, rest = divmod(round(seconds, 3), 60)
-    hours, minutes = divmod(int(minutes), 60)
-    text = f"{rest:.3f}".rstrip("0").rstrip(".") + "s"
-    if hours:
-        return f"{hours}h{minutes}m{text}"
-    return f"{minutes}m{text}" if minutes else text
+    cpu, memory = f"{use.cpu_ns}n", f"{-(-use.memory_bytes // 1024)}Ki"
+    return {"cpu": quantities.canonical(cpu), "memory": quantities.canonical(memory)}

@@ -7,6 +7,7 @@ and programs match on them.
 from __future__ import annotations
 
 from longshore.base.clock import rfc3339
+from longshore.base.durations import duration
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.resizing import IN_PROGRESS, PENDING
 from longshore.machinery.kubelet.config import IMAGE_ERROR_SHOWN_S, RECONCILE_S
@@ -380,7 +381,7 @@ def _waiting_again(view: PodView, container: Doc, init: bool, ended: Container) 
         return _trouble(view, container, trouble)
     if restart_at(view, ended.name) <= view.now:
         return None
-    delay = _duration(view.backoffs[ended.name].delay_s)
+    delay = duration(int(view.backoffs[ended.name].delay_s))
     message = f"back-off {delay} restarting failed container={ended.name} pod={full_name(view.doc)}"
     return {"reason": "CrashLoopBackOff", "message": message}
 
@@ -390,9 +391,3 @@ def _comes_back(view: PodView, container: Doc, init: bool, ended: Container) -> 
     if init and not is_sidecar(container) and ended.exit_code == 0:
         return False
     return returns(view, container, policy, ended)
-
-
-def _duration(seconds: float) -> str:
-    """As Go prints a time.Duration: 10s, 1m20s, 5m0s."""
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

@@ -27,8 +27,8 @@ def machine_facts(root: Path) -> MachineFacts:
         boot_id=_text("/proc/sys/kernel/random/boot_id"),
         capacity={
             "cpu": str(len(os.sched_getaffinity(0))),
-            "memory": f"{memory['MemTotal']}Ki",
-            "ephemeral-storage": f"{disk.f_blocks * disk.f_frsize // 1024}Ki",
+            "memory": quantities.text(memory["MemTotal"] * 1024, binary=True),
+            "ephemeral-storage": quantities.text(disk.f_blocks * disk.f_frsize, binary=True),
             "pods": str(MAX_PODS),
             **_huge_pages(),
         },

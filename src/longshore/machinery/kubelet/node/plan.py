@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from longshore.base.clock import rfc3339, rfc3339_micro
 from longshore.base.version import GIT_VERSION, RUNTIME_VERSION
 from longshore.core.objects import kinds
+from longshore.core.objects.canonical import quantity
 from longshore.core.objects.kinds import Doc
 from longshore.core.objects.names import is_extended_resource
 from longshore.machinery.kubelet.config import (
@@ -87,12 +88,14 @@ def node_status(
     """A patch of the Node's status; old is the one before, whose transition times live on. So does what
     others said that the node has: resources that nobody here knows of (kubernetes.io, "Advertise
     Extended Resources for a Node")."""
-    capacity = {
-        **_extended(old, "capacity"),
-        **facts.capacity,
-        **config.capacity,
-        **facts.devices.capacity,
-    }
+    capacity = _as_served(
+        {
+            **_extended(old, "capacity"),
+            **facts.capacity,
+            **config.capacity,
+            **facts.devices.capacity,
+        }
+    )
     handlers: Doc = {}
     if facts.handlers:
         features = {"supplementalGroupsPolicy": True}
@@ -103,7 +106,7 @@ def node_status(
         "allocatable": {
             **dict.fromkeys(_extended(old, "allocatable").keys() - capacity.keys()),
             **allocatable(capacity, config.resources),
-            **facts.devices.allocatable,
+            **_as_served(facts.devices.allocatable),
         },
         "addresses": [
             {"type": "InternalIP", "address": config.node_ip},
@@ -117,6 +120,11 @@ def node_status(
             for image in sorted(images, key=lambda i: (-i.size, i.id))[:IMAGES_MAX]
         ],
     }
+
+
+def _as_served(quantities: Mapping[str, str]) -> dict[str, str]:
+    """As they will be read back: what is told in another form would look changed for ever."""
+    return {name: quantity(text) for name, text in quantities.items()}
 
 
 def _handlers(facts: MachineFacts) -> list[Doc]:

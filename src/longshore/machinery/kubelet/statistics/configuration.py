@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from longshore.base.durations import duration
 from longshore.core.objects.kinds import Doc
 from longshore.machinery.kubelet.config import LEASE_DURATION_S, MAX_PODS, KubeletConfig
 
@@ -9,7 +10,7 @@ from longshore.machinery.kubelet.config import LEASE_DURATION_S, MAX_PODS, Kubel
 def kubelet_configuration(config: KubeletConfig) -> Doc:
     """Fields that have a meaning here."""
     told = config.resources
-    graces = {name: f"{grace:g}s" for name, grace in told.eviction_soft_grace_s.items()}
+    graces = {name: duration(grace) for name, grace in told.eviction_soft_grace_s.items()}
     return {
         "kind": "KubeletConfiguration",
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -25,10 +26,10 @@ def kubelet_configuration(config: KubeletConfig) -> Doc:
         "evictionSoftGracePeriod": graces,
         "evictionMinimumReclaim": dict(told.eviction_minimum_reclaim),
         "evictionMaxPodGracePeriod": int(told.eviction_max_pod_grace_s),
-        "evictionPressureTransitionPeriod": f"{told.eviction_transition_s:g}s",
+        "evictionPressureTransitionPeriod": duration(told.eviction_transition_s),
         "imageGCHighThresholdPercent": told.image_gc_high_percent,
         "imageGCLowThresholdPercent": told.image_gc_low_percent,
-        "imageMinimumGCAge": f"{told.image_gc_min_age_s:g}s",
+        "imageMinimumGCAge": duration(told.image_gc_min_age_s),
         "containerLogMaxSize": told.log_max_size,
         "containerLogMaxFiles": told.log_max_files,
         "allowedUnsafeSysctls": list(told.allowed_unsafe_sysctls),
