@@ -48,7 +48,7 @@ def lan(tmp_path: Path) -> Iterator[Lan]:
 
 
 def pings(netns: str, ip: str) -> bool:
-    return shell(netns, "busybox", "ping", "-c1", "-W2", ip).returncode == 0
+    return shell(netns, "busybox", "ping", "-c1", "-W20", ip).returncode == 0
 
 
 def test_nodes_reach_one_another_and_nothing_stays(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def lan(tmp_path: Path) -> Iterator[Lan]:
 
 
 async def pings(netns: str, ip: str) -> bool:
-    done = await off_loop(lambda: shell(netns, "busybox", "ping", "-c1", "-W2", ip))
+    done = await off_loop(lambda: shell(netns, "busybox", "ping", "-c1", "-W20", ip))
     return done.returncode == 0
 
 
