@@ -47,7 +47,7 @@ class Running:
     def connection(self) -> http.client.HTTPSConnection:
         pki = self.paths.pki
         context = client_context(Pair.named(pki, "admin"), pki / "ca.crt")
-        return http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=30)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=120)
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         connection = self.connection()
@@ -72,7 +72,7 @@ class Running:
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(120)
 
     def kill(self) -> None:
         self.process.kill()
