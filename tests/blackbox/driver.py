@@ -118,7 +118,7 @@ class Cluster:
         """Run a command of this machine's busybox on the cluster's LAN, beside its nodes."""
         lan = ClusterPaths(self.root, self.name).namespaces / "lan"
         words = ["nsenter", f"--net={lan}", "busybox", *command]
-        return subprocess.run(words, capture_output=True, text=True, timeout=30)
+        return subprocess.run(words, capture_output=True, text=True, timeout=90)
 
     def get(self, *words: str) -> Any:
         return json.loads(self.kubectl("get", *words, "-o", "json"))

@@ -86,7 +86,7 @@ class Api:
         config = yaml.safe_load(Path(self.cluster.kubeconfig).read_text())
         authority = config["clusters"][0]["cluster"]["certificate-authority-data"]
         context = ssl.create_default_context(cadata=base64.b64decode(authority).decode())
-        line = http.client.HTTPSConnection(host, int(port), context=context, timeout=30)
+        line = http.client.HTTPSConnection(host, int(port), context=context, timeout=90)
         data = body if isinstance(body, bytes) else json.dumps(body).encode() if body else None
         bearer = self.token if token is None else token
         credentials = {"Authorization": f"Bearer {bearer}"} if bearer else {}

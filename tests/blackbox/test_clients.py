@@ -48,7 +48,7 @@ def kopf(hollow: Cluster, tmp_path: Path) -> Iterator[None]:
         )  # fmt: skip
         yield
         running.send_signal(signal.SIGTERM)
-        running.wait(timeout=20)
+        running.wait(timeout=90)
     log_text = (tmp_path / "kopf.log").read_text()
     assert "Traceback" not in log_text, log_text
 

@@ -33,7 +33,7 @@ def agent(invitation: Path, node: str, directory: Path) -> Iterator[subprocess.P
             yield process
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(90)
 
 
 def ready(cluster: Cluster, node: str) -> bool:

@@ -253,4 +253,4 @@ def test_a_watch_tells_of_what_comes(kube: Cluster) -> None:
         assert watching.stdout.readline().startswith("configmap/seen-")
     finally:
         watching.terminate()
-        watching.communicate(timeout=20)
+        watching.communicate(timeout=90)

@@ -93,21 +93,21 @@ def proxy(web: Cluster) -> Iterator[str]:
     assert running.stdout is not None
     yield "http://" + running.stdout.readline().rpartition(" ")[2].strip()
     running.terminate()
-    running.communicate(timeout=20)
+    running.communicate(timeout=90)
 
 
 def test_a_service_and_a_pod_answer_through_the_proxy(web: Cluster, proxy: str) -> None:
     pod = web.running("app=nginx")[0]["metadata"]["name"]
     for place in ("services/nginx:8080", f"pods/{pod}:80"):
         address = f"{proxy}/api/v1/namespaces/default/{place}/proxy/"
-        with urllib.request.urlopen(address, timeout=20) as answer:
+        with urllib.request.urlopen(address, timeout=90) as answer:
             assert "Welcome to nginx!" in answer.read().decode()
     # The backend's own refusals come through.
     request = urllib.request.Request(
         f"{proxy}/api/v1/namespaces/default/pods/{pod}:80/proxy/", data=b"x", method="DELETE"
     )
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(request, timeout=20)
+        urllib.request.urlopen(request, timeout=90)
     refused.value.close()
     assert refused.value.code == 405
 
@@ -127,7 +127,7 @@ def test_a_port_of_a_pod_is_forwarded(web: Cluster, program: str) -> None:
     ports = {words[4]: words[2].rpartition(":")[2] for words in lines if "127.0.0.1" in words[2]}
 
     def page(port: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{ports[port]}/", timeout=20) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{ports[port]}/", timeout=90) as answer:
             return str(answer.read().decode())
 
     try:
@@ -137,7 +137,7 @@ def test_a_port_of_a_pod_is_forwarded(web: Cluster, program: str) -> None:
             page("81")
     finally:
         running.terminate()
-        said = running.communicate(timeout=20)[1]
+        said = running.communicate(timeout=90)[1]
     assert "error forwarding port 81: dial tcp 127.0.0.1:81: connect: connection refused" in said
 
 

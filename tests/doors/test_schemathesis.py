@@ -109,7 +109,7 @@ def _ask(case: Any, server: str, session: requests.Session) -> requests.Response
         for name, value in (case.path_parameters or {}).items()
     }
     prepared = case.as_transport_kwargs(base_url=server)
-    answer = session.request(**prepared, stream=True, timeout=20)
+    answer = session.request(**prepared, stream=True, timeout=90)
     if "watch" in (case.query or {}) and answer.ok:
         answer.close()
     return answer
