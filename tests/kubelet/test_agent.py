@@ -412,6 +412,20 @@ async def test_hooks_run_around_a_containers_life(w: World) -> None:
     assert w.runtime.stops[0][1] == pytest.approx(6.0)
 
 
+async def test_a_container_whose_start_hook_fails_is_ended_as_any_other(w: World) -> None:
+    w.checker.bad.add("/hello")
+    hooks = {"postStart": {"httpGet": {"path": "/hello", "port": 80}},
+             "preStop": {"httpGet": {"path": "/bye", "port": 80}}}  # fmt: skip
+    main = container(lifecycle=hooks)
+    await w.run_pod(pod(main, terminationGracePeriodSeconds=7, restartPolicy="Never"))
+    await until(lambda: w.phase() in ("Failed", "Succeeded"))
+    assert w.checker.asked == ["/hello", "/bye"]
+    assert w.runtime.stops[0][1] == pytest.approx(7)
+    # What a hook says may be a secret: its words are not in Events.
+    assert await told(w, "FailedPostStartHook") == {"PostStartHook failed": 1}
+    assert await told(w, "Killing") == {"FailedPostStartHook": 1}
+
+
 async def test_service_variables_are_there_from_the_start(w: World) -> None:
     service = {"metadata": {"name": "my-db", "namespace": "shop"},
                "spec": {"ports": [{"port": 5432, "name": "pg"}], "selector": {"a": "b"}}}  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -13,6 +14,7 @@ from longshore.machinery.kubelet.probes.handlers import Target
 from longshore.machinery.kubelet.probes.run import Prober
 from longshore.machinery.runtime.protocol import Container
 
+_log = logging.getLogger("longshore.kubelet.pod")
 # A hook that has no other bound (postStart) gets as long as a runtime call does upstream.
 HOOK_MAX_S = 120.0
 
@@ -75,8 +77,10 @@ class Vitals:
         outcome = await self._tools.checker.carry_out(hook, target, min(within_s, HOOK_MAX_S))
         if not outcome.good:
             title = name[0].upper() + name[1:]
-            sentence = f"{title}Hook failed: {outcome.message}"
-            self._record.event("Warning", f"Failed{title}Hook", sentence, container.name)
+            # What it said may be somebody's secret, and Events are read by more than logs of nodes are.
+            _log.warning("%sHook failed: %s: %s", title, self._record.uid, outcome.message)
+            said = f"{title}Hook failed"
+            self._record.event("Warning", f"Failed{title}Hook", said, container.name)
         elif outcome.warning:
             self._tools.metrics.fallbacks.add(())
             self._record.event("Warning", "LifecycleHTTPFallback", outcome.warning, container.name)

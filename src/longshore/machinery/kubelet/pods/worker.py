@@ -389,9 +389,16 @@ class PodWorker:
         if self._record.newest(step.name) is started and started.state is not State.EXITED:
             self._vitals.watch(started)
             if not await self._vitals.hook("postStart", started, _FOREVER):
-                await self._tools.runtime.stop_container(started.id, _GRACE_MIN_S)
-                await self._look()
+                await self._give_up(started)
         await self._starter.forget_old(step.name)
+
+    async def _give_up(self, started: Container) -> None:
+        """End a container whose postStart hook failed, if it still runs, with all that its end has
+        (pkg/kubelet/kuberuntime: startContainer)."""
+        newest = self._record.newest(started.name)
+        if newest is not None and newest.state is not State.EXITED:
+            why, grace = "FailedPostStartHook", grace_s(self._view())
+            await self._kill_all([Kill(started.name, started.id, grace, why, why)])
 
     # -- ending ------------------------------------------------------------------------------
 
