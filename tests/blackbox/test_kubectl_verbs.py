@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -240,7 +241,7 @@ def test_every_kind_is_created_by_the_words_for_it(kube: Cluster) -> None:
 def test_a_watch_tells_of_what_comes(kube: Cluster) -> None:
     watching = subprocess.Popen(
         [kube.program or "kubectl", "get", "configmaps", "--watch-only", "-o", "name",
-         "--request-timeout=20s"],
+         "--request-timeout=120s"],
         stdout=subprocess.PIPE, text=True, env={**os.environ, "KUBECONFIG": kube.kubeconfig},
     )  # fmt: skip
     assert watching.stdout is not None
@@ -248,7 +249,7 @@ def test_a_watch_tells_of_what_comes(kube: Cluster) -> None:
         # A watch that has not begun yet misses the first ones.
         for number in range(50):
             kube.kubectl("create", "configmap", f"seen-{number}")
-            if number and watching.poll() is None:
+            if select.select([watching.stdout], [], [], 0.1)[0]:
                 break
         assert watching.stdout.readline().startswith("configmap/seen-")
     finally:
