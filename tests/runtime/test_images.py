@@ -329,7 +329,7 @@ def test_what_another_process_loads_is_seen(tmp_path: Path, store: ImageStore) -
     load = "import sys; from pathlib import Path; from longshore.machinery.runtime.images import ImageStore; ImageStore(Path(sys.argv[1])).load(Path(sys.argv[2]))"
     command = [sys.executable, "-c", load, str(tmp_path / "store"), str(tmp_path / "a.tar")]
     racing = [subprocess.Popen(command) for _ in range(4)]
-    assert [each.wait(60) for each in racing] == [0, 0, 0, 0]
+    assert [each.wait(200) for each in racing] == [0, 0, 0, 0]
     assert store.get("a:1") is not None
     assert len(store.list()) == 1
     assert len(list(store.layers_dir.iterdir())) == 1
