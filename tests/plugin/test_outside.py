@@ -140,7 +140,7 @@ def test_a_restored_cluster_tells_watchers_to_list_again(kube: Kube) -> None:
         kube.clock.advance(0.01)
     kube.apply(config_map("new"))
     kube.restore(snapshot)
-    assert running.join(10)
+    assert running.join(60)
     assert [event["type"] for event in heard] == ["ADDED", "ERROR"]
     assert heard[-1]["object"]["code"] == 410
     old = heard[0]["object"]["metadata"]["resourceVersion"]
