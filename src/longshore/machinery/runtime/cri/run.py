@@ -314,7 +314,9 @@ class CriRuntime:
 
     async def update_container(self, container_id: str, resources: Resources) -> None:
         """protocol.CanUpdate."""
-        self._running(container_id)
+        live = self._running(container_id)
+        group = self._groups()[live.container.id]
+        await asyncio.to_thread(limits.check_memory, group, resources.memory_limit_bytes)
         wanted = plan.resources(resources, whole=True)
         await self._ask(
             calls.UPDATE, rpc.UpdateContainerRequest(container_id=container_id, linux=wanted)

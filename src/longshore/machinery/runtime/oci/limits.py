@@ -78,7 +78,7 @@ def weight(shares: int) -> int:
 
 def change(group: str, limits: Resources) -> None:
     """Give a group these limits, all of them, or, with RuntimeFailure, none of them. Blocks."""
-    _check_memory(group, limits.memory_limit_bytes)
+    check_memory(group, limits.memory_limit_bytes)
     places = [one for one in _places(group, limits) if one[0].exists() or _is_set(one[1])]
     for path, _ in places:
         _make(path.parent)
@@ -130,8 +130,8 @@ def _make(directory: Path) -> None:
                     (above / "cgroup.subtree_control").write_text(f"+{controller}")
 
 
-def _check_memory(group: str, limit: int) -> None:
-    """A limit below what is in use would kill, rather than be refused, on version 2."""
+def check_memory(group: str, limit: int) -> None:
+    """A limit below what is in use would kill, rather than be refused, on version 2. Blocks. Raises RuntimeFailure."""
     used = measure(group)
     if limit and used is not None and used.working_set_bytes > limit:
         raise RuntimeFailure(
