@@ -75,6 +75,18 @@ async def test_a_node_lives_on_while_its_runtime_does_not_answer(w: World) -> No
     assert after["metadata"]["uid"] != before["metadata"]["uid"]
     assert after["status"]["images"] == before["status"]["images"] != []
     assert w.phase("web") == "Running"
+    assert await readiness(w) == ("True", "kubelet is posting ready status")
+    await w.clock.advance(40)
+    assert await readiness(w) == ("False", "container runtime is down")
+    w.runtime.silent = False
+    await w.clock.advance(20)
+    assert await readiness(w) == ("True", "kubelet is posting ready status")
+
+
+async def readiness(w: World) -> tuple[str, str]:
+    node = await w.client.get(kinds.NODE, "", NODE)
+    (ready,) = (one for one in node["status"]["conditions"] if one["type"] == "Ready")
+    return ready["status"], ready["message"]
 
 
 async def test_a_node_shows_its_pod_range_also_if_somebody_else_made_it(tmp_path: Path) -> None:

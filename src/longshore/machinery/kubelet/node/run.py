@@ -35,6 +35,9 @@ from longshore.machinery.runtime.protocol import (
 )
 
 _RETRY_S = 1.0
+# A runtime that does not answer for this long is down (maxWaitForContainerRuntime, pkg/kubelet/kubelet.go).
+_DOWN_AFTER_S = 30.0
+_DOWN = "container runtime is down"
 _log = logging.getLogger("longshore.kubelet.node")
 
 
@@ -81,6 +84,7 @@ class NodeKeeper:
         self.unready = ""
         """Why the node takes no pods, if it does not."""
         self._known_images: list[Image] = []
+        self._answered_at = clock.monotonic()
         self._news = asyncio.Event()
         self.known = asyncio.Event()
         """Set once the API server has the node."""
@@ -113,11 +117,12 @@ class NodeKeeper:
             found = replace(found, runtime_version=runtime.version())
         return replace(
             found, pressure=self.pressure(), devices=devices, handlers=tuple(handlers),
-            unready=self.unready,
+            unready=self.unready or self._down(),
         )  # fmt: skip
 
     async def register(self) -> None:
         """Make the Node object and report its status. Raises ApiError."""
+        images = await self._images()
         facts = self._look()
         wanted = node_doc(self._config, facts)
         try:
@@ -125,7 +130,7 @@ class NodeKeeper:
         except AlreadyExists:
             await self._take_over(wanted)
         self.known.set()
-        old, images = self.node.get("status") or {}, await self._images()
+        old = self.node.get("status") or {}
         await self._report(node_status(self._config, facts, images, old, self._clock.now()))
         await self._renew()
         message = f"Node {self._config.node_name} status is now: NodeReady"
@@ -197,10 +202,15 @@ class NodeKeeper:
         if old_enough or not materially_equal(status, old):
             await self._report(status)
 
+    def _down(self) -> str:
+        silent_s = self._clock.monotonic() - self._answered_at
+        return _DOWN if silent_s > _DOWN_AFTER_S + self._config.lease_renew_s else ""
+
     async def _images(self) -> list[Image]:
         """What there is; while the runtime does not answer, what there was."""
         try:
             self._known_images = await self._runtime.images()
+            self._answered_at = self._clock.monotonic()
         except RuntimeFailure as error:
             _log.warning("node %s: images: %s", self._config.node_name, error)
         return self._known_images
