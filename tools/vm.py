@@ -31,6 +31,8 @@ PACKAGES = (
 )  # fmt: skip
 # The disk is made in order: the first run's tests are not to wait for the kernel's own lazy making.
 MKFS = ("mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=0,lazy_journal_init=0")
+# An emulated machine is slow to start what others wait for.
+BOOT = "root=/dev/vda rw console=ttyS0 quiet panic=-1 systemd.default_timeout_start_sec=600"
 UNIT = """[Unit]
 Description=What this machine was started for
 After=multi-user.target
@@ -131,7 +133,7 @@ def machine() -> list[str]:
         "qemu-system-x86_64", "-machine", "q35", *processor(), "-smp", str(os.cpu_count()), "-m", str(MEMORY_MB),
         "-nic", "none", "-display", "none", "-no-reboot", "-snapshot", "-device", "virtio-rng-pci",
         "-drive", f"file={DISK},format=raw,if=virtio", "-kernel", str(KERNEL), "-initrd", str(INITRD),
-        "-append", "root=/dev/vda rw console=ttyS0 quiet panic=-1 systemd.unified_cgroup_hierarchy=1",
+        "-append", BOOT,
         "-serial", f"file:{PLACE / 'console'}", "-serial", "stdio",
         "-virtfs", f"local,path={ROOT},mount_tag=checkout,security_model=none,readonly=on,multidevs=remap",
         "-virtfs", f"local,path={OUT},mount_tag=out,security_model=none",
