@@ -13,8 +13,10 @@ from longshore.cluster.host import cri
 from longshore.cluster.host.processes import end, recorded
 from longshore.cluster.joining.run import place_of
 from longshore.machinery.network import lan
+from longshore.machinery.network.errors import NetworkFailure
 from longshore.machinery.network.node import clear_machine
 from longshore.machinery.runtime.oci.destroy import destroy_all, leftovers
+from longshore.machinery.runtime.protocol import RuntimeFailure
 
 # How long an agent may take to end well.
 _GRACE_S = 10.0
@@ -28,16 +30,25 @@ def remains(directory: Path) -> list[str]:
 
 def leave(directory: Path) -> None:
     """End the agent and all its pods, and remove what they had: processes, mounts, control groups,
-    namespaces, routes, rules and files. The Node object stays with the cluster. Raises ClusterError."""
+    namespaces, routes, rules and files. The Node object stays with the cluster. Raises ClusterError, and then
+    what is left can be removed by another leave()."""
     paths = _joined(directory)
     asyncio.run(end(list(recorded(paths.processes)), SystemClock(), _GRACE_S))
+    try:
+        _remove(paths)
+    except (RuntimeFailure, NetworkFailure) as error:
+        first = str(error).partition("\n")[0]
+        raise ClusterError(f"not all that the node had is gone yet: {first}") from error
+    shutil.rmtree(paths.home)
+
+
+def _remove(paths: ClusterPaths) -> None:
     if (place := place_of(paths)) is not None:
         cri.leave(paths, place.name)
     destroy_all(paths.home / "nodes", paths.cgroup_parent)
     lan.tear_down(paths.namespaces)
     if place is not None:
         clear_machine(place)
-    shutil.rmtree(paths.home)
 
 
 def _joined(directory: Path) -> ClusterPaths:
