@@ -123,6 +123,41 @@ async def test_each_start_is_done_once_though_the_runtime_ends_meanwhile(
     await ask.close()
 
 
+async def test_a_pod_goes_though_nobody_was_told_of_its_start(
+    harness: CriHarness, running: Machine
+) -> None:
+    for turn, after_s in enumerate((0.03, 0.08)):
+        spec = harness.running(f"untold-{turn}")
+        asking = asyncio.ensure_future(begun(harness, spec))
+        await SystemClock().sleep(after_s)
+        running.kill()
+        running.start()
+        await asyncio.wait({asking})
+        uid = harness.sandbox(spec.name).id
+        async with asyncio.timeout(30):
+            while not await gone(harness, uid):
+                await SystemClock().sleep(0.05)
+        assert cgroups.existing(f"{GROUP}/{harness.node}/besteffort/pod{uid}") == []
+    ask = Calls(harness.containerd.endpoint)
+    asked = rpc.ListSandboxRequest(
+        filter=rpc.SandboxFilter(label_selector={plan.NODE_LABEL: harness.node})
+    )
+    assert list((await ask(calls.LIST_SANDBOXES, asked)).items) == []
+    await ask.close()
+
+
+async def gone(harness: CriHarness, uid: str) -> bool:
+    """Stop what is known to run, and remove the pod; whether the runtime could."""
+    try:
+        for container in await harness.runtime.containers():
+            if container.sandbox == uid:
+                await harness.runtime.stop_container(container.id, 0)
+        await harness.runtime.remove_sandbox(uid)
+    except RuntimeFailure:
+        return False
+    return True
+
+
 async def begun_at_last(harness: CriHarness, spec: ContainerSpec) -> Container:
     """As a kubelet does, which asks again after a failure."""
     async with asyncio.timeout(30):

@@ -8,7 +8,8 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from longshore.machinery.kubelet.config import FORCED_GRACE_S, KubeletConfig
+from longshore.base.clock import Clock
+from longshore.machinery.kubelet.config import FORCED_GRACE_S, RETRY_S, KubeletConfig
 from longshore.machinery.kubelet.network import PodNetwork
 from longshore.machinery.kubelet.volumes.run import PodVolumes
 from longshore.machinery.network.errors import NetworkFailure
@@ -20,8 +21,11 @@ _log = logging.getLogger("longshore.kubelet.orphans")
 class Orphans:
     """One sweep over what is on the node."""
 
-    def __init__(self, config: KubeletConfig, runtime: Runtime, network: PodNetwork) -> None:
+    def __init__(
+        self, config: KubeletConfig, runtime: Runtime, network: PodNetwork, clock: Clock
+    ) -> None:
         self._config = config
+        self._clock = clock
         self._runtime = runtime
         self._network = network
 
@@ -38,18 +42,23 @@ class Orphans:
                 crew.create_task(self.remove(uid, found.get(uid, ())), name=f"orphan {uid}")
 
     async def remove(self, uid: str, containers: Sequence[Container]) -> None:
-        """Remove the sandbox, address and files of one uid."""
+        """Remove the sandbox, address and files of one uid, however often it must be tried."""
         _log.info("removing pod %s, which is no longer on record", uid)
-        try:
-            for container in containers:
-                if container.state is not State.EXITED:
-                    await self._runtime.stop_container(container.id, FORCED_GRACE_S)
-            await self._runtime.remove_sandbox(uid)
-            await self._network.detach(uid)
-        except (RuntimeFailure, NetworkFailure, OSError) as error:
-            _log.warning("orphan %s: %s", uid, error)
-            return
-        await asyncio.to_thread(self._delete_files, uid)
+        while True:
+            try:
+                await self._take_down(uid, containers)
+            except (RuntimeFailure, NetworkFailure, OSError) as error:
+                _log.warning("orphan %s: %s", uid, error)
+                await self._clock.sleep(RETRY_S)
+            else:
+                return await asyncio.to_thread(self._delete_files, uid)
+
+    async def _take_down(self, uid: str, containers: Sequence[Container]) -> None:
+        for container in containers:
+            if container.state is not State.EXITED:
+                await self._runtime.stop_container(container.id, FORCED_GRACE_S)
+        await self._runtime.remove_sandbox(uid)
+        await self._network.detach(uid)
 
     def _delete_files(self, uid: str) -> None:
         PodVolumes(self._config.pods_dir / uid).tear_down()

@@ -186,7 +186,7 @@ class Kubelet:
             self._offer(of_the_api(pod))
         kept = self._workers.keys() | present.keys()
         self._tools.cpus.keep(kept)
-        orphans = Orphans(self._config, self._runtime, self._network)
+        orphans = Orphans(self._config, self._runtime, self._network, self._clock)
         self._tools.crew.create_task(orphans.remove_all_but(kept, self._found), name="orphans")
         give_back = self._tools.devices.release_all_but(frozenset(kept))
         self._tools.crew.create_task(give_back, name="devices of orphans")
@@ -199,7 +199,7 @@ class Kubelet:
 
     async def _clear(self, names: Collection[tuple[str, str]], uids: Collection[str]) -> None:
         """End what runs under the names of static pods and is none of them."""
-        orphans = Orphans(self._config, self._runtime, self._network)
+        orphans = Orphans(self._config, self._runtime, self._network, self._clock)
         for sandbox in await self._runtime.sandboxes():
             if (sandbox.namespace, sandbox.name) in names and sandbox.id not in uids:
                 await orphans.remove(sandbox.id, self._found.pop(sandbox.id, []))

@@ -27,7 +27,7 @@ from longshore.machinery.runtime.cri.live import Live, Pod
 from longshore.machinery.runtime.cri.mirror import Mirror
 from longshore.machinery.runtime.cri.network import Handover
 from longshore.machinery.runtime.oci import cgroups, limits
-from longshore.machinery.runtime.oci.layout import Layout
+from longshore.machinery.runtime.oci.layout import BEST_EFFORT, BURSTABLE, GUARANTEED, Layout
 from longshore.machinery.runtime.oci.usage import measure, measure_all, pressure_on
 from longshore.machinery.runtime.pressure import Pressures
 from longshore.machinery.runtime.protocol import (
@@ -195,15 +195,26 @@ class CriRuntime:
 
     async def remove_sandbox(self, sandbox_id: str) -> None:
         await self._mirror.settle(sandbox_id)
-        pod = self._mirror.book.pods.get(sandbox_id)
-        if pod is None:
-            return
-        for live in self._mirror.book.members(sandbox_id):
-            await self.remove_container(live.container.id)
+        if (pod := self._mirror.book.pods.get(sandbox_id)) is not None:
+            await self._remove(pod)
+        for qos in (
+            GUARANTEED,
+            BURSTABLE,
+            BEST_EFFORT,
+        ):  # one that was never known to be made may have a group all the same
+            await asyncio.to_thread(cgroups.remove, self._layout.pod_group(sandbox_id, qos))
+
+    async def _remove(self, pod: Pod) -> None:
+        book, uid = self._mirror.book, pod.sandbox.id
+        for live in book.members(uid):
+            if live.doubted:  # whoever asked for its start was never told of it
+                await self._mirror.discard(live.container.id)
+                book.live.pop(live.container.id, None)
+            else:
+                await self.remove_container(live.container.id)
         for runtime_id in (*pod.former, pod.id):
             await self._mirror.discard_sandbox(runtime_id)
-        await asyncio.to_thread(cgroups.remove, pod.frame.group)
-        self._mirror.book.pods.pop(sandbox_id, None)
+        book.pods.pop(uid, None)
 
     async def sandboxes(self) -> list[Sandbox]:
         return [pod.sandbox for pod in self._mirror.book.pods.values()]
