@@ -62,10 +62,11 @@ class Deployments:
         plan = planning.plan(deployment, sets, pods, self._clock.now())
         if plan.create is not None:
             await self._create(deployment, plan.create)
-        raise_first(await self._client.submit([
-            *(Update(kinds.REPLICA_SET, one) for one in plan.update),
-            *(_deletion(one) for one in plan.delete),
-        ]))  # fmt: skip
+        if plan.update or plan.delete:
+            raise_first(await self._client.submit([
+                *(Update(kinds.REPLICA_SET, one) for one in plan.update),
+                *(_deletion(one) for one in plan.delete),
+            ]))  # fmt: skip
         for reason, message in plan.events:
             self._recorder.event(deployment, "Normal", reason, message)
         await self._say(key, deployment, plan)

@@ -112,7 +112,8 @@ def score(view: ClusterView, pod_class: PodClass, among: Mask, profile: Profile)
         told &= view.topology(one.topology_key).inside
     bad = np.zeros(view.size)
     for one in spread.soft:
-        bad += _badness(view, pod_class, one, needed, told)
+        if view.topology(one.topology_key).count:  # where no node has a zone, zones say nothing
+            bad += _badness(view, pod_class, one, needed, told)
     return _reversed(bad, told)
 
 
