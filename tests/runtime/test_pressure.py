@@ -18,9 +18,12 @@ def test_a_pressure_file_says_who_waited_and_for_how_long() -> None:
     assert found.full.total_us == 7
 
 
-@pytest.mark.parametrize(
-    "text", ["", "some avg10=0.00 avg60=0.00 avg300=0.00 total=1\n", FILE.replace("total=7", "")]
-)
+def test_an_older_kernel_does_not_tell_when_nobody_had_the_cpu() -> None:
+    found = parse(FILE.splitlines()[0])
+    assert (found.some.total_us, found.full.total_us) == (123456, 0)
+
+
+@pytest.mark.parametrize("text", ["", FILE.splitlines()[1], FILE.replace("total=7", "")])
 def test_half_a_file_is_none(text: str) -> None:
     with pytest.raises(ValueError):
         parse(text)

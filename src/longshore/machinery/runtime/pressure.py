@@ -45,11 +45,12 @@ class CanTellPressure(Protocol):
 
 
 def parse(text: str) -> Pressure:
-    """A pressure file: "some avg10=0.00 avg60=0.00 avg300=0.00 total=0", and the same for full. Raises ValueError."""
+    """A pressure file: "some avg10=0.00 avg60=0.00 avg300=0.00 total=0", and the same for full, which kernels before 5.13
+    do not tell of the CPU. Raises ValueError."""
     found = {line.split(" ", 1)[0]: _stall(line) for line in text.splitlines()}
-    if not found.keys() >= {"some", "full"}:
+    if "some" not in found:
         raise ValueError(f"{text!r} is no pressure")
-    return Pressure(found["some"], found["full"])
+    return Pressure(found["some"], found.get("full", Stall(0, 0.0, 0.0, 0.0)))
 
 
 def _stall(line: str) -> Stall:
