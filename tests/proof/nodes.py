@@ -8,19 +8,18 @@ cluster says of restarts is compared with that.
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from longshore.base.chance import Chance
 from longshore.base.clock import Clock, SystemClock
-from longshore.cluster.config import CONTAINERD, ClusterPaths
-from longshore.cluster.host.processes import Process, recorded
+from longshore.cluster.config import ClusterPaths
+from longshore.cluster.host.processes import recorded
 from longshore.core.objects import kinds
 from longshore.core.objects.errors import NotFound
 from longshore.core.objects.kinds import Doc
@@ -33,15 +32,9 @@ from tests.blackbox.driver import CACHE, ROOT, Cluster
 from tests.blackbox.leaks import held, until_nothing_new
 
 PODS, NODES = 200, ("node-1", "node-2")
-# On containerd, which takes several times as long for each.
-FEW = 40
 # How long an agent lives.
 _LIFE_S = (0.05, 1.2)
 _PATIENCE_S = 90.0
-# containerd's word for the end of a container that it did not live to see.
-_UNSEEN = "Unknown"
-# After so many pods it is looked whether nodes are behind: whether half are not where they are to be.
-_LOOK_EVERY = 10
 _NOTE = 'echo run >> "/runs/$POD"; '
 # What a pod's container does, how its pod is restarted, and how often it runs.
 _WAYS = {
@@ -71,24 +64,13 @@ class NodeVerdict:
 
 async def prove(root: Path, kills: int, *, pods: int = PODS) -> NodeVerdict:
     """Agents of a cluster of its own are killed so often while so many pods are there."""
-    return await _prove(root, kills, pods, NODES, "oci")
-
-
-async def prove_on_containerd(root: Path, kills: int, *, pods: int = FEW) -> NodeVerdict:
-    """The same with containers that containerd runs, which is killed as often as each of the agents."""
-    return await _prove(root, kills, pods, (*NODES, CONTAINERD), "cri")
-
-
-async def _prove(
-    root: Path, kills: int, pods: int, victims: Sequence[str], runtime: str
-) -> NodeVerdict:
     root.mkdir(parents=True, exist_ok=True)
     runs = root / "runs"
     runs.mkdir()
-    cluster = started("kn", root / "c", "--nodes", str(len(NODES)), "--runtime", runtime)
+    cluster = started("kn", root / "c", "--nodes", str(len(NODES)))
     try:
         cluster.longshore("image load", str(await asyncio.to_thread(_busybox)))
-        return await _Churn(cluster, runs, pods, victims).prove(kills)
+        return await _Churn(cluster, runs, pods).prove(kills)
     finally:
         cluster.longshore("down")
 
@@ -101,8 +83,8 @@ def _busybox() -> Path:
 
 
 class _Churn:
-    def __init__(self, cluster: Cluster, runs: Path, size: int, victims: Sequence[str]) -> None:
-        self._cluster, self._runs, self._size, self._victims = cluster, runs, size, victims
+    def __init__(self, cluster: Cluster, runs: Path, size: int) -> None:
+        self._cluster, self._runs, self._size = cluster, runs, size
         self._paths = ClusterPaths(cluster.root, cluster.name)
         self._clock: Clock = SystemClock()
         self._chance = Chance.seeded("nodes")
@@ -110,7 +92,7 @@ class _Churn:
         context = client_context(Pair.named(pki, "admin"), pki / "ca.crt")
         self._client = HttpClient([cluster.server], context, self._clock)
         self._there: list[str] = []
-        self._verdict = NodeVerdict(f"SIGKILLs of {', '.join(victims)} among {size} pods")
+        self._verdict = NodeVerdict(f"SIGKILLs of agents among {size} pods")
 
     async def prove(self, kills: int) -> NodeVerdict:
         await asyncio.to_thread(
@@ -133,25 +115,20 @@ class _Churn:
     async def _kill_again_and_again(self, kills: int) -> None:
         for _ in range(kills):
             await self._clock.sleep(self._chance.uniform(*_LIFE_S))
-            victim = self._chance.choice(self._victims)
+            node = self._chance.choice(NODES)
             for process in recorded(self._paths.processes):
-                if process.role == victim:
-                    _kill(process)
+                if process.role == node:
+                    process.kill(signal.SIGKILL)
             await asyncio.to_thread(self._cluster.longshore, "start")
             self._verdict.kills += 1
 
     async def _churn(self) -> None:
-        """Keep so many pods there; each that comes, another one goes, no faster than nodes can follow."""
+        """Keep so many pods there; each that comes, another one goes."""
         while True:
             while len(self._there) < self._size:
                 await self._make()
-            while self._verdict.made % _LOOK_EVERY == 0 and await self._is_behind():
-                await self._clock.sleep(0.2)
             await self._clock.sleep(self._chance.uniform(0.0, 0.05))
             await self._end(self._there.pop(self._chance.below(len(self._there))))
-
-    async def _is_behind(self) -> bool:
-        return len(await self._settled()) > self._size // 2
 
     async def _make(self) -> None:
         way = self._chance.choice([*_WAYS])
@@ -206,14 +183,6 @@ class _Churn:
         self._verdict.wrong += [f"{what}: {one}" for one in these]
 
 
-def _kill(process: Process) -> None:
-    """An agent, or the containerd that a process of the cluster's keeps running (if it runs now)."""
-    if process.role != CONTAINERD:
-        return process.kill(signal.SIGKILL)
-    for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
-        os.kill(int(child), signal.SIGKILL)
-
-
 def pod(name: str, way: str, runs: Path) -> Doc:
     command, policy, _ = _WAYS[way]
     container = {
@@ -243,10 +212,9 @@ def _is_settled(pod: Doc) -> bool:
     if "deletionTimestamp" in pod["metadata"]:
         return False
     way = pod["metadata"]["name"].partition("-")[0]
-    statuses = pod["status"].get("containerStatuses") or [{}]
     if way == "finite":
-        ended = (statuses[0].get("state") or {}).get("terminated") or {}
-        return pod["status"].get("phase") == "Succeeded" or ended.get("reason") == _UNSEEN
+        return bool(pod["status"].get("phase") == "Succeeded")
+    statuses = pod["status"].get("containerStatuses") or [{}]
     running = "running" in (statuses[0].get("state") or {})
     return running and _restarts(pod) == _WAYS[way][2] - 1
 
