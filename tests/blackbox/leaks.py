@@ -20,7 +20,7 @@ def held(paths: ClusterPaths) -> Found:
     """Mounts, control groups, network namespaces, files and processes of a cluster's pods."""
     nodes, containerd = paths.home / "nodes", paths.home / CONTAINERD
     return {
-        "mounts": {*_mounts(nodes), *_mounts(containerd)},
+        "mounts": {*_mounts(nodes), *_of_sandboxes(_mounts(containerd))},
         "groups": {str(path) for path in _groups(paths.cgroup_parent)},
         "addresses": {str(path) for path in paths.namespaces.glob("*-pods/pods/*")},
         "files": {str(path) for path in _files(nodes)},
@@ -79,6 +79,12 @@ def _mounts(root: Path) -> Iterator[str]:
         place = Path(line.split(" ")[4])
         if place.is_relative_to(root):
             yield str(place)
+
+
+def _of_sandboxes(mounts: Iterator[str]) -> Iterator[str]:
+    """Without the bare network namespaces: containerd before 1.7 forgets that of a sandbox over which it was
+    killed, until the next start of the machine or the cluster's end."""
+    return (one for one in mounts if "/netns/" not in one)
 
 
 def _groups(parent: str) -> Iterator[Path]:
