@@ -120,7 +120,11 @@ def _updated(of: Flavour) -> Case:
 
 def _optional(of: Flavour) -> Case:
     """One is deleted, one is changed, one comes to be; the pod runs with those that there are."""
-    waits = ('[ -z "$(ls /v)" ]', '[ "$(cat /v2/data-3 2>/dev/null)" = value-3 ]', "[ -e /v3/data-1 ]")
+    waits = (
+        '[ -z "$(ls /v)" ]',
+        '[ "$(cat /v2/data-3 2>/dev/null)" = value-3 ]',
+        "[ -e /v3/data-1 ]",
+    )
     script = "; ".join([*map(until, waits), "cat /v3/data-1; ls /v2"])
     gone, changed, coming = ("gone", "changed", "coming")
     new = of.written("changed", **{"data-3": "value-3"})
