@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
+import ssl
 from pathlib import Path
 
 import pytest
@@ -22,3 +24,9 @@ def test_other_errors_are_told_as_they_are() -> None:
     assert told(OSError("half a word")) == "half a word"
     assert told(ValueError("a whole one")) == "a whole one"
     assert told(TimeoutError()) == ""
+
+
+def test_numbers_of_others_than_the_system_say_nothing() -> None:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed: self-signed certificate")
+    assert "certificate verify failed" in told(error)
+    assert told(socket.gaierror(-2, "Name or service not known")).endswith("service not known")

@@ -19,8 +19,12 @@ def write_private(path: Path, content: bytes) -> None:
 
 def told(error: Exception) -> str:
     """An error for people: one of the system's is `/data: no space left on device`, as Go's programs have
-    it, without its number."""
-    if not isinstance(error, OSError) or error.errno is None:
+    it, without its number. Libraries with errors of their own (ssl, socket's addresses) number them as they like."""
+    if (
+        not isinstance(error, OSError)
+        or error.errno is None
+        or type(error).__module__ != "builtins"
+    ):
         return str(error)
     where = f"{error.filename}: " if error.filename else ""
     return where + os.strerror(error.errno).lower()
