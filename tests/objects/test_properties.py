@@ -120,7 +120,7 @@ def test_nothing_decoded_and_encoded_again_has_duplicates(doc: Any) -> None:
 KEYS = st.sampled_from(["app", "tier", "example.com/track", "x"])
 VALUES = st.sampled_from(["web", "", "v1", "5", "in", "notin"])
 REQUIREMENTS = (
-    st.builds(selectors.Requirement, KEYS, st.sampled_from(["exists", "!"]))
+    st.builds(selectors.Requirement, KEYS, st.sampled_from(["exists", "!"]), st.just(()))
     | st.builds(
         lambda key, operator, values: selectors.Requirement(key, operator, tuple(sorted(values))),
         KEYS, st.sampled_from(["in", "notin"]), st.sets(VALUES, min_size=1),

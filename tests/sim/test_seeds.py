@@ -20,7 +20,7 @@ SHORT = (
     ("--seed", "0:50", "--ticks", "25", "--nodes", "3", "--pace", "0.5"),
     ("--seed", "1000:1020", "--ticks", "60", "--nodes", "4", "--pace", "1"),
     ("--seed", "2000:2008", "--ticks", "60", "--nodes", "3", "--servers", "3"),
-    ("--seed", "4000:4220", "--ticks", "8", "--nodes", "2", "--pace", "0.2", "--calm", "30",
+    ("--seed", "4000:4220", "--ticks", "8", "--nodes", "2", "--pace", "0.2", "--calm", "60",
      "--faults", _BRIEF),
     ("--seed", "5000", "--hours", "0.5", "--nodes", "5"),
 )  # fmt: skip
