@@ -326,11 +326,11 @@ async def test_a_crash_restarts_and_a_new_agent_adopts(node: Node) -> None:
 
 
 def quotas(group: str, container_id: str) -> set[int]:
-    """Thousandths of a core that the kernel lets a container have."""
-    below = Path("/sys/fs/cgroup").glob(
-        f"*/{group.strip('/')}/**/*{container_id}*/cpu.cfs_quota_us"
-    )
-    return {int(path.read_text()) // 100 for path in below}
+    """Thousandths of a core that the kernel lets a container have, by either version of control groups."""
+    groups, below = Path("/sys/fs/cgroup"), f"{group.strip('/')}/**/*{container_id}*"
+    first = groups.glob(f"*/{below}/cpu.cfs_quota_us")
+    second = groups.glob(f"{below}/cpu.max")
+    return {int(path.read_text().split()[0]) // 100 for path in (*first, *second)}
 
 
 async def test_limits_change_as_a_container_runs(node: Node) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,10 +74,21 @@ async def test_what_one_container_mounts_another_sees(node: Node) -> None:
     assert (await node.logs("reader")).splitlines() == ["mine"]
 
 
-async def test_a_path_of_the_node_is_not_shared_unless_it_is_a_shared_mount(node: Node) -> None:
+@pytest.fixture
+def unshared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A mount that hears of none, whatever the machine's root is: under systemd it is shared."""
+    place = tmp_path_factory.mktemp("unshared")
+    subprocess.run(["mount", "-t", "tmpfs", "--make-private", "none", str(place)], check=True)
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+async def test_a_path_of_the_node_is_not_shared_unless_it_is_a_shared_mount(
+    node: Node, unshared: Path
+) -> None:
     mounts = [{"name": "d", "mountPath": "/d", "mountPropagation": "HostToContainer"}]
     await node.run_pod(pod(shell("true", volumeMounts=mounts),
-                           volumes=[{"name": "d", "hostPath": {"path": str(node.root)}}]))  # fmt: skip
+                           volumes=[{"name": "d", "hostPath": {"path": str(unshared)}}]))  # fmt: skip
 
     def waiting() -> Doc:
         states = [one["state"] for one in node.status().get("containerStatuses") or ()]
