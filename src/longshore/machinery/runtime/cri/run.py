@@ -197,11 +197,8 @@ class CriRuntime:
         await self._mirror.settle(sandbox_id)
         if (pod := self._mirror.book.pods.get(sandbox_id)) is not None:
             await self._remove(pod)
-        for qos in (
-            GUARANTEED,
-            BURSTABLE,
-            BEST_EFFORT,
-        ):  # one that was never known to be made may have a group all the same
+        # One that was never known to be made may have a group all the same.
+        for qos in (GUARANTEED, BURSTABLE, BEST_EFFORT):
             await asyncio.to_thread(cgroups.remove, self._layout.pod_group(sandbox_id, qos))
 
     async def _remove(self, pod: Pod) -> None:
