@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
-import socket
+
+from longshore.cluster.host.ports import is_free
 
 # Below the range from which the kernel gives ports to outgoing connections (ip_local_port_range,
 # 32768 and up), so that no client takes one before its server listens, and below the node ports.
@@ -17,17 +18,8 @@ def free_ports(count: int) -> list[int]:
     """Ports that nobody has at the moment, and that this process never hands out again (until it
     has been through all of them): a server may take its time until it listens."""
     candidates = (_FIRST + place % _COUNT for place in _places)
-    return list(itertools.islice(filter(_is_free, candidates), count))
+    return list(itertools.islice(filter(is_free, candidates), count))
 
 
 def free_port() -> int:
     return free_ports(1)[0]
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True

@@ -18,7 +18,7 @@ def free_port(paths: ClusterPaths, wanted: int = 0) -> int:
     """The wanted one if nobody has it, else one that nobody has. Clusters begin to look at places of their
     own, so that one seldom takes what another, which is stopped, will come back for. Raises ClusterError."""
     for port in itertools.chain([wanted] if wanted else [], _candidates(paths)):
-        if _is_free(port):
+        if is_free(port):
             return port
     raise ClusterError("there is no free port on 127.0.0.1")
 
@@ -28,7 +28,8 @@ def _candidates(paths: ClusterPaths) -> Iterator[int]:
     return (_FIRST + (begin + step) % _COUNT for step in range(_COUNT))
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether nobody has that port of 127.0.0.1 at the moment."""
     with socket.socket() as probe:
         # As servers have it: connections that were closed a moment ago are in nobody's way.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
